@@ -1,0 +1,241 @@
+#pragma once
+// Every differentiable function of the library: its table of contents.
+//
+// Conventions. Images are [N, C, H, W] (for speech: H = frequency bin, W = time frame), sequences
+// [N, T, D], capsules [N, capsules, size]. Axes may be negative. Every function throws
+// std::invalid_argument("name: what must hold; got <shapes>") on bad input and returns a contiguous
+// result. Each has a gradient check in double over every element of every input in tests/autograd.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "autograd/variable.h"
+#include "tensor/random.h"
+
+namespace serenade {
+
+/// Class indices, lengths: small integers that no gradient flows through.
+using Indices = std::vector<std::int64_t>;
+
+// Arithmetic, with NumPy broadcasting ---------------------------------------------------------------
+
+Variable add(const Variable& a, const Variable& b);
+Variable sub(const Variable& a, const Variable& b);
+Variable mul(const Variable& a, const Variable& b);
+Variable div(const Variable& a, const Variable& b);
+Variable neg(const Variable& x);
+/// x * factor + offset.
+Variable affine(const Variable& x, real factor, real offset = 0);
+
+inline Variable operator+(const Variable& a, const Variable& b) { return add(a, b); }
+inline Variable operator-(const Variable& a, const Variable& b) { return sub(a, b); }
+inline Variable operator*(const Variable& a, const Variable& b) { return mul(a, b); }
+inline Variable operator/(const Variable& a, const Variable& b) { return div(a, b); }
+inline Variable operator-(const Variable& x) { return neg(x); }
+inline Variable operator*(const Variable& x, real factor) { return affine(x, factor); }
+inline Variable operator*(real factor, const Variable& x) { return affine(x, factor); }
+inline Variable operator+(const Variable& x, real offset) { return affine(x, 1, offset); }
+
+// Elementwise -------------------------------------------------------------------------------------
+
+/// max(x, 0); gradient 0 at 0.
+Variable relu(const Variable& x);
+Variable sigmoid(const Variable& x);
+Variable tanh(const Variable& x);
+Variable exp(const Variable& x);
+/// Natural logarithm; x must be positive (log of 0 is -inf, as in C).
+Variable log(const Variable& x);
+/// Zeroes each element with probability p and scales the others by 1 / (1 - p). 0 <= p < 1.
+Variable dropout(const Variable& x, double p, const RandomKey& key);
+
+// Reductions --------------------------------------------------------------------------------------
+
+/// Sum of all elements: a scalar.
+Variable sum(const Variable& x);
+Variable sum(const Variable& x, std::int64_t axis, bool keepdim = false);
+/// Mean of all elements: a scalar.
+Variable mean(const Variable& x);
+Variable mean(const Variable& x, std::int64_t axis, bool keepdim = false);
+/// Largest element along an axis; on ties the gradient goes to the first.
+Variable max(const Variable& x, std::int64_t axis, bool keepdim = false);
+
+// Shape -------------------------------------------------------------------------------------------
+
+/// Same elements, row-major; one size may be -1.
+Variable reshape(const Variable& x, Shape shape);
+/// Merges the axes first .. last into one.
+Variable flatten(const Variable& x, std::int64_t first = 0, std::int64_t last = -1);
+Variable permute(const Variable& x, const std::vector<std::int64_t>& order);
+Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b);
+Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::int64_t length);
+Variable concat(const std::vector<Variable>& parts, std::int64_t axis);
+/// Adds `before` and `after` zeros along an axis.
+Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after);
+/// Cuts overlapping windows out of the last axis: [N, C, F, T] to [N, windows, C, F, size]. Windows
+/// start every `shift` steps; one that runs past the end is completed with zeros and is kept where it
+/// holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / shift)) windows.
+Variable windows(const Variable& x, std::int64_t size, std::int64_t shift);
+
+// Linear algebra ----------------------------------------------------------------------------------
+
+/// [.., M, K] x [.., K, N] = [.., M, N], with the same leading sizes.
+Variable matmul(const Variable& a, const Variable& b);
+/// x W^T + b. x: [.., in], weight: [out, in], bias: [out] or undefined; result [.., out].
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
+
+// Softmax and losses ------------------------------------------------------------------------------
+
+Variable softmax(const Variable& x, std::int64_t axis);
+Variable log_softmax(const Variable& x, std::int64_t axis);
+/// Mean over the batch of -log softmax(logits)[label]. logits: [N, classes]; labels: N of
+/// 0 .. classes-1. With class_weights (one per class): the weighted mean.
+Variable cross_entropy(const Variable& logits, const Indices& labels,
+                       const std::vector<real>& class_weights = {});
+/// Capsule margin loss, mean over the batch (Sabour et al. 2017, Eq. 4):
+/// sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2. lengths: [N, classes].
+struct MarginLossOptions {
+  real m_plus = real(0.9);
+  real m_minus = real(0.1);
+  real lambda = real(0.5);
+};
+Variable margin_loss(const Variable& lengths, const Indices& labels, MarginLossOptions options = {});
+
+// Convolution and pooling -------------------------------------------------------------------------
+
+struct Padding {
+  std::int64_t top = 0, bottom = 0, left = 0, right = 0;
+};
+
+struct Conv2dOptions {
+  std::array<std::int64_t, 2> stride = {1, 1};
+  Padding padding = {};
+};
+
+/// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes behind (high side). At
+/// stride 1: (k - 1) / 2 before, k / 2 behind. `size`: height and width of the input.
+Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride = {1, 1},
+                     std::array<std::int64_t, 2> size = {0, 0});
+
+/// Cross-correlation. x: [N, in, H, W], weight: [out, in, KH, KW], bias: [out] or undefined;
+/// result [N, out, (H + top + bottom - KH) / stride + 1, ..].
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
+                const Conv2dOptions& options = {});
+
+/// Window = stride; incomplete windows at the end are dropped; on ties the gradient goes to the first
+/// maximum in row-major order. x: [N, C, H, W].
+Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window);
+
+/// max_pool2d(relu(conv2d(x, weight, bias, options)), window) in one pass: the map before pooling is
+/// never stored, only a byte per pooled element.
+Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
+                             const Conv2dOptions& options, std::array<std::int64_t, 2> window);
+
+// Mixed operations (architecture search) ------------------------------------------------------------
+
+/// The union kernel sum_i c_i pad(W_i) of stride-1 'same' convolutions. weights: [out, in, KH_i, KW_i]
+/// each; coefficients: [n]; result [out, in, max KH, max KW], candidate i at offset
+/// ((KH - 1) / 2 - (KH_i - 1) / 2, likewise for width). Exact gradients: dW_i = c_i crop_i(dU),
+/// dc_i = <W_i, crop_i(dU)>. Candidates with active[i] == false take no part: they add nothing and
+/// neither they nor their coefficient receive a gradient. Empty `active`: all take part.
+Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
+                      const std::vector<bool>& active = {});
+/// sum_i c_i b_i over the active candidates. biases: [d_i] each, shorter ones padded with zeros to the
+/// longest; coefficients: [n].
+Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
+                    const std::vector<bool>& active = {});
+/// sum_i c_i conv2d(x, W_i, b_i) with 'same' padding, stride 1, as one convolution with the union kernel.
+Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
+                      const std::vector<Variable>& biases, const Variable& coefficients,
+                      const std::vector<bool>& active = {});
+/// The same by its definition: every candidate run and the results added. The oracle of the above.
+Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,
+                            const std::vector<Variable>& biases, const Variable& coefficients,
+                            const std::vector<bool>& active = {});
+
+// Recurrent ---------------------------------------------------------------------------------------
+
+/// Where the reset gate acts: after the recurrent product (cuDNN, PyTorch) or on the state before it
+/// (Cho et al. 2014).
+enum class GruReset { after, before };
+
+/// The weights of one direction; gates stacked in the order r, z, n.
+struct GruWeights {
+  Variable weight_ih;  ///< [3 H, D]
+  Variable weight_hh;  ///< [3 H, H]
+  Variable bias_ih;    ///< [3 H]
+  Variable bias_hh;    ///< [3 H], or undefined: one bias per gate. Not allowed with GruReset::before.
+};
+
+struct GruOptions {
+  GruReset reset = GruReset::after;
+  Indices lengths = {};  ///< one per sequence, 1 .. T; empty: all T. Outputs beyond are zero.
+};
+
+/// Gated recurrent unit over whole sequences, in one direction, or in two where `directions` has two
+/// entries (forward, then backward). x: [N, T, D]; h0: [directions, N, H] or undefined (zeros);
+/// result [N, T, directions * H], forward half first.
+///   r = s(W_ir x + b_ir + W_hr h + b_hr)      z = s(W_iz x + b_iz + W_hz h + b_hz)
+///   n = tanh(W_in x + b_in + r * (W_hn h + b_hn))   [after]
+///   n = tanh(W_in x + b_in + W_hn (r * h))          [before]
+///   h' = (1 - z) n + z h
+Variable gru(const Variable& x, const std::vector<GruWeights>& directions, const Variable& h0 = {},
+             const GruOptions& options = {});
+/// The final state of each direction out of gru()'s result: step lengths[n] - 1 of the forward half,
+/// step 0 of the backward half. Result [directions, N, H].
+Variable gru_last_state(const Variable& output, std::int64_t directions, const Indices& lengths = {});
+
+struct AttentionWeights {
+  Variable proj_weight, proj_bias;          ///< [C, D], [C]
+  Variable bottom_up;                       ///< [C]
+  Variable top_down_weight, top_down_bias;  ///< [classes, C], [classes]
+};
+
+struct AttentionOptions {
+  bool relu = true;
+  Indices lengths = {};  ///< steps at and beyond a sequence's length get no attention
+};
+
+/// Attention pooling (Li et al. 2018; Girdhar & Ramanan 2017): z_t = relu(W h_t + b);
+/// a = softmax over time of z_t . bottom_up; score_k = sum_t a_t (top_down_k . z_t + b_k).
+/// h: [N, T, D]; result [N, classes].
+Variable attention_pooling(const Variable& h, const AttentionWeights& weights,
+                           const AttentionOptions& options = {});
+
+// Capsules ----------------------------------------------------------------------------------------
+
+/// v = s |s|^2 / ((1 + |s|^2) sqrt(|s|^2 + 1e-12)) over the last axis (Sabour et al. 2017, Eq. 1);
+/// value and gradient are 0 at 0.
+Variable squash(const Variable& s);
+/// sqrt(|v|^2 + 1e-12) over the last axis, which disappears.
+Variable capsule_length(const Variable& v);
+/// [.., J, D] to [.., J * D + J]: all values, then all lengths.
+Variable with_lengths(const Variable& v);
+/// Votes u_hat[n, i, j, :] = u[n, i, :] W[i, j]. u: [N, I, D]; weight: [I, J, D, O], or [1, J, D, O]
+/// shared by all input capsules; result [N, I, J, O].
+Variable capsule_votes(const Variable& u, const Variable& weight);
+
+enum class RoutingGradient {
+  full,  ///< through every iteration
+  last   ///< the logit updates see u_hat as a constant: c of the last iteration counts as constant
+};
+
+struct RoutingOptions {
+  int iterations = 3;
+  RoutingGradient gradient = RoutingGradient::full;
+  Indices lengths = {};  ///< input capsules at and beyond a sample's length are masked in c; empty: all
+};
+
+/// Dynamic routing (Sabour et al. 2017, procedure 1). b = 0; per iteration c = softmax of b over the
+/// output capsules j, s_j = sum_i c_ij u_hat_ij + bias_j, v_j = squash(s_j), b_ij += u_hat_ij . v_j
+/// (not after the last). u_hat: [N, I, J, O]; bias: [J, O] or undefined; result [N, J, O].
+Variable capsule_routing(const Variable& u_hat, const Variable& bias = {},
+                         const RoutingOptions& options = {});
+/// capsule_routing(capsule_votes(u, weight), bias, options) without keeping the votes.
+Variable capsule_layer(const Variable& u, const Variable& weight, const Variable& bias = {},
+                       const RoutingOptions& options = {});
+/// The coefficients c of every iteration, for looking at: [iterations, N, I, J]. No gradient.
+Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias, const RoutingOptions& options = {});
+
+}  // namespace serenade

@@ -1,0 +1,42 @@
+#pragma once
+// Raw memory on a device: the only way the layers above get, fill and move it.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/dispatch.h"
+
+namespace serenade {
+
+inline constexpr int kMaxDims = 8;
+
+/// `bytes` bytes, aligned to 64; throws std::bad_alloc. Zero bytes give a valid pointer.
+DECLARE_KERNEL(void* allocate(std::size_t bytes));
+DECLARE_KERNEL(void release(void* pointer));
+
+/// destination[i] = value for i < count.
+DECLARE_KERNEL(void fill(real* destination, real value, std::int64_t count));
+
+/// destination[i] += source[i] for i < count.
+DECLARE_KERNEL(void accumulate(real* destination, const real* source, std::int64_t count));
+
+/// Copies `count` reals within the device; the ranges do not overlap.
+DECLARE_KERNEL(void copy(real* destination, const real* source, std::int64_t count));
+
+/// Reads a strided view into contiguous memory, row-major.
+/// destination: [shape]; source: element (i0, i1, ..) at sum(i_k * strides[k]); strides in elements,
+/// may be 0 (broadcast). dims <= kMaxDims.
+DECLARE_KERNEL(void gather_strided(real* destination, const real* source, const std::int64_t* shape,
+                                   const std::int64_t* strides, int dims));
+
+/// The opposite: destination (strided) = source (contiguous). Strides must not overlap.
+DECLARE_KERNEL(void scatter_strided(real* destination, const real* source,
+                                    const std::int64_t* shape, const std::int64_t* strides,
+                                    int dims));
+
+/// The same, adding: destination (strided) += source (contiguous).
+DECLARE_KERNEL(void scatter_add_strided(real* destination, const real* source,
+                                        const std::int64_t* shape, const std::int64_t* strides,
+                                        int dims));
+
+}  // namespace serenade

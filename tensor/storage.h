@@ -1,0 +1,28 @@
+#pragma once
+// A block of memory on a device, shared by all the tensors that view it.
+
+#include <cstddef>
+
+#include "kernels/device.h"
+
+namespace serenade {
+
+/// Owns raw bytes on a device. Held by std::shared_ptr; never copied.
+class Storage {
+ public:
+  Storage(std::size_t bytes, Device device);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+ private:
+  void* data_;
+  std::size_t bytes_;
+  Device device_;
+};
+
+}  // namespace serenade
