@@ -2,9 +2,10 @@
 // The engine: walks the graph from a loss to the leaves and adds up gradients (reverse-mode
 // differentiation; Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 3).
 //
-// Why order matters: in b = a + a; c = b + b the node b is used twice. Its gradient must be complete
-// before it is sent on to a. Creation order gives this for free: every node is younger than its
-// inputs, so running nodes from the youngest to the oldest never meets an unfinished gradient.
+// Why order matters: in b = a + a; c = b + b the node b is used twice. Its gradient must be
+// complete before it is sent on to a. Creation order gives this for free: every node is younger
+// than its inputs, so running nodes from the youngest to the oldest never meets an unfinished
+// gradient.
 
 #include <vector>
 
@@ -18,8 +19,8 @@ class Gradients {
   /// True if the gradient of input i is wanted; skip the work otherwise.
   bool wants(std::size_t i) const;
 
-  /// The gradient buffer of input i: contiguous, zero at the first touch, shared by all users of that
-  /// input. Backward kernels accumulate (+=) into it, so fan-out needs no further care.
+  /// The gradient buffer of input i: contiguous, zero at the first touch, shared by all users of
+  /// that input. Backward kernels accumulate (+=) into it, so fan-out needs no further care.
   Tensor& operator[](std::size_t i);
 
  private:
@@ -37,7 +38,8 @@ struct BackwardOptions {
 void backward(const Variable& loss, BackwardOptions options = {});
 
 /// The gradients of `loss` by `variables` (leaves or results), without touching any .grad. Only the
-/// part of the graph between them is walked. Undefined tensor where the loss does not depend on one.
+/// part of the graph between them is walked. Undefined tensor where the loss does not depend on
+/// one.
 std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
                          BackwardOptions options = {});
 

@@ -19,7 +19,8 @@ namespace serenade {
 /// Class indices, lengths: small integers that no gradient flows through.
 using Indices = std::vector<std::int64_t>;
 
-// Arithmetic, with NumPy broadcasting ---------------------------------------------------------------
+// Arithmetic, with NumPy broadcasting
+// ---------------------------------------------------------------
 
 Variable add(const Variable& a, const Variable& b);
 Variable sub(const Variable& a, const Variable& b);
@@ -74,8 +75,9 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis);
 /// Adds `before` and `after` zeros along an axis.
 Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after);
 /// Cuts overlapping windows out of the last axis: [N, C, F, T] to [N, windows, C, F, size]. Windows
-/// start every `shift` steps; one that runs past the end is completed with zeros and is kept where it
-/// holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / shift)) windows.
+/// start every `shift` steps; one that runs past the end is completed with zeros and is kept where
+/// it holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / shift))
+/// windows.
 Variable windows(const Variable& x, std::int64_t size, std::int64_t shift);
 
 // Linear algebra ----------------------------------------------------------------------------------
@@ -100,7 +102,8 @@ struct MarginLossOptions {
   real m_minus = real(0.1);
   real lambda = real(0.5);
 };
-Variable margin_loss(const Variable& lengths, const Indices& labels, MarginLossOptions options = {});
+Variable margin_loss(const Variable& lengths, const Indices& labels,
+                     MarginLossOptions options = {});
 
 // Convolution and pooling -------------------------------------------------------------------------
 
@@ -115,7 +118,8 @@ struct Conv2dOptions {
 
 /// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes behind (high side). At
 /// stride 1: (k - 1) / 2 before, k / 2 behind. `size`: height and width of the input.
-Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride = {1, 1},
+Padding same_padding(std::array<std::int64_t, 2> kernel,
+                     std::array<std::int64_t, 2> stride = {1, 1},
                      std::array<std::int64_t, 2> size = {0, 0});
 
 /// Cross-correlation. x: [N, in, H, W], weight: [out, in, KH, KW], bias: [out] or undefined;
@@ -123,29 +127,31 @@ Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
                 const Conv2dOptions& options = {});
 
-/// Window = stride; incomplete windows at the end are dropped; on ties the gradient goes to the first
-/// maximum in row-major order. x: [N, C, H, W].
+/// Window = stride; incomplete windows at the end are dropped; on ties the gradient goes to the
+/// first maximum in row-major order. x: [N, C, H, W].
 Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window);
 
-/// max_pool2d(relu(conv2d(x, weight, bias, options)), window) in one pass: the map before pooling is
-/// never stored, only a byte per pooled element.
+/// max_pool2d(relu(conv2d(x, weight, bias, options)), window) in one pass: the map before pooling
+/// is never stored, only a byte per pooled element.
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
                              const Conv2dOptions& options, std::array<std::int64_t, 2> window);
 
-// Mixed operations (architecture search) ------------------------------------------------------------
+// Mixed operations (architecture search)
+// ------------------------------------------------------------
 
-/// The union kernel sum_i c_i pad(W_i) of stride-1 'same' convolutions. weights: [out, in, KH_i, KW_i]
-/// each; coefficients: [n]; result [out, in, max KH, max KW], candidate i at offset
+/// The union kernel sum_i c_i pad(W_i) of stride-1 'same' convolutions. weights: [out, in, KH_i,
+/// KW_i] each; coefficients: [n]; result [out, in, max KH, max KW], candidate i at offset
 /// ((KH - 1) / 2 - (KH_i - 1) / 2, likewise for width). Exact gradients: dW_i = c_i crop_i(dU),
 /// dc_i = <W_i, crop_i(dU)>. Candidates with active[i] == false take no part: they add nothing and
 /// neither they nor their coefficient receive a gradient. Empty `active`: all take part.
 Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
                       const std::vector<bool>& active = {});
-/// sum_i c_i b_i over the active candidates. biases: [d_i] each, shorter ones padded with zeros to the
-/// longest; coefficients: [n].
+/// sum_i c_i b_i over the active candidates. biases: [d_i] each, shorter ones padded with zeros to
+/// the longest; coefficients: [n].
 Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
                     const std::vector<bool>& active = {});
-/// sum_i c_i conv2d(x, W_i, b_i) with 'same' padding, stride 1, as one convolution with the union kernel.
+/// sum_i c_i conv2d(x, W_i, b_i) with 'same' padding, stride 1, as one convolution with the union
+/// kernel.
 Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
                       const std::vector<Variable>& biases, const Variable& coefficients,
                       const std::vector<bool>& active = {});
@@ -156,8 +162,8 @@ Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weig
 
 // Recurrent ---------------------------------------------------------------------------------------
 
-/// Where the reset gate acts: after the recurrent product (cuDNN, PyTorch) or on the state before it
-/// (Cho et al. 2014).
+/// Where the reset gate acts: after the recurrent product (cuDNN, PyTorch) or on the state before
+/// it (Cho et al. 2014).
 enum class GruReset { after, before };
 
 /// The weights of one direction; gates stacked in the order r, z, n.
@@ -165,7 +171,7 @@ struct GruWeights {
   Variable weight_ih;  ///< [3 H, D]
   Variable weight_hh;  ///< [3 H, H]
   Variable bias_ih;    ///< [3 H]
-  Variable bias_hh;    ///< [3 H], or undefined: one bias per gate. Not allowed with GruReset::before.
+  Variable bias_hh;  ///< [3 H], or undefined: one bias per gate. Not allowed with GruReset::before.
 };
 
 struct GruOptions {
@@ -173,8 +179,8 @@ struct GruOptions {
   Indices lengths = {};  ///< one per sequence, 1 .. T; empty: all T. Outputs beyond are zero.
 };
 
-/// Gated recurrent unit over whole sequences, in one direction, or in two where `directions` has two
-/// entries (forward, then backward). x: [N, T, D]; h0: [directions, N, H] or undefined (zeros);
+/// Gated recurrent unit over whole sequences, in one direction, or in two where `directions` has
+/// two entries (forward, then backward). x: [N, T, D]; h0: [directions, N, H] or undefined (zeros);
 /// result [N, T, directions * H], forward half first.
 ///   r = s(W_ir x + b_ir + W_hr h + b_hr)      z = s(W_iz x + b_iz + W_hz h + b_hz)
 ///   n = tanh(W_in x + b_in + r * (W_hn h + b_hn))   [after]
@@ -182,9 +188,10 @@ struct GruOptions {
 ///   h' = (1 - z) n + z h
 Variable gru(const Variable& x, const std::vector<GruWeights>& directions, const Variable& h0 = {},
              const GruOptions& options = {});
-/// The final state of each direction out of gru()'s result: step lengths[n] - 1 of the forward half,
-/// step 0 of the backward half. Result [directions, N, H].
-Variable gru_last_state(const Variable& output, std::int64_t directions, const Indices& lengths = {});
+/// The final state of each direction out of gru()'s result: step lengths[n] - 1 of the forward
+/// half, step 0 of the backward half. Result [directions, N, H].
+Variable gru_last_state(const Variable& output, std::int64_t directions,
+                        const Indices& lengths = {});
 
 struct AttentionWeights {
   Variable proj_weight, proj_bias;          ///< [C, D], [C]
@@ -212,8 +219,8 @@ Variable squash(const Variable& s);
 Variable capsule_length(const Variable& v);
 /// [.., J, D] to [.., J * D + J]: all values, then all lengths.
 Variable with_lengths(const Variable& v);
-/// Votes u_hat[n, i, j, :] = u[n, i, :] W[i, j]. u: [N, I, D]; weight: [I, J, D, O], or [1, J, D, O]
-/// shared by all input capsules; result [N, I, J, O].
+/// Votes u_hat[n, i, j, :] = u[n, i, :] W[i, j]. u: [N, I, D]; weight: [I, J, D, O], or [1, J, D,
+/// O] shared by all input capsules; result [N, I, J, O].
 Variable capsule_votes(const Variable& u, const Variable& weight);
 
 enum class RoutingGradient {
@@ -224,18 +231,20 @@ enum class RoutingGradient {
 struct RoutingOptions {
   int iterations = 3;
   RoutingGradient gradient = RoutingGradient::full;
-  Indices lengths = {};  ///< input capsules at and beyond a sample's length are masked in c; empty: all
+  Indices lengths =
+      {};  ///< input capsules at and beyond a sample's length are masked in c; empty: all
 };
 
-/// Dynamic routing (Sabour et al. 2017, procedure 1). b = 0; per iteration c = softmax of b over the
-/// output capsules j, s_j = sum_i c_ij u_hat_ij + bias_j, v_j = squash(s_j), b_ij += u_hat_ij . v_j
-/// (not after the last). u_hat: [N, I, J, O]; bias: [J, O] or undefined; result [N, J, O].
+/// Dynamic routing (Sabour et al. 2017, procedure 1). b = 0; per iteration c = softmax of b over
+/// the output capsules j, s_j = sum_i c_ij u_hat_ij + bias_j, v_j = squash(s_j), b_ij += u_hat_ij .
+/// v_j (not after the last). u_hat: [N, I, J, O]; bias: [J, O] or undefined; result [N, J, O].
 Variable capsule_routing(const Variable& u_hat, const Variable& bias = {},
                          const RoutingOptions& options = {});
 /// capsule_routing(capsule_votes(u, weight), bias, options) without keeping the votes.
 Variable capsule_layer(const Variable& u, const Variable& weight, const Variable& bias = {},
                        const RoutingOptions& options = {});
 /// The coefficients c of every iteration, for looking at: [iterations, N, I, J]. No gradient.
-Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias, const RoutingOptions& options = {});
+Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias,
+                            const RoutingOptions& options = {});
 
 }  // namespace serenade

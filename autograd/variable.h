@@ -6,8 +6,8 @@
 //   backward(b);                              // a.grad() = 6
 //
 // A Variable is a handle (a copy names the same thing). Behind it stand the value and, where a
-// gradient is wanted, a Node of the graph. The graph holds nodes, never values: what a backward needs
-// it captures itself, so an activation that no backward needs dies with its last handle.
+// gradient is wanted, a Node of the graph. The graph holds nodes, never values: what a backward
+// needs it captures itself, so an activation that no backward needs dies with its last handle.
 
 #include <functional>
 #include <memory>

@@ -10,6 +10,7 @@
 // a template) but never needs its definition: there are no stub files.
 
 #include <stdexcept>
+#include <string>
 
 #include "kernels/device.h"
 #include "kernels/real.h"
@@ -22,6 +23,10 @@ inline constexpr bool kHasCuda = true;
 inline constexpr bool kHasCuda = false;
 #endif
 
+[[noreturn]] inline void throw_without_cuda(const char* kernel) {
+  throw std::runtime_error(std::string(kernel) + ": this build has no CUDA; use the cpu device");
+}
+
 }  // namespace serenade
 
 #define DECLARE_KERNEL(...) \
@@ -33,13 +38,13 @@ inline constexpr bool kHasCuda = false;
   }                         \
   static_assert(true, "ask for a semicolon")
 
-#define KERNEL(device, function, ...)                                                     \
-  do {                                                                                    \
-    if ((device) == ::serenade::Device::cpu) {                                            \
-      ::serenade::cpu::function(__VA_ARGS__);                                             \
-    } else if constexpr (::serenade::kHasCuda) {                                          \
-      ::serenade::cuda::function(__VA_ARGS__);                                            \
-    } else {                                                                              \
-      throw std::runtime_error(#function ": this build has no CUDA; use the cpu device"); \
-    }                                                                                     \
+#define KERNEL(device, function, ...)            \
+  do {                                           \
+    if ((device) == ::serenade::Device::cpu) {   \
+      ::serenade::cpu::function(__VA_ARGS__);    \
+    } else if constexpr (::serenade::kHasCuda) { \
+      ::serenade::cuda::function(__VA_ARGS__);   \
+    } else {                                     \
+      ::serenade::throw_without_cuda(#function); \
+    }                                            \
   } while (false)

@@ -10,8 +10,8 @@ namespace serenade {
 
 inline constexpr int kMaxDims = 8;
 
-/// `bytes` bytes, aligned to 64; throws std::bad_alloc. Zero bytes give a valid pointer.
-DECLARE_KERNEL(void* allocate(std::size_t bytes));
+/// Points *pointer to `bytes` bytes, aligned to 64; throws std::bad_alloc. Zero bytes are fine.
+DECLARE_KERNEL(void allocate(void** pointer, std::size_t bytes));
 DECLARE_KERNEL(void release(void* pointer));
 
 /// destination[i] = value for i < count.
@@ -24,8 +24,8 @@ DECLARE_KERNEL(void accumulate(real* destination, const real* source, std::int64
 DECLARE_KERNEL(void copy(real* destination, const real* source, std::int64_t count));
 
 /// Reads a strided view into contiguous memory, row-major.
-/// destination: [shape]; source: element (i0, i1, ..) at sum(i_k * strides[k]); strides in elements,
-/// may be 0 (broadcast). dims <= kMaxDims.
+/// destination: [shape]; source: element (i0, i1, ..) at sum(i_k * strides[k]); strides in
+/// elements, may be 0 (broadcast). dims <= kMaxDims.
 DECLARE_KERNEL(void gather_strided(real* destination, const real* source, const std::int64_t* shape,
                                    const std::int64_t* strides, int dims));
 

@@ -1,9 +1,9 @@
 #pragma once
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).
 //
-// A number is a pure function of (seed, purpose, step, element): the same on every device, for every
-// thread count, and after a resume. There is no hidden state but one: the default generator that
-// layers draw their initial weights from, set by manual_seed().
+// A number is a pure function of (seed, purpose, step, element): the same on every device, for
+// every thread count, and after a resume. There is no hidden state but one: the default generator
+// that layers draw their initial weights from, set by manual_seed().
 
 #include <array>
 #include <cstdint>

@@ -19,8 +19,8 @@ Strides row_major_strides(const Shape& shape);
 /// "[2, 3, 4]"; a scalar prints "[]".
 std::string to_string(const Shape& shape);
 
-/// The shape that a and b broadcast to by NumPy's rule: aligned at the last axis, each pair of sizes
-/// equal or one of them 1. Throws std::invalid_argument naming `op` and both shapes.
+/// The shape that a and b broadcast to by NumPy's rule: aligned at the last axis, each pair of
+/// sizes equal or one of them 1. Throws std::invalid_argument naming `op` and both shapes.
 Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b);
 
 /// Turns a possibly negative axis (-1 = last) into 0 .. dims-1; throws naming `op`.

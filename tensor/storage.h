@@ -20,7 +20,7 @@ class Storage {
   Device device() const { return device_; }
 
  private:
-  void* data_;
+  void* data_ = nullptr;
   std::size_t bytes_;
   Device device_;
 };

@@ -1,0 +1,142 @@
+#include "autograd/engine.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+thread_local bool recording = true;
+
+}  // namespace
+
+/// One walk over the graph. Nodes are found with an explicit stack, never by recursion.
+class Engine {
+ public:
+  /// The nodes from which `loss` was computed, youngest first.
+  explicit Engine(const Variable& loss, const char* op) {
+    check(loss.defined() && loss.numel() == 1, op, "the loss must have exactly one element; got ",
+          loss.defined() ? loss.shape() : Shape{});
+    check(loss.requires_grad(), op,
+          "the loss does not depend on anything that requires a gradient (or was computed under "
+          "NoGrad)");
+    std::unordered_set<Node*> seen{loss.node().get()};
+    order_ = {loss.node()};
+    for (std::size_t next = 0; next < order_.size(); ++next) {
+      if (order_[next]->released) {
+        throw std::runtime_error(
+            std::string(op) + ": this graph was released by an earlier backward at '" +
+            order_[next]->name + "'; compute the loss again or pass retain_graph");
+      }
+      const std::vector<std::shared_ptr<Node>> inputs = order_[next]->inputs;
+      for (const auto& input : inputs) {
+        if (input != nullptr && seen.insert(input.get()).second) order_.push_back(input);
+      }
+    }
+    std::sort(order_.begin(), order_.end(),
+              [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
+    buffers_[loss.node().get()] = Tensor::full(loss.shape(), 1, loss.device());
+  }
+
+  /// Restricts the walk to nodes that lead to one of the targets.
+  void restrict_to(const std::vector<Variable>& targets) {
+    restricted_ = true;
+    for (const Variable& target : targets) {
+      if (target.requires_grad()) needed_.insert(target.node().get());
+    }
+    for (auto node = order_.rbegin(); node != order_.rend(); ++node) {  // oldest first
+      for (const auto& input : (*node)->inputs) {
+        if (input != nullptr && needed_.count(input.get())) needed_.insert(node->get());
+      }
+    }
+  }
+
+  /// Runs every backward once, youngest node first; `finished(node, gradient)` sees each result.
+  template <class Finished>
+  void run(BackwardOptions options, Finished finished) {
+    for (const auto& node : order_) {
+      const auto found = buffers_.find(node.get());
+      if (found != buffers_.end() && wanted(*node)) {
+        const Tensor gradient = found->second;
+        finished(*node, gradient);
+        if (node->backward) {
+          Gradients inputs(*this, *node);
+          node->backward(gradient, inputs);
+        }
+        buffers_.erase(node.get());
+      }
+      if (!options.retain_graph && !node->is_leaf) release(*node);
+    }
+  }
+
+  bool wanted(const Node& node) const { return !restricted_ || needed_.count(&node) > 0; }
+
+  Tensor& buffer(const Node& node) {
+    Tensor& tensor = buffers_[&node];
+    if (!tensor.defined()) tensor = Tensor(node.shape, node.device);
+    return tensor;
+  }
+
+ private:
+  static void release(Node& node) {
+    node.backward = nullptr;
+    node.released = true;
+  }
+
+  std::vector<std::shared_ptr<Node>> order_;
+  std::unordered_map<const Node*, Tensor> buffers_;
+  std::unordered_set<const Node*> needed_;
+  bool restricted_ = false;
+};
+
+bool Gradients::wants(std::size_t i) const {
+  return node_.inputs[i] != nullptr && engine_.wanted(*node_.inputs[i]);
+}
+
+Tensor& Gradients::operator[](std::size_t i) { return engine_.buffer(*node_.inputs[i]); }
+
+void backward(const Variable& loss, BackwardOptions options) {
+  const NoGrad no_grad;
+  Engine engine(loss, "backward");
+  engine.run(options, [](Node& node, const Tensor& gradient) {
+    if (!node.is_leaf) return;
+    if (node.grad.defined()) {
+      node.grad.add_(gradient);
+    } else {
+      node.grad = gradient;  // the buffer is ours alone from here on
+    }
+  });
+}
+
+std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
+                         BackwardOptions options) {
+  const NoGrad no_grad;
+  Engine engine(loss, "grad");
+  engine.restrict_to(variables);
+  std::unordered_map<const Node*, Tensor> found;
+  for (const Variable& variable : variables) {
+    if (variable.requires_grad()) found[variable.node().get()] = Tensor();
+  }
+  engine.run(options, [&](Node& node, const Tensor& gradient) {
+    const auto target = found.find(&node);
+    if (target != found.end()) target->second = gradient;
+  });
+  std::vector<Tensor> gradients;
+  for (const Variable& variable : variables) {
+    gradients.push_back(variable.requires_grad() ? found[variable.node().get()] : Tensor());
+  }
+  return gradients;
+}
+
+NoGrad::NoGrad() : before_(recording) { recording = false; }
+NoGrad::~NoGrad() { recording = before_; }
+
+bool grad_enabled() { return recording; }
+
+}  // namespace serenade

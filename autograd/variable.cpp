@@ -1,0 +1,103 @@
+#include "autograd/variable.h"
+
+#include <atomic>
+#include <utility>
+
+#include "autograd/engine.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+std::uint64_t next_sequence() {
+  static std::atomic<std::uint64_t> counter{0};
+  return ++counter;
+}
+
+std::shared_ptr<Node> make_node(const Tensor& value) {
+  auto node = std::make_shared<Node>();
+  node->sequence = next_sequence();
+  node->shape = value.shape();
+  node->device = value.device();
+  return node;
+}
+
+}  // namespace
+
+// Destroying a node drops its inputs, whose destructors would drop theirs, and so on: one stack
+// frame per node, which overflows on long chains. Instead the inputs of every node about to die are
+// moved to a list first, so that no destructor ever finds more than an empty one below it.
+Node::~Node() {
+  std::vector<std::shared_ptr<Node>> dying = std::move(inputs);
+  while (!dying.empty()) {
+    const std::shared_ptr<Node> node = std::move(dying.back());
+    dying.pop_back();
+    if (node == nullptr || node.use_count() > 1) continue;
+    for (auto& input : node->inputs) dying.push_back(std::move(input));
+    node->inputs.clear();
+  }
+}
+
+Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<State>()) {
+  check(value.defined(), "Variable", "the value must be defined");
+  state_->value = std::move(value);
+  if (requires_grad) state_->node = make_node(state_->value);
+}
+
+const Tensor& Variable::value() const {
+  check(defined(), "Variable", "this variable is undefined and has no value");
+  return state_->value;
+}
+
+Tensor& Variable::value() { return const_cast<Tensor&>(std::as_const(*this).value()); }
+
+bool Variable::requires_grad() const { return defined() && state_->node != nullptr; }
+
+void Variable::set_requires_grad(bool requires_grad) {
+  check(node() == nullptr || node()->is_leaf, "set_requires_grad",
+        "only a leaf can be switched; this variable is the result of ",
+        node() == nullptr ? "" : node()->name, ": use detach()");
+  if (requires_grad == this->requires_grad()) return;
+  state_->node = requires_grad ? make_node(state_->value) : nullptr;
+}
+
+const Tensor& Variable::grad() const {
+  static const Tensor none;
+  return requires_grad() ? state_->node->grad : none;
+}
+
+void Variable::set_grad(Tensor grad) {
+  if (!requires_grad() && !grad.defined()) return;
+  check(requires_grad() && state_->node->is_leaf, "set_grad",
+        "only a leaf that requires a gradient holds one");
+  check(!grad.defined() || grad.shape() == shape(), "set_grad",
+        "the gradient must have the shape of the value; got ", grad.shape(), " for ", shape());
+  state_->node->grad = std::move(grad);
+}
+
+Variable Variable::detach() const { return Variable(value()); }
+
+const std::shared_ptr<Node>& Variable::node() const {
+  static const std::shared_ptr<Node> none;
+  return defined() ? state_->node : none;
+}
+
+Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,
+                     BackwardFunction backward) {
+  Variable result(std::move(value));
+  if (!grad_enabled()) return result;
+  bool wanted = false;
+  for (const Variable& input : inputs) wanted = wanted || input.requires_grad();
+  if (!wanted) return result;
+  auto node = make_node(result.value());
+  node->name = name;
+  node->is_leaf = false;
+  node->backward = std::move(backward);
+  node->inputs.reserve(inputs.size());
+  for (const Variable& input : inputs) node->inputs.push_back(input.node());
+  result.state_->node = std::move(node);
+  return result;
+}
+
+}  // namespace serenade

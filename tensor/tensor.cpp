@@ -1,0 +1,218 @@
+#include "tensor/tensor.h"
+
+#include <cmath>
+#include <utility>
+
+#include "kernels/memory.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+Tensor Tensor::empty(Shape shape, Device device) {
+  check(shape.size() <= kMaxDims, "tensor", "at most ", kMaxDims, " axes; got ", shape);
+  for (const std::int64_t size : shape) {
+    check(size >= 0, "tensor", "sizes must not be negative; got ", shape);
+  }
+  Tensor result;
+  result.numel_ = element_count(shape);
+  result.strides_ = row_major_strides(shape);
+  result.shape_ = std::move(shape);
+  result.storage_ =
+      std::make_shared<Storage>(static_cast<std::size_t>(result.numel_) * sizeof(real), device);
+  return result;
+}
+
+Tensor::Tensor(Shape shape, Device device) : Tensor(full(std::move(shape), 0, device)) {}
+
+Tensor Tensor::full(Shape shape, real value, Device device) {
+  Tensor result = empty(std::move(shape), device);
+  result.fill_(value);
+  return result;
+}
+
+Tensor Tensor::from(const std::vector<real>& values, Shape shape, Device device) {
+  check(static_cast<std::int64_t>(values.size()) == element_count(shape), "tensor",
+        "the number of values must be the product of the shape; got ", values.size(),
+        " values for shape ", shape);
+  check(device == Device::cpu, "tensor", "values are read on the cpu; move them with to()");
+  Tensor result = empty(std::move(shape), device);
+  std::copy(values.begin(), values.end(), result.data());
+  return result;
+}
+
+std::int64_t Tensor::size(std::int64_t axis) const {
+  return shape_[static_cast<std::size_t>(normalized_axis("size", axis, dim()))];
+}
+
+Device Tensor::device() const {
+  check(defined(), "tensor", "an undefined tensor has no device");
+  return storage_->device();
+}
+
+bool Tensor::is_contiguous() const {
+  std::int64_t step = 1;
+  for (std::size_t axis = shape_.size(); axis-- > 0;) {
+    if (shape_[axis] != 1 && strides_[axis] != step) return false;
+    step *= shape_[axis];
+  }
+  return true;
+}
+
+real* Tensor::data() { return const_cast<real*>(std::as_const(*this).data()); }
+
+const real* Tensor::data() const {
+  check(defined(), "tensor", "an undefined tensor has no data");
+  return static_cast<const real*>(storage_->data()) + offset_;
+}
+
+real Tensor::item() const {
+  check(defined() && numel_ == 1, "item", "the tensor must have exactly one element; got shape ",
+        shape_);
+  return to(Device::cpu).data()[0];
+}
+
+real Tensor::at(std::initializer_list<std::int64_t> indices) const {
+  check(static_cast<std::int64_t>(indices.size()) == dim(), "at", "one index per axis; got ",
+        indices.size(), " for shape ", shape_);
+  std::int64_t offset = 0;
+  std::size_t axis = 0;
+  for (const std::int64_t index : indices) {
+    check(index >= 0 && index < shape_[axis], "at", "index ", index, " is outside axis ", axis,
+          " of shape ", shape_);
+    offset += index * strides_[axis++];
+  }
+  return data()[offset];
+}
+
+std::vector<real> Tensor::to_vector() const {
+  const Tensor dense = to(Device::cpu).contiguous();
+  return std::vector<real>(dense.data(), dense.data() + numel_);
+}
+
+// Views -------------------------------------------------------------------------------------------
+
+Tensor Tensor::reshape(Shape shape) const {
+  std::int64_t known = 1;
+  std::ptrdiff_t inferred = -1;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] == -1 && inferred < 0) {
+      inferred = static_cast<std::ptrdiff_t>(axis);
+    } else {
+      known *= shape[axis];
+    }
+  }
+  Shape wanted = shape;
+  if (inferred >= 0 && known > 0) wanted[static_cast<std::size_t>(inferred)] = numel_ / known;
+  check(element_count(wanted) == numel_ && wanted.size() <= kMaxDims, "reshape",
+        "the number of elements must stay the same; got ", shape_, " to ", shape);
+  Tensor result = contiguous();
+  result.strides_ = row_major_strides(wanted);
+  result.shape_ = std::move(wanted);
+  return result;
+}
+
+Tensor Tensor::permute(const std::vector<std::int64_t>& order) const {
+  check(static_cast<std::int64_t>(order.size()) == dim(), "permute", "one entry per axis; got ",
+        to_string(Shape(order)), " for shape ", shape_);
+  Tensor result = *this;
+  std::vector<bool> seen(order.size(), false);
+  for (std::size_t axis = 0; axis < order.size(); ++axis) {
+    const auto from = static_cast<std::size_t>(normalized_axis("permute", order[axis], dim()));
+    check(!seen[from], "permute", "every axis must appear once; got ", to_string(Shape(order)));
+    seen[from] = true;
+    result.shape_[axis] = shape_[from];
+    result.strides_[axis] = strides_[from];
+  }
+  return result;
+}
+
+Tensor Tensor::transpose(std::int64_t axis_a, std::int64_t axis_b) const {
+  const auto a = static_cast<std::size_t>(normalized_axis("transpose", axis_a, dim()));
+  const auto b = static_cast<std::size_t>(normalized_axis("transpose", axis_b, dim()));
+  Tensor result = *this;
+  std::swap(result.shape_[a], result.shape_[b]);
+  std::swap(result.strides_[a], result.strides_[b]);
+  return result;
+}
+
+Tensor Tensor::slice(std::int64_t axis, std::int64_t start, std::int64_t length) const {
+  const auto a = static_cast<std::size_t>(normalized_axis("slice", axis, dim()));
+  check(start >= 0 && length >= 0 && start + length <= shape_[a], "slice", "elements ", start,
+        " .. ", start + length, " must lie in axis ", a, "; got shape ", shape_);
+  Tensor result = *this;
+  result.offset_ += start * strides_[a];
+  result.shape_[a] = length;
+  result.numel_ = element_count(result.shape_);
+  return result;
+}
+
+Tensor Tensor::expand(const Shape& shape) const {
+  check(shape.size() >= shape_.size() && broadcast_shapes("expand", shape_, shape) == shape,
+        "expand", "the shape must broadcast to the larger one; got ", shape_, " to ", shape);
+  Tensor result = *this;
+  result.shape_ = shape;
+  result.strides_.assign(shape.size(), 0);
+  const std::size_t added = shape.size() - shape_.size();
+  for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
+    if (shape_[axis] == shape[added + axis]) result.strides_[added + axis] = strides_[axis];
+  }
+  result.numel_ = element_count(shape);
+  return result;
+}
+
+// Copies ------------------------------------------------------------------------------------------
+
+Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
+
+Tensor Tensor::clone() const {
+  Tensor result = empty(shape_, device());
+  if (numel_ == 0) return result;
+  if (is_contiguous()) {
+    KERNEL(device(), copy, result.data(), data(), numel_);
+  } else {
+    KERNEL(device(), gather_strided, result.data(), data(), shape_.data(), strides_.data(),
+           static_cast<int>(dim()));
+  }
+  return result;
+}
+
+Tensor Tensor::to(Device target) const {
+  if (device() == target) return *this;
+  throw std::runtime_error("to: this build has no CUDA; use the cpu device");
+}
+
+// Writing -----------------------------------------------------------------------------------------
+
+void Tensor::fill_(real value) {
+  check(is_contiguous(), "fill_", "the tensor must be contiguous; got shape ", shape_);
+  KERNEL(device(), fill, data(), value, numel_);
+}
+
+void Tensor::copy_(const Tensor& source) {
+  check(shape_ == source.shape_, "copy_", "shapes must be equal; got ", shape_, " and ",
+        source.shape_);
+  if (numel_ == 0) return;
+  const Tensor dense = source.to(device()).contiguous();
+  KERNEL(device(), scatter_strided, data(), dense.data(), shape_.data(), strides_.data(),
+         static_cast<int>(dim()));
+}
+
+void Tensor::add_(const Tensor& source) {
+  check(shape_ == source.shape_ && is_contiguous(), "add_",
+        "shapes must be equal and the destination contiguous; got ", shape_, " and ",
+        source.shape_);
+  const Tensor dense = source.contiguous();
+  KERNEL(device(), accumulate, data(), dense.data(), numel_);
+}
+
+bool all_close(const Tensor& actual, const Tensor& expected, double relative, double absolute) {
+  if (actual.shape() != expected.shape()) return false;
+  const std::vector<real> a = actual.to_vector(), e = expected.to_vector();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double allowed = absolute + relative * std::abs(static_cast<double>(e[i]));
+    if (!(std::abs(static_cast<double>(a[i]) - static_cast<double>(e[i])) <= allowed)) return false;
+  }
+  return true;
+}
+
+}  // namespace serenade

@@ -1,0 +1,123 @@
+#include "tests/golden.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <set>
+
+#include "autograd/engine.h"
+
+namespace serenade {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path golden_folder() {
+  if (const char* named = std::getenv("SERENADE_GOLDEN")) return named;
+  const fs::path source = SERENADE_SOURCE_DIR;
+  const fs::path full = source.parent_path() / "shared" / "golden";
+  return fs::exists(full / "index.json") ? full : source / "tests" / "golden";
+}
+
+std::set<std::string>& used_files() {
+  static std::set<std::string> used;
+  return used;
+}
+
+// The application's tests own the front end and the whole systems; the layer tests own the rest.
+bool belongs_to_this_program(const std::string& name) {
+  static const std::vector<std::string> app_families = {"spectrogram", "model_", "train_",
+                                                        "supernet_", "bilevel_"};
+  const bool app_file = std::any_of(app_families.begin(), app_families.end(),
+                                    [&](const auto& family) { return name.rfind(family, 0) == 0; });
+#ifdef SERENADE_APP_TESTS
+  return app_file;
+#else
+  return !app_file;
+#endif
+}
+
+}  // namespace
+
+bool has_golden(const std::string& name) {
+  return fs::exists(golden_folder() / (name + ".safetensors"));
+}
+
+Golden golden(const std::string& name) {
+  used_files().insert(name);
+  return read_safetensors((golden_folder() / (name + ".safetensors")).string());
+}
+
+std::string golden_attribute(const Golden& file, const std::string& key) {
+  const auto attributes = nlohmann::json::parse(file.metadata.at("attributes"));
+  if (!attributes.contains(key)) return "";
+  return attributes[key].is_string() ? attributes[key].get<std::string>() : attributes[key].dump();
+}
+
+std::vector<std::string> golden_names(const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(golden_folder())) {
+    const std::string name = entry.path().stem().string();
+    if (entry.path().extension() == ".safetensors" && name.rfind(prefix, 0) == 0) {
+      names.push_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void check_close(const Tensor& actual, const Tensor& expected, const std::string& what,
+                 double tolerance) {
+  INFO(what);
+  REQUIRE(to_string(actual.shape()) == to_string(expected.shape()));
+  const std::vector<real> got = actual.to_vector(), wanted = expected.to_vector();
+  double scale = 0, worst = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    scale = std::max(scale, std::abs(static_cast<double>(wanted[i])));
+    const double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(wanted[i]));
+    if (!(error <= worst)) {
+      worst = std::isnan(error) ? INFINITY : error;
+      at = i;
+    }
+  }
+  INFO("worst element ", at, ": got ", got.empty() ? 0 : got[at], ", expected ",
+       wanted.empty() ? 0 : wanted[at], ", tolerance ", tolerance, " of ", scale);
+  CHECK(worst <= tolerance * std::max(scale, 1e-30) + (scale == 0 ? tolerance : 0));
+}
+
+void check_golden_op(const std::string& name, const std::vector<std::string>& inputs,
+                     const std::function<Variable(const std::vector<Variable>&)>& f) {
+  INFO("golden file ", name);
+  const Golden file = golden(name);
+  std::vector<Variable> variables;
+  for (const std::string& input : inputs) variables.emplace_back(file.tensor(input), true);
+  const Variable y = f(variables);
+  check_close(y.value(), file.tensor("y"), name + ": y");
+  const std::vector<Tensor> gradients = grad(sum(mul(y, Variable(file.tensor("dy")))), variables);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!file.has("d_" + inputs[i])) continue;
+    const Tensor expected = file.tensor("d_" + inputs[i]);
+    const Tensor actual = gradients[i].defined() ? gradients[i] : Tensor(expected.shape());
+    check_close(actual, expected, name + ": d_" + inputs[i]);
+  }
+}
+
+int report_unused_golden_files(std::ostream& out) {
+  int unused = 0;
+  for (const std::string& name : golden_names("")) {
+    if (belongs_to_this_program(name) && !used_files().count(name)) {
+      out << "golden file never used by a test: " << name << "\n";
+      unused = 1;
+    }
+  }
+  return unused;
+}
+
+}  // namespace serenade
