@@ -81,19 +81,19 @@ class MixedOp : public Module {
   mutable double activation_rms_ = 0;
 };
 
-struct MixedConv2dOptions {
-  std::int64_t in_channels = 1;
-  std::int64_t out_channels = 1;
-  std::vector<std::string> kernels = {};  ///< "2x8", ..
-  real gain = 1;                          ///< on the initial weights; see supernet_gain
-  bool naive = false;                     ///< run every candidate
-};
-
 /// Stride-1 'same' convolutions of different kernel sizes. Parameters: alpha [n],
 /// ops.<i>.weight [out, in, KH_i, KW_i], ops.<i>.bias [out].
 class MixedConv2d : public MixedOp {
  public:
-  explicit MixedConv2d(const MixedConv2dOptions& options);
+  struct Options {
+    std::int64_t in_channels = 0;
+    std::int64_t out_channels = 0;
+    std::vector<std::string> kernels = {};  ///< "2x8", ..
+    real gain = 1;                          ///< on the initial weights; see supernet_gain
+    bool naive = false;                     ///< run every candidate
+  };
+
+  explicit MixedConv2d(const Options& options);
   ~MixedConv2d() override;
 
   /// x: [N, in, H, W]; result [N, out, H, W].
@@ -108,18 +108,18 @@ class MixedConv2d : public MixedOp {
   bool naive_;
 };
 
-struct MixedLinearOptions {
-  std::int64_t in_features = 1;
-  std::vector<std::string> widths = {};  ///< "32", ..
-  real gain = 1;
-  bool naive = false;
-};
-
 /// Dense layers of different widths, outputs zero-padded to the widest and mixed. Parameters:
 /// alpha [n], ops.<i>.weight [d_i, in], ops.<i>.bias [d_i].
 class MixedLinear : public MixedOp {
  public:
-  explicit MixedLinear(const MixedLinearOptions& options);
+  struct Options {
+    std::int64_t in_features = 0;
+    std::vector<std::string> widths = {};  ///< "32", ..
+    real gain = 1;
+    bool naive = false;
+  };
+
+  explicit MixedLinear(const Options& options);
   ~MixedLinear() override;
 
   /// x: [.., in]; result [.., widest].
@@ -135,24 +135,24 @@ class MixedLinear : public MixedOp {
   bool naive_;
 };
 
-struct MixedAttentionOptions {
-  std::int64_t in_features = 1;
-  std::int64_t classes = 4;
-  std::vector<std::string> channels = {};  ///< "32", ..
-  bool relu = true;
-  real gain = 1;  ///< on the class-specific maps, the part that the scores are linear in
-};
-
 /// Whole attention layers of different widths, class scores mixed. (A ReLU and a softmax stand
 /// between input and scores, so there is no merged form.) Parameters: alpha [n],
 /// ops.<i>.proj.weight, ops.<i>.proj.bias, ops.<i>.bottom_up, ops.<i>.top_down.weight,
 /// ops.<i>.top_down.bias.
 class MixedAttention : public MixedOp {
  public:
-  explicit MixedAttention(const MixedAttentionOptions& options);
+  struct Options {
+    std::int64_t input_size = 0;
+    std::vector<std::string> channels = {};  ///< "32", ..
+    std::int64_t classes = 0;
+    bool relu = true;
+    real gain = 1;  ///< on the class-specific maps, the part that the scores are linear in
+  };
+
+  explicit MixedAttention(const Options& options);
   ~MixedAttention() override;
 
-  /// h: [N, T, D]; lengths: one per sequence or empty; result [N, classes].
+  /// h: [N, T, input_size]; lengths: one per sequence or empty; result [N, classes].
   Variable forward(const Variable& h, const Indices& lengths = {}) const;
 
  private:
