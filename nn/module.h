@@ -8,8 +8,8 @@
 //     Variable forward(const Variable& x) { return out.forward(relu(hidden.forward(x))); }
 //   };
 //
-// Parameters are named by their path ("hidden.weight"), in the order of registration. Children are
-// members of their parent, which is why a module can be neither copied nor moved.
+// Parameters are named by their path ("hidden.weight"). Children are members of their parent, which
+// is why a module can be neither copied nor moved.
 
 #include <map>
 #include <string>
@@ -23,6 +23,10 @@ namespace serenade {
 /// Parameter and buffer values by their dotted names.
 using StateDict = std::map<std::string, Tensor>;
 
+/// Parameters with their dotted names; a Variable is a handle, so these are the parameters
+/// themselves.
+using NamedParameters = std::vector<std::pair<std::string, Variable>>;
+
 class Module {
  public:
   Module() = default;
@@ -30,10 +34,11 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// All parameters with their dotted names, in order of registration, children in place.
-  std::vector<std::pair<std::string, Variable>> named_parameters() const;
+  /// All parameters with their dotted names: a module's own in order of registration, then those of
+  /// its children.
+  NamedParameters named_parameters() const;
   std::vector<Variable> parameters() const;
-  /// Number of trainable reals.
+  /// Number of trainable reals: those of parameters that require a gradient.
   std::int64_t parameter_count() const;
 
   /// This module and everything below it, with dotted names ("" for itself), parents first.
@@ -57,13 +62,17 @@ class Module {
   bool training() const { return training_; }
 
  protected:
-  /// Adds a parameter that is trained. Returns the Variable to keep as a member.
+  /// Adds a parameter that is trained. Returns the Variable to keep as a member. Names are unique
+  /// within a module and hold no dot.
   Variable register_parameter(const std::string& name, Tensor value);
   /// Adds a child, which must live as long as this module (a member).
   void register_module(const std::string& name, Module& child);
 
  private:
-  std::vector<std::pair<std::string, Variable>> parameters_;
+  void collect_parameters(const std::string& prefix, NamedParameters& found) const;
+  void check_name(const char* op, const std::string& name) const;
+
+  NamedParameters parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
   bool training_ = true;
 };

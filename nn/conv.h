@@ -1,0 +1,55 @@
+#pragma once
+// Convolution and pooling layers for images [N, C, H, W] (speech: H = frequency bin, W = frame).
+
+#include <array>
+#include <optional>
+
+#include "autograd/functions.h"
+#include "nn/module.h"
+
+namespace serenade {
+
+/// Cross-correlation y = x * W + b. x: [N, in_channels, H, W]; result [N, out_channels, H', W']
+/// with H' = ceil(H / stride) for 'same' padding, (H + top + bottom - KH) / stride + 1 for
+/// explicit. Parameters: weight [out_channels, in_channels, KH, KW], Xavier uniform; bias
+/// [out_channels], zeros.
+class Conv2d : public Module {
+ public:
+  struct Options {
+    std::int64_t in_channels = 0;
+    std::int64_t out_channels = 0;
+    std::array<std::int64_t, 2> kernel_size = {0, 0};
+    std::array<std::int64_t, 2> stride = {1, 1};
+    std::optional<Padding> padding = {};  ///< not given: 'same', the odd zero on the high side
+    bool bias = true;
+  };
+
+  explicit Conv2d(const Options& options);
+  Variable forward(const Variable& x) const;
+
+  /// max_pool2d(relu(forward(x)), window) in one pass that never stores the map before pooling.
+  Variable forward_relu_maxpool(const Variable& x, std::array<std::int64_t, 2> window) const;
+
+  const Options options;
+  Variable weight;
+  Variable bias;  ///< undefined without bias
+
+ private:
+  Conv2dOptions for_input(const Variable& x) const;
+};
+
+/// Largest value of each window; windows do not overlap and incomplete ones are dropped.
+/// x: [N, C, H, W]; result [N, C, H / window[0], W / window[1]].
+class MaxPool2d : public Module {
+ public:
+  struct Options {
+    std::array<std::int64_t, 2> window = {2, 2};
+  };
+
+  explicit MaxPool2d(const Options& options);
+  Variable forward(const Variable& x) const;
+
+  const Options options;
+};
+
+}  // namespace serenade

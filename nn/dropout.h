@@ -1,0 +1,27 @@
+#pragma once
+// Dropout (Srivastava et al. 2014), scaled in training so that evaluation needs no change.
+
+#include "autograd/functions.h"
+#include "nn/module.h"
+
+namespace serenade {
+
+/// In training each element becomes 0 with probability p and x / (1 - p) otherwise; in evaluation
+/// the layer is the identity. x and result: any shape.
+///
+/// Each call draws a fresh stream from the default generator. A run that must continue after a
+/// resume exactly as it would have without one gives the key itself, by seed and step.
+class Dropout : public Module {
+ public:
+  struct Options {
+    double p = 0.5;  ///< 0 <= p < 1
+  };
+
+  explicit Dropout(const Options& options);
+  Variable forward(const Variable& x) const;
+  Variable forward(const Variable& x, const RandomKey& key) const;
+
+  const Options options;
+};
+
+}  // namespace serenade

@@ -1,0 +1,27 @@
+#pragma once
+// A fully connected layer.
+
+#include "autograd/functions.h"
+#include "nn/module.h"
+
+namespace serenade {
+
+/// y = x W^T + b. x: [.., in_features]; result [.., out_features].
+/// Parameters: weight [out_features, in_features], Xavier uniform; bias [out_features], zeros.
+class Linear : public Module {
+ public:
+  struct Options {
+    std::int64_t in_features = 0;
+    std::int64_t out_features = 0;
+    bool bias = true;
+  };
+
+  explicit Linear(const Options& options);
+  Variable forward(const Variable& x) const;
+
+  const Options options;
+  Variable weight;
+  Variable bias;  ///< undefined without bias
+};
+
+}  // namespace serenade
