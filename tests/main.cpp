@@ -8,7 +8,9 @@
 #include "tests/golden.h"
 
 int main(int argc, char** argv) {
-  doctest::Context context(argc, argv);
+  doctest::Context context;
+  context.setOption("order-by", "suite");  // suites named "zz ..." look back at the others
+  context.applyCommandLine(argc, argv);
   const int failed = context.run();
   if (context.shouldExit() || failed != 0) return failed;
   // With a filter only some tests run, and not using a file says nothing.

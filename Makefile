@@ -1,0 +1,90 @@
+# Serenade's verbs. CMake compiles (CMakeLists.txt); this file says what can be done.
+#
+#   make            this list
+#   make run        the main job on a demo corpus: search, retrain, evaluate, report (CPU, minutes)
+#   make test       build everything and run all tests
+#   make build      build/serenade, the program
+#   make bench      build and run the CPU benchmarks
+#   make format     lay out all sources with clang-format
+#   make check-format   fail where `make format` would change something
+#   make asan       the tests under address and undefined-behaviour sanitizers
+#   make clean      remove build/
+#
+# `run`, `test` and `build` first install what is missing, on Debian and Ubuntu with apt-get (as root,
+# or through sudo); elsewhere they say what to install.
+
+SHELL := /bin/bash
+BUILD := build
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
+# Where `make run` leaves its corpus and its result.
+DEMO := $(BUILD)/demo_corpus
+RUN := $(BUILD)/run
+
+PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
+  libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
+
+.PHONY: help setup build run test bench format check-format asan clean
+
+help:
+	@sed -n '3,15{s/^# \{0,1\}//;p}' Makefile
+
+# Missing packages by name; nothing is done when all are there.
+setup:
+	@if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then \
+	  missing=(); \
+	  for package in $(PACKAGES); do \
+	    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=($$package); \
+	  done; \
+	  if [ $${#missing[@]} -gt 0 ]; then \
+	    echo "installing: $${missing[*]}"; \
+	    as_root=; \
+	    if [ $$(id -u) -ne 0 ]; then \
+	      command -v sudo >/dev/null || { echo "please install as root: apt-get install $${missing[*]}" >&2; exit 2; }; \
+	      as_root=sudo; \
+	    fi; \
+	    { $$as_root apt-get update -q && \
+	      $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+	        "$${missing[@]}"; } >/tmp/serenade-setup.log 2>&1 || \
+	      { tail -n 20 /tmp/serenade-setup.log >&2; echo "apt-get failed; please install: $${missing[*]}" >&2; exit 2; }; \
+	  fi; \
+	else \
+	  for tool in g++ cmake pkg-config espeak-ng; do \
+	    command -v $$tool >/dev/null || lacking="$$lacking $$tool"; \
+	  done; \
+	  [ -z "$$lacking" ] || { echo "missing:$$lacking. Please install a C++20 compiler, CMake 3.22, pkg-config," \
+	    "OpenBLAS, KissFFT (float), doctest, nlohmann/json, libsndfile, libsoxr, CLI11 and espeak-ng" >&2; exit 2; }; \
+	fi
+
+build: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF >$(BUILD).log 2>&1 || { cat $(BUILD).log >&2; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+	@cmake --build $(BUILD) --target serenade -j $(JOBS)
+
+run: build
+	@test -e $(DEMO)/README.txt || $(BUILD)/serenade corpus make $(DEMO)
+	@$(BUILD)/serenade search --corpus $(DEMO) --system CNN_GRU_att --mode dropout --preset mel \
+	  --search-epochs 8 --epochs 12 --direction one --folds 1 --out $(RUN) --replace
+
+test: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake --build $(BUILD) -j $(JOBS)
+	@cd $(BUILD) && ctest --output-on-failure
+
+bench: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake --build $(BUILD) -j $(JOBS) --target bench
+
+format:
+	@clang-format -i $(SOURCES)
+
+check-format:
+	@clang-format --dry-run --Werror $(SOURCES)
+
+asan: setup
+	@cmake -S . -B $(BUILD)/asan -DSERENADE_TESTS=ON -DSERENADE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	@cmake --build $(BUILD)/asan -j $(JOBS)
+	@cd $(BUILD)/asan && ctest --output-on-failure
+
+clean:
+	rm -rf $(BUILD)

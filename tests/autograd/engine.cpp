@@ -1,0 +1,102 @@
+#include "autograd/engine.h"
+
+#include <doctest/doctest.h>
+
+#include "autograd/functions.h"
+#include "autograd/gradcheck.h"
+#include "tests/op_case.h"
+
+using namespace serenade;
+
+TEST_CASE("a node used twice gets its whole gradient before it passes it on") {
+  const Variable a(Tensor::scalar(3), true);
+  const Variable b = a + a;
+  const Variable c = b + b;
+  backward(c);
+  CHECK(a.grad().item() == 4);
+}
+
+TEST_CASE("gradients add up over backwards until they are dropped") {
+  Variable a(Tensor::scalar(3), true);
+  backward(mul(a, a));
+  backward(mul(a, a));
+  CHECK(a.grad().item() == 12);
+  a.zero_grad();
+  CHECK_FALSE(a.grad().defined());
+}
+
+TEST_CASE("a chain of 100,000 operations builds, differentiates and is freed") {
+  const Variable start(Tensor::scalar(1), true);
+  Variable end = start;
+  for (int i = 0; i < 100000; ++i) end = affine(end, 1, 1);
+  CHECK(end.item() == 100001);
+  backward(end);
+  CHECK(start.grad().item() == 1);
+  Variable unused = start;
+  for (int i = 0; i < 100000; ++i) unused = affine(unused, 1, 1);
+  unused = Variable();  // freed without ever being walked
+}
+
+TEST_CASE("grad returns gradients, of leaves and of results, and touches no .grad") {
+  const Variable x(Tensor::scalar(2), true), w(Tensor::scalar(5), true), lone(Tensor({2}), true);
+  const Variable h = mul(x, w);
+  const Variable loss = mul(h, h);
+  const auto gradients = grad(loss, {x, h, lone}, {.retain_graph = true});
+  CHECK(gradients[0].item() == 100);
+  CHECK(gradients[1].item() == 20);
+  CHECK_FALSE(gradients[2].defined());
+  CHECK_FALSE(x.grad().defined());
+  CHECK_FALSE(w.grad().defined());
+  backward(loss);
+  CHECK(w.grad().item() == 40);
+}
+
+TEST_CASE("only the part of the graph that leads to the wanted variables is walked") {
+  bool walked = false;
+  const Variable x(Tensor::scalar(2), true), y(Tensor::scalar(3), true);
+  const Variable side = make_result("side", Tensor::scalar(1), {y},
+                                    [&](const Tensor&, Gradients&) { walked = true; });
+  const Variable loss = mul(x, side);
+  CHECK(grad(loss, {x})[0].item() == 1);
+  CHECK_FALSE(walked);
+}
+
+TEST_CASE("a released graph cannot be walked again, and says so") {
+  const Variable x(Tensor::scalar(2), true);
+  const Variable loss = mul(x, x);
+  backward(loss);
+  CHECK_THROWS_WITH_AS(backward(loss),
+                       doctest::Contains("released by an earlier backward at 'mul'"),
+                       std::runtime_error);
+}
+
+TEST_CASE("NoGrad records nothing and nests") {
+  const Variable x(Tensor::scalar(2), true);
+  {
+    const NoGrad outer;
+    { const NoGrad inner; }
+    CHECK_FALSE(mul(x, x).requires_grad());
+  }
+  CHECK(mul(x, x).requires_grad());
+  CHECK_FALSE(mul(x.detach(), x.detach()).requires_grad());
+}
+
+TEST_CASE("backward refuses what is not a loss") {
+  const Variable x(Tensor({2}), true);
+  CHECK_THROWS_WITH_AS(backward(x), "backward: the loss must have exactly one element; got [2]",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(backward(Variable(Tensor::scalar(1))), doctest::Contains("does not depend"),
+                       std::invalid_argument);
+  CHECK_THROWS_AS(
+      mul(x, x).node() == nullptr ? void() : Variable(mul(x, x)).set_requires_grad(false),
+      std::invalid_argument);
+}
+
+TEST_CASE("an input that takes no part keeps an undefined gradient") {
+  const Variable a(Tensor::scalar(1), true), b(Tensor::scalar(2), true);
+  const Variable y = make_result("first", Tensor::scalar(1), {a, b},
+                                 [](const Tensor&, Gradients& d) { d[0].fill_(1); });
+  backward(y);
+  CHECK(a.grad().item() == 1);
+  CHECK_FALSE(b.grad().defined());
+}
