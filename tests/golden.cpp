@@ -30,17 +30,18 @@ std::set<std::string>& used_files() {
   return used;
 }
 
-// The application's tests own the front end and the whole systems; the layer tests own the rest.
+bool begins_with_any(const std::string& name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& prefix) { return name.rfind(prefix, 0) == 0; });
+}
+
+// Each test program is responsible for its own families of files: SERENADE_GOLDEN_OWNER is "apps"
+// (the front end), "systems" (whole networks) or "layers" (all others).
 bool belongs_to_this_program(const std::string& name) {
-  static const std::vector<std::string> app_families = {"spectrogram", "model_", "train_",
-                                                        "supernet_", "bilevel_"};
-  const bool app_file = std::any_of(app_families.begin(), app_families.end(),
-                                    [&](const auto& family) { return name.rfind(family, 0) == 0; });
-#ifdef SERENADE_APP_TESTS
-  return app_file;
-#else
-  return !app_file;
-#endif
+  const bool app = begins_with_any(name, {"spectrogram"});
+  const bool system = begins_with_any(name, {"model_", "train_", "supernet_", "bilevel_"});
+  const std::string owner = SERENADE_GOLDEN_OWNER;
+  return owner == "apps" ? app : owner == "systems" ? system : !app && !system;
 }
 
 }  // namespace

@@ -1,0 +1,194 @@
+// Whole systems against an independent implementation: one forward and backward pass, five training
+// steps, supernets in the three modes, and three bi-level steps.
+
+#include "tests/golden.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "apps/ser/systems.h"
+#include "autograd/engine.h"
+#include "nas/mixed_op.h"
+#include "nas/search.h"
+#include "nn/optim.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+// Our systems by the names of the golden files.
+const std::map<std::string, std::string> kSystems = {{"gru", kGruSystem},
+                                                     {"seqcap", kCapsuleSystem}};
+constexpr double kOneStep = sizeof(real) == 8 ? 1e-10 : 1e-5;
+// Float rounding is amplified by Adam, whose first steps divide each gradient by its own size.
+constexpr double kTraining = sizeof(real) == 8 ? 1e-9 : 2e-3;
+
+// A parameter's name in the golden files.
+std::string golden_name(const std::string& system, std::string name) {
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const std::size_t at = name.find(from);
+    if (at != std::string::npos) name.replace(at, from.size(), to);
+  };
+  replace("capsules.primary.weight", "prim_w");
+  replace("capsules.primary.bias", "prim_b");
+  replace("capsules.window_caps", "window_caps");
+  replace("capsules.utterance_caps", "utt_caps");
+  replace(system == "gru" ? "attention." : "dense.", "head.");
+  if (name.rfind("gru.", 0) == 0) {
+    const std::size_t reverse = name.find("_reverse");
+    name.insert(reverse == std::string::npos ? name.size() : reverse, "_l0");
+  }
+  return name;
+}
+
+void load_parameters(System& system, const std::string& tag, const Golden& file) {
+  StateDict state;
+  for (const auto& [name, parameter] : system.named_parameters()) {
+    state[name] = file.tensor("param/" + golden_name(tag, name));
+  }
+  system.load_state_dict(state);
+}
+
+SystemOptions options_of(const std::string& tag) { return {.name = kSystems.at(tag), .bins = 64}; }
+
+// Runs one batch backward and compares logits, loss, input gradient and every parameter gradient.
+// Parameters that the file leaves out must have no gradient.
+void check_forward_backward(System& system, const std::string& tag, const Golden& expected,
+                            const Tensor& input, const Indices& labels) {
+  const Variable x(input, true);
+  const Variable logits = system.forward(x);
+  const Variable loss = cross_entropy(logits, labels);
+  check_close(logits.value(), expected.tensor("logits"), tag + ": logits", kOneStep);
+  check_close(loss.value(), expected.tensor("loss"), tag + ": loss", kOneStep);
+  backward(loss);
+  // Float sums over a whole network: one more digit of slack than for a single operation.
+  const double tolerance = sizeof(real) == 8 ? kOneStep : 1e-4;
+  check_close(x.grad(), expected.tensor("d_x"), tag + ": d_x", tolerance);
+  for (const auto& [name, parameter] : system.named_parameters()) {
+    const std::string key = "grad/" + golden_name(tag, name);
+    if (expected.has(key)) {
+      REQUIRE(parameter.grad().defined());
+      check_close(parameter.grad(), expected.tensor(key), tag + ": " + key, tolerance);
+    } else if (parameter.grad().defined()) {
+      check_close(parameter.grad(), Tensor(parameter.shape()), tag + ": no " + key, 1e-12);
+    }
+  }
+}
+
+Indices labels_of(const Golden& file, const std::string& name = "labels") {
+  return file.integer(name).values;
+}
+
+// The path of a layer that a golden file describes by its pick.
+Path picked_path(Mode mode, std::int64_t candidates, std::int64_t pick) {
+  if (mode == Mode::sampling) return single_path(candidates, pick);
+  Path path = full_path(candidates);
+  if (mode == Mode::dropout) {
+    path.active[static_cast<std::size_t>(pick)] = false;
+    path.scale = static_cast<real>(candidates) / static_cast<real>(candidates - 1);
+  }
+  return path;
+}
+
+void set_paths(System& supernet, Mode mode, const std::vector<std::int64_t>& picks) {
+  const auto ops = find_mixed_ops(supernet);
+  for (std::size_t layer = 0; layer < ops.size(); ++layer) {
+    const std::int64_t pick = picks.empty() ? 0 : picks[layer];
+    ops[layer].op->set_path(picked_path(mode, ops[layer].op->candidate_count(), pick));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("one forward and backward pass of each system, and a longer utterance") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("model_" + tag)) continue;
+    const Golden file = golden("model_" + tag);
+    const auto system = make_system(options_of(tag), hand_made_genotype(options_of(tag)));
+    load_parameters(*system, tag, file);
+    check_forward_backward(*system, tag, file, file.tensor("x"), labels_of(file));
+  }
+}
+
+TEST_CASE("five training steps of each system") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("train_" + tag)) continue;
+    const Golden model = golden("model_" + tag), file = golden("train_" + tag);
+    const auto system = make_system(options_of(tag), hand_made_genotype(options_of(tag)));
+    load_parameters(*system, tag, model);
+    check_close(system->forward(file.tensor("long_x")).value(), file.tensor("long_logits"),
+                tag + ": 125 frames", kOneStep);
+    Adam adam(system->named_parameters(), {.lr = 1e-3});
+    const Tensor losses = file.tensor("losses");
+    for (std::int64_t step = 0; step < losses.numel(); ++step) {
+      adam.zero_grad();
+      const Variable loss = cross_entropy(system->forward(model.tensor("x")), labels_of(model));
+      check_close(loss.value(), losses.slice(0, step, 1).reshape({}),
+                  tag + ": loss of step " + std::to_string(step), kTraining);
+      backward(loss);
+      adam.step();
+    }
+    const Variable after = cross_entropy(system->forward(model.tensor("x")), labels_of(model));
+    check_close(after.value(), file.tensor("loss_after"), tag + ": loss after", kTraining);
+    for (const auto& [path, parameter] : system->named_parameters()) {
+      check_close(parameter.value(), file.tensor("trained/" + golden_name(tag, path)),
+                  tag + ": trained " + path, kTraining * 10);
+    }
+  }
+}
+
+TEST_CASE("supernets in joint, sampling and dropout mode") {
+  const std::map<Mode, std::vector<std::int64_t>> picks = {
+      {Mode::joint, {}}, {Mode::sampling, {1, 4, 3, 5, 3}}, {Mode::dropout, {0, 2, 5, 1, 2}}};
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("supernet_" + tag + "_params")) continue;
+    const Golden params = golden("supernet_" + tag + "_params");
+    for (const auto& [mode, pick] : picks) {
+      const Golden file = golden("supernet_" + tag + "_" + to_string(mode));
+      const auto supernet = make_supernet(options_of(tag), mode);
+      load_parameters(*supernet, tag, params);
+      set_paths(*supernet, mode, pick);
+      check_forward_backward(*supernet, tag + " " + to_string(mode), file, params.tensor("x"),
+                             labels_of(params));
+    }
+  }
+}
+
+TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths on the alphas") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("supernet_" + tag + "_params")) continue;
+    const Golden params = golden("supernet_" + tag + "_params"), file = golden("bilevel_" + tag);
+    const auto supernet = make_supernet(options_of(tag), Mode::dropout);
+    load_parameters(*supernet, tag, params);
+    std::vector<std::pair<std::string, Variable>> weights, alphas;
+    for (const auto& named : supernet->named_parameters()) {
+      (named.first.find("alpha") == std::string::npos ? weights : alphas).push_back(named);
+    }
+    Adam weight_adam(weights, {.lr = 1e-3}), alpha_adam(alphas, {.lr = 1e-3});
+    const std::vector<std::int64_t> masks = file.integer("masks").values;
+    const auto step = [&](Adam& adam, const Tensor& x, const Indices& labels, const Tensor& loss) {
+      supernet->zero_grad();
+      const Variable ours = cross_entropy(supernet->forward(x), labels);
+      check_close(ours.value(), loss.reshape({}), tag + ": bi-level loss", kTraining);
+      backward(ours);
+      adam.step();
+    };
+    for (std::int64_t i = 0; i < 3; ++i) {
+      set_paths(*supernet, Mode::dropout, {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
+      step(weight_adam, params.tensor("x"), labels_of(params),
+           file.tensor("weight_losses").slice(0, i, 1));
+      set_paths(*supernet, Mode::joint, {});
+      step(alpha_adam, file.tensor("x_val"), labels_of(file, "labels_val"),
+           file.tensor("alpha_losses").slice(0, i, 1));
+      std::vector<real> now;
+      for (const auto& [path, alpha] : alphas) {
+        const std::vector<real> values = alpha.value().to_vector();
+        now.insert(now.end(), values.begin(), values.end());
+      }
+      check_close(Tensor::from(now, {28}), file.tensor("alphas").slice(0, i, 1).reshape({28}),
+                  tag + ": alphas", kTraining);
+    }
+  }
+}
