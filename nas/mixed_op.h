@@ -66,17 +66,21 @@ class MixedOp : public Module {
  protected:
   explicit MixedOp(std::vector<std::string> candidates);
   Variable coefficients() const { return serenade::coefficients(path_, alpha_); }
-  /// Registers candidate number ops_count() as "ops.<i>".
-  void register_candidate(Module& op);
+  /// Registers the next candidate as "ops.<i>"; it must live as long as this (a member).
+  void register_candidate(Module& op) { ops_.append(op); }
   /// Returns y, having recorded its scale if watched.
   Variable observed(const Variable& y) const;
 
  private:
+  struct CandidateList : Module {
+    void append(Module& op) { register_module(std::to_string(children().size()), op); }
+  };
+
   std::vector<std::string> candidates_;
   Variable alpha_;
   Path path_;
   std::vector<std::int64_t> update_counts_;
-  std::vector<Module*> ops_;
+  CandidateList ops_;
   bool watching_ = false;
   mutable double activation_rms_ = 0;
 };
@@ -103,7 +107,7 @@ class MixedConv2d : public MixedOp {
   void set_naive(bool naive) { naive_ = naive; }
 
  private:
-  std::vector<std::unique_ptr<Conv2d>> ops_;
+  std::vector<std::unique_ptr<Conv2d>> layers_;
   std::vector<Variable> weights_, biases_;
   bool naive_;
 };
@@ -128,7 +132,7 @@ class MixedLinear : public MixedOp {
   void set_naive(bool naive) { naive_ = naive; }
 
  private:
-  std::vector<std::unique_ptr<Linear>> ops_;
+  std::vector<std::unique_ptr<Linear>> layers_;
   std::vector<Variable> weights_, biases_;
   std::int64_t in_features_;
   std::int64_t widest_ = 0;
@@ -156,7 +160,7 @@ class MixedAttention : public MixedOp {
   Variable forward(const Variable& h, const Indices& lengths = {}) const;
 
  private:
-  std::vector<std::unique_ptr<AttentionPooling>> ops_;
+  std::vector<std::unique_ptr<AttentionPooling>> layers_;
 };
 
 struct NamedMixedOp {

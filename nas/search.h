@@ -30,6 +30,7 @@
 #include "nas/mixed_op.h"
 #include "nas/path.h"
 #include "nas/search_space.h"
+#include "nn/module.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
@@ -135,14 +136,17 @@ class SupernetSearch {
   void load_state(const SafetensorsFile& state);
 
  private:
-  StepRecord run_step(Phase phase, const LossFunction& loss, Variable& value);
+  StepRecord run_step(Phase phase, const LossFunction& loss);
+  void update(const Variable& loss, Phase phase);
   void note_norms();
+  std::string fingerprint() const;
+  void apply_state(const SafetensorsFile& state);
 
   Module& supernet_;
   SearchSpace space_;
   SearchOptions options_;
   std::vector<NamedMixedOp> mixed_ops_;
-  std::vector<Variable> weights_, alphas_;
+  NamedParameters weights_, alphas_;
   std::unique_ptr<Adam> weight_optimizer_, alpha_optimizer_;
   std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
   std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;

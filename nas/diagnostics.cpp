@@ -1,0 +1,176 @@
+#include "nas/diagnostics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+// What counts as a problem. The thresholds are generous: a warning should be worth reading.
+constexpr double kUnevenRatio = 2;             // most / least updates ..
+constexpr double kUnevenChance = 1e-3;         // .. that chance would give less often than this
+constexpr double kTie = 0.01;                  // gap between the two largest probabilities
+constexpr double kDecided = 0.2;               // share of ln n that the entropy has fallen below
+constexpr double kVanishing = 1e-5;            // gradient norm against the largest of all layers
+constexpr double kVanishingActivation = 1e-4;  // likewise, of the output's scale
+
+std::string short_number(double x) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", x);
+  return text;
+}
+
+std::size_t index_of(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+void warn_updates(const LayerRecord& layer, std::vector<std::string>& warnings) {
+  const std::vector<std::int64_t>& updates = layer.updates;
+  const UpdateFairness fairness = update_fairness(updates);
+  if (fairness.most == 0) return;
+  const auto name_of = [&](std::int64_t count) {
+    return layer
+        .candidates[index_of(std::find(updates.begin(), updates.end(), count) - updates.begin())];
+  };
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    if (updates[i] > 0) continue;
+    warnings.push_back("candidate " + layer.candidates[i] + " of " + layer.name +
+                       " was never trained: its alpha says nothing");
+  }
+  const bool uneven = fairness.ratio >= kUnevenRatio && fairness.p_value < kUnevenChance;
+  if (fairness.least > 0 && uneven) {
+    warnings.push_back("candidate " + name_of(fairness.most) + " of " + layer.name + " received " +
+                       short_number(fairness.ratio) + " times the updates of " +
+                       name_of(fairness.least));
+  }
+}
+
+void warn_tie(const LayerRecord& layer, std::vector<std::string>& warnings) {
+  if (layer.probabilities.size() < 2) return;
+  std::vector<double> sorted = layer.probabilities;
+  std::partial_sort(sorted.begin(), sorted.begin() + 2, sorted.end(), std::greater<>());
+  if (sorted[0] - sorted[1] >= kTie) return;
+  std::size_t second = 0;
+  while (layer.probabilities[second] != sorted[1] || index_of(layer.choice) == second) ++second;
+  warnings.push_back("the choice of " + layer.name +
+                     " is nearly a tie: " + layer.candidates[index_of(layer.choice)] +
+                     " has probability " + short_number(sorted[0]) + ", " +
+                     layer.candidates[second] + " has " + short_number(sorted[1]));
+}
+
+void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnings) {
+  double largest_gradient = 0, largest_activation = 0;
+  for (const LayerRecord& layer : record.layers) {
+    largest_gradient = std::max(largest_gradient, layer.gradient_norm);
+    largest_activation = std::max(largest_activation, layer.activation_rms);
+  }
+  for (const LayerRecord& layer : record.layers) {
+    if (layer.gradient_norm < kVanishing * largest_gradient) {
+      warnings.push_back("the gradient of " + layer.name + " has vanished: its norm is " +
+                         short_number(layer.gradient_norm) + ", the largest of all layers " +
+                         short_number(largest_gradient));
+    }
+    if (layer.activation_rms < kVanishingActivation * largest_activation) {
+      warnings.push_back("the output of " + layer.name + " has vanished: its root mean square is " +
+                         short_number(layer.activation_rms) + ", the largest of all layers " +
+                         short_number(largest_activation));
+    }
+  }
+}
+
+// What only the course of the search shows.
+void warn_course(const std::vector<SearchRecord>& history, std::vector<std::string>& warnings) {
+  const std::size_t epochs = history.size();
+  if (epochs < 10) return;
+  const std::size_t late = epochs - 1 - epochs / 10;
+  for (std::size_t l = 0; l < history.back().layers.size(); ++l) {
+    const LayerRecord& last = history.back().layers[l];
+    const LayerRecord& early = history[epochs / 10].layers[l];
+    if (early.entropy < kDecided * std::log(static_cast<double>(early.alphas.size()))) {
+      warnings.push_back("layer " + last.name + " was decided within " +
+                         std::to_string(epochs / 10 + 1) + " of " + std::to_string(epochs) +
+                         " epochs, before the weights had learned much");
+    }
+    const std::int64_t before = history[late].layers[l].choice;
+    if (before != last.choice) {
+      warnings.push_back("the choice of " + last.name + " still changed near the end, from " +
+                         last.candidates[index_of(before)] + " to " +
+                         last.candidates[index_of(last.choice)] + ": search longer");
+    }
+  }
+}
+
+}  // namespace
+
+double entropy(const std::vector<double>& probabilities) {
+  double sum = 0;
+  for (const double p : probabilities) sum -= p > 0 ? p * std::log(p) : 0;
+  return sum;
+}
+
+UpdateFairness update_fairness(const std::vector<std::int64_t>& updates) {
+  check(!updates.empty(), "update_fairness", "there must be at least one candidate; got none");
+  UpdateFairness fairness;
+  const auto [least, most] = std::minmax_element(updates.begin(), updates.end());
+  fairness.least = *least;
+  fairness.most = *most;
+  if (fairness.most == 0) return fairness;
+  fairness.ratio = fairness.least == 0
+                       ? std::numeric_limits<double>::infinity()
+                       : static_cast<double>(fairness.most) / static_cast<double>(fairness.least);
+  double total = 0;
+  for (const std::int64_t count : updates) total += static_cast<double>(count);
+  const double mean = total / static_cast<double>(updates.size());
+  for (const std::int64_t count : updates) {
+    const double difference = static_cast<double>(count) - mean;
+    fairness.chi_square += difference * difference / mean;
+  }
+  if (updates.size() > 1) {
+    fairness.p_value =
+        chi_square_tail(fairness.chi_square, static_cast<double>(updates.size() - 1));
+  }
+  return fairness;
+}
+
+double chi_square_tail(double statistic, double degrees_of_freedom) {
+  check(statistic >= 0 && degrees_of_freedom > 0, "chi_square_tail",
+        "the statistic must be 0 or more and the degrees of freedom positive; got ", statistic,
+        " and ", degrees_of_freedom);
+  const double a = degrees_of_freedom / 2, x = statistic / 2;
+  if (x == 0) return 1;
+  const double front = std::exp(a * std::log(x) - x - std::lgamma(a));
+  if (x < a + 1) {
+    // P(a, x) = front * sum_n x^n / (a (a + 1) .. (a + n)); all terms positive.
+    double term = 1 / a, sum = term;
+    for (int n = 1; n < 1000 && term > 1e-17 * sum; ++n) sum += term *= x / (a + n);
+    return 1 - front * sum;
+  }
+  // Q(a, x) by its continued fraction, evaluated by Lentz's method.
+  double b = x + 1 - a, c = 1e300, d = 1 / b, fraction = d;
+  for (int n = 1; n < 1000; ++n) {
+    const double numerator = -n * (n - a);
+    b += 2;
+    d = 1 / (numerator * d + b);
+    c = b + numerator / c;
+    fraction *= d * c;
+    if (std::abs(d * c - 1) < 1e-15) break;
+  }
+  return front * fraction;
+}
+
+std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history) {
+  std::vector<std::string> warnings;
+  if (history.empty()) return warnings;
+  for (const LayerRecord& layer : history.back().layers) {
+    warn_updates(layer, warnings);
+    warn_tie(layer, warnings);
+  }
+  warn_vanishing(history.back(), warnings);
+  warn_course(history, warnings);
+  return warnings;
+}
+
+}  // namespace serenade
