@@ -76,15 +76,26 @@ void Module::zero_grad() {
   for (Variable& parameter : parameters()) parameter.zero_grad();
 }
 
+void Module::to(Device device) {
+  for (Variable& parameter : parameters()) {
+    if (parameter.device() == device) continue;
+    // A leaf remembers its device, so it is made anew; all handles of the parameter see the change.
+    const bool trained = parameter.requires_grad();
+    parameter.set_requires_grad(false);
+    parameter.value() = parameter.value().to(device);
+    parameter.set_requires_grad(trained);
+  }
+}
+
 void Module::train(bool on) {
   training_ = on;
   for (const auto& [name, child] : children_) child->train(on);
 }
 
-Variable Module::register_parameter(const std::string& name, Tensor value) {
+Variable Module::register_parameter(const std::string& name, const Tensor& value) {
   check_name("register_parameter", name);
   check(value.defined(), "register_parameter", "value must be defined; got none for '", name, "'");
-  parameters_.emplace_back(name, Variable(std::move(value), /*requires_grad=*/true));
+  parameters_.emplace_back(name, Variable(value.contiguous(), /*requires_grad=*/true));
   return parameters_.back().second;
 }
 

@@ -56,6 +56,10 @@ class Module {
   /// Drops all gradients.
   void zero_grad();
 
+  /// Moves all parameters to a device, before optimisers are made of them. A parameter that moves
+  /// loses its gradient.
+  void to(Device device);
+
   /// Training mode switches dropout on; modules start in it.
   void train(bool on = true);
   void eval() { train(false); }
@@ -64,7 +68,7 @@ class Module {
  protected:
   /// Adds a parameter that is trained. Returns the Variable to keep as a member. Names are unique
   /// within a module and hold no dot.
-  Variable register_parameter(const std::string& name, Tensor value);
+  Variable register_parameter(const std::string& name, const Tensor& value);
   /// Adds a child, which must live as long as this module (a member).
   void register_module(const std::string& name, Module& child);
 

@@ -1,0 +1,130 @@
+#pragma once
+// Optimisers: they turn the gradients of parameters into new values.
+//
+//   Adam optimizer(net.named_parameters(), {.lr = 1e-3});
+//   for (...) {
+//     optimizer.zero_grad();
+//     backward(loss_of(net, batch));
+//     optimizer.step();
+//   }
+//
+// A parameter that no gradient has reached is not touched at all: not its value, not its moments,
+// not its count of steps. Architecture search rests on this: paths that were masked or not drawn
+// stay exactly as they were.
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace serenade {
+
+/// All that an optimiser remembers, for an exact resume.
+struct OptimizerState {
+  double learning_rate = 0;
+  std::map<std::string, std::int64_t> steps;  ///< updates so far, of each parameter ever updated
+  StateDict tensors;                          ///< "<moment>.<parameter>", in the parameter's shape
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// Updates every parameter that has a gradient.
+  void step();
+  /// Drops the gradients of all its parameters.
+  void zero_grad();
+
+  double learning_rate() const { return learning_rate_; }
+  void set_learning_rate(double rate);
+
+  const NamedParameters& parameters() const { return parameters_; }
+
+  /// A copy of the state; load_state_dict() continues from it as if there had been no break. Throws
+  /// std::invalid_argument naming the entry that does not fit; then nothing has changed.
+  OptimizerState state_dict() const;
+  void load_state_dict(const OptimizerState& state);
+
+ protected:
+  /// moments: names of the tensors kept beside each parameter.
+  Optimizer(NamedParameters parameters, double learning_rate, std::vector<std::string> moments);
+
+  /// One update. moments: in the order of the names, zero before the first; step: 1 at the first.
+  virtual void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
+                      std::int64_t step) = 0;
+
+ private:
+  struct Slot {
+    std::int64_t steps = 0;
+    std::vector<Tensor> moments;  // empty until the first step
+  };
+
+  NamedParameters parameters_;
+  std::vector<Slot> slots_;  // one per parameter
+  std::vector<std::string> moment_names_;
+  double learning_rate_;
+};
+
+/// Stochastic gradient descent (Sutskever et al. 2013, in PyTorch's form):
+///   g += weight_decay w;  u = momentum u + g;  w -= lr (nesterov ? g + momentum u : u)
+class SGD : public Optimizer {
+ public:
+  struct Options {
+    double lr = 1e-2;
+    double momentum = 0;
+    bool nesterov = false;
+    double weight_decay = 0;
+  };
+
+  SGD(NamedParameters parameters, const Options& options);
+
+ private:
+  void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
+              std::int64_t step) override;
+  Options options_;
+};
+
+/// Adam (Kingma & Ba 2015, algorithm 1), t counted for each parameter by itself:
+///   g += weight_decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+///   w -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+class Adam : public Optimizer {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    double beta1 = 0.9;
+    double beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 0;
+  };
+
+  Adam(NamedParameters parameters, const Options& options);
+
+ private:
+  void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
+              std::int64_t step) override;
+  Options options_;
+};
+
+/// Euclidean norm of all gradients taken as one vector; parameters without one count as zero.
+double gradient_norm(const NamedParameters& parameters);
+
+/// Scales all gradients by max_norm / norm where the norm is larger (Pascanu et al. 2013). Returns
+/// the norm before. A norm that is not finite leaves the gradients as they are.
+double clip_grad_norm(const NamedParameters& parameters, double max_norm);
+
+/// A gradient held NaN or infinity.
+class NonFiniteGradient : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws NonFiniteGradient naming the first parameter whose gradient is not finite. Reads every
+/// gradient, so it is for programs that ask for it.
+void check_finite_gradients(const NamedParameters& parameters);
+
+}  // namespace serenade

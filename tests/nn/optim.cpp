@@ -1,0 +1,256 @@
+// Optimisers against golden values and closed forms, and what they must leave alone.
+
+#include "nn/optim.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/golden.h"
+#include "tests/op_case.h"
+
+using namespace serenade;
+
+namespace {
+
+Variable parameter(const std::vector<real>& values) {
+  return Variable(Tensor::from(values, {static_cast<std::int64_t>(values.size())}), true);
+}
+
+void give(Variable& v, const std::vector<real>& gradient) {
+  v.set_grad(Tensor::from(gradient, v.shape()));
+}
+
+/// A few steps on two parameters with gradients that depend on the step; the second rests at times.
+void train(Optimizer& optimizer, std::vector<Variable>& parameters, int first, int count) {
+  for (int step = first; step < first + count; ++step) {
+    optimizer.zero_grad();
+    give(parameters[0], {real(std::sin(step)), real(step - 3)});
+    if (step % 3 != 1) give(parameters[1], {real(std::cos(2 * step))});
+    optimizer.step();
+  }
+}
+
+template <class Rule>
+void check_resume(const typename Rule::Options& options) {
+  std::vector<Variable> a = {parameter({1, 2}), parameter({3})};
+  std::vector<Variable> b = {parameter({1, 2}), parameter({3})};
+  Rule whole({{"p", a[0]}, {"q", a[1]}}, options);
+  train(whole, a, 0, 9);
+  Rule before({{"p", b[0]}, {"q", b[1]}}, options);
+  train(before, b, 0, 4);
+  const OptimizerState state = before.state_dict();
+  train(before, b, 90, 3);  // the state is a copy: later steps do not reach it
+  Rule straight({{"p", b[0]}, {"q", b[1]}}, options);
+  std::vector<Variable> c = {parameter({1, 2}), parameter({3})};
+  Rule prefix({{"p", c[0]}, {"q", c[1]}}, options);
+  train(prefix, c, 0, 4);
+  for (std::size_t i = 0; i < b.size(); ++i) b[i].value().copy_(c[i].value());
+  straight.load_state_dict(state);
+  train(straight, b, 4, 5);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].value().to_vector() == b[i].value().to_vector());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("optim: Adam agrees with the golden steps, moments included") {
+  const Golden g = golden("adam");
+  Variable p(g.tensor("start").clone(), true);
+  Adam adam({{"p", p}}, {.lr = 1e-2});
+  for (std::int64_t step = 0; step < 5; ++step) {
+    const auto at = [&](const char* name) {
+      return g.tensor(name).slice(0, step, 1).reshape(p.shape()).contiguous();
+    };
+    p.set_grad(at("grads").clone());
+    adam.step();
+    check_close(p.value(), at("values"), "values");
+    const OptimizerState state = adam.state_dict();
+    check_close(state.tensors.at("first_moment.p"), at("first_moments"), "first moments");
+    check_close(state.tensors.at("second_moment.p"), at("second_moments"), "second moments");
+    CHECK(state.steps.at("p") == step + 1);
+  }
+}
+
+TEST_CASE("optim: Adam's first step has the size of the rate, whatever the gradient's scale") {
+  for (const real scale : {real(1e-4), real(1), real(1e4)}) {
+    Variable p = parameter({1, 1});
+    Adam adam({{"p", p}}, {.lr = 0.1});
+    give(p, {scale, -scale});
+    adam.step();
+    CHECK(p.value().at({0}) == doctest::Approx(0.9).epsilon(1e-4));
+    CHECK(p.value().at({1}) == doctest::Approx(1.1).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("optim: SGD follows its closed forms") {
+  const real lr = real(0.1), g = 2;
+  SUBCASE("plain") {
+    Variable p = parameter({5});
+    SGD sgd({{"p", p}}, {.lr = lr});
+    for (int step = 0; step < 3; ++step) {
+      give(p, {g});
+      sgd.step();
+    }
+    CHECK(p.value().at({0}) == doctest::Approx(5 - 3 * lr * g));
+    CHECK(sgd.state_dict().tensors.empty());
+  }
+  SUBCASE("momentum: with a constant gradient the velocity is g (1 - mu^t) / (1 - mu)") {
+    Variable p = parameter({5});
+    SGD sgd({{"p", p}}, {.lr = lr, .momentum = 0.5});
+    double expected = 5;
+    for (int step = 1; step <= 4; ++step) {
+      give(p, {g});
+      sgd.step();
+      expected -= lr * g * (1 - std::pow(0.5, step)) / 0.5;
+      CHECK(p.value().at({0}) == doctest::Approx(expected));
+    }
+  }
+  SUBCASE("nesterov looks one step ahead") {
+    Variable p = parameter({5});
+    SGD sgd({{"p", p}}, {.lr = lr, .momentum = 0.5, .nesterov = true});
+    double expected = 5, velocity = 0;
+    for (int step = 1; step <= 4; ++step) {
+      give(p, {g});
+      sgd.step();
+      velocity = 0.5 * velocity + g;
+      expected -= lr * (g + 0.5 * velocity);
+      CHECK(p.value().at({0}) == doctest::Approx(expected));
+    }
+  }
+  SUBCASE("weight decay shrinks by 1 - lr decay per step where the gradient is 0") {
+    Variable p = parameter({5});
+    SGD sgd({{"p", p}}, {.lr = lr, .weight_decay = 0.2});
+    for (int step = 0; step < 3; ++step) {
+      give(p, {0});
+      sgd.step();
+    }
+    CHECK(p.value().at({0}) == doctest::Approx(5 * std::pow(1 - 0.1 * 0.2, 3)));
+  }
+}
+
+TEST_CASE("optim: Adam's weight decay is added to the gradient") {
+  Variable p = parameter({5}), q = parameter({5});
+  Adam decayed({{"p", p}}, {.lr = 0.1, .weight_decay = 0.4});
+  Adam plain({{"q", q}}, {.lr = 0.1});
+  for (int step = 0; step < 3; ++step) {
+    give(p, {1});
+    give(q, {real(1 + 0.4 * q.value().at({0}))});
+    decayed.step();
+    plain.step();
+    CHECK(p.value().at({0}) == doctest::Approx(q.value().at({0})));
+  }
+}
+
+TEST_CASE("optim: a parameter without a gradient is not touched at all") {
+  Variable p = parameter({1, 2}), q = parameter({3}), frozen(Tensor::ones({1}), false);
+  Adam adam({{"p", p}, {"q", q}, {"frozen", frozen}}, {.lr = 0.1});
+  give(p, {1, 1});
+  give(q, {1});
+  adam.step();
+  const OptimizerState before = adam.state_dict();
+  const real q_before = q.value().at({0});
+
+  adam.zero_grad();
+  give(p, {1, 1});
+  adam.step();
+  const OptimizerState after = adam.state_dict();
+  CHECK(after.steps.at("p") == 2);
+  CHECK(after.steps.at("q") == 1);
+  CHECK(after.steps.count("frozen") == 0);
+  CHECK(q.value().at({0}) == q_before);
+  for (const char* moment : {"first_moment.q", "second_moment.q"}) {
+    CHECK(after.tensors.at(moment).to_vector() == before.tensors.at(moment).to_vector());
+  }
+  CHECK(frozen.value().at({0}) == real(1));
+
+  // Its next step is its second, as if the pause had not been.
+  Variable alone = parameter({3});
+  Adam fresh({{"q", alone}}, {.lr = 0.1});
+  for (int step = 0; step < 2; ++step) {
+    give(alone, {1});
+    fresh.step();
+  }
+  give(q, {1});
+  adam.step();
+  CHECK(q.value().at({0}) == alone.value().at({0}));
+}
+
+TEST_CASE("optim: resuming gives the same bits as not stopping") {
+  check_resume<Adam>({.lr = 0.05, .weight_decay = 0.01});
+  check_resume<SGD>({.lr = 0.05, .momentum = 0.9, .nesterov = true});
+}
+
+TEST_CASE("optim: the learning rate is part of the state") {
+  Variable p = parameter({1});
+  SGD a({{"p", p}}, {.lr = 0.5}), b({{"p", p}}, {.lr = 0.1});
+  a.set_learning_rate(0.25);
+  b.load_state_dict(a.state_dict());
+  CHECK(b.learning_rate() == 0.25);
+  CHECK_THROWS_AS(a.set_learning_rate(-1), std::invalid_argument);
+}
+
+TEST_CASE("optim: a state that does not fit is refused") {
+  Variable p = parameter({1, 2});
+  Adam adam({{"p", p}}, {});
+  give(p, {1, 1});
+  adam.step();
+  const OptimizerState good = adam.state_dict();
+
+  OptimizerState bad = good;
+  bad.tensors.erase("second_moment.p");
+  CHECK_THROWS_WITH_AS(adam.load_state_dict(bad), doctest::Contains("'second_moment.p' is missing"),
+                       std::invalid_argument);
+  bad = good;
+  bad.tensors["first_moment.p"] = Tensor({3});
+  CHECK_THROWS_WITH_AS(adam.load_state_dict(bad), doctest::Contains("[3] for a parameter"),
+                       std::invalid_argument);
+  bad = good;
+  bad.steps["other"] = 1;
+  CHECK_THROWS_WITH_AS(adam.load_state_dict(bad), doctest::Contains("1 parameters"),
+                       std::invalid_argument);
+  bad = good;
+  bad.steps["p"] = 0;
+  CHECK_THROWS_WITH_AS(adam.load_state_dict(bad), doctest::Contains("positive"),
+                       std::invalid_argument);
+}
+
+TEST_CASE("optim: bad settings are refused") {
+  Variable p = parameter({1});
+  CHECK_THROWS_AS(SGD({{"p", p}}, {.momentum = 1}), std::invalid_argument);
+  CHECK_THROWS_AS(SGD({{"p", p}}, {.nesterov = true}), std::invalid_argument);
+  CHECK_THROWS_AS(Adam({{"p", p}}, {.beta1 = 1}), std::invalid_argument);
+  CHECK_THROWS_AS(Adam({{"p", p}}, {.eps = 0}), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(Adam({{"p", p}, {"p", p}}, {}), doctest::Contains("'p' twice"),
+                       std::invalid_argument);
+}
+
+TEST_CASE("optim: the gradient norm, and clipping to it") {
+  Variable p = parameter({0, 0}), q = parameter({0}), resting = parameter({0});
+  const NamedParameters all = {{"p", p}, {"q", q}, {"resting", resting}};
+  give(p, {2, 3});
+  give(q, {-6});
+  CHECK(gradient_norm(all) == doctest::Approx(7));
+  CHECK(clip_grad_norm(all, 10) == doctest::Approx(7));
+  CHECK(p.grad().at({1}) == real(3));
+  CHECK(clip_grad_norm(all, 3.5) == doctest::Approx(7));
+  CHECK(p.grad().at({1}) == doctest::Approx(1.5));
+  CHECK(q.grad().at({0}) == doctest::Approx(-3));
+  CHECK(gradient_norm(all) == doctest::Approx(3.5));
+  CHECK_FALSE(resting.grad().defined());
+  CHECK_THROWS_AS(clip_grad_norm(all, 0), std::invalid_argument);
+}
+
+TEST_CASE("optim: a gradient that is not finite is named when asked") {
+  Variable p = parameter({0, 0}), q = parameter({0, 0});
+  const NamedParameters all = {{"conv.weight", p}, {"conv.bias", q}};
+  give(p, {1, 2});
+  CHECK_NOTHROW(check_finite_gradients(all));
+  give(q, {1, std::numeric_limits<real>::quiet_NaN()});
+  CHECK_THROWS_WITH_AS(check_finite_gradients(all), doctest::Contains("'conv.bias' [2]"),
+                       NonFiniteGradient);
+  CHECK(std::isnan(clip_grad_norm(all, 1)));
+  CHECK(p.grad().at({1}) == real(2));
+}

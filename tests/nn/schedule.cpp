@@ -1,0 +1,101 @@
+// Learning rates by epoch and loss, and that a schedule's state continues it.
+
+#include "nn/schedule.h"
+
+#include <doctest/doctest.h>
+
+#include <numbers>
+#include <stdexcept>
+
+using namespace serenade;
+
+namespace {
+
+/// The rates of the epochs in which these mean losses arose.
+std::vector<double> rates(Schedule& schedule, const std::vector<double>& losses) {
+  std::vector<double> seen;
+  for (const double loss : losses) {
+    seen.push_back(schedule.learning_rate());
+    schedule.end_epoch(loss);
+  }
+  return seen;
+}
+
+/// Stops after `cut` epochs, carries the state to a fresh schedule and compares the rest.
+void check_resume(Schedule& whole, Schedule& first, Schedule& second,
+                  const std::vector<double>& losses, std::size_t cut) {
+  const std::vector<double> expected = rates(whole, losses);
+  std::vector<double> seen = rates(first, {losses.begin(), losses.begin() + cut});
+  second.load_state(first.state());
+  for (const double rate : rates(second, {losses.begin() + cut, losses.end()})) {
+    seen.push_back(rate);
+  }
+  CHECK(seen == expected);
+}
+
+const std::vector<double> kLosses = {2.0, 1.5, 1.0, 0.5, 0.11, 0.1, 0.05, 0.011, 0.01, 1e-3, 1e-6};
+
+}  // namespace
+
+TEST_CASE("schedule: the paper's steps after three epochs and at each tenth of the loss") {
+  PaperSchedule schedule;
+  // 5e-4 begins with reference 1.0 (epoch 2); 0.1 is its tenth, then 0.01; 1e-4 is the last.
+  CHECK(rates(schedule, kLosses) ==
+        std::vector<double>{1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 5e-4, 2e-4, 2e-4, 2e-4, 1e-4, 1e-4});
+}
+
+TEST_CASE("schedule: the paper's schedule never steps down without a fall of the loss") {
+  PaperSchedule schedule;
+  const std::vector<double> seen = rates(schedule, std::vector<double>(20, 0.7));
+  CHECK(seen[2] == 1e-3);
+  CHECK(seen[3] == 5e-4);
+  CHECK(seen.back() == 5e-4);
+}
+
+TEST_CASE("schedule: constant, step, cosine, warmup") {
+  ConstantSchedule constant(0.2);
+  CHECK(rates(constant, {1, 1}) == std::vector<double>{0.2, 0.2});
+
+  StepSchedule step({.rate = 1, .step_size = 2, .gamma = 0.5});
+  CHECK(rates(step, {1, 1, 1, 1, 1}) == std::vector<double>{1, 1, 0.5, 0.5, 0.25});
+
+  CosineSchedule cosine({.rate = 1, .min_rate = 0.2, .epochs = 4});
+  const std::vector<double> seen = rates(cosine, {1, 1, 1, 1, 1, 1});
+  CHECK(seen[0] == 1);
+  CHECK(seen[1] == doctest::Approx(0.2 + 0.4 * (1 + std::numbers::sqrt2 / 2)));
+  CHECK(seen[2] == doctest::Approx(0.6));
+  CHECK(seen[4] == doctest::Approx(0.2));
+  CHECK(seen[5] == seen[4]);
+
+  WarmupSchedule warmup({.epochs = 3}, std::make_unique<StepSchedule>(StepSchedule::Options{
+                                           .rate = 1, .step_size = 1, .gamma = 0.5}));
+  CHECK(rates(warmup, {1, 1, 1, 1, 1}) == std::vector<double>{0.25, 0.5, 0.75, 1, 0.5});
+}
+
+TEST_CASE("schedule: a resumed schedule goes on as if uninterrupted") {
+  for (std::size_t cut = 0; cut <= kLosses.size(); ++cut) {
+    PaperSchedule whole, first, second;
+    check_resume(whole, first, second, kLosses, cut);
+
+    const auto warm = [] {
+      return WarmupSchedule({.epochs = 2}, std::make_unique<PaperSchedule>());
+    };
+    WarmupSchedule warm_whole = warm(), warm_first = warm(), warm_second = warm();
+    check_resume(warm_whole, warm_first, warm_second, kLosses, cut);
+
+    const CosineSchedule::Options options = {.rate = 1, .epochs = 8};
+    CosineSchedule cosine_whole(options), cosine_first(options), cosine_second(options);
+    check_resume(cosine_whole, cosine_first, cosine_second, kLosses, cut);
+  }
+}
+
+TEST_CASE("schedule: settings and states that make no sense are refused") {
+  CHECK_THROWS_AS(ConstantSchedule(0), std::invalid_argument);
+  CHECK_THROWS_AS(StepSchedule({.step_size = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(CosineSchedule({.epochs = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(PaperSchedule({.rates = {}}), std::invalid_argument);
+  CHECK_THROWS_AS(WarmupSchedule({.epochs = 1}, nullptr), std::invalid_argument);
+  PaperSchedule schedule;
+  CHECK_THROWS_WITH_AS(schedule.load_state({.epoch = 9, .stage = 4}), doctest::Contains("0 .. 3"),
+                       std::invalid_argument);
+}
