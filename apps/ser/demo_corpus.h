@@ -19,13 +19,18 @@ struct DemoOptions {
   int utterances = 8;      ///< per speaker and emotion; 8 gives 320 recordings
   std::uint64_t seed = 0;  ///< of texts and jitter
   int threads = 0;         ///< 0: one per processor
-  std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< from any thread
+  /// Called after each recording, from any thread, one call at a time.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
 
 /// Writes the corpus into `folder`, which is made if needed and must otherwise be empty or hold an
 /// earlier demo corpus (which is replaced). The same options give the same files.
 /// Throws InputError when espeak-ng is not installed, fails, or the folder holds something else;
 /// IoError when a file cannot be written.
+/// The marker is written last, so a corpus is whole when it has one that names these options.
 void make_demo_corpus(const std::string& folder, const DemoOptions& options = {});
+
+/// True when `folder` holds the whole corpus that these options make, so that nothing is to do.
+bool has_demo_corpus(const std::string& folder, const DemoOptions& options = {});
 
 }  // namespace serenade::ser

@@ -44,7 +44,7 @@ struct FeatureSettings {
 };
 
 /// paper: 16,384-point DFT, bins 0..4095 (0-4 kHz), log. small: 800-point DFT, 200 bins (0-4 kHz),
-/// log. mel: 1,024-point DFT, 64 log-mel bands of 20 Hz to 8 kHz. Throws InputError.
+/// log. mel: 1,024-point DFT, 64 log-mel bands of 20 Hz to 8 kHz, offset 1e-6. Throws InputError.
 FeatureSettings feature_preset(const std::string& name);
 const std::vector<std::string>& feature_preset_names();
 

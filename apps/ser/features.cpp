@@ -1,0 +1,245 @@
+// The front end, on KissFFT's real transform.
+
+#include "apps/ser/features.h"
+
+#include <kissfft/kiss_fftr.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <sstream>
+
+#include "apps/ser/audio.h"
+#include "apps/ser/error.h"
+#include "apps/ser/fnv.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// Part of every key: raise it when the numbers change for the same settings.
+constexpr int kFrontEndVersion = 1;
+
+const std::vector<std::pair<std::string, FeatureKind>>& kind_words() {
+  static const std::vector<std::pair<std::string, FeatureKind>> words = {
+      {"log", FeatureKind::log},
+      {"magnitude", FeatureKind::magnitude},
+      {"power", FeatureKind::power},
+      {"mulaw", FeatureKind::mulaw},
+      {"mel", FeatureKind::mel}};
+  return words;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw InputError("features: " + message);
+}
+
+double mel_of(double hertz) { return 2595.0 * std::log10(1.0 + hertz / 700.0); }
+double hertz_of(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
+
+// One triangle of the mel filter bank: weights of the bins from `first` on.
+struct Band {
+  std::int64_t first = 0;
+  std::vector<float> weights;
+};
+
+// A band narrower than the distance of two bins would hold none: it takes the bin nearest to its
+// centre, so that no band is silent for all signals.
+std::vector<Band> mel_bands(const FeatureSettings& settings) {
+  const double hertz_per_bin = static_cast<double>(kSampleRate) / settings.dft;
+  const double low = mel_of(settings.mel_low), high = mel_of(settings.mel_high);
+  const auto edge = [&](int i) {
+    return hertz_of(low + (high - low) * i / (settings.mel_bands + 1)) / hertz_per_bin;
+  };
+  std::vector<Band> bands;
+  for (int m = 0; m < settings.mel_bands; ++m) {
+    const double left = edge(m), centre = edge(m + 1), right = edge(m + 2);  // in bins
+    Band band;
+    band.first = static_cast<std::int64_t>(std::floor(left)) + 1;
+    for (std::int64_t f = band.first; static_cast<double>(f) < right; ++f) {
+      const double bin = static_cast<double>(f);
+      const double weight =
+          bin <= centre ? (bin - left) / (centre - left) : (right - bin) / (right - centre);
+      band.weights.push_back(static_cast<float>(weight));
+    }
+    if (band.weights.empty()) {
+      band.first = std::min<std::int64_t>(std::llround(centre), settings.dft / 2);
+      band.weights = {1.0f};
+    }
+    bands.push_back(std::move(band));
+  }
+  return bands;
+}
+
+}  // namespace
+
+std::string to_string(FeatureKind kind) {
+  for (const auto& [word, value] : kind_words()) {
+    if (value == kind) return word;
+  }
+  return "?";
+}
+
+FeatureKind feature_kind(const std::string& word) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : kind_words()) {
+    if (name == word) return value;
+    known.push_back(name);
+  }
+  throw InputError("unknown feature kind \"" + word + "\"; choose one of " + joined(known));
+}
+
+const std::vector<std::string>& feature_preset_names() {
+  static const std::vector<std::string> names = {"paper", "small", "mel"};
+  return names;
+}
+
+FeatureSettings feature_preset(const std::string& name) {
+  FeatureSettings settings;
+  if (name == "paper") {
+    settings.dft = 16384;
+    settings.bins = 4096;
+  } else if (name == "mel") {
+    settings.dft = 1024;
+    settings.bins = 513;
+    settings.kind = FeatureKind::mel;
+    settings.offset = 1e-6;  // of a power: as audible as 1e-3 in a magnitude
+  } else if (name != "small") {
+    throw InputError("unknown feature preset \"" + name + "\"; choose one of " +
+                     joined(feature_preset_names()));
+  }
+  return settings;
+}
+
+void check_settings(const FeatureSettings& settings) {
+  require(settings.window >= 2, "window must be at least 2 samples");
+  require(settings.shift >= 1, "shift must be at least 1 sample");
+  require(settings.dft % 2 == 0 && settings.dft >= settings.window && settings.dft <= (1 << 20),
+          "dft must be even, at least the window (" + std::to_string(settings.window) +
+              ") and at most 1048576; got " + std::to_string(settings.dft));
+  require(settings.bins >= 1 && settings.bins <= settings.dft / 2 + 1,
+          "bins must be from 1 to dft / 2 + 1 = " + std::to_string(settings.dft / 2 + 1) +
+              "; got " + std::to_string(settings.bins));
+  const bool logarithm = settings.kind == FeatureKind::log || settings.kind == FeatureKind::mel;
+  require(!logarithm || (settings.offset > 0 && std::isfinite(settings.offset)),
+          "offset must be above 0, for log(0) is not a number");
+  if (settings.kind != FeatureKind::mel) return;
+  require(settings.mel_bands >= 1 && settings.mel_bands <= settings.dft / 2,
+          "mel_bands must be from 1 to dft / 2 = " + std::to_string(settings.dft / 2));
+  require(settings.mel_low >= 0 && settings.mel_low < settings.mel_high &&
+              settings.mel_high <= kSampleRate / 2,
+          "mel_low and mel_high must satisfy 0 <= low < high <= " +
+              std::to_string(kSampleRate / 2) + " Hz");
+}
+
+std::string settings_key(const FeatureSettings& settings) {
+  std::ostringstream text;
+  text.precision(17);
+  text << kFrontEndVersion << ' ' << kSampleRate << ' ' << to_string(settings.kind) << ' '
+       << settings.dft << ' ' << settings.bins << ' ' << settings.window << ' ' << settings.shift
+       << ' ' << settings.offset << ' ' << settings.mel_bands << ' ' << settings.mel_low << ' '
+       << settings.mel_high;
+  Fnv hash;
+  hash.add_text(text.str());
+  return hash.hex();
+}
+
+std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings) {
+  if (samples < settings.window) return 1;
+  return (samples - settings.window) / settings.shift + 1;
+}
+
+// Everything that is computed once per settings.
+struct FrontEnd::Plan {
+  kiss_fftr_cfg transform = nullptr;
+  std::vector<float> window;           // [window]
+  std::vector<float> signal;           // [dft], zeros behind the window
+  std::vector<kiss_fft_cpx> spectrum;  // [dft / 2 + 1]
+  std::vector<float> power;            // [dft / 2 + 1], mel only
+  std::vector<Band> bands;             // mel only
+
+  explicit Plan(const FeatureSettings& settings)
+      : window(settings.window),
+        signal(settings.dft),
+        spectrum(settings.dft / 2 + 1),
+        power(settings.dft / 2 + 1) {
+    transform = kiss_fftr_alloc(settings.dft, 0, nullptr, nullptr);
+    if (!transform) throw std::bad_alloc();
+    for (int n = 0; n < settings.window; ++n) {
+      window[n] =
+          static_cast<float>(0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * n / settings.window));
+    }
+    if (settings.kind == FeatureKind::mel) bands = mel_bands(settings);
+  }
+  ~Plan() { kiss_fftr_free(transform); }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  // Column t of a picture of `frames` columns.
+  void write_column(const FeatureSettings& settings, std::int64_t t, std::int64_t frames,
+                    float* values) {
+    const auto squared = [&](std::int64_t f) {
+      return spectrum[f].r * spectrum[f].r + spectrum[f].i * spectrum[f].i;
+    };
+    if (settings.kind == FeatureKind::mel) {
+      for (std::size_t f = 0; f < power.size(); ++f) power[f] = squared(f);
+      for (std::size_t m = 0; m < bands.size(); ++m) {
+        float energy = 0;
+        for (std::size_t i = 0; i < bands[m].weights.size(); ++i) {
+          energy += bands[m].weights[i] * power[bands[m].first + i];
+        }
+        values[m * frames + t] = std::log(energy + static_cast<float>(settings.offset));
+      }
+      return;
+    }
+    const float offset = static_cast<float>(settings.offset);
+    const float loudest = 0.5f * static_cast<float>(settings.window);
+    for (std::int64_t f = 0; f < settings.bins; ++f) {
+      float value = squared(f);
+      if (settings.kind != FeatureKind::power) value = std::sqrt(value);
+      if (settings.kind == FeatureKind::log) value = std::log(value + offset);
+      if (settings.kind == FeatureKind::mulaw) {
+        value = std::log1p(255.0f * value / loudest) / std::log(256.0f);
+      }
+      values[f * frames + t] = value;
+    }
+  }
+};
+
+FrontEnd::FrontEnd(const FeatureSettings& settings) : settings_(settings) {
+  check_settings(settings);
+  plan_ = std::make_unique<Plan>(settings);
+}
+
+FrontEnd::~FrontEnd() = default;
+
+void FrontEnd::run(const float* samples, std::int64_t count, float* values) {
+  const std::int64_t frames = frame_count(count, settings_);
+  for (std::int64_t t = 0; t < frames; ++t) {
+    const std::int64_t first = t * settings_.shift;
+    const std::int64_t inside = std::min<std::int64_t>(settings_.window, count - first);
+    for (std::int64_t n = 0; n < inside; ++n) {
+      plan_->signal[n] = samples[first + n] * plan_->window[n];
+    }
+    std::fill(plan_->signal.begin() + std::max<std::int64_t>(0, inside),
+              plan_->signal.begin() + settings_.window, 0.0f);
+    kiss_fftr(plan_->transform, plan_->signal.data(), plan_->spectrum.data());
+    plan_->write_column(settings_, t, frames, values);
+  }
+}
+
+Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings) {
+  FrontEnd front_end(settings);
+  const auto count = static_cast<std::int64_t>(samples.size());
+  Tensor picture = Tensor::empty({settings.rows(), frame_count(count, settings)});
+  front_end.run(samples.data(), count, picture.data());
+  return picture;
+}
+
+}  // namespace serenade::ser
