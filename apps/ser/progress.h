@@ -2,8 +2,8 @@
 // Tells a person how far a long job is, on stderr so that stdout stays clean for results.
 //
 // On a terminal one line is redrawn in place: bar, per cent, current figures, elapsed, time left.
-// Elsewhere (log file, pipe) plain lines appear, one per tenth of the work and at most one in a few
-// seconds.
+// Elsewhere (log file, pipe) plain lines appear, one per tenth of the work, at most one in a few
+// seconds and at least one a minute.
 
 #include <cstdint>
 #include <functional>
