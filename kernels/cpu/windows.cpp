@@ -1,0 +1,49 @@
+// Windows (shapes: kernels/windows.h). Copies of runs of steps: plain is as fast as memory.
+
+#include "kernels/windows.h"
+
+#include <algorithm>
+
+namespace serenade::cpu {
+
+namespace {
+
+constexpr std::int64_t kParallelFrom = 1 << 14;  // reals; below, a thread team costs more
+
+/// Steps of window w that exist.
+std::int64_t valid_steps(const WindowsShape& s, std::int64_t w) {
+  return std::clamp<std::int64_t>(s.steps - w * s.shift, 0, s.size);
+}
+
+}  // namespace
+
+void windows_forward(real* y, const real* x, const WindowsShape& s) {
+  const std::int64_t total = s.samples * s.count;
+#pragma omp parallel for schedule(static) if (total * s.rows * s.size >= kParallelFrom)
+  for (std::int64_t nw = 0; nw < total; ++nw) {
+    const std::int64_t n = nw / s.count, w = nw % s.count, valid = valid_steps(s, w);
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      const real* from = x + (n * s.rows + r) * s.steps + w * s.shift;
+      real* to = y + (nw * s.rows + r) * s.size;
+      for (std::int64_t t = 0; t < valid; ++t) to[t] = from[t];
+      for (std::int64_t t = valid; t < s.size; ++t) to[t] = 0;
+    }
+  }
+}
+
+// One row of x per turn: windows overlap in it, so it must belong to one thread.
+void windows_backward(real* dx, const real* dy, const WindowsShape& s) {
+  const std::int64_t total = s.samples * s.rows;
+#pragma omp parallel for schedule(static) if (total * s.count * s.size >= kParallelFrom)
+  for (std::int64_t nr = 0; nr < total; ++nr) {
+    const std::int64_t n = nr / s.rows, r = nr % s.rows;
+    for (std::int64_t w = 0; w < s.count; ++w) {
+      const std::int64_t valid = valid_steps(s, w);
+      const real* from = dy + ((n * s.count + w) * s.rows + r) * s.size;
+      real* to = dx + nr * s.steps + w * s.shift;
+      for (std::int64_t t = 0; t < valid; ++t) to[t] += from[t];
+    }
+  }
+}
+
+}  // namespace serenade::cpu
