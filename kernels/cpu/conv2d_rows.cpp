@@ -1,0 +1,106 @@
+// Reading and writing blocks of image rows, plainly or through ReLU and pooling, and the
+// fixed-order sum of partial weight gradients: what the versions of the convolution share.
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/conv2d_simd.h"
+#include "kernels/cpu/conv2d_versions.h"
+#include "kernels/cpu/isa.h"
+
+namespace serenade::cpu {
+
+#if defined(__x86_64__)
+namespace avx512 {
+extern const Conv2dSimd conv2d_simd;
+}
+namespace avx2 {
+extern const Conv2dSimd conv2d_simd;
+}
+#endif
+namespace baseline {
+extern const Conv2dSimd conv2d_simd;
+}
+
+const Conv2dSimd& conv2d_simd() {
+#if defined(__x86_64__)
+  if (active_isa() == Isa::avx512) return avx512::conv2d_simd;
+  if (active_isa() == Isa::avx2) return avx2::conv2d_simd;
+#endif
+  return baseline::conv2d_simd;
+}
+
+void read_row(real* to, const RowSource& source, const ImageShape& image, std::int64_t sample,
+              std::int64_t channel, std::int64_t row) {
+  const std::int64_t plane = sample * image.channels + channel;
+  if (source.index == nullptr) {
+    std::memcpy(to, source.data + (plane * image.height + row) * image.width,
+                sizeof(real) * image.width);
+    return;
+  }
+  std::fill(to, to + image.width, real(0));
+  const std::int64_t pooled_h = image.height / source.pool_h;
+  const std::int64_t pooled_w = image.width / source.pool_w;
+  const std::int64_t i = row / source.pool_h;
+  if (i >= pooled_h) return;  // dropped by the pool: no gradient
+  const std::int64_t from = (plane * pooled_h + i) * pooled_w;
+  // Positions of this row in a window; the mark of killed windows is beyond all of them.
+  const std::int64_t first = (row % source.pool_h) * source.pool_w;
+  for (std::int64_t j = 0; j < pooled_w; ++j) {
+    const std::int64_t column = source.index[from + j] - first;
+    if (column >= 0 && column < source.pool_w && source.index[from + j] != kKilledByRelu) {
+      to[j * source.pool_w + column] = source.data[from + j];
+    }
+  }
+}
+
+void write_rows(const RowSink& sink, const ImageShape& image, std::int64_t sample,
+                std::int64_t first, std::int64_t rows, const real* block, std::int64_t plane,
+                std::int64_t pitch) {
+  if (sink.index != nullptr) {
+    const Conv2dSimd& simd = conv2d_simd();
+    const std::int64_t pooled_h = image.height / sink.pool_h;
+    const std::int64_t pooled_w = image.width / sink.pool_w;
+    for (std::int64_t c = 0; c < image.channels; ++c) {
+      for (std::int64_t h = 0; h + sink.pool_h <= rows; h += sink.pool_h) {
+        const std::int64_t i = (first + h) / sink.pool_h;
+        const std::int64_t to = ((sample * image.channels + c) * pooled_h + i) * pooled_w;
+        simd.relu_maxpool_row(sink.data + to, sink.index + to, block + c * plane + h * pitch, pitch,
+                              sink.pool_h, sink.pool_w, pooled_w);
+      }
+    }
+    return;
+  }
+  for (std::int64_t c = 0; c < image.channels; ++c) {
+    for (std::int64_t h = 0; h < rows; ++h) {
+      const std::int64_t row = (sample * image.channels + c) * image.height + first + h;
+      real* to = sink.data + row * image.width;
+      const real* from = block + c * plane + h * pitch;
+      if (sink.add) {
+        for (std::int64_t w = 0; w < image.width; ++w) to[w] += from[w];
+      } else {
+        std::memcpy(to, from, sizeof(real) * image.width);
+      }
+    }
+  }
+}
+
+std::int64_t conv2d_weight_partials(const Conv2dShape& shape, std::int64_t units) {
+  // Enough pieces for many threads, but each of so many pixels that starting it and adding it up
+  // costs little beside them.
+  constexpr std::int64_t kMostPartials = 64;
+  constexpr std::int64_t kLeastPixels = 4096;
+  const std::int64_t pixels = shape.N * shape.out_h() * shape.out_w();
+  return std::clamp<std::int64_t>(pixels / kLeastPixels, 1, std::min(units, kMostPartials));
+}
+
+void add_partials(real* dweight, const real* partials, std::int64_t count, std::int64_t size) {
+#pragma omp parallel for
+  for (std::int64_t i = 0; i < size; ++i) {
+    real sum = 0;
+    for (std::int64_t p = 0; p < count; ++p) sum += partials[p * size + i];
+    dweight[i] += sum;
+  }
+}
+
+}  // namespace serenade::cpu
