@@ -1,0 +1,44 @@
+#pragma once
+// One step of an optimiser on one parameter, in one pass over memory. Hyper-parameters are double,
+// so that 1 - beta^t keeps its digits.
+
+#include <cstdint>
+
+#include "kernels/dispatch.h"
+
+namespace serenade {
+
+struct AdamStep {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;    ///< added after the square root
+  double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+  std::int64_t step = 1;    ///< number of this step, from 1
+};
+
+/// Adam (Kingma & Ba 2015, algorithm 1). With g the gradient and t the step:
+///   m = beta1 m + (1 - beta1) g
+///   v = beta2 v + (1 - beta2) g^2
+///   parameter -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+/// parameter, m, v, gradient: [count]; m and v begin as zeros.
+DECLARE_KERNEL(void adam_step(real* parameter, real* m, real* v, const real* gradient,
+                              std::int64_t count, const AdamStep& options));
+
+struct SgdStep {
+  double learning_rate = 1e-2;
+  double momentum = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+};
+
+/// Stochastic gradient descent with momentum, in PyTorch's form, where the velocity is a sum of
+/// gradients and the learning rate is applied last:
+///   velocity = momentum * velocity + g
+///   parameter -= learning_rate * (nesterov ? g + momentum * velocity : velocity)
+/// parameter, velocity, gradient: [count]; velocity begins as zeros; may be null where momentum is
+/// 0.
+DECLARE_KERNEL(void sgd_step(real* parameter, real* velocity, const real* gradient,
+                             std::int64_t count, const SgdStep& options));
+
+}  // namespace serenade
