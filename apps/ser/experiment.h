@@ -1,0 +1,128 @@
+#pragma once
+// One experiment: from a corpus and a configuration to trained networks and what they say about the
+// test speakers. The protocol is the paper's (../README.md, "Protocol"): search on the training and
+// validation speakers, train the chosen architecture from scratch, keep the epoch with the best
+// validation WA, and open the test speaker's recordings once.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/ser/config.h"
+#include "apps/ser/feature_cache.h"
+#include "apps/ser/metrics.h"
+#include "nas/genotype.h"
+#include "nas/search.h"
+
+namespace serenade::ser {
+
+/// A corpus made ready: features of all its recordings, and the folds.
+struct Material {
+  Corpus corpus;
+  std::vector<Features> features;
+  std::vector<int> labels;
+  std::vector<Fold> folds;
+};
+
+/// Loads the corpus and computes (or finds in the cache) its features. Progress goes to stderr.
+Material load_material(const Config& config);
+
+/// One fold's three sets, normalised by its training speakers.
+struct FoldData {
+  const Corpus* corpus = nullptr;  ///< of the Material, which must outlive this
+  Fold fold;
+  Normalisation normalisation;
+  Dataset train;
+  Dataset validation;
+  Dataset test;
+};
+FoldData make_fold_data(const Config& config, const Material& material, const Fold& fold);
+
+/// What one epoch did. Figures that a stage does not have are 0.
+struct EpochRecord {
+  std::string stage;  ///< "search", "train", or "train 1" .. of the random mode
+  int epoch = 0;      ///< from 1
+  double learning_rate = 0;
+  double train_loss = 0;
+  double architecture_loss = 0;  ///< search: of the alpha steps
+  double child_loss = 0;         ///< search: training loss of one randomly selected child
+  double validation_loss = 0;    ///< train
+  double validation_wa = 0;      ///< train
+  double validation_ua = 0;      ///< train
+  double gradient_norm = 0;      ///< of all weights, in the epoch's last step
+  double window_length = 0;      ///< mean capsule lengths, CNN_SeqCap
+  double utterance_length = 0;
+  double seconds = 0;
+};
+
+/// Called while an experiment runs; either may be empty.
+struct Observer {
+  /// `done` of `total` steps of a stage; `figures` for a progress bar.
+  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total,
+                     const std::string& figures)>
+      on_step;
+  std::function<void(const EpochRecord&)> on_epoch;
+};
+
+struct Training {
+  Genotype genotype;
+  std::unique_ptr<System> system;  ///< with the weights of the best epoch, in evaluation mode
+  std::vector<EpochRecord> epochs;
+  int best_epoch = 0;  ///< by validation WA, the first on ties; from 1
+  double best_validation_wa = 0;
+  std::int64_t parameters = 0;
+};
+
+/// Trains one architecture from scratch. Throws NonFiniteError where the loss is no longer a
+/// number.
+Training train_architecture(const Config& config, const FoldData& data, const Genotype& genotype,
+                            const Observer& observer, const std::string& stage = "train");
+
+struct Search {
+  Genotype genotype;
+  Genotype child;  ///< the randomly selected one whose loss is in EpochRecord::child_loss
+  std::vector<EpochRecord> epochs;
+  std::vector<SearchRecord> history;
+  std::vector<std::string> warnings;
+};
+
+/// Trains a supernet in config.mode (joint, sampling or dropout) and derives an architecture.
+Search search_architecture(const Config& config, const FoldData& data, const Observer& observer);
+
+/// What a network says about every recording of a set, whole utterances, none left out.
+std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corpus& corpus,
+                                 const std::string& fold = "", std::uint64_t seed = 0);
+
+/// Everything one fold gives, by config.mode: none trains the hand-made architecture (or
+/// config.genotype), random trains several and keeps the best on the validation speaker, the others
+/// search and then train.
+struct FoldResult {
+  std::string fold;
+  std::uint64_t seed = 0;
+  Genotype genotype;
+  std::vector<EpochRecord> epochs;    ///< of all stages in order
+  std::vector<SearchRecord> history;  ///< empty without a search
+  std::vector<std::string> warnings;
+  int best_epoch = 0;
+  double best_validation_wa = 0;
+  std::int64_t parameters = 0;
+  double search_seconds = 0;
+  double train_seconds = 0;
+  std::vector<Prediction> predictions;  ///< of the test speaker
+};
+
+/// `trained`, if given, receives the network that made the predictions.
+FoldResult run_fold(const Config& config, const Material& material, const Fold& fold,
+                    const Observer& observer, std::unique_ptr<System>* trained = nullptr,
+                    Normalisation* normalisation = nullptr);
+
+/// One line of metrics.jsonl.
+std::string to_json(const EpochRecord& record);
+
+/// FoldResult as a JSON object, and back; for checkpoints and table cells. The second throws
+/// std::runtime_error on text that the first did not write.
+std::string to_json(const FoldResult& result);
+FoldResult fold_result_from_json(const std::string& text);
+
+}  // namespace serenade::ser

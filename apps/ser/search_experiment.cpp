@@ -1,0 +1,223 @@
+// The search of an architecture, and the whole of a fold.
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/ser/error.h"
+#include "apps/ser/experiment.h"
+#include "apps/ser/training_loop.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "nas/derive.h"
+#include "nas/diagnostics.h"
+#include "nas/mixed_op.h"
+#include "nn/optim.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// The training loss of one child with the supernet's weights, over all training segments: what
+// Figure 3b of the paper follows from epoch to epoch.
+double child_loss(System& supernet, const Dataset& train, const std::vector<std::int64_t>& choices,
+                  int batch_size) {
+  const NoGrad no_grad;
+  const std::vector<NamedMixedOp> ops = find_mixed_ops(supernet);
+  for (std::size_t layer = 0; layer < ops.size(); ++layer) {
+    ops[layer].op->set_path(single_path(ops[layer].op->candidate_count(), choices[layer]));
+  }
+  supernet.eval();
+  double total = 0;
+  const Batches batches(train, batch_size, 0, 0);
+  for (std::int64_t i = 0; i < batches.count(); ++i) {
+    const Batch batch = batches.batch(i);
+    const Variable loss = cross_entropy(supernet.forward(batch.input), batch.labels);
+    total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
+  }
+  supernet.train();
+  for (const NamedMixedOp& op : ops) op.op->set_path(full_path(op.op->candidate_count()));
+  return total / static_cast<double>(train.segment_count());
+}
+
+SearchOptions search_options(const Config& config) {
+  return {.mode = config.mode,
+          .bilevel = config.bilevel,
+          .epochs = config.search_epochs,
+          .architecture_epochs = config.architecture_epochs,
+          .masked = config.masked,
+          .renormalize = config.renormalize,
+          .alpha_learning_rate = config.alpha_learning_rate,
+          .seed = config.seed};
+}
+
+// The supernet's steps of one epoch.
+class SearchEpoch {
+ public:
+  SearchEpoch(const Config& config, const FoldData& data, System& supernet, SupernetSearch& search,
+              EndlessBatches& validation, const Observer& observer)
+      : config_(config),
+        data_(data),
+        supernet_(supernet),
+        search_(search),
+        validation_(validation),
+        observer_(observer) {}
+
+  void run() {
+    const int epoch = static_cast<int>(search_.epoch()) + 1;
+    const Batches batches(search_.trains_weights() ? data_.train : data_.validation,
+                          config_.batch_size, config_.seed, static_cast<std::uint64_t>(epoch));
+    for (std::int64_t step = 0; step < batches.count(); ++step) {
+      double loss = 0;
+      if (search_.trains_architecture()) {
+        loss = search_.architecture_step([&] { return loss_of(validation_.next()); }).loss;
+      }
+      if (search_.trains_weights()) {
+        loss = search_.weight_step([&] { return loss_of(batches.batch(step)); }).loss;
+      }
+      if (observer_.on_step) {
+        const auto epochs = search_.total_epochs();
+        observer_.on_step("search", (epoch - 1) * batches.count() + step + 1,
+                          epochs * batches.count(),
+                          epoch_text(epoch, static_cast<int>(epochs), loss));
+      }
+    }
+  }
+
+ private:
+  Variable loss_of(const Batch& batch) {
+    return cross_entropy(supernet_.forward(batch.input), batch.labels);
+  }
+
+  const Config& config_;
+  const FoldData& data_;
+  System& supernet_;
+  SupernetSearch& search_;
+  EndlessBatches& validation_;
+  const Observer& observer_;
+};
+
+}  // namespace
+
+Search search_architecture(const Config& config, const FoldData& data, const Observer& observer) {
+  manual_seed(config.seed);
+  const SearchSpace space = search_space(config.options);
+  const bool equal_gain = config.supernet_gain == SupernetGain::one;
+  const std::unique_ptr<System> supernet = make_supernet(config.options, config.mode, equal_gain);
+  SupernetSearch search(*supernet, space, search_options(config));
+  const std::unique_ptr<Schedule> schedule = make_schedule(config);
+  EndlessBatches validation(data.validation, config.batch_size, config.seed);
+
+  Search outcome;
+  outcome.child =
+      random_genotype(config.system, space, {config.seed, Purpose::architecture, UINT64_MAX});
+  const std::vector<std::int64_t> child = choice_indices(outcome.child, space);
+  while (!search.finished()) {
+    const Stopwatch watch;
+    search.weight_optimizer().set_learning_rate(schedule->learning_rate());
+    EpochRecord record{.stage = "search",
+                       .epoch = static_cast<int>(search.epoch()) + 1,
+                       .learning_rate = schedule->learning_rate()};
+    const bool trains_weights = search.trains_weights();
+    try {
+      SearchEpoch(config, data, *supernet, search, validation, observer).run();
+    } catch (const NonFiniteLoss& error) {
+      throw NonFiniteError(std::string(error.what()) +
+                           "; try a smaller learning_rate or supernet_gain one");
+    }
+    const SearchRecord& epoch = search.end_epoch();
+    record.train_loss = epoch.weight_loss;
+    record.architecture_loss = epoch.architecture_loss;
+    for (const LayerRecord& layer : epoch.layers) {
+      record.gradient_norm = std::max(record.gradient_norm, layer.gradient_norm);
+    }
+    const CapsuleLengths lengths = supernet->capsule_lengths();
+    record.window_length = lengths.window;
+    record.utterance_length = lengths.utterance;
+    if (trains_weights) schedule->end_epoch(record.train_loss);
+    record.child_loss = child_loss(*supernet, data.train, child, config.batch_size);
+    record.seconds = watch.seconds();
+    outcome.epochs.push_back(record);
+    if (observer.on_epoch) observer.on_epoch(record);
+  }
+  outcome.history = search.history();
+  outcome.genotype = derive_genotype(config.system, space, search.alphas());
+  outcome.warnings = search_warnings(outcome.history);
+  return outcome;
+}
+
+namespace {
+
+void append(std::vector<EpochRecord>& all, const std::vector<EpochRecord>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+// Random search: several distinct architectures trained alone, the best on the validation speaker.
+Training train_random(const Config& config, const FoldData& data, const Observer& observer,
+                      std::vector<EpochRecord>& epochs) {
+  const std::vector<Genotype> genotypes =
+      random_genotypes(config.system, search_space(config.options), config.random_architectures,
+                       {config.seed, Purpose::architecture, 0});
+  Training best;
+  for (std::size_t i = 0; i < genotypes.size(); ++i) {
+    Training training =
+        train_architecture(config, data, genotypes[i], observer, "train " + std::to_string(i + 1));
+    append(epochs, training.epochs);
+    if (i == 0 || training.best_validation_wa > best.best_validation_wa) {
+      best = std::move(training);
+    }
+  }
+  return best;
+}
+
+Genotype configured_genotype(const Config& config) {
+  if (config.genotype.empty()) return hand_made_genotype(config.options);
+  Genotype genotype;
+  try {
+    genotype = read_genotype(config.genotype, search_space(config.options));
+  } catch (const std::exception& error) {
+    throw InputError(error.what());
+  }
+  if (genotype.system != config.system) {
+    throw InputError(config.genotype + ": this genotype is for " + genotype.system + ", not " +
+                     config.system);
+  }
+  return genotype;
+}
+
+}  // namespace
+
+FoldResult run_fold(const Config& config, const Material& material, const Fold& fold,
+                    const Observer& observer, std::unique_ptr<System>* trained,
+                    Normalisation* normalisation) {
+  const FoldData data = make_fold_data(config, material, fold);
+  FoldResult result;
+  result.fold = fold.name;
+  result.seed = config.seed;
+  Genotype genotype = configured_genotype(config);
+  if (config.mode != Mode::none && config.mode != Mode::random) {
+    const Stopwatch watch;
+    Search search = search_architecture(config, data, observer);
+    genotype = search.genotype;
+    append(result.epochs, search.epochs);
+    result.history = std::move(search.history);
+    result.warnings = std::move(search.warnings);
+    result.search_seconds = watch.seconds();
+  }
+  const Stopwatch watch;
+  Training training = config.mode == Mode::random
+                          ? train_random(config, data, observer, result.epochs)
+                          : train_architecture(config, data, genotype, observer);
+  if (config.mode != Mode::random) append(result.epochs, training.epochs);
+  result.genotype = training.genotype;
+  result.best_epoch = training.best_epoch;
+  result.best_validation_wa = training.best_validation_wa;
+  result.parameters = training.parameters;
+  result.predictions =
+      evaluate(*training.system, data.test, material.corpus, fold.name, config.seed);
+  result.train_seconds = watch.seconds();
+  if (trained != nullptr) *trained = std::move(training.system);
+  if (normalisation != nullptr) *normalisation = data.normalisation;
+  return result;
+}
+
+}  // namespace serenade::ser
