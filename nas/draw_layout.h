@@ -1,0 +1,40 @@
+#pragma once
+// Where the layers of a search space stand in a picture: columns by depth, left to right, the
+// layers of a column one above the other and centred. Lengths in SVG user units (pixels).
+
+#include <string>
+#include <vector>
+
+#include "nas/search_space.h"
+
+namespace serenade {
+
+struct DrawBox {
+  double x = 0, y = 0, width = 0, height = 0;  ///< upper left corner and size
+  double middle() const { return y + height / 2; }
+  double right() const { return x + width; }
+};
+
+struct DrawLayout {
+  std::vector<DrawBox> layers;  ///< one per layer of the space
+  DrawBox input, output;
+  /// Arrows between boxes: indices of layers, -1 for the input, layers.size() for the output.
+  struct Arrow {
+    std::int64_t from, to;
+  };
+  std::vector<Arrow> arrows;
+  double width = 0, height = 0;
+
+  const DrawBox& box(std::int64_t index) const;
+};
+
+/// The inputs of layer l as indices of layers, -1 for the network's input.
+std::vector<std::int64_t> layer_inputs(const SearchSpace& space, std::size_t l);
+/// The layers that no other layer reads.
+std::vector<std::int64_t> last_layers(const SearchSpace& space);
+
+/// heights: of each layer's box.
+DrawLayout layout_layers(const SearchSpace& space, double box_width,
+                         const std::vector<double>& heights);
+
+}  // namespace serenade
