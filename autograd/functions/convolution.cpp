@@ -1,0 +1,174 @@
+// Convolution and max-pooling (formulas: kernels/conv2d.h, kernels/pool.h).
+
+#include <algorithm>
+#include <memory>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/conv2d.h"
+#include "kernels/pool.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+// Device memory for the positions of maxima, shared with the backward closure.
+template <class Position>
+std::shared_ptr<Storage> position_storage(std::int64_t count, Device device) {
+  return std::make_shared<Storage>(static_cast<std::size_t>(count) * sizeof(Position), device);
+}
+
+Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& weight,
+                          const Variable& bias, const Conv2dOptions& options) {
+  check(x.dim() == 4 && weight.dim() == 4, op,
+        "input must be [N, C, H, W] and weight [K, C, R, S]; got input ", x.shape(), " and weight ",
+        weight.shape());
+  check(x.size(1) == weight.size(1), op, "weight of shape ", weight.shape(),
+        " expects input to have ", weight.size(1), " channels; got input ", x.shape(), " with ",
+        x.size(1), " channels");
+  check(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), op,
+        "bias must have one number per output channel, [", weight.size(0), "]; got bias ",
+        bias.defined() ? bias.shape() : Shape{}, " and weight ", weight.shape());
+  check(x.numel() > 0 && weight.numel() > 0, op, "no size may be 0; got input ", x.shape(),
+        " and weight ", weight.shape());
+  check(options.stride[0] >= 1 && options.stride[1] >= 1, op, "strides must be at least 1; got ",
+        options.stride[0], " and ", options.stride[1]);
+  const Padding& pad = options.padding;
+  check(std::min({pad.top, pad.bottom, pad.left, pad.right}) >= 0, op,
+        "padding must not be negative; got top ", pad.top, ", bottom ", pad.bottom, ", left ",
+        pad.left, ", right ", pad.right);
+  const Conv2dShape shape = {.N = x.size(0),
+                             .C = x.size(1),
+                             .H = x.size(2),
+                             .W = x.size(3),
+                             .K = weight.size(0),
+                             .R = weight.size(2),
+                             .S = weight.size(3),
+                             .stride_h = options.stride[0],
+                             .stride_w = options.stride[1],
+                             .pad_top = pad.top,
+                             .pad_bottom = pad.bottom,
+                             .pad_left = pad.left,
+                             .pad_right = pad.right};
+  const std::int64_t padded_h = shape.H + pad.top + pad.bottom;
+  const std::int64_t padded_w = shape.W + pad.left + pad.right;
+  check(padded_h >= shape.R && padded_w >= shape.S, op,
+        "the padded input must be at least as large as the kernel; got input ", x.shape(),
+        ", padded to ", padded_h, " x ", padded_w, ", and weight ", weight.shape());
+  return shape;
+}
+
+Tensor contiguous_or_none(const Variable& x) {
+  return x.defined() ? x.value().contiguous() : Tensor();
+}
+
+const real* pointer_or_null(const Tensor& x) { return x.defined() ? x.data() : nullptr; }
+
+}  // namespace
+
+Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
+                     std::array<std::int64_t, 2> size) {
+  std::int64_t before[2];
+  std::int64_t behind[2];
+  for (int axis = 0; axis < 2; ++axis) {
+    check(kernel[axis] >= 1 && stride[axis] >= 1, "same_padding",
+          "kernel and stride must be at least 1; got kernel ", kernel[axis], " and stride ",
+          stride[axis]);
+    check(stride[axis] == 1 || size[axis] >= 1, "same_padding",
+          "with a stride the size of the input must be given; got size ", size[axis],
+          " and stride ", stride[axis]);
+    std::int64_t total = kernel[axis] - 1;
+    if (stride[axis] > 1) {
+      const std::int64_t outputs = (size[axis] + stride[axis] - 1) / stride[axis];
+      const std::int64_t reach = (outputs - 1) * stride[axis] + kernel[axis];
+      total = std::max<std::int64_t>(reach - size[axis], 0);
+    }
+    before[axis] = total / 2;
+    behind[axis] = total - total / 2;
+  }
+  return {.top = before[0], .bottom = behind[0], .left = before[1], .right = behind[1]};
+}
+
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
+                const Conv2dOptions& options) {
+  const Conv2dShape shape = checked_shape("conv2d", x, weight, bias, options);
+  const Tensor input = x.value().contiguous();
+  const Tensor kernel = weight.value().contiguous();
+  const Tensor offset = contiguous_or_none(bias);
+  Tensor y = Tensor::empty({shape.N, shape.K, shape.out_h(), shape.out_w()}, input.device());
+  KERNEL(input.device(), conv2d_forward, y.data(), input.data(), kernel.data(),
+         pointer_or_null(offset), shape);
+  return make_result(
+      "conv2d", y, {x, weight, bias}, [input, kernel, shape](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) {
+          KERNEL(dy.device(), conv2d_backward_input, d[0].data(), dy.data(), kernel.data(), shape);
+        }
+        if (d.wants(1)) {
+          KERNEL(dy.device(), conv2d_backward_weight, d[1].data(), dy.data(), input.data(), shape);
+        }
+        if (d.wants(2)) {
+          KERNEL(dy.device(), conv2d_backward_bias, d[2].data(), dy.data(), shape);
+        }
+      });
+}
+
+Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window) {
+  check(x.dim() == 4, "max_pool2d", "input must be [N, C, H, W]; got ", x.shape());
+  const PoolShape shape = {x.size(0) * x.size(1), x.size(2), x.size(3), window[0], window[1]};
+  check(window[0] >= 1 && window[1] >= 1 && shape.height >= window[0] && shape.width >= window[1],
+        "max_pool2d", "window must be at least 1 x 1 and fit the input; got window ", window[0],
+        " x ", window[1], " and input ", x.shape());
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty({x.size(0), x.size(1), shape.out_h(), shape.out_w()}, input.device());
+  const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
+  KERNEL(input.device(), max_pool2d_forward, y.data(),
+         static_cast<std::int32_t*>(positions->data()), input.data(), shape);
+  return make_result("max_pool2d", y, {x}, [positions, shape](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) {
+      KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
+             static_cast<const std::int32_t*>(positions->data()), shape);
+    }
+  });
+}
+
+Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
+                             const Conv2dOptions& options, std::array<std::int64_t, 2> window) {
+  const Conv2dShape shape = checked_shape("conv2d_relu_maxpool", x, weight, bias, options);
+  const auto [pool_h, pool_w] = window;
+  check(pool_h >= 1 && pool_w >= 1 && shape.out_h() >= pool_h && shape.out_w() >= pool_w,
+        "conv2d_relu_maxpool",
+        "window must be at least 1 x 1 and fit the convolution's output; got window ", pool_h,
+        " x ", pool_w, " and output ", Shape{shape.N, shape.K, shape.out_h(), shape.out_w()});
+  // A position in a larger window does not fit the byte that is kept of it.
+  if (pool_h * pool_w > kKilledByRelu) {
+    return max_pool2d(relu(conv2d(x, weight, bias, options)), window);
+  }
+  const Tensor input = x.value().contiguous();
+  const Tensor kernel = weight.value().contiguous();
+  const Tensor offset = contiguous_or_none(bias);
+  Tensor y = Tensor::empty({shape.N, shape.K, shape.out_h() / pool_h, shape.out_w() / pool_w},
+                           input.device());
+  const auto positions = position_storage<std::uint8_t>(y.numel(), input.device());
+  KERNEL(input.device(), conv2d_relu_maxpool_forward, y.data(),
+         static_cast<std::uint8_t*>(positions->data()), input.data(), kernel.data(),
+         pointer_or_null(offset), shape, window[0], window[1]);
+  return make_result("conv2d_relu_maxpool", y, {x, weight, bias},
+                     [input, kernel, shape, positions, window](const Tensor& dy, Gradients& d) {
+                       const auto* index = static_cast<const std::uint8_t*>(positions->data());
+                       if (d.wants(0)) {
+                         KERNEL(dy.device(), conv2d_relu_maxpool_backward_input, d[0].data(),
+                                dy.data(), index, kernel.data(), shape, window[0], window[1]);
+                       }
+                       if (d.wants(1)) {
+                         KERNEL(dy.device(), conv2d_relu_maxpool_backward_weight, d[1].data(),
+                                dy.data(), index, input.data(), shape, window[0], window[1]);
+                       }
+                       if (d.wants(2)) {
+                         KERNEL(dy.device(), conv2d_relu_maxpool_backward_bias, d[2].data(),
+                                dy.data(), index, shape, window[0], window[1]);
+                       }
+                     });
+}
+
+}  // namespace serenade

@@ -1,0 +1,182 @@
+// Mixed operations of architecture search: candidates merged into one kernel (kernels/mixed.h), and
+// the same by its definition.
+
+#include <algorithm>
+#include <vector>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/mixed.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+// Height and width of the box that kernels are merged into.
+struct Box {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+
+bool takes_part(const std::vector<bool>& active, std::size_t i) {
+  return active.empty() || active[i];
+}
+
+void check_mixture(const char* op, std::size_t count, const char* parts,
+                   const Variable& coefficients, const std::vector<bool>& active) {
+  check(count > 0, op, "needs at least one candidate; got none");
+  check(coefficients.dim() == 1 && coefficients.size(0) == static_cast<std::int64_t>(count), op,
+        "needs one coefficient per candidate; got coefficients ", coefficients.shape(), " and ",
+        count, " ", parts);
+  check(active.empty() || active.size() == count, op,
+        "`active` must be empty or have one entry per candidate; got ", active.size(),
+        " entries and ", count, " ", parts);
+  check(active.empty() || std::find(active.begin(), active.end(), true) != active.end(), op,
+        "at least one candidate must be active; got ", count, " ", parts, ", none active");
+}
+
+void check_kernels(const char* op, const std::vector<Variable>& weights,
+                   const Variable& coefficients, const std::vector<bool>& active) {
+  check_mixture(op, weights.size(), "weights", coefficients, active);
+  for (const Variable& weight : weights) {
+    check(weight.dim() == 4 && weight.numel() > 0, op, "weights must be [out, in, KH, KW]; got ",
+          weight.shape());
+    check(weight.size(0) == weights[0].size(0) && weight.size(1) == weights[0].size(1), op,
+          "weights must agree in output and input channels; got ", weights[0].shape(), " and ",
+          weight.shape());
+  }
+}
+
+// The smallest box that holds the kernels: of all candidates, or of the active ones.
+Box union_box(const std::vector<Variable>& weights, const std::vector<bool>& active) {
+  Box box;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (!takes_part(active, i)) continue;
+    box.height = std::max(box.height, weights[i].size(2));
+    box.width = std::max(box.width, weights[i].size(3));
+  }
+  return box;
+}
+
+// Merges `parts`, each [planes, height_i, width_i] as the candidate list says, into [.., box].
+// candidates[q].coefficient names the place in parts. Gradients reach only parts in the list.
+Variable merge(const char* op, const std::vector<Variable>& parts, const Variable& coefficients,
+               std::vector<MixedCandidate> candidates, Shape shape, std::int64_t planes, Box box) {
+  std::vector<Tensor> numbers(parts.size());
+  for (MixedCandidate& candidate : candidates) {
+    Tensor& weight = numbers[candidate.coefficient];
+    weight = parts[candidate.coefficient].value().contiguous();
+    candidate.weight = weight.data();
+  }
+  const Tensor c = coefficients.value().contiguous();
+  Tensor merged = Tensor::empty(std::move(shape), c.device());
+  const auto count = static_cast<std::int64_t>(candidates.size());
+  KERNEL(c.device(), mixed_kernel_forward, merged.data(), candidates.data(), count, c.data(),
+         planes, box.height, box.width);
+
+  std::vector<Variable> inputs = parts;
+  inputs.push_back(coefficients);
+  return make_result(op, merged, inputs,
+                     [candidates, numbers, c, planes, box](const Tensor& dmerged, Gradients& d) {
+                       std::vector<MixedCandidate> wanted = candidates;
+                       for (MixedCandidate& candidate : wanted) {
+                         const auto i = static_cast<std::size_t>(candidate.coefficient);
+                         if (d.wants(i)) candidate.dweight = d[i].data();
+                       }
+                       const std::size_t last = numbers.size();
+                       KERNEL(dmerged.device(), mixed_kernel_backward,
+                              d.wants(last) ? d[last].data() : nullptr, wanted.data(),
+                              static_cast<std::int64_t>(wanted.size()), dmerged.data(), c.data(),
+                              planes, box.height, box.width);
+                     });
+}
+
+// Candidates stand so that the centres of their 'same' padding meet: a kernel of k taps reads
+// (k - 1) / 2 places before the output's, so in a box of K taps it starts at (K - 1) / 2 - (k - 1)
+// / 2. The centred crop (K - k) / 2 would be wrong for K odd and k even.
+Variable merge_kernels(const char* op, const std::vector<Variable>& weights,
+                       const Variable& coefficients, const std::vector<bool>& active, Box box) {
+  std::vector<MixedCandidate> candidates;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (!takes_part(active, i)) continue;
+    const std::int64_t height = weights[i].size(2);
+    const std::int64_t width = weights[i].size(3);
+    candidates.push_back({.kernel_h = height,
+                          .kernel_w = width,
+                          .offset_h = (box.height - 1) / 2 - (height - 1) / 2,
+                          .offset_w = (box.width - 1) / 2 - (width - 1) / 2,
+                          .coefficient = static_cast<std::int64_t>(i)});
+  }
+  const std::int64_t out = weights[0].size(0);
+  const std::int64_t in = weights[0].size(1);
+  return merge(op, weights, coefficients, std::move(candidates), {out, in, box.height, box.width},
+               out * in, box);
+}
+
+void check_biases(const char* op, const std::vector<Variable>& weights,
+                  const std::vector<Variable>& biases) {
+  check(biases.empty() || biases.size() == weights.size(), op,
+        "needs one bias per weight or none at all; got ", biases.size(), " biases and ",
+        weights.size(), " weights");
+  for (const Variable& bias : biases) {
+    check(bias.defined() && bias.dim() == 1 && bias.size(0) == weights[0].size(0), op,
+          "every bias must have one number per output channel; got bias ",
+          bias.defined() ? bias.shape() : Shape{}, " and weight ", weights[0].shape());
+  }
+}
+
+}  // namespace
+
+Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
+                      const std::vector<bool>& active) {
+  check_kernels("mixed_kernel", weights, coefficients, active);
+  return merge_kernels("mixed_kernel", weights, coefficients, active, union_box(weights, {}));
+}
+
+Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
+                    const std::vector<bool>& active) {
+  check_mixture("mixed_bias", biases.size(), "biases", coefficients, active);
+  // A bias is a kernel of one row: the same merge, aligned at the first number.
+  Box box = {.height = 1, .width = 0};
+  std::vector<MixedCandidate> candidates;
+  for (std::size_t i = 0; i < biases.size(); ++i) {
+    check(biases[i].dim() == 1 && biases[i].numel() > 0, "mixed_bias",
+          "biases must be vectors; got ", biases[i].shape());
+    box.width = std::max(box.width, biases[i].size(0));
+    if (!takes_part(active, i)) continue;
+    candidates.push_back(
+        {.kernel_w = biases[i].size(0), .coefficient = static_cast<std::int64_t>(i)});
+  }
+  return merge("mixed_bias", biases, coefficients, std::move(candidates), {box.width}, 1, box);
+}
+
+Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
+                      const std::vector<Variable>& biases, const Variable& coefficients,
+                      const std::vector<bool>& active) {
+  check_kernels("mixed_conv2d", weights, coefficients, active);
+  check_biases("mixed_conv2d", weights, biases);
+  // Only as large as the active candidates: where one is drawn alone, it costs no more than itself.
+  const Box box = union_box(weights, active);
+  const Variable kernel = merge_kernels("mixed_conv2d", weights, coefficients, active, box);
+  const Variable bias = biases.empty() ? Variable() : mixed_bias(biases, coefficients, active);
+  return conv2d(x, kernel, bias, {.padding = same_padding({box.height, box.width})});
+}
+
+Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,
+                            const std::vector<Variable>& biases, const Variable& coefficients,
+                            const std::vector<bool>& active) {
+  check_kernels("mixed_conv2d_naive", weights, coefficients, active);
+  check_biases("mixed_conv2d_naive", weights, biases);
+  Variable total;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (!takes_part(active, i)) continue;
+    const Variable y = conv2d(x, weights[i], biases.empty() ? Variable() : biases[i],
+                              {.padding = same_padding({weights[i].size(2), weights[i].size(3)})});
+    const Variable term = mul(slice(coefficients, 0, static_cast<std::int64_t>(i), 1), y);
+    total = total.defined() ? add(total, term) : term;
+  }
+  return total;
+}
+
+}  // namespace serenade
