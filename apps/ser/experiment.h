@@ -97,7 +97,7 @@ std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corp
 /// Everything one fold gives, by config.mode: none trains the hand-made architecture (or
 /// config.genotype), random trains several and keeps the best on the validation speaker, the others
 /// search and then train.
-struct FoldResult {
+struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;
   Genotype genotype;
@@ -113,16 +113,16 @@ struct FoldResult {
 };
 
 /// `trained`, if given, receives the network that made the predictions.
-FoldResult run_fold(const Config& config, const Material& material, const Fold& fold,
+FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
                     const Observer& observer, std::unique_ptr<System>* trained = nullptr,
                     Normalisation* normalisation = nullptr);
 
 /// One line of metrics.jsonl.
 std::string to_json(const EpochRecord& record);
 
-/// FoldResult as a JSON object, and back; for checkpoints and table cells. The second throws
+/// FoldRun as a JSON object, and back; for checkpoints and table cells. The second throws
 /// std::runtime_error on text that the first did not write.
-std::string to_json(const FoldResult& result);
-FoldResult fold_result_from_json(const std::string& text);
+std::string to_json(const FoldRun& result);
+FoldRun fold_run_from_json(const std::string& text);
 
 }  // namespace serenade::ser

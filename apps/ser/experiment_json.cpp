@@ -1,4 +1,4 @@
-// FoldResult as JSON: what checkpoints of runs and cells of tables keep.
+// FoldRun as JSON: what checkpoints of runs and cells of tables keep.
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -55,7 +55,7 @@ json prediction_json(const Prediction& p) {
 
 std::string to_json(const EpochRecord& record) { return epoch_json(record).dump(); }
 
-std::string to_json(const FoldResult& result) {
+std::string to_json(const FoldRun& result) {
   json document = {{"fold", result.fold},
                    {"seed", result.seed},
                    {"genotype", json::parse(serenade::to_json(result.genotype))},
@@ -75,10 +75,10 @@ std::string to_json(const FoldResult& result) {
   return document.dump() + "\n";
 }
 
-FoldResult fold_result_from_json(const std::string& text) {
+FoldRun fold_run_from_json(const std::string& text) {
   try {
     const json document = json::parse(text);
-    FoldResult result;
+    FoldRun result;
     result.fold = document.at("fold");
     result.seed = document.at("seed");
     result.genotype = genotype_from_json(document.at("genotype").dump(), result.fold);
@@ -103,7 +103,7 @@ FoldResult fold_result_from_json(const std::string& text) {
     }
     return result;
   } catch (const json::exception& error) {
-    throw std::runtime_error(std::string("not a saved fold result: ") + error.what());
+    throw std::runtime_error(std::string("not a saved run of a fold: ") + error.what());
   }
 }
 

@@ -186,11 +186,11 @@ Genotype configured_genotype(const Config& config) {
 
 }  // namespace
 
-FoldResult run_fold(const Config& config, const Material& material, const Fold& fold,
+FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
                     const Observer& observer, std::unique_ptr<System>* trained,
                     Normalisation* normalisation) {
   const FoldData data = make_fold_data(config, material, fold);
-  FoldResult result;
+  FoldRun result;
   result.fold = fold.name;
   result.seed = config.seed;
   Genotype genotype = configured_genotype(config);

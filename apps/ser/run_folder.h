@@ -1,0 +1,56 @@
+#pragma once
+// The folder of a run: everything that was decided, measured and learned, in files of their own.
+//
+//   config.json         the complete, resolved configuration
+//   metrics.jsonl       one line per epoch
+//   genotype.json       the chosen architecture (of the fold with the best validation WA)
+//   model.safetensors   its trained weights, with all that `predict` needs
+//   folds/<fold>/       genotype.json, model.safetensors and predictions.csv of each fold
+//   checkpoint/         finished folds, for --resume
+//   results.json        WA, UA, intervals, baseline
+//   report.html         all of it as one page
+
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "apps/ser/config.h"
+#include "apps/ser/experiment.h"
+
+namespace serenade::ser {
+
+/// What to do where the folder exists already.
+enum class Existing { refuse, resume, replace };
+
+class RunFolder {
+ public:
+  /// Makes the folder and writes config.json. `refuse`: throws InputError if it exists and is not
+  /// empty. `resume`: keeps finished folds; throws InputError if its config.json differs from this
+  /// configuration, naming the first key that does. `replace`: clears it, but only if it is a run
+  /// folder (has a config.json) or empty.
+  RunFolder(std::string path, const Config& config, Existing existing);
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+  /// A fold that an earlier session finished, if there is one.
+  std::optional<FoldRun> finished_fold(const std::string& fold) const;
+
+  /// Appends one epoch to metrics.jsonl at once, so that nothing is lost by a break.
+  void log_epoch(const std::string& fold, const EpochRecord& record);
+
+  /// Writes folds/<fold>/ and then the checkpoint that marks the fold as finished.
+  void save_fold(const Config& config, const FoldRun& run, const System& system,
+                 const Normalisation& normalisation);
+
+  /// Copies genotype.json and model.safetensors of the best fold to the top.
+  void publish_best(const std::string& fold);
+
+ private:
+  std::string checkpoint_path(const std::string& fold) const;
+
+  std::string path_;
+  std::ofstream metrics_;
+};
+
+}  // namespace serenade::ser
