@@ -1,0 +1,188 @@
+// Optimisers: who is updated, and what is remembered. The arithmetic of one step is a kernel,
+// called from here directly: it has no gradient, so it is no function of autograd.
+
+#include "nn/optim.h"
+
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/optim.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+// The base: whom to update, and the state -------------------------------------------------------
+
+Optimizer::Optimizer(NamedParameters parameters, double learning_rate,
+                     std::vector<std::string> moments)
+    : parameters_(std::move(parameters)),
+      slots_(parameters_.size()),
+      moment_names_(std::move(moments)) {
+  std::set<std::string> names;
+  for (const auto& [name, parameter] : parameters_) {
+    check(parameter.defined(), "Optimizer", "parameters must be defined; got none for '", name,
+          "'");
+    check(names.insert(name).second, "Optimizer", "names must be unique; got '", name, "' twice");
+  }
+  set_learning_rate(learning_rate);
+}
+
+void Optimizer::set_learning_rate(double rate) {
+  check(rate >= 0 && std::isfinite(rate), "Optimizer",
+        "the learning rate must be finite and not negative; got ", rate);
+  learning_rate_ = rate;
+}
+
+void Optimizer::step() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Variable& parameter = parameters_[i].second;
+    if (!parameter.requires_grad() || !parameter.grad().defined()) continue;
+    Slot& slot = slots_[i];
+    if (slot.moments.empty()) {
+      for (std::size_t k = 0; k < moment_names_.size(); ++k) {
+        slot.moments.emplace_back(parameter.shape(), parameter.device());
+      }
+    }
+    ++slot.steps;
+    update(parameter.value(), parameter.grad().contiguous(), slot.moments, slot.steps);
+  }
+}
+
+void Optimizer::zero_grad() {
+  for (auto& [name, parameter] : parameters_) parameter.zero_grad();
+}
+
+OptimizerState Optimizer::state_dict() const {
+  OptimizerState state;
+  state.learning_rate = learning_rate_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (slots_[i].steps == 0) continue;
+    const std::string& name = parameters_[i].first;
+    state.steps[name] = slots_[i].steps;
+    for (std::size_t k = 0; k < moment_names_.size(); ++k) {
+      state.tensors[moment_names_[k] + "." + name] = slots_[i].moments[k].clone();
+    }
+  }
+  return state;
+}
+
+void Optimizer::load_state_dict(const OptimizerState& state) {
+  std::vector<Slot> loaded(parameters_.size());
+  std::size_t used_steps = 0, used_tensors = 0;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
+    const auto steps = state.steps.find(name);
+    if (steps == state.steps.end()) continue;
+    check(steps->second > 0, "Optimizer::load_state_dict", "steps must be positive; got ",
+          steps->second, " for '", name, "'");
+    ++used_steps;
+    loaded[i].steps = steps->second;
+    for (const std::string& moment : moment_names_) {
+      const auto found = state.tensors.find(moment + "." + name);
+      check(found != state.tensors.end(), "Optimizer::load_state_dict",
+            "a parameter that was updated must have its moments; '", moment, ".", name,
+            "' is missing");
+      check(found->second.shape() == parameter.shape(), "Optimizer::load_state_dict",
+            "shapes must agree; got '", found->first, "' ", found->second.shape(),
+            " for a parameter of shape ", parameter.shape());
+      ++used_tensors;
+      loaded[i].moments.push_back(found->second.to(parameter.device()).contiguous().clone());
+    }
+  }
+  check(used_steps == state.steps.size() && used_tensors == state.tensors.size(),
+        "Optimizer::load_state_dict", "every entry must belong to a parameter here; got ",
+        state.steps.size() - used_steps, " parameters and ", state.tensors.size() - used_tensors,
+        " tensors that do not");
+  set_learning_rate(state.learning_rate);
+  slots_ = std::move(loaded);
+}
+
+// The two rules ---------------------------------------------------------------------------------
+
+SGD::SGD(NamedParameters parameters, const Options& options)
+    : Optimizer(std::move(parameters), options.lr,
+                options.momentum != 0 ? std::vector<std::string>{"velocity"}
+                                      : std::vector<std::string>{}),
+      options_(options) {
+  check(options.momentum >= 0 && options.momentum < 1, "SGD", "momentum must be in [0, 1); got ",
+        options.momentum);
+  check(!options.nesterov || options.momentum > 0, "SGD", "nesterov must have a momentum; got 0");
+  check(options.weight_decay >= 0, "SGD", "weight_decay must not be negative; got ",
+        options.weight_decay);
+}
+
+void SGD::update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
+                 std::int64_t) {
+  real* velocity = moments.empty() ? nullptr : moments[0].data();
+  KERNEL(value.device(), sgd_step, value.data(), velocity, gradient.data(), value.numel(),
+         {.learning_rate = learning_rate(),
+          .momentum = options_.momentum,
+          .nesterov = options_.nesterov,
+          .weight_decay = options_.weight_decay});
+}
+
+Adam::Adam(NamedParameters parameters, const Options& options)
+    : Optimizer(std::move(parameters), options.lr, {"first_moment", "second_moment"}),
+      options_(options) {
+  check(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1, "Adam",
+        "betas must be in [0, 1); got ", options.beta1, " and ", options.beta2);
+  check(options.eps > 0 && options.weight_decay >= 0, "Adam",
+        "eps must be positive and weight_decay not negative; got ", options.eps, " and ",
+        options.weight_decay);
+}
+
+void Adam::update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
+                  std::int64_t step) {
+  KERNEL(value.device(), adam_step, value.data(), moments[0].data(), moments[1].data(),
+         gradient.data(), value.numel(),
+         {.learning_rate = learning_rate(),
+          .beta1 = options_.beta1,
+          .beta2 = options_.beta2,
+          .epsilon = options_.eps,
+          .weight_decay = options_.weight_decay,
+          .step = step});
+}
+
+// Gradients as a whole --------------------------------------------------------------------------
+
+double gradient_norm(const NamedParameters& parameters) {
+  const NoGrad no_grad;
+  double total = 0;
+  for (const auto& [name, parameter] : parameters) {
+    const Tensor& gradient = parameter.grad();
+    if (gradient.defined()) total += static_cast<double>(sum(mul(gradient, gradient)).item());
+  }
+  return std::sqrt(total);
+}
+
+double clip_grad_norm(const NamedParameters& parameters, double max_norm) {
+  check(max_norm > 0, "clip_grad_norm", "max_norm must be positive; got ", max_norm);
+  const double norm = gradient_norm(parameters);
+  if (!std::isfinite(norm) || norm <= max_norm) return norm;
+  const NoGrad no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    if (!parameter.grad().defined()) continue;
+    Variable target = parameter;
+    target.set_grad(affine(parameter.grad(), static_cast<real>(max_norm / norm)).value());
+  }
+  return norm;
+}
+
+void check_finite_gradients(const NamedParameters& parameters) {
+  for (const auto& [name, parameter] : parameters) {
+    if (!parameter.grad().defined()) continue;
+    const Tensor gradient = parameter.grad().to(Device::cpu).contiguous();
+    const real* values = gradient.data();
+    for (std::int64_t i = 0; i < gradient.numel(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      throw NonFiniteGradient("gradient of '" + name + "' " + to_string(gradient.shape()) +
+                              " is not finite: element " + std::to_string(i) + " is " +
+                              std::to_string(values[i]));
+    }
+  }
+}
+
+}  // namespace serenade
