@@ -9,10 +9,11 @@
 namespace serenade {
 
 /// How two operands broadcast to one result. Result axis k has shape[k] elements, and a step along
-/// it moves operand a by stride_a[k] and b by stride_b[k] elements, 0 where it is repeated. Each
-/// operand is contiguous, so its strides are those of a row-major array without the repeated axes.
-/// Fewest axes: sizes of 1 are left out and neighbours that move alike are merged; a result with
-/// one element has the single axis [1] with strides 1.
+/// it moves operand a by stride_a[k] and b by stride_b[k] elements: 0 where the operand is
+/// repeated; along the last axis 0 or 1. The forward kernels take any strides along the other axes
+/// (a part of a larger array); the backward kernels want a gradient target a without gaps. Sizes of
+/// 1 are best left out and neighbours that move alike merged; a result with one element has the
+/// single axis [1] with strides 1.
 struct Broadcast {
   int dims = 0;
   std::int64_t shape[kMaxDims];

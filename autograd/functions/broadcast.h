@@ -1,0 +1,14 @@
+#pragma once
+// Turns two shapes into the strides that the broadcasting kernels walk by.
+
+#include "kernels/elementwise.h"
+#include "tensor/shape.h"
+
+namespace serenade {
+
+/// The broadcast of contiguous operands of these shapes, which must be compatible
+/// (broadcast_shapes). Axes of size 1 are dropped and neighbours merged: [8, 16, 5] with [16, 5]
+/// becomes [8, 80] with strides {80, 1} and {0, 1}, and equal shapes become one long axis.
+Broadcast make_broadcast(const Shape& a, const Shape& b);
+
+}  // namespace serenade

@@ -1,0 +1,152 @@
+// Elementwise functions: arithmetic with broadcasting, activations, dropout.
+
+#include "kernels/elementwise.h"
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "autograd/functions/broadcast.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+// Arithmetic --------------------------------------------------------------------------------------
+
+Variable add(const Variable& a, const Variable& b) {
+  Tensor y = Tensor::empty(broadcast_shapes("add", a.shape(), b.shape()), a.device());
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  const Broadcast axes = make_broadcast(a.shape(), b.shape());
+  KERNEL(y.device(), add_forward, y.data(), left.data(), right.data(), axes);
+  return make_result("add", y, {a, b}, [axes](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
+    if (d.wants(1)) KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), 1, axes.swapped());
+  });
+}
+
+Variable sub(const Variable& a, const Variable& b) {
+  Tensor y = Tensor::empty(broadcast_shapes("sub", a.shape(), b.shape()), a.device());
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  const Broadcast axes = make_broadcast(a.shape(), b.shape());
+  KERNEL(y.device(), sub_forward, y.data(), left.data(), right.data(), axes);
+  return make_result("sub", y, {a, b}, [axes](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
+    if (d.wants(1)) KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), -1, axes.swapped());
+  });
+}
+
+Variable mul(const Variable& a, const Variable& b) {
+  Tensor y = Tensor::empty(broadcast_shapes("mul", a.shape(), b.shape()), a.device());
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  const Broadcast axes = make_broadcast(a.shape(), b.shape());
+  KERNEL(y.device(), mul_forward, y.data(), left.data(), right.data(), axes);
+  // A factor is only kept for the gradient of the other one.
+  const Tensor saved_left = b.requires_grad() ? left : Tensor();
+  const Tensor saved_right = a.requires_grad() ? right : Tensor();
+  return make_result(
+      "mul", y, {a, b}, [saved_left, saved_right, axes](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) {
+          KERNEL(dy.device(), mul_backward, d[0].data(), dy.data(), saved_right.data(), axes);
+        }
+        if (d.wants(1)) {
+          KERNEL(dy.device(), mul_backward, d[1].data(), dy.data(), saved_left.data(),
+                 axes.swapped());
+        }
+      });
+}
+
+Variable div(const Variable& a, const Variable& b) {
+  Tensor y = Tensor::empty(broadcast_shapes("div", a.shape(), b.shape()), a.device());
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  const Broadcast axes = make_broadcast(a.shape(), b.shape());
+  KERNEL(y.device(), div_forward, y.data(), left.data(), right.data(), axes);
+  const Tensor saved_left = b.requires_grad() ? left : Tensor();
+  return make_result("div", y, {a, b}, [saved_left, right, axes](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) {
+      KERNEL(dy.device(), div_backward_numerator, d[0].data(), dy.data(), right.data(), axes);
+    }
+    if (d.wants(1)) {
+      KERNEL(dy.device(), div_backward_denominator, d[1].data(), dy.data(), saved_left.data(),
+             right.data(), axes);
+    }
+  });
+}
+
+Variable affine(const Variable& x, real factor, real offset) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), affine_forward, y.data(), input.data(), factor, offset, y.numel());
+  return make_result("affine", y, {x}, [factor](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), affine_backward, d[0].data(), dy.data(), factor, dy.numel());
+  });
+}
+
+Variable neg(const Variable& x) { return affine(x, -1); }
+
+// Activations -------------------------------------------------------------------------------------
+//
+// All but the logarithm find their gradient from their own output, which the next function usually
+// keeps alive anyway.
+
+Variable relu(const Variable& x) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), relu_forward, y.data(), input.data(), y.numel());
+  return make_result("relu", y, {x}, [y](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), relu_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+  });
+}
+
+Variable sigmoid(const Variable& x) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), sigmoid_forward, y.data(), input.data(), y.numel());
+  return make_result("sigmoid", y, {x}, [y](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), sigmoid_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+  });
+}
+
+Variable tanh(const Variable& x) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), tanh_forward, y.data(), input.data(), y.numel());
+  return make_result("tanh", y, {x}, [y](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), tanh_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+  });
+}
+
+Variable exp(const Variable& x) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), exp_forward, y.data(), input.data(), y.numel());
+  return make_result("exp", y, {x}, [y](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), exp_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+  });
+}
+
+Variable log(const Variable& x) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), log_forward, y.data(), input.data(), y.numel());
+  return make_result("log", y, {x}, [input](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), log_backward, d[0].data(), dy.data(), input.data(), dy.numel());
+  });
+}
+
+Variable dropout(const Variable& x, double p, const RandomKey& key) {
+  check(p >= 0 && p < 1, "dropout", "0 <= p < 1 must hold; got p = ", p);
+  const DropoutKey stream{key.seed, static_cast<std::uint32_t>(key.purpose), key.step};
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), dropout_forward, y.data(), input.data(), p, stream, y.numel());
+  return make_result("dropout", y, {x}, [p, stream](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), dropout_backward, d[0].data(), dy.data(), p, stream, dy.numel());
+  });
+}
+
+}  // namespace serenade

@@ -1,0 +1,151 @@
+// Functions that move elements without changing them. Their gradients move back.
+
+#include <utility>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/elementwise.h"
+#include "kernels/memory.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+// part += the elements start .. start + part.size(axis) of `whole` along an axis; both contiguous.
+void add_part(Tensor& part, const Tensor& whole, std::int64_t axis, std::int64_t start) {
+  const std::int64_t step = whole.strides()[static_cast<std::size_t>(axis)];
+  const std::int64_t row = part.size(axis) * step;  // neighbours in both
+  if (part.numel() == 0) return;
+  Broadcast rows;
+  rows.dims = 2;
+  rows.shape[0] = part.numel() / row;
+  rows.shape[1] = row;
+  rows.stride_a[0] = row;
+  rows.stride_b[0] = whole.size(axis) * step;
+  rows.stride_a[1] = rows.stride_b[1] = 1;
+  KERNEL(part.device(), add_forward, part.data(), part.data(), whole.data() + start * step, rows);
+}
+
+// The same elements of `whole` = part, or += part.
+enum class Write { set, add };
+
+void write_part(Tensor& whole, const Tensor& part, std::int64_t axis, std::int64_t start,
+                Write write) {
+  if (part.numel() == 0) return;
+  real* first = whole.data() + start * whole.strides()[static_cast<std::size_t>(axis)];
+  const int dims = static_cast<int>(whole.dim());
+  if (write == Write::set) {
+    KERNEL(whole.device(), scatter_strided, first, part.data(), part.shape().data(),
+           whole.strides().data(), dims);
+  } else {
+    KERNEL(whole.device(), scatter_add_strided, first, part.data(), part.shape().data(),
+           whole.strides().data(), dims);
+  }
+}
+
+}  // namespace
+
+Variable reshape(const Variable& x, Shape shape) {
+  return make_result("reshape", x.value().reshape(std::move(shape)), {x},
+                     [](const Tensor& dy, Gradients& d) {
+                       if (!d.wants(0)) return;
+                       KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
+                     });
+}
+
+Variable flatten(const Variable& x, std::int64_t first, std::int64_t last) {
+  if (x.dim() == 0) return reshape(x, {1});
+  const std::int64_t begin = normalized_axis("flatten", first, x.dim());
+  const std::int64_t end = normalized_axis("flatten", last, x.dim());
+  check(begin <= end, "flatten", "the first axis must not come after the last; got ", first,
+        " and ", last, " of ", x.shape());
+  Shape shape(x.shape().begin(), x.shape().begin() + begin);
+  std::int64_t merged = 1;
+  for (std::int64_t axis = begin; axis <= end; ++axis) merged *= x.size(axis);
+  shape.push_back(merged);
+  shape.insert(shape.end(), x.shape().begin() + end + 1, x.shape().end());
+  return reshape(x, shape);
+}
+
+Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
+  const Tensor moved = x.value().permute(order);  // a view
+  // d x seen through the same permutation has the axes of dy in order, but strides of its own.
+  Strides strides(order.size());
+  const Strides row_major = row_major_strides(x.shape());
+  for (std::size_t axis = 0; axis < order.size(); ++axis) {
+    strides[axis] =
+        row_major[static_cast<std::size_t>(normalized_axis("permute", order[axis], x.dim()))];
+  }
+  return make_result("permute", moved.clone(), {x}, [strides](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), scatter_add_strided, d[0].data(), dy.data(), dy.shape().data(),
+           strides.data(), static_cast<int>(dy.dim()));
+  });
+}
+
+Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(x.dim()));
+  for (std::size_t axis = 0; axis < order.size(); ++axis) {
+    order[axis] = static_cast<std::int64_t>(axis);
+  }
+  const std::int64_t a = normalized_axis("transpose", axis_a, x.dim());
+  const std::int64_t b = normalized_axis("transpose", axis_b, x.dim());
+  std::swap(order[static_cast<std::size_t>(a)], order[static_cast<std::size_t>(b)]);
+  return permute(x, order);
+}
+
+Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::int64_t length) {
+  const std::int64_t at = normalized_axis("slice", axis, x.dim());
+  // A copy even where the elements are neighbours: a small piece should not keep the whole alive.
+  return make_result("slice", x.value().slice(at, start, length).clone(), {x},
+                     [at, start](const Tensor& dy, Gradients& d) {
+                       if (d.wants(0)) write_part(d[0], dy, at, start, Write::add);
+                     });
+}
+
+Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
+  check(!parts.empty(), "concat", "at least one part; got none");
+  const Shape& first = parts[0].shape();
+  const std::int64_t at = normalized_axis("concat", axis, parts[0].dim());
+  Shape shape = first;
+  std::int64_t total = 0;
+  for (const Variable& part : parts) {
+    Shape alike = part.shape();
+    if (alike.size() == first.size()) {
+      alike[static_cast<std::size_t>(at)] = first[static_cast<std::size_t>(at)];
+    }
+    check(alike == first, "concat", "parts must have the same shape but for axis ", at, "; got ",
+          first, " and ", part.shape());
+    total += part.size(at);
+  }
+  shape[static_cast<std::size_t>(at)] = total;
+  Tensor y = Tensor::empty(shape, parts[0].device());
+  std::vector<std::int64_t> starts;
+  std::int64_t start = 0;
+  for (const Variable& part : parts) {
+    write_part(y, part.value().contiguous(), at, start, Write::set);
+    starts.push_back(start);
+    start += part.size(at);
+  }
+  return make_result("concat", y, parts, [at, starts](const Tensor& dy, Gradients& d) {
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+      if (d.wants(i)) add_part(d[i], dy, at, starts[i]);
+    }
+  });
+}
+
+Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after) {
+  const std::int64_t at = normalized_axis("pad", axis, x.dim());
+  check(before >= 0 && after >= 0, "pad", "the numbers of zeros must not be negative; got ", before,
+        " and ", after);
+  Shape shape = x.shape();
+  shape[static_cast<std::size_t>(at)] += before + after;
+  Tensor y(shape, x.device());
+  write_part(y, x.value().contiguous(), at, before, Write::set);
+  return make_result("pad", y, {x}, [at, before](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) add_part(d[0], dy, at, before);
+  });
+}
+
+}  // namespace serenade
