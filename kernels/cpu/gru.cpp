@@ -41,6 +41,11 @@ const GruSimd& gru_simd() {
 
 namespace {
 
+/// Below about a million multiply-adds (50 microseconds) threads cost more than they bring.
+bool worth_threads(const GruSizes& s) {
+  return s.directions * s.batch * s.steps * 3 * s.hidden * s.hidden >= 1 << 20;
+}
+
 std::int64_t group_count(const GruSizes& s) { return (s.batch + kGruRows - 1) / kGruRows; }
 
 /// A group of at most kGruRows sequences in one direction, and where their data lie.
@@ -300,7 +305,7 @@ void gru_forward(real* y, real* saved, const real* x, const real* h0,
   }
   const std::int64_t groups = group_count(s), scratch_size = forward_scratch(s);
   std::vector<real> scratch(s.directions * groups * scratch_size);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(s))
   for (std::int64_t unit = 0; unit < s.directions * groups; ++unit) {
     const Group group(unit / groups, unit % groups, lengths, s);
     recurrence_forward(y, saved, scratch.data() + unit * scratch_size, h0, group,
@@ -317,7 +322,7 @@ void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, c
   std::vector<real> d_gates(s.directions * rows * 4 * H), previous(s.directions * rows * H);
   const std::int64_t groups = group_count(s), scratch_size = backward_scratch(s);
   std::vector<real> scratch(s.directions * groups * scratch_size);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (worth_threads(s))
   for (std::int64_t unit = 0; unit < s.directions * groups; ++unit) {
     const Group group(unit / groups, unit % groups, lengths, s);
     recurrence_backward(d_gates.data(), previous.data(), dh0, scratch.data() + unit * scratch_size,
