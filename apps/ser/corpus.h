@@ -36,7 +36,7 @@ LabelSet label_set(const std::string& word);
 
 struct CorpusSpec {
   CorpusKind kind = CorpusKind::automatic;
-  std::string root;  ///< the corpus folder, its parent, or a CSV file
+  std::string root = {};  ///< the corpus folder, its parent, or a CSV file
   LabelSet labels = LabelSet::standard;
 };
 

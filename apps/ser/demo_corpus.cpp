@@ -9,17 +9,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <sstream>
 #include <vector>
 
 #include "apps/ser/audio.h"
-#include "apps/ser/corpus.h"
 #include "apps/ser/error.h"
 #include "apps/ser/parallel.h"
 #include "tensor/random.h"
@@ -54,7 +55,7 @@ constexpr std::array<Voice, 10> kVoices = {{{"Ses01F", "en-us+f1", 52, 168},
                                             {"Ses05M", "en-029+m7", 52, 162}}};
 
 // How a manner differs from the voice's neutral one. Directions follow the acoustics of vocal
-// emotion (Scherer, Speech Communication 40, 2003, table 2): anger and joy higher, wider, faster
+// emotion (reviewed by Scherer, Speech Communication 40, 2003): anger and joy higher, wider, faster
 // and louder; sadness lower, flatter, slower and softer.
 struct Manner {
   const char* code;  // IEMOCAP's label

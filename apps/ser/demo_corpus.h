@@ -20,7 +20,7 @@ struct DemoOptions {
   std::uint64_t seed = 0;  ///< of texts and jitter
   int threads = 0;         ///< 0: one per processor
   /// Called after each recording, from any thread, one call at a time.
-  std::function<void(std::int64_t done, std::int64_t total)> progress;
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
 /// Writes the corpus into `folder`, which is made if needed and must otherwise be empty or hold an

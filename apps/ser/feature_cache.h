@@ -26,10 +26,10 @@ struct Features {
 };
 
 struct ExtractOptions {
-  std::string cache_folder;  ///< made if needed; empty: keep everything in memory
-  int threads = 0;           ///< 0: one per processor
+  std::string cache_folder = {};  ///< made if needed; empty: keep everything in memory
+  int threads = 0;                ///< 0: one per processor
   /// Called after each recording, from any thread, one call at a time.
-  std::function<void(std::int64_t done, std::int64_t total)> progress;
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
 /// The features of every recording of the corpus, in its order. Throws what read_audio throws (of
