@@ -219,9 +219,9 @@ void add_lanes(real* dweight, const real* sums, std::int64_t channels, std::int6
                std::int64_t tiles, const Conv2dSimd& simd) {
   for (std::int64_t k = 0; k < channels; ++k) {
     for (std::int64_t t = 0; t < taps; ++t) {
-      const std::int64_t tile = k / simd.channel_block * tiles + t / simd.tap_block;
+      const std::int64_t tile = k / simd.gradient_channel_block * tiles + t / simd.tap_block;
       const std::int64_t place =
-          (tile * simd.channel_block + k % simd.channel_block) * simd.tap_block +
+          (tile * simd.gradient_channel_block + k % simd.gradient_channel_block) * simd.tap_block +
           t % simd.tap_block;
       const real* lanes = sums + place * simd.lanes;
       real sum = 0;
@@ -242,8 +242,8 @@ void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const 
   const std::int64_t tiles = round_up(taps, simd.tap_block) / simd.tap_block;
   std::vector<std::int64_t> offsets = tap_offsets(g, chunks);
   offsets.resize(tiles * simd.tap_block, 0);  // the taps beyond the last are computed and dropped
-  const std::int64_t channels = round_up(g.out.channels, simd.channel_block);
-  const std::int64_t blocks = channels / simd.channel_block;
+  const std::int64_t channels = round_up(g.out.channels, simd.gradient_channel_block);
+  const std::int64_t blocks = channels / simd.gradient_channel_block;
 
   const std::int64_t partials = conv2d_weight_partials(shape, chunks.units);
   const std::int64_t partials_size = round_up(partials * g.out.channels * taps, kLine);

@@ -87,11 +87,14 @@ void write_rows(const RowSink& sink, const ImageShape& image, std::int64_t sampl
 
 std::int64_t conv2d_weight_partials(const Conv2dShape& shape, std::int64_t units) {
   // Enough pieces for many threads, but each of so many pixels that starting it and adding it up
-  // costs little beside them.
+  // costs little beside them. A power of two, so that two, four or eight threads get equal shares.
   constexpr std::int64_t kMostPartials = 64;
   constexpr std::int64_t kLeastPixels = 4096;
   const std::int64_t pixels = shape.N * shape.out_h() * shape.out_w();
-  return std::clamp<std::int64_t>(pixels / kLeastPixels, 1, std::min(units, kMostPartials));
+  const std::int64_t most = std::min({units, kMostPartials, pixels / kLeastPixels});
+  std::int64_t partials = 1;
+  while (2 * partials <= most) partials *= 2;
+  return partials;
 }
 
 void add_partials(real* dweight, const real* partials, std::int64_t count, std::int64_t size) {

@@ -16,10 +16,11 @@
 namespace serenade::cpu {
 
 struct Conv2dSimd {
-  std::int64_t lanes;          ///< numbers per vector
-  std::int64_t channel_block;  ///< output channels per register tile
-  std::int64_t pixel_block;    ///< pixels per register tile of `correlate`
-  std::int64_t tap_block;      ///< taps per register tile of `weight_gradient`
+  std::int64_t lanes;                   ///< numbers per vector
+  std::int64_t channel_block;           ///< output channels per register tile of `correlate`
+  std::int64_t pixel_block;             ///< pixels per register tile of `correlate`
+  std::int64_t gradient_channel_block;  ///< output channels per tile of `weight_gradient`
+  std::int64_t tap_block;               ///< taps per tile of `weight_gradient`
 
   /// out[k][p] = bias[k] + sum_t weights[t][k] in[p + offsets[t]] for p < pixels rounded up to
   /// whole pixel blocks. weights: [channel_blocks][taps][channel_block]; bias: one per channel;

@@ -19,14 +19,20 @@ namespace {
 constexpr int kVectorBytes = 64;
 constexpr int kChannels = 8;  // 8 x 3 accumulators of 32 registers
 constexpr int kColumns = 3;
+constexpr int kGradientChannels = 4;
+constexpr int kGradientTaps = 6;
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 constexpr int kChannels = 4;  // 4 x 3 of 16
 constexpr int kColumns = 3;
+constexpr int kGradientChannels = 4;
+constexpr int kGradientTaps = 3;
 #else
 constexpr int kVectorBytes = 16;
 constexpr int kChannels = 4;  // 4 x 2 of 16: without fused multiply-add the product needs one too
 constexpr int kColumns = 2;
+constexpr int kGradientChannels = 4;
+constexpr int kGradientTaps = 2;
 #endif
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(real));
 
@@ -102,26 +108,26 @@ void correlate(real* out, std::int64_t out_plane, const real* in, const std::int
   }
 }
 
-// One register tile of the weight gradient: kChannels channels times kColumns taps.
+// One register tile of the weight gradient: kGradientChannels channels times kGradientTaps taps.
 void weight_gradient_tile(real* sums, const real* in, const std::int64_t* offsets, const real* dout,
                           std::int64_t dout_plane, std::int64_t pixels) {
-  Vector sum[kChannels][kColumns];
-  unroll<kChannels>([&](auto k) {
-    unroll<kColumns>([&](auto t) {
-      sum[k.value][t.value] = load(sums + (k.value * kColumns + t.value) * kLanes);
+  Vector sum[kGradientChannels][kGradientTaps];
+  unroll<kGradientChannels>([&](auto k) {
+    unroll<kGradientTaps>([&](auto t) {
+      sum[k.value][t.value] = load(sums + (k.value * kGradientTaps + t.value) * kLanes);
     });
   });
   for (std::int64_t p = 0; p < pixels; p += kLanes) {
-    Vector x[kColumns];
-    unroll<kColumns>([&](auto t) { x[t.value] = load(in + offsets[t.value] + p); });
-    unroll<kChannels>([&](auto k) {
+    Vector x[kGradientTaps];
+    unroll<kGradientTaps>([&](auto t) { x[t.value] = load(in + offsets[t.value] + p); });
+    unroll<kGradientChannels>([&](auto k) {
       const Vector dy = load(dout + k.value * dout_plane + p);
-      unroll<kColumns>([&](auto t) { sum[k.value][t.value] += dy * x[t.value]; });
+      unroll<kGradientTaps>([&](auto t) { sum[k.value][t.value] += dy * x[t.value]; });
     });
   }
-  unroll<kChannels>([&](auto k) {
-    unroll<kColumns>([&](auto t) {
-      store(sums + (k.value * kColumns + t.value) * kLanes, sum[k.value][t.value]);
+  unroll<kGradientChannels>([&](auto k) {
+    unroll<kGradientTaps>([&](auto t) {
+      store(sums + (k.value * kGradientTaps + t.value) * kLanes, sum[k.value][t.value]);
     });
   });
 }
@@ -131,14 +137,14 @@ void weight_gradient(real* sums, const real* in, const std::int64_t* offsets, st
                      std::int64_t pixels) {
   // Stretches short enough that a block of dout channels stays in the first-level cache while all
   // taps pass over it.
-  constexpr std::int64_t kStretch = 16384 / (kChannels * sizeof(real));
+  constexpr std::int64_t kStretch = 16384 / (kGradientChannels * sizeof(real));
   for (std::int64_t p = 0; p < pixels; p += kStretch) {
     const std::int64_t length = pixels - p < kStretch ? pixels - p : kStretch;
     for (std::int64_t b = 0; b < channel_blocks; ++b) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        weight_gradient_tile(sums + (b * tiles + tile) * kChannels * kColumns * kLanes, in + p,
-                             offsets + tile * kColumns, dout + b * kChannels * dout_plane + p,
-                             dout_plane, length);
+        weight_gradient_tile(sums + (b * tiles + tile) * kGradientChannels * kGradientTaps * kLanes,
+                             in + p, offsets + tile * kGradientTaps,
+                             dout + b * kGradientChannels * dout_plane + p, dout_plane, length);
       }
     }
   }
@@ -210,7 +216,13 @@ void relu_maxpool_row(real* y, std::uint8_t* index, const real* rows, std::int64
 
 }  // namespace
 
-const Conv2dSimd conv2d_simd = {kLanes,    kChannels,       kColumns* kLanes, kColumns,
-                                correlate, weight_gradient, relu_maxpool_row};
+const Conv2dSimd conv2d_simd = {.lanes = kLanes,
+                                .channel_block = kChannels,
+                                .pixel_block = kColumns * kLanes,
+                                .gradient_channel_block = kGradientChannels,
+                                .tap_block = kGradientTaps,
+                                .correlate = correlate,
+                                .weight_gradient = weight_gradient,
+                                .relu_maxpool_row = relu_maxpool_row};
 
 }  // namespace serenade::cpu::SERENADE_ISA

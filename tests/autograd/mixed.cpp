@@ -1,0 +1,195 @@
+// Mixed operations: gradient checks, golden values, and merged against naive.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "tests/golden.h"
+#include "tests/op_case.h"
+
+using namespace serenade;
+
+namespace {
+
+using Variables = std::vector<Variable>;
+using Kernels = std::vector<std::array<std::int64_t, 2>>;
+
+const Kernels kTime = {{2, 8}, {2, 7}, {2, 6}, {1, 9}, {1, 10}, {3, 5}};
+const Kernels kBody = {{5, 5}, {5, 4}, {4, 5}, {4, 4}, {4, 6}, {6, 4}};
+
+Variables part(const Variables& all, std::size_t first, std::size_t count) {
+  return {all.begin() + first, all.begin() + first + count};
+}
+
+Variables random_kernels(const Kernels& sizes, std::int64_t out, std::int64_t in) {
+  Variables weights;
+  for (const auto& [height, width] : sizes) {
+    weights.emplace_back(random_tensor({out, in, height, width}, 10 + weights.size()), true);
+  }
+  return weights;
+}
+
+Variables random_biases(std::size_t count, std::int64_t size) {
+  Variables biases;
+  for (std::size_t i = 0; i < count; ++i) biases.emplace_back(random_tensor({size}, 30 + i), true);
+  return biases;
+}
+
+// Merged against naive: the result and the gradient of every input, for one choice of coefficients.
+void check_merged_is_naive(const Kernels& sizes, const std::vector<bool>& active, real scale) {
+  const Variable x(random_tensor({2, 2, 9, 13}, 1), true);
+  const Variables weights = random_kernels(sizes, 3, 2);
+  const Variables biases = random_biases(sizes.size(), 3);
+  const Variable alpha(random_tensor({static_cast<std::int64_t>(sizes.size())}, 2), true);
+  const Variable c = softmax(alpha, 0) * scale;
+  const Variable merged = mixed_conv2d(x, weights, biases, c, active);
+  const Variable naive = mixed_conv2d_naive(x, weights, biases, c, active);
+  check_close(merged.value(), naive.value(), "y");
+
+  const Variable dy(random_tensor(merged.shape(), 3));
+  Variables inputs = {x, alpha};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  inputs.insert(inputs.end(), biases.begin(), biases.end());
+  const std::vector<Tensor> actual = grad(sum(merged * dy), inputs);
+  const std::vector<Tensor> expected = grad(sum(naive * dy), inputs);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::string what = "gradient " + std::to_string(i);
+    INFO(what);
+    REQUIRE(actual[i].defined() == expected[i].defined());
+    if (actual[i].defined()) check_close(actual[i], expected[i], what);
+  }
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const bool takes_part = active.empty() || active[i];
+    CHECK(actual[2 + i].defined() == takes_part);
+    CHECK(actual[2 + sizes.size() + i].defined() == takes_part);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("mixed_kernel and mixed_bias: gradient checks") {
+  const std::vector<Tensor> kernels = {random_tensor({2, 3, 2, 3}, 1),
+                                       random_tensor({2, 3, 3, 1}, 2),
+                                       random_tensor({2, 3, 1, 4}, 3), random_tensor({3}, 4)};
+  check_op("mixed_kernel", kernels,
+           [](const Variables& in) { return mixed_kernel(part(in, 0, 3), in[3]); });
+  check_op("mixed_kernel", {random_tensor({1, 1, 1, 1}, 1), random_tensor({1}, 2)},
+           [](const Variables& in) { return mixed_kernel(part(in, 0, 1), in[1]); });
+  const std::vector<Tensor> biases = {random_tensor({2}, 1), random_tensor({5}, 2),
+                                      random_tensor({1}, 3), random_tensor({3}, 4)};
+  check_op("mixed_bias", biases,
+           [](const Variables& in) { return mixed_bias(part(in, 0, 3), in[3]); });
+  check_op("mixed_bias", {random_tensor({3}, 1), random_tensor({3}, 2), random_tensor({2}, 3)},
+           [](const Variables& in) { return mixed_bias(part(in, 0, 2), in[2]); });
+}
+
+TEST_CASE("mixed_conv2d and mixed_conv2d_naive: gradient checks") {
+  const std::vector<Tensor> tensors = {
+      random_tensor({2, 2, 4, 5}, 1), random_tensor({2, 2, 2, 3}, 2),
+      random_tensor({2, 2, 3, 1}, 3), random_tensor({2}, 4),
+      random_tensor({2}, 5),          random_tensor({2}, 6)};
+  check_op("mixed_conv2d", tensors, [](const Variables& in) {
+    return mixed_conv2d(in[0], part(in, 1, 2), part(in, 3, 2), in[5]);
+  });
+  check_op("mixed_conv2d_naive", tensors, [](const Variables& in) {
+    return mixed_conv2d_naive(in[0], part(in, 1, 2), part(in, 3, 2), in[5]);
+  });
+  const std::vector<Tensor> no_bias = {tensors[0], tensors[1], tensors[2], tensors[5]};
+  check_op("mixed_conv2d", no_bias,
+           [](const Variables& in) { return mixed_conv2d(in[0], part(in, 1, 2), {}, in[3]); });
+}
+
+TEST_CASE("mixed_kernel: a kernel of even size in an odd box lies where its padding puts it") {
+  // 2 taps reach one place ahead, 3 taps one back and one ahead: the pair covers the last two.
+  const Variable two(Tensor::from({1, 2}, {1, 1, 2, 1}));
+  const Variable three(Tensor::from({0, 0, 0}, {1, 1, 3, 1}));
+  const Variable merged = mixed_kernel({two, three}, Variable(Tensor::ones({2})));
+  CHECK(merged.value().to_vector() == std::vector<real>{0, 1, 2});
+}
+
+TEST_CASE("mixed_conv2d: merged equals naive in value and every gradient") {
+  for (const Kernels& sizes : {kTime, kBody}) {
+    SUBCASE("joint") { check_merged_is_naive(sizes, {}, 1); }
+    SUBCASE("sampling") {
+      for (std::size_t pick = 0; pick < sizes.size(); ++pick) {
+        std::vector<bool> active(sizes.size(), false);
+        active[pick] = true;
+        check_merged_is_naive(sizes, active, 1);
+      }
+    }
+    SUBCASE("dropout") {
+      for (std::size_t masked = 0; masked < sizes.size(); ++masked) {
+        std::vector<bool> active(sizes.size(), true);
+        active[masked] = false;
+        check_merged_is_naive(sizes, active, real(6) / 5);
+      }
+    }
+  }
+}
+
+TEST_CASE("mixed_kernel: candidates that take no part") {
+  const Variables weights = random_kernels(kBody, 2, 1);
+  const Variable c(random_tensor({6}, 1), true);
+  std::vector<bool> active(6, true);
+  active[4] = active[5] = false;
+  const Variable merged = mixed_kernel(weights, c, active);
+  CHECK(merged.shape() == Shape{2, 1, 6, 6});  // the box of all candidates, active or not
+  backward(sum(merged));
+  for (std::size_t i = 0; i < 6; ++i) CHECK(weights[i].grad().defined() == active[i]);
+  const std::vector<real> dc = c.grad().to_vector();
+  CHECK(dc[3] != 0);
+  CHECK(dc[4] == 0);
+  CHECK(dc[5] == 0);
+}
+
+TEST_CASE("golden: mixed_conv2d, merged and naive") {
+  const std::vector<std::string> names = golden_names("mixed_conv_");
+  CHECK(!names.empty());
+  for (const std::string& name : names) {
+    const Golden file = golden(name);
+    const std::string mode = golden_attribute(file, "mode");
+    std::vector<std::string> inputs = {"x", "alpha"};
+    for (const char* kind : {".weight", ".bias"}) {
+      for (int i = 0; i < 6; ++i) inputs.push_back("ops." + std::to_string(i) + kind);
+    }
+    std::vector<bool> active;
+    if (mode != "joint") {
+      active.assign(6, mode == "dropout");
+      const auto pick = std::stoull(golden_attribute(file, "pick"));
+      active[pick] = !active[pick];
+    }
+    for (const auto mixture : {mixed_conv2d, mixed_conv2d_naive}) {
+      check_golden_op(name, inputs, [&](const Variables& in) {
+        const Variable a = softmax(in[1], 0);
+        const Variable c = mode == "joint"     ? a
+                           : mode == "dropout" ? a * (real(6) / 5)
+                                               : Variable(Tensor::ones({6}));
+        return mixture(in[0], part(in, 2, 6), part(in, 8, 6), c, active);
+      });
+    }
+  }
+}
+
+TEST_CASE("mixed operations: messages") {
+  const Variables weights = {Variable(Tensor({2, 1, 3, 3})), Variable(Tensor({2, 2, 3, 3}))};
+  const Variable two(Tensor({2}));
+  CHECK_THROWS_WITH(mixed_kernel(weights, two),
+                    "mixed_kernel: weights must agree in output and input channels; got "
+                    "[2, 1, 3, 3] and [2, 2, 3, 3]");
+  const Variables one = {weights[0]};
+  CHECK_THROWS_WITH(mixed_kernel(one, two),
+                    "mixed_kernel: needs one coefficient per candidate; got coefficients [2] and 1 "
+                    "weights");
+  CHECK_THROWS_WITH(mixed_kernel({}, two), "mixed_kernel: needs at least one candidate; got none");
+  const Variables pair = {weights[0], weights[0]};
+  CHECK_THROWS_WITH(mixed_kernel(pair, two, {false, false}),
+                    "mixed_kernel: at least one candidate must be active; got 2 weights, none "
+                    "active");
+  CHECK_THROWS_WITH(mixed_conv2d(Variable(Tensor({1, 1, 5, 5})), pair, {two}, two),
+                    "mixed_conv2d: needs one bias per weight or none at all; got 1 biases and 2 "
+                    "weights");
+}
