@@ -1,0 +1,113 @@
+// `serenade train` and `serenade search`: one experiment over its folds, in one run folder.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
+#include "apps/ser/commands.h"
+#include "apps/ser/config_options.h"
+#include "apps/ser/error.h"
+#include "apps/ser/experiment.h"
+#include "apps/ser/figure3.h"
+#include "apps/ser/run_folder.h"
+#include "apps/ser/run_progress.h"
+#include "apps/ser/run_results.h"
+
+namespace serenade::ser {
+
+namespace {
+
+struct RunOptions {
+  explicit RunOptions(Config defaults) : settings(std::move(defaults)) {}
+  ConfigOptions settings;
+  OutputOptions output;
+  MachineOptions machine;
+};
+
+std::string default_folder(const Config& config) {
+  return "runs/" + config.system + "-" + to_string(config.mode) + "-" + config.preset + "-seed" +
+         std::to_string(config.seed);
+}
+
+// A line that repeats the run: its configuration file holds every setting.
+std::string repeat_command(const std::string& name, const std::string& folder) {
+  return "serenade " + name + " --config " + folder + "/config.json --out ANOTHER_FOLDER";
+}
+
+void run_experiment(const std::string& name, const RunOptions& options) {
+  options.machine.apply();
+  const Config config = options.settings.config();
+  if (config.corpus.empty()) {
+    throw InputError(name +
+                     ": give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
+  }
+  const std::string out =
+      options.output.folder.empty() ? default_folder(config) : options.output.folder;
+  const Material material =
+      load_material(config);  // before the folder, so that bad input makes none
+  RunFolder folder(out, config, options.output.existing());
+
+  std::vector<FoldRun> runs;
+  std::vector<const Fold*> missing;
+  for (const Fold& fold : material.folds) {
+    if (std::optional<FoldRun> finished = folder.finished_fold(fold.name)) {
+      runs.push_back(std::move(*finished));
+    } else {
+      missing.push_back(&fold);
+    }
+  }
+  RunProgress progress(name, expected_work(config) * static_cast<double>(missing.size()));
+  for (const Fold* fold : missing) {
+    std::unique_ptr<System> system;
+    Normalisation normalisation;
+    FoldRun run = run_fold(config, material, *fold, progress.observe(config, fold->name, &folder),
+                           &system, &normalisation);
+    folder.save_fold(config, run, *system, normalisation);
+    for (const std::string& warning : run.warnings) progress.message(fold->name + ": " + warning);
+    runs.push_back(std::move(run));
+    progress.finish_fold(config);
+  }
+  progress.finish();
+
+  const RunResults results = summarize(config, material.corpus, std::move(runs));
+  folder.publish_best(results.folds[best_fold(results)].fold);
+  write_text_file(folder.file("results.json"), to_json(results));
+  const RunReport report = run_report(results, repeat_command(name, out));
+  write_text_file(folder.file("report.html"), render_run_report(report));
+  if (!report.figure3.empty()) write_figure3(folder.file("figure3"), report.figure3);
+  std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;
+}
+
+void add_run_command(CLI::App& app, const std::string& name, const std::string& help,
+                     const Config& defaults, const std::vector<std::string>& modes) {
+  auto options = std::make_shared<RunOptions>(defaults);
+  CLI::App* command = app.add_subcommand(name, help);
+  options->output.add_to(*command);
+  options->machine.add_to(*command);
+  options->settings.add_to(*command);
+  command->callback([options, name, modes] {
+    const std::string mode = to_string(options->settings.config().mode);
+    if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
+      throw InputError(name + ": mode " + mode + " belongs to `serenade " +
+                       (name == "train" ? "search" : "train") + "`");
+    }
+    run_experiment(name, *options);
+  });
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  add_run_command(app, "train", "train one architecture: the hand-made one, or --genotype FILE", {},
+                  {"none"});
+}
+
+void add_search_command(CLI::App& app) {
+  Config defaults;
+  defaults.mode = Mode::dropout;
+  add_run_command(app, "search", "search an architecture, train it from scratch, and evaluate it",
+                  defaults, {"random", "joint", "sampling", "dropout"});
+}
+
+}  // namespace serenade::ser
