@@ -107,6 +107,20 @@ TEST_CASE("capsule layer: golden values through the module") {
   check_close(layer.forward(g.tensor("u")).value(), g.tensor("y"), "y");
 }
 
+TEST_CASE("capsule layer: the choice of gradient changes the gradient and not the value") {
+  CapsuleLayer::Options options = {.in_capsules = 5, .out_capsules = 3, .in_dim = 4, .out_dim = 2};
+  CapsuleLayer full(options);
+  options.gradient = RoutingGradient::last;
+  CapsuleLayer last(options);
+  last.load_state_dict(full.state_dict());
+  const Tensor u = random_tensor({2, 5, 4});
+  const Variable v_full = full.forward(u), v_last = last.forward(u);
+  check_close(v_last.value(), v_full.value(), "v");
+  backward(sum(v_full));
+  backward(sum(v_last));
+  CHECK_FALSE(all_close(last.weight.grad(), full.weight.grad(), 1e-3));
+}
+
 TEST_CASE("sequential capsules: names, counts of the paper, shapes") {
   SequentialCapsules paper({.bins = 128});
   CHECK(paper.primary.parameter_count() == 25664);

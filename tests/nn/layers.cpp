@@ -210,6 +210,15 @@ TEST_CASE("gru: image to steps, both directions and a dense layer agree with the
   }
 }
 
+TEST_CASE("gru: the older form, reset before the product, agrees with the golden values") {
+  const Golden g = golden("gru_bi_reset_before");
+  GRU gru({.input_size = 5, .hidden_size = 4, .bidirectional = true, .reset = GruReset::before});
+  StateDict state;
+  for (const auto& [name, parameter] : gru.named_parameters()) state[name] = g.tensor(name);
+  gru.load_state_dict(state);
+  check_close(gru.forward(g.tensor("x")).value(), g.tensor("y"), "y");
+}
+
 TEST_CASE("attention: parameters, the count of the paper, gradients") {
   AttentionPooling layer({.input_size = 128, .channels = 64, .classes = 4});
   CHECK(layer.parameter_count() == 8580);
