@@ -1,0 +1,387 @@
+// v1 of routing (definition: capsule_definition.cpp; formulas and shapes: kernels/capsule.h).
+//
+// What makes it fast, on top of the inner loops of capsule_simd.h:
+//   * Votes are recomputed, never stored: those of a few samples stay in the cache through all
+//     iterations. Logits are recomputed from u_hat . (sum of earlier v).
+//   * The backward of the layer goes over the data twice. First by sample, to find ds of every
+//     iteration; then by block of input capsules over all samples, so that one thread owns a block
+//     of dW, which stays in its cache. No partial sums, and the same bits for any thread count.
+
+#include "kernels/capsule.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/capsule_simd.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/squash.h"
+
+namespace serenade::cpu {
+
+namespace baseline {
+extern const CapsuleSimd capsule_simd;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const CapsuleSimd capsule_simd;
+}
+namespace avx512 {
+extern const CapsuleSimd capsule_simd;
+}
+#endif
+
+const CapsuleSimd& capsule_simd() {
+#if defined(__x86_64__)
+  if (active_isa() == Isa::avx512) return avx512::capsule_simd;
+  if (active_isa() == Isa::avx2) return avx2::capsule_simd;
+#endif
+  return baseline::capsule_simd;
+}
+
+namespace {
+
+std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// The sizes of one call in units of the inner loops.
+struct Plan {
+  const CapsuleShape& p;
+  const CapsuleSimd& simd = capsule_simd();
+  std::int64_t lanes = simd.lanes;
+  std::int64_t JO = p.J * p.O;
+  std::int64_t blocks = ceil_divide(p.I, lanes);
+  std::int64_t groups = ceil_divide(p.N, kCapsuleGroup);
+  std::int64_t block_votes = JO * lanes;           // votes of one block
+  std::int64_t block_u = p.D * lanes;              // input capsules of one block
+  std::int64_t block_weights = p.D * block_votes;  // weights of one block
+  std::int64_t work = kCapsuleGroup * p.J * (p.O + 2) * lanes;
+
+  std::int64_t group_size(std::int64_t group) const {
+    return std::min(kCapsuleGroup, p.N - group * kCapsuleGroup);
+  }
+  /// Blocks that hold a valid input capsule of sample n, or of any sample of a group.
+  std::int64_t sample_blocks(std::int64_t n) const { return ceil_divide(p.valid(n), lanes); }
+  std::int64_t group_blocks(std::int64_t group) const {
+    std::int64_t most = 0;
+    for (std::int64_t g = 0; g < group_size(group); ++g) {
+      most = std::max(most, sample_blocks(group * kCapsuleGroup + g));
+    }
+    return most;
+  }
+  CapsuleTile tile(std::int64_t count) const { return {count, p.D, p.J, p.O}; }
+};
+
+/// to [width][lanes] = `rows` rows of `width` numbers, one per lane; the other lanes are zeros.
+void pack(real* to, const real* from, std::int64_t rows, std::int64_t width, std::int64_t lanes) {
+  rows = std::clamp<std::int64_t>(rows, 0, lanes);
+  for (std::int64_t k = 0; k < width; ++k) {
+    for (std::int64_t lane = 0; lane < rows; ++lane) to[k * lanes + lane] = from[lane * width + k];
+    for (std::int64_t lane = rows; lane < lanes; ++lane) to[k * lanes + lane] = 0;
+  }
+}
+
+/// The opposite, adding: rows beyond `rows` are dropped.
+void unpack_add(real* to, const real* from, std::int64_t rows, std::int64_t width,
+                std::int64_t lanes) {
+  rows = std::clamp<std::int64_t>(rows, 0, lanes);
+  for (std::int64_t lane = 0; lane < rows; ++lane) {
+    for (std::int64_t k = 0; k < width; ++k) to[lane * width + k] += from[k * lanes + lane];
+  }
+}
+
+/// packed: [blocks][J D O][lanes].
+void pack_weights(real* packed, const real* weight, const Plan& plan) {
+  const std::int64_t width = plan.p.D * plan.JO;
+#pragma omp parallel for schedule(static)
+  for (std::int64_t block = 0; block < plan.blocks; ++block) {
+    const std::int64_t first = block * plan.lanes;
+    pack(packed + block * plan.block_weights, weight + first * width, plan.p.I - first, width,
+         plan.lanes);
+  }
+}
+
+/// packed: [blocks][group_size][D][lanes] of one group of samples.
+void pack_inputs(real* packed, const real* u, std::int64_t group, std::int64_t blocks,
+                 const Plan& plan) {
+  const std::int64_t size = plan.group_size(group);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t first = block * plan.lanes;
+    for (std::int64_t g = 0; g < size; ++g, packed += plan.block_u) {
+      const std::int64_t n = group * kCapsuleGroup + g;
+      pack(packed, u + (n * plan.p.I + first) * plan.p.D, plan.p.valid(n) - first, plan.p.D,
+           plan.lanes);
+    }
+  }
+}
+
+/// packed: [blocks][J O][lanes] of one sample.
+void pack_votes(real* packed, const real* u_hat, std::int64_t n, const Plan& plan) {
+  for (std::int64_t block = 0; block < plan.sample_blocks(n); ++block) {
+    const std::int64_t first = block * plan.lanes;
+    pack(packed + block * plan.block_votes, u_hat + (n * plan.p.I + first) * plan.JO,
+         plan.p.valid(n) - first, plan.JO, plan.lanes);
+  }
+}
+
+/// The iterations of one sample. s: [R, J, O], whose first row holds the sum of the votes.
+void iterate(real* v, real* s, const real* votes, const real* bias, std::int64_t n,
+             const Plan& plan, real* work) {
+  const CapsuleShape& p = plan.p;
+  std::vector<real> earlier(static_cast<std::size_t>(plan.JO), 0);
+  for (std::int64_t t = 0; t < p.iterations; ++t, s += plan.JO) {
+    if (t == 0) {
+      for (std::int64_t k = 0; k < plan.JO; ++k) s[k] /= static_cast<real>(p.J);
+    } else {
+      for (std::int64_t k = 0; k < plan.JO; ++k) earlier[static_cast<std::size_t>(k)] += v[k];
+      plan.simd.weigh(s, votes, earlier.data(), plan.tile(plan.sample_blocks(n)), work);
+    }
+    if (bias != nullptr) {
+      for (std::int64_t k = 0; k < plan.JO; ++k) s[k] += bias[k];
+    }
+    squash_forward(v, s, p.J, p.O);
+  }
+}
+
+/// earlier: [R, J, O] from s: [R, J, O].
+void add_up_earlier(real* earlier, const real* s, const CapsuleShape& p) {
+  const std::int64_t JO = p.J * p.O;
+  std::fill(earlier, earlier + JO, real(0));
+  for (std::int64_t t = 1; t < p.iterations; ++t) {
+    real* to = earlier + t * JO;
+    squash_forward(to, s + (t - 1) * JO, p.J, p.O);
+    for (std::int64_t k = 0; k < JO; ++k) to[k] += to[k - JO];
+  }
+}
+
+/// True if the first part of the backward needs the votes: with one iteration, or when the logits
+/// pass no gradient, ds of the last iteration is all there is.
+bool needs_votes(const CapsuleShape& p) { return p.iterations > 1 && !p.last_only; }
+
+/// ds of every iteration of one sample, from the last to the first. ds: [R, J, O], overwritten.
+void iterate_backward(real* ds, const real* dv, const real* s, const real* earlier,
+                      const real* votes, std::int64_t n, const Plan& plan, real* work) {
+  const CapsuleShape& p = plan.p;
+  std::fill(ds, ds + p.iterations * plan.JO, real(0));
+  const std::int64_t last = p.iterations - 1;
+  squash_backward(ds + last * plan.JO, dv, s + last * plan.JO, p.J, p.O);
+  if (!needs_votes(p)) return;
+  std::vector<real> dv_t(static_cast<std::size_t>(plan.JO), 0), dearlier(dv_t);
+  for (std::int64_t t = last; t > 0; --t) {
+    plan.simd.logit_gradient(dearlier.data(), votes, earlier + t * plan.JO, ds + t * plan.JO,
+                             plan.tile(plan.sample_blocks(n)), work);
+    // v of iteration t - 1 is part of the sum that every later iteration has used.
+    for (std::size_t k = 0; k < dv_t.size(); ++k) dv_t[k] += dearlier[k];
+    squash_backward(ds + (t - 1) * plan.JO, dv_t.data(), s + (t - 1) * plan.JO, p.J, p.O);
+  }
+}
+
+/// What the first part of a backward leaves: [N, R, J, O] each.
+struct Terms {
+  std::vector<real> earlier, ds;
+  std::int64_t R, size;
+
+  explicit Terms(const Plan& plan)
+      : earlier(static_cast<std::size_t>(plan.p.N * plan.p.iterations * plan.JO)),
+        ds(earlier.size()),
+        R(plan.p.iterations),
+        size(R * plan.JO) {}
+
+  RoutingTerms of(std::int64_t n, bool last_only) const {
+    return {earlier.data() + n * size, ds.data() + n * size, R, last_only};
+  }
+  void fill(std::int64_t n, const real* dv, const real* s, const real* votes, const Plan& plan,
+            real* work) {
+    add_up_earlier(earlier.data() + n * size, s + n * size, plan.p);
+    iterate_backward(ds.data() + n * size, dv + n * plan.JO, s + n * size,
+                     earlier.data() + n * size, votes, n, plan, work);
+  }
+  void add_bias_gradient(real* dbias, std::int64_t JO) const {
+    if (dbias == nullptr) return;
+    for (std::size_t k = 0; k < ds.size(); ++k) dbias[static_cast<std::int64_t>(k) % JO] += ds[k];
+  }
+};
+
+}  // namespace
+
+void capsule_routing_forward(real* v, real* s, const real* u_hat, const real* bias,
+                             const CapsuleShape& shape) {
+  const Plan plan{shape};
+  const std::int64_t votes_size = plan.blocks * plan.block_votes;
+  const std::int64_t per_thread = votes_size + plan.work;
+  real* const memory = scratch(omp_get_max_threads() * per_thread);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t n = 0; n < shape.N; ++n) {
+    real* votes = memory + omp_get_thread_num() * per_thread;
+    real* work = votes + votes_size;
+    real* s_n = s + n * shape.iterations * plan.JO;
+    pack_votes(votes, u_hat, n, plan);
+    plan.simd.add_votes(s_n, votes, plan.tile(plan.sample_blocks(n)), work);
+    iterate(v + n * plan.JO, s_n, votes, bias, n, plan, work);
+  }
+}
+
+void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const real* s,
+                              const real* u_hat, const CapsuleShape& shape) {
+  const Plan plan{shape};
+  const std::int64_t votes_size = plan.blocks * plan.block_votes;
+  const std::int64_t per_thread = votes_size + plan.block_votes + plan.work;
+  real* const memory = scratch(omp_get_max_threads() * per_thread);
+  Terms terms(plan);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t n = 0; n < shape.N; ++n) {
+    real* votes = memory + omp_get_thread_num() * per_thread;
+    real* dvotes = votes + votes_size;
+    real* work = dvotes + plan.block_votes;
+    pack_votes(votes, u_hat, n, plan);
+    terms.fill(n, dv, s, votes, plan, work);
+    if (du_hat == nullptr) continue;
+    for (std::int64_t block = 0; block < plan.sample_blocks(n); ++block) {
+      const std::int64_t first = block * plan.lanes;
+      plan.simd.vote_gradient(dvotes, votes + block * plan.block_votes,
+                              terms.of(n, shape.last_only), plan.tile(1), work);
+      unpack_add(du_hat + (n * shape.I + first) * plan.JO, dvotes, shape.valid(n) - first, plan.JO,
+                 plan.lanes);
+    }
+  }
+  terms.add_bias_gradient(dbias, plan.JO);
+}
+
+namespace {
+
+/// Shared weights: few of them, and one input capsule per window, so the votes are small too.
+void shared_layer_forward(real* v, real* s, const real* u, const real* weight, const real* bias,
+                          const CapsuleShape& p) {
+  std::vector<real> u_hat(static_cast<std::size_t>(p.N * p.I * p.J * p.O));
+  capsule_votes_forward(u_hat.data(), u, weight, p);
+  capsule_routing_forward(v, s, u_hat.data(), bias, p);
+}
+
+void shared_layer_backward(real* du, real* dweight, real* dbias, const real* dv, const real* s,
+                           const real* u, const real* weight, const CapsuleShape& p) {
+  std::vector<real> u_hat(static_cast<std::size_t>(p.N * p.I * p.J * p.O));
+  std::vector<real> du_hat(u_hat.size(), 0);
+  capsule_votes_forward(u_hat.data(), u, weight, p);
+  capsule_routing_backward(du_hat.data(), dbias, dv, s, u_hat.data(), p);
+  capsule_votes_backward(du, dweight, du_hat.data(), u, weight, p);
+}
+
+/// The first part of the layer's backward: ds of every iteration, by groups of samples.
+/// packed_u: [groups][blocks][group_size][D][lanes], written here for the second part.
+void find_terms(Terms& terms, real* packed_u, const real* packed_weight, real* memory,
+                std::int64_t per_thread, const real* dv, const real* s, const real* u,
+                const Plan& plan) {
+#pragma omp parallel for schedule(static)
+  for (std::int64_t group = 0; group < plan.groups; ++group) {
+    real* work = memory + omp_get_thread_num() * per_thread;
+    real* votes = work + plan.work;
+    real* u_group = packed_u + group * kCapsuleGroup * plan.blocks * plan.block_u;
+    const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
+    pack_inputs(u_group, u, group, blocks, plan);
+    if (needs_votes(plan.p)) {
+      plan.simd.predict(votes, nullptr, u_group, packed_weight, size, plan.tile(blocks), work);
+    }
+    for (std::int64_t g = 0; g < size; ++g) {
+      terms.fill(group * kCapsuleGroup + g, dv, s, votes + g * blocks * plan.block_votes, plan,
+                 work);
+    }
+  }
+}
+
+/// The second part for one block of input capsules: dW of the block and du of its capsules.
+/// memory: as sized in capsule_layer_backward.
+void block_backward(real* du, real* dweight, std::int64_t block, const Terms& terms,
+                    const real* packed_u, const real* packed_weight, real* memory,
+                    const Plan& plan) {
+  const CapsuleShape& p = plan.p;
+  const std::int64_t first = block * plan.lanes;
+  real* work = memory;
+  real* votes = work + plan.work;
+  real* dvotes = votes + kCapsuleGroup * plan.block_votes;
+  real* du_group = dvotes + kCapsuleGroup * plan.block_votes;
+  real* dw = du_group + kCapsuleGroup * plan.block_u;
+  const real* w = packed_weight + block * plan.block_weights;
+  std::fill(dw, dw + plan.block_weights, real(0));
+  for (std::int64_t group = 0; group < plan.groups; ++group) {
+    if (block >= plan.group_blocks(group)) continue;
+    const std::int64_t size = plan.group_size(group);
+    const real* u_block =
+        packed_u + (group * kCapsuleGroup * plan.blocks + block * size) * plan.block_u;
+    plan.simd.predict(votes, nullptr, u_block, w, size, plan.tile(1), work);
+    for (std::int64_t g = 0; g < size; ++g) {
+      plan.simd.vote_gradient(dvotes + g * plan.block_votes, votes + g * plan.block_votes,
+                              terms.of(group * kCapsuleGroup + g, p.last_only), plan.tile(1), work);
+    }
+    plan.simd.predict_gradient(du_group, dw, dvotes, u_block, w, size, plan.tile(1));
+    for (std::int64_t g = 0; g < size && du != nullptr; ++g) {
+      const std::int64_t n = group * kCapsuleGroup + g;
+      unpack_add(du + (n * p.I + first) * p.D, du_group + g * plan.block_u, p.valid(n) - first, p.D,
+                 plan.lanes);
+    }
+  }
+  if (dweight == nullptr) return;
+  const std::int64_t width = p.D * plan.JO;
+  unpack_add(dweight + first * width, dw, p.I - first, width, plan.lanes);
+}
+
+}  // namespace
+
+void capsule_layer_forward(real* v, real* s, const real* u, const real* weight, const real* bias,
+                           const CapsuleShape& shape) {
+  if (shape.shared_weight) return shared_layer_forward(v, s, u, weight, bias, shape);
+  const Plan plan{shape};
+  const std::int64_t inputs = kCapsuleGroup * plan.blocks * plan.block_u;
+  const std::int64_t votes_size = kCapsuleGroup * plan.blocks * plan.block_votes;
+  const std::int64_t sums_size = kCapsuleGroup * plan.JO;
+  const std::int64_t per_thread = inputs + votes_size + plan.work;
+  real* const packed_weight =
+      scratch(plan.blocks * plan.block_weights + omp_get_max_threads() * per_thread);
+  real* const memory = packed_weight + plan.blocks * plan.block_weights;
+  pack_weights(packed_weight, weight, plan);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t group = 0; group < plan.groups; ++group) {
+    real* work = memory + omp_get_thread_num() * per_thread;
+    real* packed_u = work + plan.work;
+    real* votes = packed_u + inputs;
+    const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
+    pack_inputs(packed_u, u, group, blocks, plan);
+    std::vector<real> sums(static_cast<std::size_t>(sums_size));
+    plan.simd.predict(votes, sums.data(), packed_u, packed_weight, size, plan.tile(blocks), work);
+    for (std::int64_t g = 0; g < size; ++g) {
+      const std::int64_t n = group * kCapsuleGroup + g;
+      real* s_n = s + n * shape.iterations * plan.JO;
+      std::copy_n(sums.data() + g * plan.JO, plan.JO, s_n);
+      iterate(v + n * plan.JO, s_n, votes + g * blocks * plan.block_votes, bias, n, plan, work);
+    }
+  }
+}
+
+void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv, const real* s,
+                            const real* u, const real* weight, const CapsuleShape& shape) {
+  if (shape.shared_weight) {
+    return shared_layer_backward(du, dweight, dbias, dv, s, u, weight, shape);
+  }
+  const Plan plan{shape};
+  const std::int64_t weights = plan.blocks * plan.block_weights;
+  const std::int64_t inputs = plan.groups * kCapsuleGroup * plan.blocks * plan.block_u;
+  const std::int64_t first_part = kCapsuleGroup * plan.blocks * plan.block_votes;
+  const std::int64_t second_part =
+      kCapsuleGroup * (2 * plan.block_votes + plan.block_u) + plan.block_weights;
+  const std::int64_t per_thread = plan.work + std::max(first_part, second_part);
+  real* const packed_weight = scratch(weights + inputs + omp_get_max_threads() * per_thread);
+  real* const packed_u = packed_weight + weights;
+  real* const memory = packed_u + inputs;
+  Terms terms(plan);
+  pack_weights(packed_weight, weight, plan);
+  find_terms(terms, packed_u, packed_weight, memory, per_thread, dv, s, u, plan);
+  terms.add_bias_gradient(dbias, plan.JO);
+  if (du == nullptr && dweight == nullptr) return;
+#pragma omp parallel for schedule(static)
+  for (std::int64_t block = 0; block < plan.blocks; ++block) {
+    block_backward(du, dweight, block, terms, packed_u, packed_weight,
+                   memory + omp_get_thread_num() * per_thread, plan);
+  }
+}
+
+}  // namespace serenade::cpu
