@@ -54,6 +54,18 @@ Fold make_fold(const Corpus& corpus, int session, const std::vector<std::string>
   throw InputError("fold " + fold.name + ": " + problem);
 }
 
+// Such a speaker would test twice, and the pooled counts would be wrong.
+void check_sessions(const Corpus& corpus) {
+  std::map<std::string, int> session_of;
+  for (const Recording& recording : corpus.recordings) {
+    const auto [found, fresh] = session_of.emplace(recording.speaker, recording.session);
+    if (fresh || found->second == recording.session) continue;
+    throw InputError(corpus.name + ": the speaker " + recording.speaker + " is in the sessions " +
+                     std::to_string(found->second + 1) + " and " +
+                     std::to_string(recording.session + 1) + "; a speaker belongs to one session");
+  }
+}
+
 void check_classes(const Corpus& corpus, const Fold& fold) {
   std::vector<int> counts(corpus.classes.size());
   for (const std::int64_t i : fold.train) ++counts.at(corpus.recordings[i].label);
@@ -86,6 +98,7 @@ std::vector<Fold> session_folds(const Corpus& corpus, Direction direction) {
                      " session of speakers, and a fold holds one out and trains on the others; "
                      "give at least four speakers");
   }
+  check_sessions(corpus);
   std::vector<Fold> folds;
   for (int session = 0; session < sessions; ++session) {
     std::vector<std::string> first, second;

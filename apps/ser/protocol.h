@@ -32,7 +32,8 @@ struct Fold {
 };
 
 /// The folds in order of session, then of direction (first, second). Every fold passes
-/// check_fold. Throws InputError: fewer than two sessions, a session with a single speaker, or a
+/// check_fold. Throws InputError: fewer than two sessions, a session with a single speaker, a
+/// speaker in two sessions, or a
 /// fold that check_fold refuses.
 std::vector<Fold> session_folds(const Corpus& corpus, Direction direction = Direction::both);
 
