@@ -102,13 +102,17 @@ TEST_CASE("gradients reach conv1 of every supernet from the first step") {
   for (const char* name : {kGruSystem, kCapsuleSystem}) {
     for (const Mode mode : {Mode::joint, Mode::dropout, Mode::sampling}) {
       const auto supernet = make_supernet(options_of(name, 64), mode);
+      for (const NamedMixedOp& layer : find_mixed_ops(*supernet)) {
+        layer.op->set_path(draw_path({.mode = mode, .masked = 1}, Phase::weights,
+                                     layer.op->candidate_count(), 5, 0, 0));
+      }
       backward(cross_entropy(supernet->forward(random_tensor({4, 1, 64, 100}, 6)), {0, 1, 2, 3}));
       double norm = 0;
       for (const auto& [path, parameter] : supernet->named_parameters()) {
         if (path.find("conv1.ops") == std::string::npos || !parameter.grad().defined()) continue;
         for (const real g : parameter.grad().to_vector()) norm += static_cast<double>(g) * g;
       }
-      INFO(name, " ", to_string(mode));
+      INFO(std::string(name), " ", std::string(to_string(mode)), " ", std::sqrt(norm));
       CHECK(std::sqrt(norm) > 1e-8);
     }
   }

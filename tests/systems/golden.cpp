@@ -55,24 +55,24 @@ SystemOptions options_of(const std::string& tag) { return {.name = kSystems.at(t
 
 // Runs one batch backward and compares logits, loss, input gradient and every parameter gradient.
 // Parameters that the file leaves out must have no gradient.
-void check_forward_backward(System& system, const std::string& tag, const Golden& expected,
-                            const Tensor& input, const Indices& labels) {
+void check_forward_backward(System& system, const std::string& tag, const std::string& label,
+                            const Golden& expected, const Tensor& input, const Indices& labels) {
   const Variable x(input, true);
   const Variable logits = system.forward(x);
   const Variable loss = cross_entropy(logits, labels);
-  check_close(logits.value(), expected.tensor("logits"), tag + ": logits", kOneStep);
-  check_close(loss.value(), expected.tensor("loss"), tag + ": loss", kOneStep);
+  check_close(logits.value(), expected.tensor("logits"), label + ": logits", kOneStep);
+  check_close(loss.value(), expected.tensor("loss"), label + ": loss", kOneStep);
   backward(loss);
   // Float sums over a whole network: one more digit of slack than for a single operation.
   const double tolerance = sizeof(real) == 8 ? kOneStep : 1e-4;
-  check_close(x.grad(), expected.tensor("d_x"), tag + ": d_x", tolerance);
+  check_close(x.grad(), expected.tensor("d_x"), label + ": d_x", tolerance);
   for (const auto& [name, parameter] : system.named_parameters()) {
     const std::string key = "grad/" + golden_name(tag, name);
     if (expected.has(key)) {
       REQUIRE(parameter.grad().defined());
-      check_close(parameter.grad(), expected.tensor(key), tag + ": " + key, tolerance);
+      check_close(parameter.grad(), expected.tensor(key), label + ": " + key, tolerance);
     } else if (parameter.grad().defined()) {
-      check_close(parameter.grad(), Tensor(parameter.shape()), tag + ": no " + key, 1e-12);
+      check_close(parameter.grad(), Tensor(parameter.shape()), label + ": no " + key, 1e-12);
     }
   }
 }
@@ -108,7 +108,7 @@ TEST_CASE("one forward and backward pass of each system, and a longer utterance"
     const Golden file = golden("model_" + tag);
     const auto system = make_system(options_of(tag), hand_made_genotype(options_of(tag)));
     load_parameters(*system, tag, file);
-    check_forward_backward(*system, tag, file, file.tensor("x"), labels_of(file));
+    check_forward_backward(*system, tag, tag, file, file.tensor("x"), labels_of(file));
   }
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("supernets in joint, sampling and dropout mode") {
       const auto supernet = make_supernet(options_of(tag), mode);
       load_parameters(*supernet, tag, params);
       set_paths(*supernet, mode, pick);
-      check_forward_backward(*supernet, tag + " " + to_string(mode), file, params.tensor("x"),
+      check_forward_backward(*supernet, tag, tag + " " + to_string(mode), file, params.tensor("x"),
                              labels_of(params));
     }
   }
