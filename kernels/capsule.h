@@ -31,7 +31,8 @@ struct CapsuleShape {
   /// that the logit updates pass no gradient, neither to votes nor to the bias.
   bool last_only = false;
   /// Valid input capsules of each sample, N of 1 .. I, in host memory; null: all I. Those at and
-  /// beyond have c = 0, are not read, and get no gradient.
+  /// beyond have c = 0 and get no gradient. They are not read, except by the layer with shared
+  /// weights, where they must be finite.
   const std::int64_t* lengths = nullptr;
 
   std::int64_t valid(std::int64_t n) const { return lengths == nullptr ? I : lengths[n]; }

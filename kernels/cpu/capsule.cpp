@@ -16,6 +16,7 @@
 
 #include "kernels/cpu/capsule_simd.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/squash.h"
 
@@ -94,12 +95,11 @@ void unpack_add(real* to, const real* from, std::int64_t rows, std::int64_t widt
 /// packed: [blocks][J D O][lanes].
 void pack_weights(real* packed, const real* weight, const Plan& plan) {
   const std::int64_t width = plan.p.D * plan.JO;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t block = 0; block < plan.blocks; ++block) {
+  parallel_items(plan.blocks, plan.block_weights, [&](std::int64_t block) {
     const std::int64_t first = block * plan.lanes;
     pack(packed + block * plan.block_weights, weight + first * width, plan.p.I - first, width,
          plan.lanes);
-  }
+  });
 }
 
 /// packed: [blocks][group_size][D][lanes] of one group of samples.
@@ -211,15 +211,14 @@ void capsule_routing_forward(real* v, real* s, const real* u_hat, const real* bi
   const std::int64_t votes_size = plan.blocks * plan.block_votes;
   const std::int64_t per_thread = votes_size + plan.work;
   real* const memory = scratch(omp_get_max_threads() * per_thread);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t n = 0; n < shape.N; ++n) {
+  parallel_items(shape.N, shape.I * plan.JO, [&](std::int64_t n) {
     real* votes = memory + omp_get_thread_num() * per_thread;
     real* work = votes + votes_size;
     real* s_n = s + n * shape.iterations * plan.JO;
     pack_votes(votes, u_hat, n, plan);
     plan.simd.add_votes(s_n, votes, plan.tile(plan.sample_blocks(n)), work);
     iterate(v + n * plan.JO, s_n, votes, bias, n, plan, work);
-  }
+  });
 }
 
 void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const real* s,
@@ -229,14 +228,13 @@ void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const r
   const std::int64_t per_thread = votes_size + plan.block_votes + plan.work;
   real* const memory = scratch(omp_get_max_threads() * per_thread);
   Terms terms(plan);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t n = 0; n < shape.N; ++n) {
+  parallel_items(shape.N, shape.I * plan.JO, [&](std::int64_t n) {
     real* votes = memory + omp_get_thread_num() * per_thread;
     real* dvotes = votes + votes_size;
     real* work = dvotes + plan.block_votes;
     pack_votes(votes, u_hat, n, plan);
     terms.fill(n, dv, s, votes, plan, work);
-    if (du_hat == nullptr) continue;
+    if (du_hat == nullptr) return;
     for (std::int64_t block = 0; block < plan.sample_blocks(n); ++block) {
       const std::int64_t first = block * plan.lanes;
       plan.simd.vote_gradient(dvotes, votes + block * plan.block_votes,
@@ -244,7 +242,7 @@ void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const r
       unpack_add(du_hat + (n * shape.I + first) * plan.JO, dvotes, shape.valid(n) - first, plan.JO,
                  plan.lanes);
     }
-  }
+  });
   terms.add_bias_gradient(dbias, plan.JO);
 }
 
@@ -272,8 +270,7 @@ void shared_layer_backward(real* du, real* dweight, real* dbias, const real* dv,
 void find_terms(Terms& terms, real* packed_u, const real* packed_weight, real* memory,
                 std::int64_t per_thread, const real* dv, const real* s, const real* u,
                 const Plan& plan) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t group = 0; group < plan.groups; ++group) {
+  parallel_items(plan.groups, kCapsuleGroup * plan.p.I * plan.JO, [&](std::int64_t group) {
     real* work = memory + omp_get_thread_num() * per_thread;
     real* votes = work + plan.work;
     real* u_group = packed_u + group * kCapsuleGroup * plan.blocks * plan.block_u;
@@ -286,7 +283,7 @@ void find_terms(Terms& terms, real* packed_u, const real* packed_weight, real* m
       terms.fill(group * kCapsuleGroup + g, dv, s, votes + g * blocks * plan.block_votes, plan,
                  work);
     }
-  }
+  });
 }
 
 /// The second part for one block of input capsules: dW of the block and du of its capsules.
@@ -339,8 +336,7 @@ void capsule_layer_forward(real* v, real* s, const real* u, const real* weight, 
       scratch(plan.blocks * plan.block_weights + omp_get_max_threads() * per_thread);
   real* const memory = packed_weight + plan.blocks * plan.block_weights;
   pack_weights(packed_weight, weight, plan);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t group = 0; group < plan.groups; ++group) {
+  parallel_items(plan.groups, kCapsuleGroup * shape.I * plan.JO, [&](std::int64_t group) {
     real* work = memory + omp_get_thread_num() * per_thread;
     real* packed_u = work + plan.work;
     real* votes = packed_u + inputs;
@@ -354,7 +350,7 @@ void capsule_layer_forward(real* v, real* s, const real* u, const real* weight, 
       std::copy_n(sums.data() + g * plan.JO, plan.JO, s_n);
       iterate(v + n * plan.JO, s_n, votes + g * blocks * plan.block_votes, bias, n, plan, work);
     }
-  }
+  });
 }
 
 void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv, const real* s,
@@ -377,11 +373,10 @@ void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv
   find_terms(terms, packed_u, packed_weight, memory, per_thread, dv, s, u, plan);
   terms.add_bias_gradient(dbias, plan.JO);
   if (du == nullptr && dweight == nullptr) return;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t block = 0; block < plan.blocks; ++block) {
+  parallel_items(plan.blocks, shape.N * plan.block_votes, [&](std::int64_t block) {
     block_backward(du, dweight, block, terms, packed_u, packed_weight,
                    memory + omp_get_thread_num() * per_thread, plan);
-  }
+  });
 }
 
 }  // namespace serenade::cpu

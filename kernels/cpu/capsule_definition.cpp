@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/capsule.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/squash.h"
 
 namespace serenade::cpu {
@@ -126,8 +127,7 @@ void route_backward(real* du_hat, real* dbias, const real* dv_last, const real* 
 void capsule_routing_forward_v0_definition(real* v, real* s, const real* u_hat, const real* bias,
                                            const CapsuleShape& p) {
   const std::int64_t JO = p.J * p.O, R = p.iterations;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t n = 0; n < p.N; ++n) {
+  parallel_items(p.N, p.I * JO, [&](std::int64_t n) {
     Procedure procedure(u_hat + n * p.I * JO, p.valid(n), p);
     for (std::int64_t t = 0; t < R; ++t) {
       real* s_t = s + (n * R + t) * JO;
@@ -136,7 +136,7 @@ void capsule_routing_forward_v0_definition(real* v, real* s, const real* u_hat, 
       procedure.agree(s_t, t);
     }
     std::copy(procedure.v(R - 1), procedure.v(R - 1) + JO, v + n * JO);
-  }
+  });
 }
 
 void capsule_routing_backward_v0_definition(real* du_hat, real* dbias, const real* dv,
@@ -145,12 +145,11 @@ void capsule_routing_backward_v0_definition(real* du_hat, real* dbias, const rea
   const std::int64_t JO = p.J * p.O, votes = p.I * JO;
   std::vector<real> nowhere(du_hat == nullptr ? static_cast<std::size_t>(p.N * votes) : 0);
   std::vector<real> dbias_of(static_cast<std::size_t>(p.N * JO), 0);  // one per sample
-#pragma omp parallel for schedule(static)
-  for (std::int64_t n = 0; n < p.N; ++n) {
+  parallel_items(p.N, votes, [&](std::int64_t n) {
     route_backward((du_hat == nullptr ? nowhere.data() : du_hat) + n * votes,
                    dbias_of.data() + n * JO, dv + n * JO, s + n * p.iterations * JO,
                    u_hat + n * votes, p.valid(n), p);
-  }
+  });
   if (dbias == nullptr) return;
   for (std::int64_t nk = 0; nk < p.N * JO; ++nk) {
     dbias[nk % JO] += dbias_of[static_cast<std::size_t>(nk)];

@@ -5,6 +5,7 @@
 
 #include "kernels/blas.h"
 #include "kernels/capsule.h"
+#include "kernels/cpu/parallel.h"
 
 namespace serenade::cpu {
 
@@ -12,8 +13,7 @@ namespace {
 
 void own_votes_forward(real* u_hat, const real* u, const real* weight, const CapsuleShape& p) {
   const std::int64_t JO = p.J * p.O;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < p.I; ++i) {
+  parallel_items(p.I, p.N * p.D * JO, [&](std::int64_t i) {
     for (std::int64_t nj = 0; nj < p.N * p.J; ++nj) {
       const std::int64_t n = nj / p.J, j = nj % p.J;
       const real* u_i = u + (n * p.I + i) * p.D;
@@ -24,15 +24,14 @@ void own_votes_forward(real* u_hat, const real* u, const real* weight, const Cap
         for (std::int64_t o = 0; o < p.O; ++o) vote[o] += u_i[d] * w[d * p.O + o];
       }
     }
-  }
+  });
 }
 
 // One thread per input capsule: it alone adds to dW_i, over the samples in order.
 void own_votes_backward(real* du, real* dweight, const real* du_hat, const real* u,
                         const real* weight, const CapsuleShape& p) {
   const std::int64_t JO = p.J * p.O;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < p.I; ++i) {
+  parallel_items(p.I, p.N * p.D * JO, [&](std::int64_t i) {
     for (std::int64_t nj = 0; nj < p.N * p.J; ++nj) {
       const std::int64_t n = nj / p.J, j = nj % p.J;
       const std::int64_t from = (n * p.I + i) * p.D, matrix = (i * p.J + j) * p.D * p.O;
@@ -50,7 +49,7 @@ void own_votes_backward(real* du, real* dweight, const real* du_hat, const real*
         }
       }
     }
-  }
+  });
 }
 
 }  // namespace

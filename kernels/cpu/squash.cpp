@@ -5,11 +5,11 @@
 
 #include <cmath>
 
+#include "kernels/cpu/parallel.h"
+
 namespace serenade::cpu {
 
 namespace {
-
-constexpr std::int64_t kParallelFrom = 1 << 14;  // reals; below, a thread team costs more
 
 real squared_length(const real* v, std::int64_t size) {
   real n2 = 0;
@@ -29,20 +29,18 @@ void add_length_gradient(real* dv, real dlength, const real* v, std::int64_t siz
 }  // namespace
 
 void squash_forward(real* v, const real* s, std::int64_t count, std::int64_t size) {
-#pragma omp parallel for schedule(static) if (count * size >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) {
+  parallel_items(count, size, [&](std::int64_t i) {
     const real* from = s + i * size;
     real* to = v + i * size;
     const real n2 = squared_length(from, size);
     const real f = n2 / ((1 + n2) * std::sqrt(n2 + static_cast<real>(kSquashEpsilon)));
     for (std::int64_t k = 0; k < size; ++k) to[k] = f * from[k];
-  }
+  });
 }
 
 void squash_backward(real* ds, const real* dv, const real* s, std::int64_t count,
                      std::int64_t size) {
-#pragma omp parallel for schedule(static) if (count * size >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) {
+  parallel_items(count, size, [&](std::int64_t i) {
     const real* at = s + i * size;
     const real* from = dv + i * size;
     real* to = ds + i * size;
@@ -54,46 +52,42 @@ void squash_backward(real* ds, const real* dv, const real* s, std::int64_t count
     real dot = 0;
     for (std::int64_t k = 0; k < size; ++k) dot += at[k] * from[k];
     for (std::int64_t k = 0; k < size; ++k) to[k] += n2 * g * from[k] + 2 * slope * dot * at[k];
-  }
+  });
 }
 
 void capsule_length_forward(real* lengths, const real* v, std::int64_t count, std::int64_t size) {
-#pragma omp parallel for schedule(static) if (count * size >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) lengths[i] = length(v + i * size, size);
+  parallel_items(count, size, [&](std::int64_t i) { lengths[i] = length(v + i * size, size); });
 }
 
 void capsule_length_backward(real* dv, const real* dlengths, const real* v, std::int64_t count,
                              std::int64_t size) {
-#pragma omp parallel for schedule(static) if (count * size >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) {
+  parallel_items(count, size, [&](std::int64_t i) {
     add_length_gradient(dv + i * size, dlengths[i], v + i * size, size);
-  }
+  });
 }
 
 void with_lengths_forward(real* y, const real* v, std::int64_t rows, std::int64_t capsules,
                           std::int64_t size) {
   const std::int64_t values = capsules * size;
-#pragma omp parallel for schedule(static) if (rows * values >= kParallelFrom)
-  for (std::int64_t row = 0; row < rows; ++row) {
+  parallel_items(rows, values, [&](std::int64_t row) {
     const real* from = v + row * values;
     real* to = y + row * (values + capsules);
     for (std::int64_t k = 0; k < values; ++k) to[k] = from[k];
     for (std::int64_t j = 0; j < capsules; ++j) to[values + j] = length(from + j * size, size);
-  }
+  });
 }
 
 void with_lengths_backward(real* dv, const real* dy, const real* v, std::int64_t rows,
                            std::int64_t capsules, std::int64_t size) {
   const std::int64_t values = capsules * size;
-#pragma omp parallel for schedule(static) if (rows * values >= kParallelFrom)
-  for (std::int64_t row = 0; row < rows; ++row) {
+  parallel_items(rows, values, [&](std::int64_t row) {
     const real* from = dy + row * (values + capsules);
     real* to = dv + row * values;
     for (std::int64_t k = 0; k < values; ++k) to[k] += from[k];
     for (std::int64_t j = 0; j < capsules; ++j) {
       add_length_gradient(to + j * size, from[values + j], v + row * values + j * size, size);
     }
-  }
+  });
 }
 
 }  // namespace serenade::cpu

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/parallel.h"
+
 namespace serenade::cpu {
 
 namespace {
-
-constexpr std::int64_t kParallelFrom = 1 << 14;  // reals; below, a thread team costs more
 
 /// Steps of window w that exist.
 std::int64_t valid_steps(const WindowsShape& s, std::int64_t w) {
@@ -19,8 +19,7 @@ std::int64_t valid_steps(const WindowsShape& s, std::int64_t w) {
 
 void windows_forward(real* y, const real* x, const WindowsShape& s) {
   const std::int64_t total = s.samples * s.count;
-#pragma omp parallel for schedule(static) if (total * s.rows * s.size >= kParallelFrom)
-  for (std::int64_t nw = 0; nw < total; ++nw) {
+  parallel_items(total, s.rows * s.size, [&](std::int64_t nw) {
     const std::int64_t n = nw / s.count, w = nw % s.count, valid = valid_steps(s, w);
     for (std::int64_t r = 0; r < s.rows; ++r) {
       const real* from = x + (n * s.rows + r) * s.steps + w * s.shift;
@@ -28,14 +27,13 @@ void windows_forward(real* y, const real* x, const WindowsShape& s) {
       for (std::int64_t t = 0; t < valid; ++t) to[t] = from[t];
       for (std::int64_t t = valid; t < s.size; ++t) to[t] = 0;
     }
-  }
+  });
 }
 
 // One row of x per turn: windows overlap in it, so it must belong to one thread.
 void windows_backward(real* dx, const real* dy, const WindowsShape& s) {
   const std::int64_t total = s.samples * s.rows;
-#pragma omp parallel for schedule(static) if (total * s.count * s.size >= kParallelFrom)
-  for (std::int64_t nr = 0; nr < total; ++nr) {
+  parallel_items(total, s.count * s.size, [&](std::int64_t nr) {
     const std::int64_t n = nr / s.rows, r = nr % s.rows;
     for (std::int64_t w = 0; w < s.count; ++w) {
       const std::int64_t valid = valid_steps(s, w);
@@ -43,7 +41,7 @@ void windows_backward(real* dx, const real* dy, const WindowsShape& s) {
       real* to = dx + nr * s.steps + w * s.shift;
       for (std::int64_t t = 0; t < valid; ++t) to[t] += from[t];
     }
-  }
+  });
 }
 
 }  // namespace serenade::cpu

@@ -89,7 +89,7 @@ std::vector<CapsuleShape> shapes() {
           {.N = 3, .I = 5, .D = 3, .J = 1, .O = 2, .iterations = 2},
           {.N = 7, .I = 37, .D = 5, .J = 3, .O = 7, .iterations = 4},
           {.N = 5, .I = 80, .D = 8, .J = 8, .O = 8},
-          {.N = 2, .I = 150, .D = 8, .J = 8, .O = 8, .iterations = 1},
+          {.N = 9, .I = 150, .D = 8, .J = 8, .O = 8, .iterations = 1},
           {.N = 6, .I = 9, .D = 72, .J = 4, .O = 16, .shared_weight = true}};
 }
 
