@@ -70,10 +70,14 @@ bool conv2d_direct_takes(const Conv2dShape& s) {
          s.pad_left < s.S && s.pad_right < s.S;
 }
 
-Conv2dVersion conv2d_version(const Conv2dShape& shape) {
+Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
+  if (!conv2d_direct_takes(shape)) return Conv2dVersion::im2col;
   // In rows shorter than the kernel most of what v2 computes is thrown away.
-  const bool wide = shape.out_w() >= 2 * (shape.S - 1);
-  return wide && conv2d_direct_takes(shape) ? Conv2dVersion::direct : Conv2dVersion::im2col;
+  if (shape.out_w() < 2 * (shape.S - 1)) return Conv2dVersion::im2col;
+  // v2 computes whole blocks of channels of its result, which is x's gradient in the second pass.
+  constexpr std::int64_t kFewestChannels = 3;
+  const std::int64_t channels = pass == Conv2dPass::backward_input ? shape.C : shape.K;
+  return channels >= kFewestChannels ? Conv2dVersion::direct : Conv2dVersion::im2col;
 }
 
 // What the layers above call
@@ -83,7 +87,7 @@ namespace {
 
 void forward(const RowSink& y, const real* x, const real* weight, const real* bias,
              const Conv2dShape& shape) {
-  if (conv2d_version(shape) == Conv2dVersion::direct) {
+  if (conv2d_version(shape, Conv2dPass::forward) == Conv2dVersion::direct) {
     conv2d_forward_v2_direct(y, x, weight, bias, shape);
   } else {
     conv2d_forward_v1_im2col(y, x, weight, bias, shape);
@@ -91,7 +95,7 @@ void forward(const RowSink& y, const real* x, const real* weight, const real* bi
 }
 
 void backward_input(real* dx, const RowSource& dy, const real* weight, const Conv2dShape& shape) {
-  if (conv2d_version(shape) == Conv2dVersion::direct) {
+  if (conv2d_version(shape, Conv2dPass::backward_input) == Conv2dVersion::direct) {
     conv2d_backward_input_v2_direct(dx, dy, weight, shape);
   } else {
     conv2d_backward_input_v1_im2col(dx, dy, weight, shape);
@@ -99,7 +103,7 @@ void backward_input(real* dx, const RowSource& dy, const real* weight, const Con
 }
 
 void backward_weight(real* dweight, const RowSource& dy, const real* x, const Conv2dShape& shape) {
-  if (conv2d_version(shape) == Conv2dVersion::direct) {
+  if (conv2d_version(shape, Conv2dPass::backward_weight) == Conv2dVersion::direct) {
     conv2d_backward_weight_v2_direct(dweight, dy, x, shape);
   } else {
     conv2d_backward_weight_v1_im2col(dweight, dy, x, shape);

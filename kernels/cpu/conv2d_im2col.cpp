@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "kernels/blas.h"
+#include "kernels/cpu/conv2d_simd.h"
 #include "kernels/cpu/conv2d_versions.h"
 #include "kernels/cpu/scratch.h"
 
@@ -134,6 +135,7 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
   const ImageShape image = {shape.K, shape.out_h(), shape.out_w()};
   const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
   real* const memory = scratch(per_thread * omp_get_max_threads());
+  conv2d_simd();  // pooling needs it: a bad SERENADE_ISA must throw here, not inside the region
 #pragma omp parallel for schedule(dynamic)
   for (std::int64_t u = 0; u < cut.groups * cut.row_units; ++u) {
     const Unit unit(shape, cut, u);

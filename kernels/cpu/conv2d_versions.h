@@ -17,8 +17,10 @@ namespace serenade::cpu {
 
 enum class Conv2dVersion { plain, im2col, direct };
 
-/// The version in use for a shape.
-Conv2dVersion conv2d_version(const Conv2dShape& shape);
+enum class Conv2dPass { forward, backward_input, backward_weight };
+
+/// The version in use for one pass over a shape.
+Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass);
 
 /// True if v2 takes the shape: stride 1 and no padding wider than the kernel reaches.
 bool conv2d_direct_takes(const Conv2dShape& shape);

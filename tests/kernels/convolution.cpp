@@ -184,11 +184,16 @@ TEST_CASE("conv2d: the version in use, with and without bias, and the bias gradi
 }
 
 TEST_CASE("conv2d: the shapes of the two systems take the direct version, strides im2col") {
-  CHECK(conv2d_version(same(16, 16, 100, 200, 16, 5, 5)) == Conv2dVersion::direct);
-  CHECK(conv2d_version(same(16, 16, 16, 100, 16, 6, 6)) == Conv2dVersion::direct);
-  CHECK(conv2d_version(same(16, 1, 200, 200, 8, 10, 3)) == Conv2dVersion::direct);
-  CHECK(conv2d_version({7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2}) == Conv2dVersion::im2col);
-  CHECK(conv2d_version(same(1, 2, 2, 3, 3, 6, 4)) == Conv2dVersion::im2col);
+  const auto forward = Conv2dPass::forward;
+  CHECK(conv2d_version(same(16, 16, 100, 200, 16, 5, 5), forward) == Conv2dVersion::direct);
+  CHECK(conv2d_version(same(16, 16, 16, 100, 16, 6, 6), forward) == Conv2dVersion::direct);
+  const Conv2dShape first = same(16, 1, 200, 200, 8, 10, 3);
+  CHECK(conv2d_version(first, forward) == Conv2dVersion::direct);
+  CHECK(conv2d_version(first, Conv2dPass::backward_weight) == Conv2dVersion::direct);
+  CHECK(conv2d_version(first, Conv2dPass::backward_input) == Conv2dVersion::im2col);
+  const Conv2dShape primary = {7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2};
+  CHECK(conv2d_version(primary, forward) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(same(1, 2, 2, 3, 3, 6, 4), forward) == Conv2dVersion::im2col);
 }
 
 TEST_CASE("conv2d: the same bits from one and two threads") {
