@@ -153,10 +153,11 @@ void sum_block(real* total, const Reduction& r, std::int64_t item, std::int64_t 
     const real* other = b + at_b;
     if (r.last_is_summed) {
       const std::int64_t n = std::min(r.piece, r.length - start);
-      real sum = 0;
+      double sum = 0;  // thousands of terms one after the other would cost float three digits
 #pragma omp simd reduction(+ : sum)
-      for (std::int64_t i = 0; i < n; ++i) sum += term(d[i], other[i * r.step_b]);
-      total[0] += sum;
+      for (std::int64_t i = 0; i < n; ++i)
+        sum += static_cast<double>(term(d[i], other[i * r.step_b]));
+      total[0] += static_cast<real>(sum);
     } else if (r.step_b != 0) {
       for (std::int64_t i = 0; i < size; ++i) total[i] += term(d[i], other[i]);
     } else {
@@ -189,9 +190,11 @@ void reduce(real* da, const real* dy, const real* b, const Broadcast& s, Term te
     const std::int64_t first = r.first_of(item), size = r.size_of(item);
     const real* parts = totals.data() + item * r.blocks * r.strip;
     for (std::int64_t i = 0; i < size; ++i) {
-      real total = 0;
-      for (std::int64_t block = 0; block < r.blocks; ++block) total += parts[block * r.strip + i];
-      da[first + i] += finish(first + i, total);
+      double total = 0;
+      for (std::int64_t block = 0; block < r.blocks; ++block) {
+        total += static_cast<double>(parts[block * r.strip + i]);
+      }
+      da[first + i] += finish(first + i, static_cast<real>(total));
     }
   });
 }

@@ -150,7 +150,7 @@ TEST_CASE("a long sum loses far less than adding one number after the other") {
   for (std::int64_t i = 0; i < count; ++i) naive += x.data()[i];
   const double expected = static_cast<double>(real(0.1)) * static_cast<double>(count);
   const double error = std::abs(static_cast<double>(y.item()) - expected) / expected;
-  CHECK(error < 2e-5);
+  CHECK(error < 1e-6);
   CHECK(std::abs(static_cast<double>(naive) - expected) / expected > 10 * error);
 }
 
