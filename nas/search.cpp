@@ -44,6 +44,17 @@ void check_layers(const std::vector<NamedMixedOp>& mixed_ops, const SearchSpace&
   }
 }
 
+// Between steps the supernet is the full mixture, so that it can be evaluated at any time; also
+// where a step ends by an exception.
+struct FullPathsAfterwards {
+  const std::vector<NamedMixedOp>& mixed_ops;
+  ~FullPathsAfterwards() {
+    for (const NamedMixedOp& mixed : mixed_ops) {
+      mixed.op->set_path(full_path(mixed.op->candidate_count()));
+    }
+  }
+};
+
 }  // namespace
 
 const char* to_string(Bilevel bilevel) {
@@ -112,6 +123,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
   StepRecord record{.step = phase == Phase::weights ? weight_steps_ : architecture_steps_,
                     .phase = phase,
                     .paths = {}};
+  const FullPathsAfterwards restore{mixed_ops_};
   const PathOptions how{options_.mode, options_.masked, options_.renormalize};
   for (std::size_t l = 0; l < mixed_ops_.size(); ++l) {
     record.paths.push_back(draw_path(how, phase, mixed_ops_[l].op->candidate_count(), options_.seed,
@@ -130,10 +142,6 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
                         "; a smaller learning rate may help");
   }
   update(value, phase);
-  // Between steps the supernet is the full mixture, so that it can be evaluated at any time.
-  for (const NamedMixedOp& mixed : mixed_ops_) {
-    mixed.op->set_path(full_path(mixed.op->candidate_count()));
-  }
   return record;
 }
 

@@ -104,7 +104,11 @@ TEST_CASE("search: every mode finds the filter's shape") {
     CHECK(best.summary() == "across=1x5 down=5x1");
     CHECK(derive_genotype("toy", toy_space(), net) == best);
     const SearchRecord &first = search.history().front(), &last = search.history().back();
-    if (bilevel == Bilevel::alternating) CHECK(last.weight_loss < first.weight_loss / 2);
+    // Sampling runs single candidates, and those of the wrong shape never fit: the mixture tells.
+    if (mode == Mode::joint) CHECK(last.weight_loss < first.weight_loss / 2);
+    if (mode != Mode::joint && bilevel == Bilevel::alternating) {
+      CHECK(last.architecture_loss < first.architecture_loss / 2);
+    }
     CHECK(last.layers[0].entropy < std::log(4.0) - 0.01);
     CHECK(last.layers[0].gradient_norm >= 0);
     CHECK(first.layers[0].gradient_norm > 0);
