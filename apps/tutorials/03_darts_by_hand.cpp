@@ -115,9 +115,9 @@ int main() {
   std::printf("The gradient of alpha at the start:\n");
   Supernet joint, bilevel;
   const double difference = check_alpha_gradient(joint, make_data(0));
-
-  std::printf("\nalpha and a = softmax(alpha) of (w x, w x^2); the truth is 0.8 x^2\n");
-  std::printf("step | joint: alpha            a       | bi-level: alpha         a\n");
+  std::printf(
+      "\nalpha and a = softmax(alpha) of (w x, w x^2); the truth is 0.8 x^2\n"
+      "step | joint: alpha            a       | bi-level: alpha         a\n");
   for (std::uint64_t step = 0; step < 200; ++step) {
     const Data training = make_data(2 * step), validation = make_data(2 * step + 1);
     train_jointly(joint, training);
