@@ -21,7 +21,6 @@
 using namespace serenade;
 
 namespace {
-
 // Everything that is trained: one weight per operation, one alpha per operation.
 struct Supernet {
   Variable w0{Tensor::from({real(0.5)}, {1}), true};
@@ -108,7 +107,6 @@ double check_alpha_gradient(Supernet& net, const Data& data) {
   }
   return largest;
 }
-
 }  // namespace
 
 int main() {
