@@ -30,9 +30,10 @@ std::string default_folder(const Config& config) {
          std::to_string(config.seed);
 }
 
-// A line that repeats the run: its configuration file holds every setting.
-std::string repeat_command(const std::string& name, const std::string& folder) {
-  return "serenade " + name + " --config " + folder + "/config.json --out ANOTHER_FOLDER";
+std::size_t fold_number(const Material& material, const std::string& name) {
+  const auto found = std::find_if(material.folds.begin(), material.folds.end(),
+                                  [&](const Fold& fold) { return fold.name == name; });
+  return static_cast<std::size_t>(found - material.folds.begin());
 }
 
 void run_experiment(const std::string& name, const RunOptions& options) {
@@ -44,8 +45,10 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   }
   const std::string out =
       options.output.folder.empty() ? default_folder(config) : options.output.folder;
-  const Material material =
-      load_material(config);  // before the folder, so that bad input makes none
+  // All that can be wrong is found before the features are computed and the folder is made.
+  configured_genotype(config);
+  check_result_folder(out, config, options.output.existing());
+  const Material material = load_material(config);
   RunFolder folder(out, config, options.output.existing());
 
   std::vector<FoldRun> runs;
@@ -70,10 +73,14 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   }
   progress.finish();
 
+  // Folds of an earlier session came first; results are in the protocol's order all the same.
+  std::sort(runs.begin(), runs.end(), [&](const FoldRun& a, const FoldRun& b) {
+    return fold_number(material, a.fold) < fold_number(material, b.fold);
+  });
   const RunResults results = summarize(config, material.corpus, std::move(runs));
   folder.publish_best(results.folds[best_fold(results)].fold);
   write_text_file(folder.file("results.json"), to_json(results));
-  const RunReport report = run_report(results, repeat_command(name, out));
+  const RunReport report = run_report(results, repeat_command(config, out));
   write_text_file(folder.file("report.html"), render_run_report(report));
   if (!report.figure3.empty()) write_figure3(folder.file("figure3"), report.figure3);
   std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;

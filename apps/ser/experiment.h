@@ -87,12 +87,20 @@ struct Search {
   std::vector<std::string> warnings;
 };
 
+/// The randomly selected child that a search follows: the same for every mode and fold of a seed,
+/// so that the modes can be compared.
+Genotype followed_child(const Config& config);
+
 /// Trains a supernet in config.mode (joint, sampling or dropout) and derives an architecture.
 Search search_architecture(const Config& config, const FoldData& data, const Observer& observer);
 
 /// What a network says about every recording of a set, whole utterances, none left out.
 std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corpus& corpus,
                                  const std::string& fold = "", std::uint64_t seed = 0);
+
+/// The architecture that mode `none` trains: config.genotype's, or the hand-made one where that is
+/// empty. Throws InputError naming the file when it cannot be read or does not fit the system.
+Genotype configured_genotype(const Config& config);
 
 /// Everything one fold gives, by config.mode: none trains the hand-made architecture (or
 /// config.genotype), random trains several and keeps the best on the validation speaker, the others
@@ -114,8 +122,8 @@ struct FoldRun {
 
 /// `trained`, if given, receives the network that made the predictions.
 FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
-                    const Observer& observer, std::unique_ptr<System>* trained = nullptr,
-                    Normalisation* normalisation = nullptr);
+                 const Observer& observer, std::unique_ptr<System>* trained = nullptr,
+                 Normalisation* normalisation = nullptr);
 
 /// One line of metrics.jsonl.
 std::string to_json(const EpochRecord& record);

@@ -14,28 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_text(const fs::path& path) {
-  std::ifstream in(path);
-  if (!in) throw IoError(path.string() + ": cannot be read");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-bool is_empty_or_absent(const fs::path& path) { return !fs::exists(path) || fs::is_empty(path); }
-
-void require_same_config(const std::string& path, const Config& config) {
-  const auto old_one = nlohmann::json::parse(read_text(path), nullptr, false);
-  const auto new_one = nlohmann::json::parse(to_json(config));
-  for (const auto& [key, value] : new_one.items()) {
-    if (key == "cache") continue;  // where features are kept changes no result
-    if (!old_one.is_object() || !old_one.contains(key) || old_one[key] != value) {
-      throw InputError(path + ": cannot resume, '" + key +
-                       "' was different in this run; choose another --out or --replace");
-    }
-  }
-}
-
 std::string predictions_csv(const FoldRun& run) {
   std::ostringstream csv;
   csv << "id,speaker,label,predicted,probabilities\n";
@@ -54,32 +32,28 @@ std::string predictions_csv(const FoldRun& run) {
 
 RunFolder::RunFolder(std::string path, const Config& config, Existing existing)
     : path_(std::move(path)) {
-  try {
-    const fs::path folder = path_;
-    if (fs::exists(folder) && !fs::is_directory(folder)) {
-      throw InputError(path_ + ": a file of that name exists; choose another --out");
-    }
-    if (!is_empty_or_absent(folder)) {
-      const bool is_run = fs::exists(folder / "config.json");
-      if (existing == Existing::refuse) {
-        throw InputError(path_ +
-                         ": this folder exists and is not empty; choose another --out, or " +
-                         "pass --resume to continue it or --replace to start over");
-      }
-      if (!is_run) {
-        throw InputError(path_ + ": not a run folder (no config.json); choose another --out");
-      }
-      if (existing == Existing::resume) require_same_config(file("config.json"), config);
-      if (existing == Existing::replace) fs::remove_all(folder);
-    }
-    fs::create_directories(folder / "folds");
-    fs::create_directories(folder / "checkpoint");
-  } catch (const fs::filesystem_error& error) {
-    throw IoError(path_ + ": cannot be made: " + error.code().message());
+  open_result_folder(path_, config, existing);
+  for (const char* name : {"folds", "checkpoint"}) {
+    std::error_code error;
+    fs::create_directories(file(name), error);
+    if (error) throw IoError(file(name) + ": cannot be made: " + error.message());
   }
-  write_text_file(file("config.json"), to_json(config));
+  forget_unfinished_folds();
   metrics_.open(file("metrics.jsonl"), std::ios::app);
   if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written");
+}
+
+// Epochs of a fold that was broken off will be run, and logged, again; its last line may be torn.
+void RunFolder::forget_unfinished_folds() {
+  if (!fs::exists(file("metrics.jsonl"))) return;
+  std::istringstream lines(read_text_file(file("metrics.jsonl")));
+  std::string kept, line;
+  while (std::getline(lines, line)) {
+    const auto record = nlohmann::json::parse(line, nullptr, false);
+    const bool whole = record.is_object() && record.contains("fold") && record["fold"].is_string();
+    if (whole && fs::exists(checkpoint_path(record["fold"]))) kept += line + "\n";
+  }
+  write_text_file(file("metrics.jsonl"), kept);
 }
 
 std::string RunFolder::checkpoint_path(const std::string& fold) const {
@@ -88,7 +62,13 @@ std::string RunFolder::checkpoint_path(const std::string& fold) const {
 
 std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) const {
   if (!fs::exists(checkpoint_path(fold))) return std::nullopt;
-  return fold_run_from_json(read_text(checkpoint_path(fold)));
+  const std::string text = read_text_file(checkpoint_path(fold));
+  try {
+    return fold_run_from_json(text);
+  } catch (const std::exception& error) {
+    throw InputError(checkpoint_path(fold) + ": " + error.what() +
+                     "; remove the file to run this fold again");
+  }
 }
 
 void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
@@ -104,7 +84,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const System
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw IoError(folder + ": cannot be made: " + error.message());
-  write_genotype(folder + "/genotype.json", run.genotype);
+  write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
   write_text_file(folder + "/predictions.csv", predictions_csv(run));
   if (!run.history.empty()) write_text_file(folder + "/alphas.csv", history_csv(run.history));

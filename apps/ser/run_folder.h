@@ -16,24 +16,20 @@
 
 #include "apps/ser/config.h"
 #include "apps/ser/experiment.h"
+#include "apps/ser/result_folder.h"
 
 namespace serenade::ser {
 
-/// What to do where the folder exists already.
-enum class Existing { refuse, resume, replace };
-
 class RunFolder {
  public:
-  /// Makes the folder and writes config.json. `refuse`: throws InputError if it exists and is not
-  /// empty. `resume`: keeps finished folds; throws InputError if its config.json differs from this
-  /// configuration, naming the first key that does. `replace`: clears it, but only if it is a run
-  /// folder (has a config.json) or empty.
+  /// Opens the folder by the rules of open_result_folder; `resume` keeps finished folds.
   RunFolder(std::string path, const Config& config, Existing existing);
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  /// A fold that an earlier session finished, if there is one.
+  /// A fold that an earlier session finished, if there is one. Throws InputError if its checkpoint
+  /// is damaged.
   std::optional<FoldRun> finished_fold(const std::string& fold) const;
 
   /// Appends one epoch to metrics.jsonl at once, so that nothing is lost by a break.
@@ -48,6 +44,7 @@ class RunFolder {
 
  private:
   std::string checkpoint_path(const std::string& fold) const;
+  void forget_unfinished_folds();
 
   std::string path_;
   std::ofstream metrics_;

@@ -99,6 +99,11 @@ void add_curves(RunReport& report, const FoldRun& run) {
 
 }  // namespace
 
+std::string repeat_command(const Config& config, const std::string& folder) {
+  const std::string name = config.mode == Mode::none ? "train" : "search";
+  return "serenade " + name + " --config " + folder + "/config.json --out ANOTHER_FOLDER";
+}
+
 std::string local_time() {
   const std::time_t now = std::time(nullptr);
   char text[32];

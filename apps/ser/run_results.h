@@ -39,6 +39,9 @@ RunReport run_report(const RunResults& results, const std::string& command);
 Figure3 figure3_of(const std::vector<FoldRun>& folds, const std::string& system,
                    const std::string& mode);
 
+/// The command line that repeats a run: its configuration file holds every setting.
+std::string repeat_command(const Config& config, const std::string& folder);
+
 /// "2026-11-22 16:05"; for headings.
 std::string local_time();
 

@@ -98,6 +98,11 @@ class SearchEpoch {
 
 }  // namespace
 
+Genotype followed_child(const Config& config) {
+  return random_genotype(config.system, search_space(config.options),
+                         {config.seed, Purpose::architecture, UINT64_MAX});
+}
+
 Search search_architecture(const Config& config, const FoldData& data, const Observer& observer) {
   manual_seed(config.seed);
   const SearchSpace space = search_space(config.options);
@@ -108,8 +113,7 @@ Search search_architecture(const Config& config, const FoldData& data, const Obs
   EndlessBatches validation(data.validation, config.batch_size, config.seed);
 
   Search outcome;
-  outcome.child =
-      random_genotype(config.system, space, {config.seed, Purpose::architecture, UINT64_MAX});
+  outcome.child = followed_child(config);
   const std::vector<std::int64_t> child = choice_indices(outcome.child, space);
   while (!search.finished()) {
     const Stopwatch watch;
@@ -169,6 +173,8 @@ Training train_random(const Config& config, const FoldData& data, const Observer
   return best;
 }
 
+}  // namespace
+
 Genotype configured_genotype(const Config& config) {
   if (config.genotype.empty()) return hand_made_genotype(config.options);
   Genotype genotype;
@@ -184,11 +190,9 @@ Genotype configured_genotype(const Config& config) {
   return genotype;
 }
 
-}  // namespace
-
 FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
-                    const Observer& observer, std::unique_ptr<System>* trained,
-                    Normalisation* normalisation) {
+                 const Observer& observer, std::unique_ptr<System>* trained,
+                 Normalisation* normalisation) {
   const FoldData data = make_fold_data(config, material, fold);
   FoldRun result;
   result.fold = fold.name;
