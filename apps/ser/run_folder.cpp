@@ -7,12 +7,21 @@
 #include "apps/ser/error.h"
 #include "apps/ser/figure3.h"
 #include "apps/ser/model_file.h"
+#include "nas/draw.h"
 
 namespace serenade::ser {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string supernet_dot(const SearchSpace& space, const FoldRun& run) {
+  std::vector<std::vector<double>> probabilities;
+  for (const LayerRecord& layer : run.history.back().layers) {
+    probabilities.push_back(layer.probabilities);
+  }
+  return draw_supernet_dot(space, probabilities, choice_indices(run.genotype, space));
+}
 
 std::string predictions_csv(const FoldRun& run) {
   std::ostringstream csv;
@@ -87,7 +96,12 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const System
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
   write_text_file(folder + "/predictions.csv", predictions_csv(run));
-  if (!run.history.empty()) write_text_file(folder + "/alphas.csv", history_csv(run.history));
+  const SearchSpace space = search_space(config.options);
+  write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
+  if (!run.history.empty()) {
+    write_text_file(folder + "/alphas.csv", history_csv(run.history));
+    write_text_file(folder + "/supernet.dot", supernet_dot(space, run));
+  }
   write_text_file(checkpoint_path(run.fold), to_json(run));
 }
 
