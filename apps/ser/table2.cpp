@@ -156,9 +156,6 @@ TableRuns run_table(const TablePlan& plan, const Material& material, const std::
     try {
       run.result = run_fold(config, material, *fold, progress.observe(config, run.name(), nullptr));
       write_text_file(cell_path(folder, run), to_json(*run.result));
-      for (const std::string& warning : run.result->warnings) {
-        progress.message(run.name() + ": " + warning);
-      }
       if (computed != nullptr) ++*computed;
     } catch (const NonFiniteError& error) {  // the other runs do not depend on this one
       table.failures.push_back(run.name() + ": " + error.what());

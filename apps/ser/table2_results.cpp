@@ -140,11 +140,12 @@ TableReport table_report(const TableRuns& runs, const Table2& table) {
     if (!figure.empty()) report.figures.push_back(std::move(figure));
   }
   report.warnings = missing_runs(runs);
-  for (const TableRun& run : runs.runs) {
-    if (!run.result) continue;
-    for (const std::string& warning : run.result->warnings) {
-      report.warnings.push_back(run.name() + ": " + warning);
-    }
+  for (const TableRun& run : runs.runs) {  // one line each: a table has many runs
+    if (!run.result || run.result->warnings.empty()) continue;
+    const std::vector<std::string>& warnings = run.result->warnings;
+    const std::string more =
+        warnings.size() > 1 ? " (and " + std::to_string(warnings.size() - 1) + " more)" : "";
+    report.warnings.push_back(run.name() + ": " + warnings.front() + more);
   }
   return report;
 }
