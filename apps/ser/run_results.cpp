@@ -222,7 +222,8 @@ Figure3 figure3_of(const std::vector<FoldRun>& folds, const std::string& system,
   for (const FoldRun& run : folds) {
     std::size_t epoch = 0;
     for (const EpochRecord& e : run.epochs) {
-      if (e.stage != "search") continue;
+      // The second stage of two_stage trains no weights, so it has no training loss.
+      if (e.stage != "search" || e.train_loss == 0) continue;
       if (epoch == supernet.size()) {
         supernet.push_back(0);
         child.push_back(0);

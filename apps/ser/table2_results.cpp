@@ -55,6 +55,8 @@ std::vector<const FoldRun*> shared_runs(const std::vector<const FoldRun*>& runs,
   return shared;
 }
 
+bool searches(Mode mode) { return mode != Mode::none && mode != Mode::random; }
+
 bool has_mode(const TablePlan& plan, Mode mode) {
   return std::count(plan.modes.begin(), plan.modes.end(), mode) > 0;
 }
@@ -103,8 +105,8 @@ std::string protocol_note(const TableRuns& table) {
   std::ostringstream note;
   note << count_of(table.folds.size(), "fold") << " and "
        << count_of(static_cast<std::size_t>(table.plan.seeds), "seed") << ", "
-       << config.search_epochs << " epochs of search and " << config.epochs
-       << " of training (the paper: 60 and 20), batches of " << config.batch_size
+       << count_of(static_cast<std::size_t>(config.search_epochs), "epoch") << " of search and "
+       << config.epochs << " of training (the paper: 60 and 20), batches of " << config.batch_size
        << " segments; front end " << config.preset << ": " << front_end.rows() << " x "
        << config.segments.length << " values per segment.";
   return note.str();
@@ -179,9 +181,14 @@ Figure3 table_figure3(const TableRuns& runs, const std::string& system) {
   Figure3 figure;
   figure.system = system;
   for (const Mode mode : runs.plan.modes) {
-    std::vector<FoldRun> finished;
-    for (const FoldRun* run : runs.of(system, mode)) finished.push_back(*run);
-    const Figure3 one = figure3_of(finished, system, to_string(mode));
+    std::vector<const FoldRun*> compared = runs.of(system, mode);
+    for (const Mode other : runs.plan.modes) {
+      const std::vector<const FoldRun*> others = runs.of(system, other);
+      if (searches(other) && !others.empty()) compared = shared_runs(compared, others);
+    }
+    std::vector<FoldRun> copies;
+    for (const FoldRun* run : compared) copies.push_back(*run);
+    const Figure3 one = figure3_of(copies, system, to_string(mode));
     figure.supernet.insert(figure.supernet.end(), one.supernet.begin(), one.supernet.end());
     figure.child.insert(figure.child.end(), one.child.begin(), one.child.end());
   }
@@ -203,7 +210,7 @@ std::string figure3_finding(const Figure3& figure) {
   }
   const std::string best_child = lowest(figure.child).mode;
   return "Figure 3, " + figure.system +
-         ", losses of the last epoch: the supernet's is lowest under " +
+         ", losses of the last epoch (mean over the runs): the supernet's is lowest under " +
          lowest(figure.supernet).mode + " (" + final_losses(figure.supernet) +
          "); the followed child's is lowest under " + best_child + " (" +
          final_losses(figure.child) +

@@ -16,7 +16,8 @@ namespace serenade::ser {
 /// InputError if no run is finished.
 Table2 make_table2(const TableRuns& runs, const std::string& command);
 
-/// Loss curves of the searches, mean over a mode's runs; without curves where no mode searches.
+/// Loss curves of the searches, mean over the runs that all searching modes have finished; without
+/// curves where no mode searches.
 Figure3 table_figure3(const TableRuns& runs, const std::string& system);
 
 /// In words: which mode has the lowest loss in the last epoch, for the supernet and for the child,

@@ -10,6 +10,7 @@
 
 #include "apps/ser/commands.h"
 #include "apps/ser/error.h"
+#include "apps/ser/run_results.h"
 #include "apps/ser/table2_results.h"
 #include "tests/apps/files.h"
 
@@ -66,10 +67,13 @@ std::size_t file_count(const std::string& folder) {
       std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-int run_report_command(const std::string& folder) {
-  const char* line[] = {"serenade", "report", folder.c_str()};
-  return run_program(3, line);
+int run_command(std::vector<std::string> words) {
+  std::vector<const char*> line = {"serenade"};
+  for (const std::string& word : words) line.push_back(word.c_str());
+  return run_program(static_cast<int>(line.size()), line.data());
 }
+
+int run_report_command(const std::string& folder) { return run_command({"report", folder}); }
 
 // A finished table, computed once for all tests; each works on a copy of its folder.
 struct Finished {
@@ -229,6 +233,36 @@ TEST_CASE("figure 3: the finding names the lowest curve, whichever it is") {
   CHECK(contains(figure3_finding(figure), "this is not so."));
   figure.child.pop_back();
   CHECK(figure3_finding(figure) == "");
+}
+
+TEST_CASE("figure 3: the mean over the runs, of epochs that train weights") {
+  const auto epoch = [](int number, double loss, double child) {
+    return EpochRecord{.stage = "search", .epoch = number, .train_loss = loss, .child_loss = child};
+  };
+  std::vector<FoldRun> runs(2);
+  runs[0].epochs = {epoch(1, 2, 3), epoch(2, 1, 2), epoch(3, 0, 2)};
+  runs[1].epochs = {epoch(1, 4, 1), epoch(2, 2, 1), epoch(3, 0, 1)};
+  const Figure3 figure = figure3_of(runs, "S", "dropout");
+  REQUIRE(figure.supernet.size() == 1);
+  CHECK(figure.supernet[0].loss == std::vector<double>{3, 1.5});
+  CHECK(figure.child[0].loss == std::vector<double>{2, 1.5});
+}
+
+TEST_CASE("report: the page and the figure of a run are written again") {
+  const TemporaryFolder folder;
+  const std::string corpus = write_corpus(folder), out = folder / "run";
+  REQUIRE(run_command({"search", "--corpus", corpus, "--cache", "", "--preset", "mel", "--epochs",
+                       "1", "--search-epochs", "1", "--segment-frames", "32", "--segment-minimum",
+                       "8", "--direction", "first", "--out", out}) == 0);
+  const std::string page = read_text_file(out + "/report.html");
+  const std::string figure = read_text_file(out + "/figure3.csv");
+  fs::remove(out + "/report.html");
+  fs::remove(out + "/figure3.csv");
+  REQUIRE(run_report_command(out) == 0);
+  CHECK(read_text_file(out + "/figure3.csv") == figure);
+  CHECK(read_text_file(out + "/report.html").size() == page.size());  // but for the minute in it
+  fs::remove(out + "/results.json");
+  CHECK(run_report_command(out) == 2);
 }
 
 TEST_CASE("report: a folder that is neither a run nor a table is refused") {
