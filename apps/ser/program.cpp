@@ -3,6 +3,7 @@
 // not finite, 5 reading or writing failed.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -23,50 +24,62 @@ int fail(ExitCode code, std::string message) {
   return code;
 }
 
-// The command the line names, for hints; the program itself if none.
-const CLI::App* named_command(const CLI::App& app, int argc, const char* const* argv) {
-  const CLI::App* command = &app;
-  for (int i = 1; i < argc; ++i) {
-    for (const CLI::App* sub : command->get_subcommands({})) {
-      if (sub->get_name() == argv[i]) {
-        command = sub;
-        break;
-      }
+// The command that a line names, as far as its words are known.
+struct NamedCommand {
+  const CLI::App* app;
+  std::string name;  // "serenade corpus make"
+  int rest;          // index of the first word behind the name
+};
+
+NamedCommand named_command(const CLI::App& app, int argc, const char* const* argv) {
+  NamedCommand command{&app, "serenade", 1};
+  bool deeper = true;
+  while (deeper && command.rest < argc) {
+    deeper = false;
+    for (const CLI::App* sub : command.app->get_subcommands({})) {
+      if (sub->get_name() != argv[command.rest]) continue;
+      command = {sub, command.name + " " + sub->get_name(), command.rest + 1};
+      deeper = true;
+      break;
     }
   }
   return command;
 }
 
-// "did you mean ..." for the first word that no command or option knows.
-std::string suggestion(const CLI::App& command, int argc, const char* const* argv) {
+// What to say about the first word that no command or option knows; empty if all are known.
+std::string unknown_word(const NamedCommand& command, int argc, const char* const* argv) {
   std::vector<std::string> options, subcommands;
-  for (const CLI::Option* option : command.get_options({})) {
+  for (const CLI::Option* option : command.app->get_options({})) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
   }
-  for (const CLI::App* sub : command.get_subcommands({})) subcommands.push_back(sub->get_name());
-  for (int i = 1; i < argc; ++i) {
+  for (const CLI::App* sub : command.app->get_subcommands({})) {
+    subcommands.push_back(sub->get_name());
+  }
+  for (int i = command.rest; i < argc; ++i) {
     std::string word = argv[i];
     word = word.substr(0, word.find('='));
-    const bool is_option = word.rfind("--", 0) == 0;
+    const bool is_option = word.size() > 2 && word.rfind("--", 0) == 0;
+    const bool is_command = i == command.rest && !subcommands.empty() && word.rfind('-', 0) != 0;
+    if (!is_option && !is_command) continue;
     const std::vector<std::string>& known = is_option ? options : subcommands;
-    if (known.empty() || (!is_option && i > 1)) continue;
-    if (std::find(known.begin(), known.end(), word) == known.end() && word != command.get_name()) {
-      return "; did you mean " + nearest_name(word, known) + "?";
-    }
+    if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+    return std::string("unknown ") + (is_option ? "option" : "command") + " '" + word +
+           "'; did you mean '" + nearest_name(word, known) + "'?";
   }
   return "";
 }
 
 int parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
                 const char* const* argv) {
-  const CLI::App* command = named_command(app, argc, argv);
-  std::string message = error.what();
-  const bool unknown = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) ||
-                       error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
-  if (unknown) message += suggestion(*command, argc, argv);
-  const std::string help =
-      command == &app ? "serenade --help" : "serenade " + command->get_name() + " --help";
-  return fail(kBadInput, message + " (see `" + help + "`)");
+  const NamedCommand command = named_command(app, argc, argv);
+  const int code = error.get_exit_code();
+  std::string message;
+  if (code == static_cast<int>(CLI::ExitCodes::ExtrasError) ||
+      code == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    message = unknown_word(command, argc, argv);
+  }
+  if (message.empty()) message = error.what();
+  return fail(kBadInput, message + " (see `" + command.name + " --help`)");
 }
 
 }  // namespace
