@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -149,6 +150,18 @@ std::vector<real> probabilities_of(ModelFile& model, const std::string& file) {
   return softmax(scores, -1).value().to_vector();
 }
 
+// Says what was wrong with each file but the last, whose exception goes on and ends the program.
+void rethrow_last(const std::vector<std::exception_ptr>& failures) {
+  for (std::size_t i = 0; i < failures.size(); ++i) {
+    try {
+      std::rethrow_exception(failures[i]);
+    } catch (const std::runtime_error& error) {
+      if (i + 1 == failures.size()) throw;
+      std::cerr << error.what() << "\n";
+    }
+  }
+}
+
 void run_predict(const PredictOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
@@ -157,13 +170,13 @@ void run_predict(const PredictOptions& options) {
   std::vector<TextTable::Column> columns = {{"file", Align::left}, {"emotion", Align::left}};
   for (const std::string& name : classes) columns.push_back({name, Align::right});
   TextTable table(columns);
-  std::vector<std::string> failures;
+  std::vector<std::exception_ptr> failures;
   for (const std::string& file : options.files) {
     std::vector<real> probabilities;
     try {
       probabilities = probabilities_of(model, file);
-    } catch (const InputError& error) {  // the other files are still worth an answer
-      failures.push_back(error.what());
+    } catch (const std::runtime_error&) {  // the other files are still worth an answer
+      failures.push_back(std::current_exception());
       continue;
     }
     const auto best = std::max_element(probabilities.begin(), probabilities.end());
@@ -182,9 +195,7 @@ void run_predict(const PredictOptions& options) {
   } else if (!list.empty()) {
     std::cout << table.to_text();
   }
-  if (failures.empty()) return;
-  for (std::size_t i = 0; i + 1 < failures.size(); ++i) std::cerr << failures[i] << "\n";
-  throw InputError(failures.back());
+  rethrow_last(failures);
 }
 
 }  // namespace

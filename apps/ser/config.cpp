@@ -18,7 +18,8 @@ template <class Number>
 Number parse_number(const std::string& key, const std::string& text, Number low, Number high) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+  const bool in_range = value >= low && value <= high;  // false for nan
+  if (error != std::errc() || end != text.data() + text.size() || !in_range) {
     std::ostringstream message;
     message << key << " must be a number from " << low << " to " << high << "; got '" << text
             << "'";

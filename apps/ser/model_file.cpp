@@ -59,6 +59,10 @@ ModelFile read_model(const std::string& path) {
     if (model.normalisation.kind != NormalisationKind::per_utterance) {
       model.normalisation.mean = as_floats(file.tensor(kMean));
       model.normalisation.deviation = as_floats(file.tensor(kDeviation));
+      const auto rows = static_cast<std::size_t>(model.config.features.rows());
+      if (model.normalisation.mean.size() != rows || model.normalisation.deviation.size() != rows) {
+        throw InputError(path + ": its normalisation does not have one number per frequency row");
+      }
       file.tensors.erase(kMean);
       file.tensors.erase(kDeviation);
     }

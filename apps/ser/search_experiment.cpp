@@ -177,17 +177,17 @@ Training train_random(const Config& config, const FoldData& data, const Observer
 
 Genotype configured_genotype(const Config& config) {
   if (config.genotype.empty()) return hand_made_genotype(config.options);
-  Genotype genotype;
   try {
-    genotype = read_genotype(config.genotype, search_space(config.options));
+    const Genotype genotype = read_genotype(config.genotype);
+    if (genotype.system != config.system) {
+      throw InputError(config.genotype + ": this genotype is for " + genotype.system + ", not " +
+                       config.system);
+    }
+    check_genotype(genotype, search_space(config.options), config.genotype);
+    return genotype;
   } catch (const std::exception& error) {
     throw InputError(error.what());
   }
-  if (genotype.system != config.system) {
-    throw InputError(config.genotype + ": this genotype is for " + genotype.system + ", not " +
-                     config.system);
-  }
-  return genotype;
 }
 
 FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
