@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# The program from outside: what it answers to bad input, and that its commands work together.
+#
+#   bash tests/cli.sh BUILD_DIR       runs BUILD_DIR/serenade; needs espeak-ng for a corpus
+#
+# An error is one line on stderr that begins with "serenade: ", names what is wrong, and comes with an
+# exit code; stdout stays empty. What can be known at the start is refused before any other line
+# (`refuse`); what shows itself later comes behind lines of progress (`refuse_later`).
+set -u
+build=$(realpath "${1:?usage: tests/cli.sh BUILD_DIR}")
+serenade=$build/serenade
+[ -x "$serenade" ] || { echo "FAIL: no program $serenade; build it first"; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+checks=0
+
+fail() {
+  echo "FAIL: $*"
+  failed=1
+}
+
+refuse_later() {  # refuse_later CODE WORD ARGUMENTS..: exit code, and one line that holds WORD
+  local code=$1 word=$2
+  shift 2
+  checks=$((checks + 1))
+  timeout 60 "$serenade" "$@" >out.txt 2>err.txt
+  local status=$?
+  [ $status -eq "$code" ] || fail "serenade $*: exit code $status, not $code: $(tail -n 1 err.txt)"
+  [ "$(grep -c '^serenade: ' err.txt)" -eq 1 ] && tail -n 1 err.txt | grep -q '^serenade: ' ||
+    fail "serenade $*: not one line of error at the end: $(cat err.txt)"
+  grep '^serenade: ' err.txt | grep -qF -e "$word" ||
+    fail "serenade $*: does not name '$word': $(cat err.txt)"
+  [ -s out.txt ] && fail "serenade $*: writes to stdout although it fails: $(head -n 1 out.txt)"
+}
+
+refuse() {  # the same, with nothing else on stderr
+  refuse_later "$@"
+  [ "$(wc -l <err.txt)" -eq 1 ] || fail "serenade ${*:3}: more than one line: $(cat err.txt)"
+}
+
+accept() {  # accept ARGUMENTS..: exit code 0; stdout stays in out.txt
+  checks=$((checks + 1))
+  timeout 120 "$serenade" "$@" >out.txt 2>err.txt || fail "serenade $*: exit code $?: $(cat err.txt)"
+}
+
+holds() {  # holds FILE WORD: the file has the word
+  grep -qF -e "$2" "$1" || fail "$1 lacks '$2': $(head -c 300 "$1")"
+}
+
+wav() {  # wav FILE BYTES: 22,050 Hz, two channels, 16 bit, BYTES (16000 or 0) of samples
+  local sizes='\xa4\x3e\x00\x00 \x80\x3e\x00\x00'
+  [ "$2" -eq 0 ] && sizes='\x24\x00\x00\x00 \x00\x00\x00\x00'
+  {
+    printf "RIFF${sizes% *}WAVEfmt "
+    printf '\x10\x00\x00\x00\x01\x00\x02\x00\x22\x56\x00\x00\x88\x58\x01\x00\x04\x00\x10\x00'
+    printf "data${sizes#* }"
+    [ "$2" -eq 0 ] || printf 'aBcD%.0s' $(seq $(($2 / 4)))
+  } >"$1"
+}
+
+# A corpus, a model and all kinds of broken things -------------------------------------------------
+
+accept corpus make demo --utterances 1
+accept corpus check demo
+holds out.txt SYNTHETIC
+accept corpus check demo --json --strict
+holds out.txt '"total"'
+accept corpus list
+holds out.txt iemocap
+fast=(--corpus demo --cache cache --preset mel --direction first)
+accept train "${fast[@]}" --folds 1 --epochs 1 --out run
+holds out.txt 'WA:'
+for name in config.json metrics.jsonl genotype.json model.safetensors results.json report.html \
+  folds/session1-test-Ses01F/predictions.csv checkpoint/session1-test-Ses01F.json; do
+  [ -s "run/$name" ] || fail "the run folder lacks $name"
+done
+model=run/model.safetensors
+speech=$(find demo -name '*.wav' | sort | head -n 1)
+
+mkdir -p bad/empty bad/full
+echo 'this is a text' >bad/text.wav
+: >bad/zero_bytes.wav
+wav bad/no_samples.wav 0
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n' >bad/pointer.wav
+cp bad/text.wav bad/full/
+head -c 3000 $model >bad/cut.safetensors
+{ head -c 8 $model; head -c 9000 /dev/zero; } >bad/noise.safetensors
+printf '\xff\xff\xff\xff\xff\xff\xff\x7f{}' >bad/long_header.safetensors
+sed 's/serenade-recogniser-1/serenade-recogniser-0/' $model >bad/version.safetensors
+sed 's/"2x8/"2x7/g' $model >bad/other_shape.safetensors
+sed 's/\\"conv3\\"/\\"conv9\\"/g' $model >bad/other_layer.safetensors
+echo '{"epohcs": 3}' >bad/unknown.json
+echo '{"epochs": ' >bad/broken.json
+echo '{"epochs": "many"}' >bad/value.json
+echo '{"epochs": [1]}' >bad/list.json
+echo '[1]' >bad/no_object.json
+sed 's/"2x8"/"2x99"/' run/genotype.json >bad/candidate.json
+printf 'path,label\na.wav,sad\n' >bad/columns.csv
+printf 'path,label,speaker\ntext.wav,sad,A\n' >bad/unusable.csv
+
+# The line itself ----------------------------------------------------------------------------------
+
+refuse 2 subcommand
+refuse 2 "did you mean 'train'" trian
+refuse 2 "did you mean 'check'" corpus chekc demo
+refuse 2 "did you mean '--epochs'" train --epohcs 3
+refuse 2 "did you mean '--strict'" corpus check demo --stritc
+refuse 2 epochs train --epochs many --corpus demo
+refuse 2 epochs train --epochs 0 --corpus demo
+refuse 2 learning_rate train --learning-rate nan --corpus demo
+refuse 2 CNN_SeqCap train --system CNN --corpus demo
+refuse 2 huge train --preset huge --corpus demo
+refuse 2 threads train --threads -1 --corpus demo
+refuse 2 "--device must" train --device tpu --corpus demo --out x
+refuse 2 serenade\ search train --mode joint --corpus demo
+refuse 2 serenade\ train search --mode none --corpus demo
+refuse 2 masked search --masked 4 --corpus demo
+refuse 2 --resume train "${fast[@]}" --out x --resume --replace
+refuse 2 files predict $model
+if ! "$serenade" info --json | grep -q '"cuda": true'; then
+  refuse 2 '--device cuda' train --device cuda --corpus demo
+fi
+
+# Corpora ------------------------------------------------------------------------------------------
+
+refuse 2 --corpus train
+refuse 2 nowhere train --corpus nowhere
+refuse 2 bad/empty train --corpus bad/empty
+refuse 2 bad/full train --corpus bad/full
+refuse 2 bad/columns.csv:1 train --corpus bad/columns.csv
+refuse 2 unusable train --corpus bad/unusable.csv
+refuse 2 run/genotype.json train --corpus run/genotype.json
+refuse 2 nowhere corpus check nowhere
+refuse 2 imocap corpus check demo --corpus-kind imocap
+refuse 2 foo corpus check demo --label-set foo
+refuse 2 four corpus check demo --label-set four
+refuse 2 bad corpus make bad
+refuse 2 utterances corpus make q --utterances 0
+refuse 2 bad/empty evaluate $model --corpus bad/empty
+refuse 2 Ses01F evaluate $model --corpus demo --speakers Ses01G
+
+# Configuration and genotypes ----------------------------------------------------------------------
+
+for name in unknown.json:epochs broken.json:JSON value.json:many list.json:epochs \
+  no_object.json:object absent.json:absent.json; do
+  refuse 2 "${name#*:}" train --corpus demo --config "bad/${name%:*}"
+  holds err.txt "bad/${name%:*}"
+done
+refuse 2 CNN_GRU_att train "${fast[@]}" --system CNN_SeqCap --genotype run/genotype.json --out x
+refuse 2 2x99 train "${fast[@]}" --genotype bad/candidate.json --out x
+refuse 2 run/config.json train "${fast[@]}" --genotype run/config.json --out x
+refuse 2 absent.json train "${fast[@]}" --genotype absent.json --out x
+
+# Run folders --------------------------------------------------------------------------------------
+
+cp -r run before
+refuse 2 'run: this folder exists' train "${fast[@]}" --folds 1 --epochs 1 --out run
+refuse 2 "'epochs' was different" train "${fast[@]}" --folds 1 --epochs 2 --out run --resume
+refuse 2 'bad: not a' train "${fast[@]}" --out bad --replace
+refuse 2 'bad: not a' train "${fast[@]}" --out bad --resume
+refuse 2 bad/text.wav train "${fast[@]}" --out bad/text.wav
+refuse_later 5 bad/text.wav/run train "${fast[@]}" --out bad/text.wav/run
+diff -r run before || fail 'a refused command changed the run folder'
+[ -e x ] && fail 'a refused command left a run folder'
+refuse 2 nowhere report nowhere
+refuse 2 bad report bad
+
+# Models and sounds --------------------------------------------------------------------------------
+
+refuse 2 'run: a folder' predict run "$speech"
+refuse 2 nowhere predict nowhere "$speech"
+refuse 2 bad/text.wav predict bad/text.wav "$speech"
+for name in cut noise long_header version other_shape other_layer; do
+  refuse 2 "bad/$name.safetensors" predict bad/$name.safetensors "$speech"
+  refuse 2 "bad/$name.safetensors" evaluate bad/$name.safetensors --corpus demo
+done
+for name in text zero_bytes no_samples pointer absent; do
+  refuse 2 "bad/$name.wav" predict $model bad/$name.wav
+  refuse 2 "bad/$name.wav" features bad/$name.wav
+done
+refuse 2 'bad: is a folder' predict $model bad
+
+# What works ---------------------------------------------------------------------------------------
+
+accept --version
+accept --help
+for command in train search evaluate predict table2 report corpus features info; do
+  holds out.txt "  $command"
+done
+accept info
+holds out.txt 833,076
+accept info --json
+holds out.txt '"parameters": 833076'
+holds out.txt '"parameters": 703540'
+wav other.wav 16000
+accept predict $model "$speech" other.wav
+holds out.txt other.wav
+holds out.txt neutral
+accept predict $model other.wav --json
+holds out.txt '"probabilities"'
+"$serenade" predict $model bad/text.wav other.wav >out.txt 2>err.txt
+[ $? -eq 2 ] || fail 'predict: a bad file among good ones must give exit code 2'
+holds out.txt other.wav # the good ones are answered all the same
+holds err.txt bad/text.wav
+accept features other.wav --preset small --json
+holds out.txt '"rows": 200'
+accept features --corpus demo --cache cache --preset mel
+holds out.txt 40
+accept evaluate $model --corpus demo --cache cache --speakers Ses01F --json
+holds out.txt '"recordings": 4'
+accept evaluate $model --corpus demo --cache cache
+holds out.txt 'majority:'
+rm run/report.html
+accept report run
+[ -s run/report.html ] || fail 'report does not write report.html again'
+accept train "${fast[@]}" --folds 1 --epochs 1 --out run --resume
+accept train "${fast[@]}" --folds 1 --epochs 2 --out run --replace
+holds run/config.json '"epochs": 2'
+accept train --config before/config.json --out again
+diff <(sed '/"seconds"/d' before/results.json) <(sed '/"seconds"/d' again/results.json) ||
+  fail 'the configuration of a run does not repeat it'
+for mode in dropout random; do
+  accept search "${fast[@]}" --folds 1 --mode $mode --search-epochs 1 --epochs 1 \
+    --random-architectures 2 --out found-$mode
+  accept train "${fast[@]}" --folds 1 --epochs 1 --genotype found-$mode/genotype.json \
+    --out trained-$mode
+done
+[ -s found-dropout/figure3_a.svg ] || fail 'a search does not draw Figure 3'
+accept search "${fast[@]}" --folds 1 --system CNN_SeqCap --mode sampling --search-epochs 1 \
+  --epochs 1 --out capsules
+accept predict capsules/model.safetensors other.wav
+
+# Broken off in the second fold and resumed: the same results as in one go --------------------------
+
+two=("${fast[@]}" --folds 2 --epochs 15)
+accept train "${two[@]}" --out whole
+"$serenade" train "${two[@]}" --out broken >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 3000); do
+  [ -e broken/checkpoint/session1-test-Ses01F.json ] && break
+  sleep 0.02
+done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+[ -e broken/results.json ] && fail 'the run was over before it could be broken off'
+printf '{"epoch": 3, "fo' >>broken/metrics.jsonl # as a break in the middle of a line leaves it
+accept train "${two[@]}" --out broken --resume
+diff <(sed '/"seconds"/d' whole/results.json) <(sed '/"seconds"/d' broken/results.json) ||
+  fail 'a resumed run gives other results'
+diff <(sed 's/"seconds":[^,}]*//' whole/metrics.jsonl) \
+  <(sed 's/"seconds":[^,}]*//' broken/metrics.jsonl) || fail 'a resumed run logs other epochs'
+cmp whole/model.safetensors broken/model.safetensors || fail 'a resumed run gives another model'
+echo '{}' >broken/checkpoint/session1-test-Ses01F.json
+refuse_later 2 session1-test-Ses01F.json train "${two[@]}" --out broken --resume
+
+[ $failed -eq 0 ] && echo "program: $checks commands behave"
+exit $failed
