@@ -1,34 +1,16 @@
-// How fast is the capsule layer? Prints the ladder, forward and backward, at the sizes of the
-// window capsules: 16 utterances of 2 seconds are 144 windows.
+// The ladder of the capsule layer at the sizes of the window capsules: 16 utterances of 2 seconds
+// are 144 windows, with 1,280 (spectrogram of 1,024 bins) or 80 (64 bins) input capsules.
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <functional>
-#include <vector>
+#include <string>
 
 #include "kernels/capsule.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
+#include "tests/bench/table.h"
 
 using namespace serenade;
 
 namespace {
-
-/// Median of the times of `repetitions` runs in milliseconds, after one that is not counted.
-double median_ms(int repetitions, const std::function<void()>& run) {
-  run();
-  std::vector<double> times;
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    const std::chrono::duration<double, std::milli> taken =
-        std::chrono::steady_clock::now() - start;
-    times.push_back(taken.count());
-  }
-  std::nth_element(times.begin(), times.begin() + repetitions / 2, times.end());
-  return times[static_cast<std::size_t>(repetitions / 2)];
-}
 
 Tensor random(Shape shape, std::uint64_t step) {
   Tensor tensor = Tensor::empty(std::move(shape));
@@ -36,7 +18,15 @@ Tensor random(Shape shape, std::uint64_t step) {
   return tensor;
 }
 
-void measure(std::int64_t in_capsules) {
+/// Operations of v1 beside the softmax. Forward: votes; a sum; agreement and weighted sum of every
+/// later iteration. Backward: votes twice; three passes per iteration for the logits, and again two
+/// agreements and two products for the votes' gradient; dW and du.
+double flops(const CapsuleShape& p, bool backward) {
+  const double votes = double(p.N * p.I * p.J * p.O), D = double(p.D), R = double(p.iterations);
+  return votes * (backward ? 8 * D + 14 * (R - 1) + 1 : 2 * D + 4 * (R - 1) + 1);
+}
+
+void measure(bench::LadderTable& table, std::int64_t in_capsules) {
   const CapsuleShape p{.N = 144, .I = in_capsules, .D = 8, .J = 8, .O = 8};
   const Tensor u = random({p.N, p.I, p.D}, 1), weight = random({p.I, p.J, p.D, p.O}, 2);
   const Tensor bias = random({p.J, p.O}, 3), dv = random({p.N, p.J, p.O}, 4);
@@ -51,22 +41,23 @@ void measure(std::int64_t in_capsules) {
              p);
     };
   };
-  const double forward_v0 = median_ms(5, forward(cpu::capsule_layer_forward_v0_stored_votes));
-  const double backward_v0 = median_ms(5, backward(cpu::capsule_layer_backward_v0_stored_votes));
-  const double forward_v1 = median_ms(21, forward(cpu::capsule_layer_forward));
-  const double backward_v1 = median_ms(21, backward(cpu::capsule_layer_backward));
-  std::printf("144 x %4lld x 8 -> 8 x 8, 3 iterations, ms (median)\n",
-              static_cast<long long>(in_capsules));
-  std::printf("  %-18s forward %8.2f   backward %8.2f\n", "v0 stored votes", forward_v0,
-              backward_v0);
-  std::printf("  %-18s forward %8.2f   backward %8.2f\n", "v1 in use", forward_v1, backward_v1);
-  std::printf("  %-18s         %8.1f            %8.1f\n", "ratio", forward_v0 / forward_v1,
-              backward_v0 / backward_v1);
+  const std::string shape = "144 x " + std::to_string(in_capsules) + " x 8 to 8 x 8, R = 3";
+  table.row(
+      shape, "forward", flops(p, false),
+      {forward(cpu::capsule_layer_forward_v0_stored_votes), forward(cpu::capsule_layer_forward)},
+      1);
+  table.row(shape, "backward", flops(p, true),
+            {backward(cpu::capsule_layer_backward_v0_stored_votes),
+             backward(cpu::capsule_layer_backward)},
+            1);
 }
 
 }  // namespace
 
-int main() {
-  measure(1280);
-  measure(80);
+int main(int argc, char** argv) {
+  bench::LadderTable table("capsule layer", {"v0 stored votes", "v1 votes recomputed"},
+                           argc > 1 ? argv[1] : "");
+  measure(table, 1280);
+  measure(table, 80);
+  table.write_json();
 }

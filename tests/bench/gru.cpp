@@ -1,17 +1,12 @@
-// Times the GRU's ladder: v0, the definition, and v1, the version in use. Prints medians; times on
-// a shared machine drift, so versions take turns and only ratios within one run mean something.
-//
-//   bench_gru [repetitions]
+// The ladder of the GRU at the sizes of the recogniser: 16 sequences or one, 2,048 inputs (the
+// paper's spectrogram), 96 (200 bins) or 32 (64 mel bands), 64 hidden units, two directions.
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
+#include <string>
 #include <vector>
 
 #include "kernels/gru.h"
+#include "tests/bench/table.h"
 
 namespace {
 
@@ -68,48 +63,39 @@ struct Problem {
   }
 };
 
-double milliseconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
+/// Counted operations: the products with W_ih and W_hh; backward has two for each of them.
+double flops(const serenade::GruSizes& s, bool backward) {
+  const double rows = double(s.batch * s.steps * s.directions);
+  return (backward ? 4.0 : 2.0) * rows * double(3 * s.hidden) * double(s.inputs + s.hidden);
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-void time_ladder(const serenade::GruSizes& sizes, int repetitions) {
+void measure(serenade::bench::LadderTable& table, const serenade::GruSizes& sizes) {
   namespace cpu = serenade::cpu;
   Problem problem(sizes);
-  std::vector<double> forward_v0, backward_v0, forward_v1, backward_v1;
-  for (int i = 0; i < repetitions; ++i) {
-    if (i % 5 == 0) {  // v0 is so slow that a fifth of the repetitions will do
-      forward_v0.push_back(milliseconds([&] { problem.forward(cpu::gru_forward_v0_definition); }));
-      backward_v0.push_back(
-          milliseconds([&] { problem.backward(cpu::gru_backward_v0_definition); }));
-    }
-    forward_v1.push_back(milliseconds([&] { problem.forward(cpu::gru_forward); }));
-    backward_v1.push_back(milliseconds([&] { problem.backward(cpu::gru_backward); }));
-  }
-  std::printf("%4lld %4lld %5lld %4lld %11.2f %9.2f %12.2f %9.2f\n",
-              static_cast<long long>(sizes.batch), static_cast<long long>(sizes.steps),
-              static_cast<long long>(sizes.inputs), static_cast<long long>(sizes.hidden),
-              median(forward_v0), median(forward_v1), median(backward_v0), median(backward_v1));
+  const std::string shape = "N = " + std::to_string(sizes.batch) +
+                            ", T = " + std::to_string(sizes.steps) +
+                            ", D = " + std::to_string(sizes.inputs) +
+                            ", H = " + std::to_string(sizes.hidden) + ", two directions";
+  table.row(shape, "forward", flops(sizes, false),
+            {[&] { problem.forward(cpu::gru_forward_v0_definition); },
+             [&] { problem.forward(cpu::gru_forward); }},
+            1);
+  table.row(shape, "backward", flops(sizes, true),
+            {[&] { problem.backward(cpu::gru_backward_v0_definition); },
+             [&] { problem.backward(cpu::gru_backward); }},
+            1);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int repetitions = argc > 1 ? std::max(1, std::atoi(argv[1])) : 25;
-  std::printf("GRU, two directions, one bias; medians in ms\n");
-  std::printf("   N    T     D    H  forward v0        v1  backward v0        v1\n");
-  for (const std::int64_t inputs : {2048, 96}) {
+  serenade::bench::LadderTable table("gru", {"v0 definition", "v1 three moves"},
+                                     argc > 1 ? argv[1] : "");
+  for (const std::int64_t inputs : {2048, 96, 32}) {
     for (const std::int64_t batch : {16, 1}) {
-      time_ladder({.batch = batch, .steps = 50, .inputs = inputs, .hidden = 64, .directions = 2},
-                  repetitions);
+      measure(table,
+              {.batch = batch, .steps = 50, .inputs = inputs, .hidden = 64, .directions = 2});
     }
   }
-  return 0;
+  table.write_json();
 }
