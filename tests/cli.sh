@@ -121,6 +121,8 @@ refuse 2 serenade\ train search --mode none --corpus demo
 refuse 2 masked search --masked 4 --corpus demo
 refuse 2 --resume train "${fast[@]}" --out x --resume --replace
 refuse 2 files predict $model
+refuse 2 dropuot table2 --modes dropuot --corpus demo
+refuse 2 CNN_SeqCap table2 --systems CNN --corpus demo
 if ! "$serenade" info --json | grep -q '"cuda": true'; then
   refuse 2 '--device cuda' train --device cuda --corpus demo
 fi
@@ -184,6 +186,14 @@ for name in text zero_bytes no_samples pointer absent; do
 done
 refuse 2 'bad: is a folder' predict $model bad
 
+# Memory: a batch of segments of 1000 s under a limit of 2 GB. (Sanitizers need more than that to begin.)
+if ! grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null; then
+  limit=$(ulimit -Sv)
+  ulimit -Sv 2000000
+  refuse_later 3 'out of memory' train "${fast[@]}" --folds 1 --segment-frames 100000 --out large
+  ulimit -Sv "$limit"
+fi
+
 # What works ---------------------------------------------------------------------------------------
 
 accept --version
@@ -233,6 +243,13 @@ done
 accept search "${fast[@]}" --folds 1 --system CNN_SeqCap --mode sampling --search-epochs 1 \
   --epochs 1 --out capsules
 accept predict capsules/model.safetensors other.wav
+
+accept table2 "${fast[@]}" --folds 1 --epochs 1 --search-epochs 1 --modes none,dropout \
+  --systems CNN_GRU_att --out table --json
+holds out.txt '"wa": 0.682' # the paper's
+[ -s table/report.html ] || fail 'table2 does not write a report'
+refuse 2 'table: this folder exists' table2 "${fast[@]}" --out table
+accept report table
 
 # Broken off in the second fold and resumed: the same results as in one go --------------------------
 
