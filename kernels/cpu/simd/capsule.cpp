@@ -1,10 +1,9 @@
 // Inner loops of routing (what they compute, layout: kernels/cpu/capsule_simd.h).
 //
-// Compiled once per instruction set with SERENADE_ISA set to its name. Every vector is of the
-// native width. Nothing here may be shared between the copies, so there are no headers with inline
-// functions, and everything local stands in an unnamed namespace.
+// Compiled once per instruction set (vector.h).
 
 #include "kernels/cpu/capsule_simd.h"
+#include "kernels/cpu/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
 
@@ -12,14 +11,6 @@ extern const CapsuleSimd capsule_simd;
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
-constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(real));
 constexpr int kGroup = kCapsuleGroup;
 constexpr int kBlocks = 4;  // blocks per step: their share of a sum stays in a register
 
@@ -40,13 +31,8 @@ constexpr real kLn2High = 0x1.62e3p-1f, kLn2Low = 0x1.2fefa2p-17f;
 #endif
 constexpr real kLog2E = static_cast<real>(1.4426950408889634074);
 
-typedef real Vector __attribute__((vector_size(kVectorBytes), may_alias));
 typedef Integer Integers __attribute__((vector_size(kVectorBytes), may_alias));
 
-[[gnu::always_inline]] inline Vector load(const real* p) {
-  return *reinterpret_cast<const Vector*>(p);
-}
-[[gnu::always_inline]] inline void store(real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 [[gnu::always_inline]] inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 
 struct ReciprocalFactorials {

@@ -1,13 +1,11 @@
 // Register-blocked inner loops of the direct convolution (what they compute: conv2d_simd.h).
 //
-// Compiled once per instruction set with SERENADE_ISA set to its name. Every vector is of the
-// native width: GCC splits wider ones through memory, which is seven times slower. Nothing here may
-// be shared between the copies, so there are no headers with inline functions and everything local
-// stands in an unnamed namespace.
+// Compiled once per instruction set (vector.h).
 
 #include "kernels/cpu/conv2d_simd.h"
 
 #include "kernels/conv2d.h"
+#include "kernels/cpu/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
 
@@ -16,59 +14,29 @@ extern const Conv2dSimd conv2d_simd;
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
 constexpr int kChannels = 8;  // 8 x 3 accumulators of 32 registers
 constexpr int kColumns = 3;
 constexpr int kGradientChannels = 4;
 constexpr int kGradientTaps = 6;
 #elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
 constexpr int kChannels = 4;  // 4 x 3 of 16
 constexpr int kColumns = 3;
 constexpr int kGradientChannels = 4;
 constexpr int kGradientTaps = 3;
 #else
-constexpr int kVectorBytes = 16;
 constexpr int kChannels = 4;  // 4 x 2 of 16: without fused multiply-add the product needs one too
 constexpr int kColumns = 2;
 constexpr int kGradientChannels = 4;
 constexpr int kGradientTaps = 2;
 #endif
-constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(real));
 
 #ifdef SERENADE_DOUBLE
 typedef std::int64_t Integer;
 #else
 typedef std::int32_t Integer;
 #endif
-typedef real Vector __attribute__((vector_size(kVectorBytes), may_alias));
-typedef real UnalignedVector
-    __attribute__((vector_size(kVectorBytes), may_alias, aligned(sizeof(real))));
 typedef Integer Mask __attribute__((vector_size(kVectorBytes), may_alias));
 typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1)));
-
-template <int i>
-struct Constant {
-  static constexpr int value = i;
-};
-
-// Calls f(Constant<0>), .., f(Constant<count - 1>). Accumulators must be indexed by compile-time
-// constants, or the compiler keeps them in memory.
-template <int count, class F>
-[[gnu::always_inline]] inline void unroll(const F& f) {
-  if constexpr (count > 0) {
-    unroll<count - 1>(f);
-    f(Constant<count - 1>{});
-  }
-}
-
-[[gnu::always_inline]] inline Vector load(const real* p) {
-  return *reinterpret_cast<const UnalignedVector*>(p);
-}
-
-[[gnu::always_inline]] inline void store(real* p, Vector v) {
-  *reinterpret_cast<UnalignedVector*>(p) = v;
-}
 
 // (x - 0 is x, so the subtraction costs nothing; -0 + 0 is not -0, so an addition would.)
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }

@@ -1,14 +1,13 @@
 // Inner loops of the GRU's recurrence (what they compute: kernels/cpu/gru_simd.h).
 //
-// Compiled once per instruction set with SERENADE_ISA set to its name. Nothing here may be shared
-// between the copies, so there are no headers with inline functions and everything local stands in
-// an unnamed namespace.
+// Compiled once per instruction set (vector.h).
 //
 // exp is split as e^x = 2^k e^r, |r| <= ln 2 / 2 (Cody & Waite, Software Manual for the Elementary
 // Functions, 1980, ch. 6), with Taylor's series for e^r: its first dropped term is below half a
 // unit in the last place. Unlike std::exp it has no branches, so the compiler vectorises the loops.
 
 #include "kernels/cpu/gru_simd.h"
+#include "kernels/cpu/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
 
@@ -16,43 +15,8 @@ extern const GruSimd gru_simd;
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
-constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(real));
 constexpr int kTileVectors = 2;  // 4 rows x 2 vectors of sums fit the 16 registers of any set
 static_assert(kGruColumns % (kTileVectors * kLanes) == 0, "a panel is whole tiles");
-
-typedef real Vector __attribute__((vector_size(kVectorBytes), may_alias));
-typedef real UnalignedVector
-    __attribute__((vector_size(kVectorBytes), may_alias, aligned(sizeof(real))));
-
-template <int i>
-struct Constant {
-  static constexpr int value = i;
-};
-
-// Calls f(Constant<0>), .., f(Constant<count - 1>): sums must be indexed by compile-time constants,
-// or the compiler keeps them in memory.
-template <int count, class F>
-[[gnu::always_inline]] inline void unroll(const F& f) {
-  if constexpr (count > 0) {
-    unroll<count - 1>(f);
-    f(Constant<count - 1>{});
-  }
-}
-
-[[gnu::always_inline]] inline Vector load(const real* p) {
-  return *reinterpret_cast<const UnalignedVector*>(p);
-}
-
-[[gnu::always_inline]] inline void store(real* p, Vector v) {
-  *reinterpret_cast<UnalignedVector*>(p) = v;
-}
 
 // rows x kTileVectors vectors of sums stay in registers while the depth is walked.
 template <int rows>
