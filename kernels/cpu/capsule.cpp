@@ -22,25 +22,7 @@
 
 namespace serenade::cpu {
 
-namespace baseline {
-extern const CapsuleSimd capsule_simd;
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const CapsuleSimd capsule_simd;
-}
-namespace avx512 {
-extern const CapsuleSimd capsule_simd;
-}
-#endif
-
-const CapsuleSimd& capsule_simd() {
-#if defined(__x86_64__)
-  if (active_isa() == Isa::avx512) return avx512::capsule_simd;
-  if (active_isa() == Isa::avx2) return avx2::capsule_simd;
-#endif
-  return baseline::capsule_simd;
-}
+CHOOSE_SIMD_TABLE(CapsuleSimd, capsule_simd);
 
 namespace {
 

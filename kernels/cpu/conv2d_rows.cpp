@@ -10,25 +10,7 @@
 
 namespace serenade::cpu {
 
-#if defined(__x86_64__)
-namespace avx512 {
-extern const Conv2dSimd conv2d_simd;
-}
-namespace avx2 {
-extern const Conv2dSimd conv2d_simd;
-}
-#endif
-namespace baseline {
-extern const Conv2dSimd conv2d_simd;
-}
-
-const Conv2dSimd& conv2d_simd() {
-#if defined(__x86_64__)
-  if (active_isa() == Isa::avx512) return avx512::conv2d_simd;
-  if (active_isa() == Isa::avx2) return avx2::conv2d_simd;
-#endif
-  return baseline::conv2d_simd;
-}
+CHOOSE_SIMD_TABLE(Conv2dSimd, conv2d_simd);
 
 void read_row(real* to, const RowSource& source, const ImageShape& image, std::int64_t sample,
               std::int64_t channel, std::int64_t row) {

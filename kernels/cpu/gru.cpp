@@ -19,25 +19,7 @@
 
 namespace serenade::cpu {
 
-namespace baseline {
-extern const GruSimd gru_simd;
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const GruSimd gru_simd;
-}
-namespace avx512 {
-extern const GruSimd gru_simd;
-}
-#endif
-
-const GruSimd& gru_simd() {
-#if defined(__x86_64__)
-  if (active_isa() == Isa::avx512) return avx512::gru_simd;
-  if (active_isa() == Isa::avx2) return avx2::gru_simd;
-#endif
-  return baseline::gru_simd;
-}
+CHOOSE_SIMD_TABLE(GruSimd, gru_simd);
 
 namespace {
 

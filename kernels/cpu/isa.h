@@ -24,3 +24,32 @@ Isa active_isa();
 void set_active_isa(Isa isa);
 
 }  // namespace serenade::cpu
+
+// CHOOSE_SIMD_TABLE(Table, name) defines `const Table& name()`, the table of the set in use: each
+// copy of the family's source in kernels/cpu/simd defines a `const Table name` in its namespace.
+// Stands in namespace serenade::cpu.
+#if defined(__x86_64__)
+#define CHOOSE_SIMD_TABLE(Table, name)                    \
+  namespace baseline {                                    \
+  extern const Table name;                                \
+  }                                                       \
+  namespace avx2 {                                        \
+  extern const Table name;                                \
+  }                                                       \
+  namespace avx512 {                                      \
+  extern const Table name;                                \
+  }                                                       \
+  const Table& name() {                                   \
+    if (active_isa() == Isa::avx512) return avx512::name; \
+    if (active_isa() == Isa::avx2) return avx2::name;     \
+    return baseline::name;                                \
+  }                                                       \
+  static_assert(true, "ask for a semicolon")
+#else
+#define CHOOSE_SIMD_TABLE(Table, name)           \
+  namespace baseline {                           \
+  extern const Table name;                       \
+  }                                              \
+  const Table& name() { return baseline::name; } \
+  static_assert(true, "ask for a semicolon")
+#endif
