@@ -47,24 +47,29 @@ Axis linear_axis(double low, double high, bool fixed_low, bool fixed_high, int a
   return axis;
 }
 
+// Like linear_axis, with ticks at 1, 2 and 5 of every decade, or at the decades alone if there are
+// many.
 Axis log_axis(double low, double high) {
   Axis axis;
   axis.log = true;
-  if (low == high) {
-    low /= 2;
-    high *= 2;
-  }
-  axis.low = low;
-  axis.high = high;
   const bool wide = high / low > 1e3;
-  for (double decade = std::pow(10, std::floor(std::log10(low))); decade <= high; decade *= 10) {
+  const int first = static_cast<int>(std::floor(std::log10(low)));
+  const int last = static_cast<int>(std::floor(std::log10(high))) + 1;
+  for (int decade = first; decade <= last; ++decade) {
     for (const double step : {1., 2., 5.}) {
-      const double tick = decade * step;
-      const bool inside = tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9);
-      if (inside && (step == 1 || !wide)) axis.ticks.push_back(tick);
+      if (step == 1 || !wide) axis.ticks.push_back(step * std::pow(10, decade));
     }
   }
-  if (axis.ticks.size() < 2) axis.ticks = {low, high};
+  const auto above = [](double bound) {
+    return [bound](double tick) { return tick >= bound * (1 - 1e-9); };
+  };
+  const auto end = std::find_if(axis.ticks.begin(), axis.ticks.end(), above(high));
+  axis.ticks.erase(end + 1, axis.ticks.end());
+  while (axis.ticks.size() > 2 && axis.ticks[1] <= low * (1 + 1e-9)) {
+    axis.ticks.erase(axis.ticks.begin());
+  }
+  axis.low = axis.ticks.front();
+  axis.high = axis.ticks.back();
   return axis;
 }
 

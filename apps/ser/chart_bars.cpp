@@ -13,13 +13,22 @@ namespace {
 
 constexpr double kCharacterWidth = 6.6;
 constexpr double kBarRow = 24, kGroupHead = 26;
+// Pale enough for the error bar drawn over the bar to be seen.
+constexpr double kBarOpacity = 0.6;
+
+// Large counts in full ("12,345"), since compact() would write them with an exponent.
+std::string plain_text(double value) {
+  const bool large_count = std::abs(value) >= 1e4 && std::abs(value) < 1e15;
+  return large_count ? grouped(std::llround(value)) : compact(value, 4);
+}
 
 std::string value_text(double value, bool as_percent) {
-  return as_percent ? percent(value, 1) + "%" : compact(value, 4);
+  if (!std::isfinite(value)) return "-";
+  return as_percent ? percent(value, 1) + "%" : plain_text(value);
 }
 
 std::string tick_text(double value, bool as_percent) {
-  return as_percent ? compact(100 * value, 4) + "%" : compact(value, 4);
+  return as_percent ? compact(100 * value, 4) + "%" : plain_text(value);
 }
 
 double largest_value(const BarChart& chart) {
@@ -52,7 +61,7 @@ void draw_bar_legend(Svg& svg, const BarChart& chart, double x, double y) {
     svg.text(x + 26, y, name, "");
     x += 26 + kCharacterWidth * display_width(name) + 16;
   };
-  entry(chart.value_name, [&] { svg.rect(x, y - 9, 18, 10, "f0"); });
+  entry(chart.value_name, [&] { svg.rect(x, y - 9, 18, 10, "f0", "", kBarOpacity); });
   entry(chart.interval_name, [&] {
     svg.line(x, y - 4, x + 18, y - 4, "whisker");
     svg.line(x, y - 8, x, y, "whisker");
@@ -76,7 +85,7 @@ void draw_bar(Svg& svg, const BarChart& chart, const BarChart::Bar& bar, double 
   }
   if (std::isfinite(bar.value)) {
     svg.rect(zero, y + 4, pixel(bar.value) - zero, kBarRow - 8,
-             "f" + std::to_string(bar.color % kSeriesColors), said);
+             "f" + std::to_string(bar.color % kSeriesColors), said, kBarOpacity);
   }
   if (bar.low && bar.high && std::isfinite(*bar.low) && std::isfinite(*bar.high)) {
     const double low = pixel(*bar.low), high = pixel(*bar.high);
@@ -110,22 +119,24 @@ std::string draw(const BarChart& chart, bool standalone) {
     return left + std::clamp(value / ticks.back(), 0., 1.) * (right - left);
   };
   for (const double tick : ticks) {
-    svg.line(pixel(tick), top, pixel(tick), bottom, "grid");
     svg.text(pixel(tick), bottom + 17, tick_text(tick, chart.percent), "number", "middle");
   }
   double y = top;
   for (const BarChart::Group& group : chart.groups) {
     if (!group.name.empty()) svg.text(16, y + 18, group.name, "strong");
     y += group.name.empty() ? 8 : kGroupHead;
+    const double start = y, end = y + kBarRow * static_cast<double>(group.bars.size());
+    for (const double tick : ticks) svg.line(pixel(tick), y, pixel(tick), end, "grid");
     for (const BarChart::Bar& bar : group.bars) {
       draw_bar(svg, chart, bar, y, right, pixel);
       y += kBarRow;
     }
+    svg.line(left, start, left, end, "axis");
+    if (chart.reference && std::isfinite(*chart.reference)) {
+      const double x = pixel(*chart.reference);
+      svg.line(x, start, x, end, "guide");
+    }
   }
-  if (chart.reference && std::isfinite(*chart.reference)) {
-    svg.line(pixel(*chart.reference), top, pixel(*chart.reference), bottom, "guide");
-  }
-  svg.line(left, top, left, bottom, "axis");
   svg.text((left + right) / 2, bottom + 36, chart.x_label, "small", "middle");
   return svg.finish(standalone);
 }
