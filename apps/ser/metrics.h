@@ -17,13 +17,13 @@ namespace serenade::ser {
 
 /// What a system said about one recording.
 struct Prediction {
-  std::string id;                     ///< the recording's
-  std::string speaker;                ///< who speaks; intervals are clustered by it
-  int label = 0;                      ///< true class index
-  int predicted = 0;                  ///< class index of the largest probability
-  std::vector<double> probabilities;  ///< one per class; may be empty
-  std::string fold;                   ///< name of the fold whose model said it; may be empty
-  std::uint64_t seed = 0;             ///< of the run
+  std::string id;                          ///< the recording's
+  std::string speaker;                     ///< who speaks; intervals are clustered by it
+  int label = 0;                           ///< true class index
+  int predicted = 0;                       ///< class index of the largest probability
+  std::vector<double> probabilities = {};  ///< one per class; may be empty
+  std::string fold = {};                   ///< name of the fold whose model said it; may be empty
+  std::uint64_t seed = 0;                  ///< of the run
 };
 
 /// Counts of (true class, predicted class): rows are true, columns predicted.
