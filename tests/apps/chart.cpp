@@ -29,12 +29,12 @@ LineChart losses() {
   return chart;
 }
 
-// The value of an attribute in the first element that `marker` begins.
-double attribute_after(const std::string& svg, const std::string& marker, const std::string& name) {
-  const std::size_t element = svg.find(marker);
-  REQUIRE(element != std::string::npos);
-  const std::size_t value = svg.find(name + "=\"", element) + name.size() + 2;
-  return std::stod(svg.substr(value));
+// An attribute of the element whose tooltip begins with some words.
+double attribute_of(const std::string& svg, const std::string& tooltip, const std::string& name) {
+  const std::size_t title = svg.find("<title>" + tooltip);
+  REQUIRE(title != std::string::npos);
+  const std::size_t element = svg.rfind('<', title - 1);
+  return std::stod(svg.substr(svg.find(" " + name + "=\"", element) + name.size() + 3));
 }
 
 std::string read_file(const std::string& path) {
@@ -92,10 +92,9 @@ TEST_CASE("points lie where the axes say") {
   chart.y_max = 1;
   chart.series = {epoch_series("s", {0, 0.25, 1})};
   const std::string svg = draw(chart);
-  const double bottom = attribute_after(svg, "<circle", "cy");
-  const double quarter =
-      attribute_after(svg.substr(svg.find("<title>s, 2:") - 80), "<circle", "cy");
-  const double top = attribute_after(svg.substr(svg.find("<title>s, 3:") - 80), "<circle", "cy");
+  const double bottom = attribute_of(svg, "s, 1:", "cy");
+  const double quarter = attribute_of(svg, "s, 2:", "cy");
+  const double top = attribute_of(svg, "s, 3:", "cy");
   CHECK(bottom > top);
   CHECK((bottom - quarter) / (bottom - top) == Approx(0.25).epsilon(0.01));
 }
@@ -109,10 +108,7 @@ TEST_CASE("a logarithmic axis spaces factors evenly and leaves out what has no l
   CHECK(markup_problem(svg) == "");
   CHECK(occurrences(svg, "<circle") == 3);
   CHECK(occurrences(svg, "<polyline") == 2);  // broken at the zero
-  const auto height = [&](const char* place) {
-    return attribute_after(svg.substr(svg.find(std::string("<title>s, ") + place) - 80), "<circle",
-                           "cy");
-  };
+  const auto height = [&](const std::string& x) { return attribute_of(svg, "s, " + x, "cy"); };
   CHECK(height("2:") - height("1:") == Approx(height("4:") - height("2:")).epsilon(0.01));
 }
 
@@ -173,10 +169,8 @@ TEST_CASE("bars carry values, intervals, the paper's marker and the baseline") {
   CHECK(occurrences(svg, "class=\"guide\"") == 3);
   CHECK_FALSE(holds(svg, "nan"));
   // Twice the value, twice the bar.
-  const double wide =
-      attribute_after(svg.substr(svg.find("<title>none: 70") - 110), "<rect", "width");
-  const double half =
-      attribute_after(svg.substr(svg.find("<title>joint: 35") - 110), "<rect", "width");
+  const double wide = attribute_of(svg, "none: 70", "width");
+  const double half = attribute_of(svg, "joint: 35", "width");
   CHECK(wide / half == Approx(2).epsilon(0.01));
 }
 
