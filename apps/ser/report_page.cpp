@@ -15,7 +15,7 @@ constexpr const char* kPageStyle = R"css(
 --line:#363d45;--link:#6cc0f5;--warn:#33290f;--warn-line:#f2b632}
 }
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1120px;padding:28px 24px 64px;background:var(--page);
+body{margin:0 auto;max-width:1240px;padding:28px 24px 64px;background:var(--page);
 color:var(--text);font:16px/1.5 system-ui,-apple-system,'Segoe UI','DejaVu Sans',Helvetica,Arial,
 sans-serif}
 h1{font-size:28px;line-height:1.2;margin:0 0 8px}
@@ -37,9 +37,10 @@ padding:12px 16px;overflow-wrap:anywhere}
 .card span{color:var(--soft);font-size:13px;display:block}
 .scroll{overflow-x:auto;margin:12px 0}
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
-th,td{padding:5px 12px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{padding:5px 7px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;vertical-align:bottom}
-.right{text-align:right;white-space:nowrap}
+.right{text-align:right}
+td.right{white-space:nowrap}
 tbody tr:hover{background:var(--panel)}
 .gallery{display:flex;flex-wrap:wrap;gap:18px;margin:12px 0}
 .gallery>div{max-width:100%}
