@@ -3,9 +3,13 @@
 #include "kernels/memory.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
+#include <unordered_map>
+#include <vector>
 
 namespace serenade::cpu {
 
@@ -13,6 +17,76 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;           // one cache line, one AVX-512 vector
 constexpr std::int64_t kParallelFrom = 1 << 16;  // below, a thread team costs more than it saves
+
+// A sanitizer must see every block come and go.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kKeepsBlocks = false;
+#else
+constexpr bool kKeepsBlocks = true;
+#endif
+
+// Freed blocks are kept for the next request of their size. A training step asks for the same sizes
+// again and again; going through the system each time would hand back and zero the same pages,
+// which took half of the time of a step.
+//
+// Every block is preceded by one cache line that holds its size class, so that release() needs no
+// size. Classes are eight per power of two: at most an eighth of a block is unused.
+class BlockCache {
+ public:
+  void* take(std::size_t bytes) {
+    const std::size_t size = size_class(bytes);
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      std::vector<void*>& blocks = free_[size];
+      if (!blocks.empty()) {
+        void* block = blocks.back();
+        blocks.pop_back();
+        return block;
+      }
+    }
+    void* start = std::aligned_alloc(kAlignment, kAlignment + size);
+    if (start == nullptr) {
+      clear();  // perhaps a block of another size is what is missing
+      start = std::aligned_alloc(kAlignment, kAlignment + size);
+    }
+    if (start == nullptr) throw std::bad_alloc();
+    *static_cast<std::size_t*>(start) = size;
+    return static_cast<char*>(start) + kAlignment;
+  }
+
+  void give_back(void* block) {
+    if (block == nullptr) return;
+    if (!kKeepsBlocks) return std::free(start_of(block));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_[*reinterpret_cast<std::size_t*>(start_of(block))].push_back(block);
+  }
+
+  void clear() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) std::free(start_of(block));
+      blocks.clear();
+    }
+  }
+
+ private:
+  static char* start_of(void* block) { return static_cast<char*>(block) - kAlignment; }
+
+  static std::size_t size_class(std::size_t bytes) {
+    const std::size_t step =
+        std::max(kAlignment, std::bit_ceil(std::max<std::size_t>(bytes, 1)) / 16);
+    return (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;
+};
+
+// Never destroyed: tensors in static variables may outlive every other static.
+BlockCache& block_cache() {
+  static auto* cache = new BlockCache;
+  return *cache;
+}
 
 // A strided view cut down to the fewest axes: axes of size 1 dropped, neighbours that are
 // contiguous to each other merged. The last axis is the inner loop.
@@ -67,14 +141,9 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
 
 }  // namespace
 
-void allocate(void** pointer, std::size_t bytes) {
-  const std::size_t rounded =
-      std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  *pointer = std::aligned_alloc(kAlignment, rounded);
-  if (*pointer == nullptr) throw std::bad_alloc();
-}
+void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take(bytes); }
 
-void release(void* pointer) { std::free(pointer); }
+void release(void* pointer) { block_cache().give_back(pointer); }
 
 void fill(real* destination, real value, std::int64_t count) {
   std::fill_n(destination, count, value);
