@@ -57,8 +57,8 @@ setup:
 	fi
 
 build: setup
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF >$(BUILD).log 2>&1 || { cat $(BUILD).log >&2; rm -f $(BUILD).log; exit 1; }
-	@rm -f $(BUILD).log
+	@mkdir -p $(BUILD)
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
 	@cmake --build $(BUILD) --target serenade -j $(JOBS)
 
 run: build
