@@ -291,6 +291,9 @@ void Config::resolve() {
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
     throw InputError("gru_reset before goes with gru_bias one only");
   }
+  if (mode == Mode::joint && bilevel == Bilevel::two_stage) {
+    throw InputError("bilevel two_stage does not go with mode joint, which trains all at once");
+  }
   const std::int64_t fewest = 4;  // candidates of the narrowest layer
   if (masked >= fewest)
     throw InputError("masked must be at most 3: the last layer has 4 candidates");

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "apps/ser/error.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/dispatch.h"
 #include "kernels/threads.h"
 
@@ -61,6 +62,11 @@ void MachineOptions::apply() const {
   }
   if ((device == "cuda" || device == "cudnn") && !kHasCuda) {
     throw InputError("--device " + device + ": this build has no CUDA; use --device cpu");
+  }
+  try {
+    cpu::active_isa();  // so that a wrong SERENADE_ISA is told before any work
+  } catch (const std::invalid_argument& error) {
+    throw InputError(error.what());
   }
   if (threads > 0) cpu::set_threads(threads);
 }

@@ -112,7 +112,9 @@ void TablePlan::resolve() {
   config.system = Config().system;
   config.mode = Config().mode;
   config.resolve();
-  for (const std::string& system : systems) run_config(system, modes.front(), config.seed);
+  for (const std::string& system : systems) {
+    for (const Mode mode : modes) run_config(system, mode, config.seed);
+  }
 }
 
 Config TablePlan::run_config(const std::string& system, Mode mode, std::uint64_t seed) const {
