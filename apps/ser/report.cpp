@@ -40,11 +40,7 @@ std::string accuracy_text(const RunReport& report) {
   std::string text =
       "WA is the share of all recordings that were recognised; UA is the mean over the classes of "
       "the share of each class, so that small classes count as much as large ones.";
-  if (report.has_intervals && report.intervals.speakers >= 2) {
-    text += " The intervals come from drawing whole speakers again and again (bootstrap); with " +
-            std::to_string(report.intervals.speakers) +
-            " speakers they are, if anything, too narrow.";
-  }
+  if (report.has_intervals) text += " " + interval_note(report.intervals);
   return "<p class=\"soft\">" + escape(text) + "</p>\n";
 }
 

@@ -169,6 +169,7 @@ std::string to_text(const RunResults& results) {
        << interval_text(intervals.ua) << "; per fold " << spread_text(results.fold_ua) << ")\n"
        << "majority: WA " << percent(results.confusion.majority_baseline(), 1) << " %, UA "
        << percent(results.confusion.majority_baseline_ua(), 1) << " %\n"
+       << "note:     " << interval_note(intervals) << "\n"
        << "genotype: " << results.folds[best_fold(results)].genotype.summary() << "\n"
        << "time:     " << format_duration(total_seconds(results)) << "\n";
   return text.str();

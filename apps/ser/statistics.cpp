@@ -54,15 +54,15 @@ struct Tally {
   }
 };
 
-// For each prediction its cluster: the speaker's number in order of appearance, or, with a single
-// speaker, its own number. Returns how many speakers there are.
+// For each prediction its cluster: the speaker's number in order of appearance, or, with too few
+// speakers, its own number. Returns how many speakers there are.
 int assign_clusters(const std::vector<Prediction>& predictions, std::vector<std::size_t>& cluster) {
   std::map<std::string, std::size_t> number;
   cluster.clear();
   for (const Prediction& p : predictions) {
     cluster.push_back(number.emplace(p.speaker, number.size()).first->second);
   }
-  if (number.size() < 2) {
+  if (number.size() < kFewestSpeakers) {
     for (std::size_t i = 0; i < cluster.size(); ++i) cluster[i] = i;
   }
   return static_cast<int>(number.size());
@@ -251,6 +251,17 @@ PairedComparison compare_paired(const std::string& first_name, const std::vector
   result.ua_difference = percentile_interval(of_2.ua - of_1.ua, std::move(ua), options.level);
   result.mcnemar = mcnemar_exact(only_first, only_second);
   return result;
+}
+
+std::string interval_note(const AccuracyIntervals& intervals) {
+  const std::string speakers =
+      std::to_string(intervals.speakers) + (intervals.speakers == 1 ? " speaker" : " speakers");
+  if (intervals.speakers < kFewestSpeakers) {
+    return "Intervals draw single recordings, since only " + speakers +
+           (intervals.speakers == 1 ? " was" : " were") +
+           " tested: how speakers differ is left out of them.";
+  }
+  return "Intervals draw whole speakers; with " + speakers + " they are, if anything, too narrow.";
 }
 
 }  // namespace serenade::ser

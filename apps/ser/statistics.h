@@ -24,6 +24,10 @@ enum class Deviation { sample, population };
 double standard_deviation(const std::vector<double>& values,
                           Deviation deviation = Deviation::sample);
 
+/// With fewer speakers than this, drawing whole speakers says nothing: of two, half of all draws
+/// hold one of them only. Single recordings are drawn then, which leaves out how speakers differ.
+inline constexpr int kFewestSpeakers = 5;
+
 /// An estimate and the range that covers the truth with the level asked for.
 struct Interval {
   double estimate = 0;
@@ -40,13 +44,16 @@ struct BootstrapOptions {
 struct AccuracyIntervals {
   Interval wa;
   Interval ua;
-  int speakers = 0;  ///< clusters; with fewer than two, single recordings were drawn instead
+  int speakers = 0;  ///< how many there are; below kFewestSpeakers, recordings were drawn instead
 };
 
 /// Intervals of WA and UA, clustered by speaker. `classes` is the number of classes.
 /// Throws std::invalid_argument without predictions or with options out of range.
 AccuracyIntervals bootstrap_intervals(const std::vector<Prediction>& predictions, int classes,
                                       const BootstrapOptions& options = {});
+
+/// One sentence for the reader: what was drawn, and what that leaves out.
+std::string interval_note(const AccuracyIntervals& intervals);
 
 /// McNemar's exact test (1947; binomial form): of two systems on the same recordings, do the
 /// recordings that only one of them got right fall evenly on both?

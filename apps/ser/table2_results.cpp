@@ -169,6 +169,7 @@ Table2 make_table2(const TableRuns& runs, const std::string& command) {
   if (table.cells.empty()) throw InputError("table2: no run of this table is finished");
   add_comparisons(table, runs);
   table.notes.push_back(protocol_note(runs));
+  table.notes.push_back(interval_note(table.cells.front().intervals));
   for (const std::string& system : runs.plan.systems) {
     const std::string finding = figure3_finding(table_figure3(runs, system));
     if (!finding.empty()) table.notes.push_back(finding);

@@ -96,7 +96,7 @@ std::string render(const Table2& table, const std::function<std::string(const Te
        << draw(main_table(table)) << "\n"
        << baseline_line(table) << "\n";
   if (!table.comparisons.empty()) {
-    text << "\nPaired on the same recordings (bootstrap over speakers; p two-sided):\n\n"
+    text << "\nPaired on the same recordings (bootstrap; p two-sided):\n\n"
          << draw(comparison_table(table));
   }
   if (!table.notes.empty()) text << "\n";

@@ -123,6 +123,22 @@ TEST_CASE("speakers are drawn whole: alike recordings widen the interval") {
   CHECK(narrow.speakers == 1);
 }
 
+TEST_CASE("two speakers are too few to be drawn whole") {
+  std::vector<Prediction> predictions;
+  for (int i = 0; i < 100; ++i) {
+    predictions.push_back({.id = std::to_string(i),
+                           .speaker = i % 2 == 0 ? "x" : "y",
+                           .label = 0,
+                           .predicted = i < 50 ? 0 : 1});
+  }
+  // Both speakers are right half of the time: draws of whole speakers would all give 0.5.
+  const AccuracyIntervals intervals = bootstrap_intervals(predictions, 2);
+  CHECK(intervals.speakers == 2);
+  CHECK(intervals.wa.high - intervals.wa.low ==
+        Approx(2 * 1.96 * std::sqrt(0.25 / 100)).epsilon(0.15));
+  CHECK(interval_note(intervals).find("2 speakers") != std::string::npos);
+}
+
 TEST_CASE("UA of a draw counts the classes that it holds") {
   // Speaker x has class 0 only, always right; speaker y class 1 only, never right. A draw holds x
   // twice (UA 1), y twice (UA 0) or both (UA 1/2).
