@@ -64,7 +64,7 @@ build: setup
 run: build
 	@test -e $(DEMO)/README.txt || $(BUILD)/serenade corpus make $(DEMO)
 	@$(BUILD)/serenade search --corpus $(DEMO) --system CNN_GRU_att --mode dropout --preset mel \
-	  --search-epochs 8 --epochs 12 --direction first --folds 1 --out $(RUN) --replace
+	  --search-epochs 20 --epochs 20 --direction first --folds 1 --out $(RUN) --replace
 
 test: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON

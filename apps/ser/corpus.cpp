@@ -256,6 +256,7 @@ Corpus load_corpus(const CorpusSpec& spec) {
   number_sessions(corpus);
   corpus.synthetic = fs::exists(fs::path(corpus.root) / kSyntheticMarker);
   if (corpus.synthetic) {
+    corpus.name = "demo corpus";  // in IEMOCAP's tree, but nobody should take it for IEMOCAP
     corpus.notes.push_back(
         "SYNTHETIC speech made by a program: results show that the software works and say nothing "
         "about people.");
