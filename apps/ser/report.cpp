@@ -127,7 +127,7 @@ std::string render_run_report(const RunReport& report) {
                "Majority is the WA of always answering the fold's most frequent class.",
                folds_part(report.folds));
   page.section("Architecture",
-               "The network that the search chose, from left to right. In the supernet every "
+               "The trained network, from left to right. In the supernet of a search every "
                "candidate is a line: the wider it is, the larger its probability.",
                drawing(report.supernet_svg) + drawing(report.child_svg));
   page.section("Architecture weights",
