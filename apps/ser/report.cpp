@@ -131,8 +131,8 @@ std::string render_run_report(const RunReport& report) {
                "candidate is a line: the wider it is, the larger its probability.",
                drawing(report.supernet_svg) + drawing(report.child_svg));
   page.section("Architecture weights",
-               "How likely the search held each candidate to be the best after each epoch. Lines "
-               "that part early show a clear choice; lines that stay together show a near draw.",
+               "The share, softmax(alpha), that the search gives each candidate after each epoch. "
+               "Lines that part early show a clear choice; lines that stay together a near draw.",
                probabilities_part(report.layers));
   page.section("Entropy",
                "How undecided each layer is: high while all candidates are equally likely, zero "
