@@ -26,8 +26,8 @@ constexpr bool kKeepsBlocks = true;
 #endif
 
 // Freed blocks are kept for the next request of their size. A training step asks for the same sizes
-// again and again; going through the system each time would hand back and zero the same pages,
-// which took half of the time of a step.
+// again and again; large blocks would otherwise go back to the system each time, which zeroes their
+// pages anew. Measured on two epochs of the mel front end: 2.7 s instead of 3.6 s.
 //
 // Every block is preceded by one cache line that holds its size class, so that release() needs no
 // size. Classes are eight per power of two: at most an eighth of a block is unused.
