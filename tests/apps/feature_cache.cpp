@@ -14,14 +14,6 @@ namespace serenade::ser {
 
 namespace {
 
-std::vector<float> noise(std::int64_t count, std::uint64_t seed = 0) {
-  std::vector<float> wave(count);
-  for (std::int64_t n = 0; n < count; ++n) {
-    wave[n] = static_cast<float>(0.1 * normal({seed, Purpose::test, 7}, n));
-  }
-  return wave;
-}
-
 Corpus corpus_of(const std::vector<std::string>& paths) {
   Corpus corpus;
   for (const std::string& path : paths) {

@@ -18,14 +18,6 @@ namespace serenade::ser {
 
 namespace {
 
-std::vector<float> noise(std::int64_t count, std::uint64_t seed = 0) {
-  std::vector<float> wave(count);
-  for (std::int64_t n = 0; n < count; ++n) {
-    wave[n] = static_cast<float>(0.1 * normal({seed, Purpose::test, 7}, n));
-  }
-  return wave;
-}
-
 // |X_t[f]|^2 straight from the definition, in double.
 double power_by_definition(const std::vector<float>& wave, const FeatureSettings& settings,
                            std::int64_t t, int bin) {

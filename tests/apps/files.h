@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/ser/audio.h"
+#include "tensor/random.h"
 
 namespace serenade::ser {
 
@@ -47,6 +48,15 @@ inline std::vector<float> tone(double hertz, std::int64_t samples, int rate = kS
   std::vector<float> wave(samples);
   for (std::int64_t n = 0; n < samples; ++n) {
     wave[n] = static_cast<float>(0.5 * std::sin(2 * 3.141592653589793 * hertz * n / rate));
+  }
+  return wave;
+}
+
+/// Normal noise of deviation 0.1.
+inline std::vector<float> noise(std::int64_t count, std::uint64_t seed = 0) {
+  std::vector<float> wave(count);
+  for (std::int64_t n = 0; n < count; ++n) {
+    wave[n] = static_cast<float>(0.1 * normal({seed, Purpose::test, 7}, n));
   }
   return wave;
 }
