@@ -14,6 +14,19 @@ inline constexpr int kMaxDims = 8;
 DECLARE_KERNEL(void allocate(void** pointer, std::size_t bytes));
 DECLARE_KERNEL(void release(void* pointer));
 
+/// What allocate() has done so far on a device. The working memory of kernels counts as well.
+struct AllocationCounts {
+  std::int64_t system_blocks = 0;  ///< blocks taken from the system since the program began
+  std::int64_t held_bytes = 0;     ///< taken from it and not given back: in use or kept for later
+  std::int64_t used_bytes = 0;     ///< in use now
+  std::int64_t peak_bytes = 0;     ///< the most that was in use since reset_allocation_peak()
+};
+
+/// A training step takes no block from the system once all its sizes have been seen: tests hold
+/// `system_blocks` to that, and `peak_bytes` is the memory that a step needs.
+DECLARE_KERNEL(AllocationCounts allocation_counts());
+DECLARE_KERNEL(void reset_allocation_peak());
+
 /// destination[i] = value for i < count.
 DECLARE_KERNEL(void fill(real* destination, real value, std::int64_t count));
 

@@ -2,6 +2,10 @@
 
 #include "kernels/memory.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -11,12 +15,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "kernels/cpu/parallel.h"
+
 namespace serenade::cpu {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;           // one cache line, one AVX-512 vector
-constexpr std::int64_t kParallelFrom = 1 << 16;  // below, a thread team costs more than it saves
+constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 vector
 
 // A sanitizer must see every block come and go.
 #ifdef __SANITIZE_ADDRESS__
@@ -24,6 +29,20 @@ constexpr bool kKeepsBlocks = false;
 #else
 constexpr bool kKeepsBlocks = true;
 #endif
+
+// Large blocks lie on large pages where the system has them: their first touch costs one fault per
+// 2 MB instead of 512, and their addresses fit the processor's table of pages.
+void* allocate_pages(std::size_t bytes) {
+#ifdef __linux__
+  constexpr std::size_t kLargePage = std::size_t{1} << 21;
+  if (bytes >= kLargePage) {
+    void* start = std::aligned_alloc(kLargePage, bytes);
+    if (start != nullptr) madvise(start, bytes, MADV_HUGEPAGE);  // advice: may be ignored
+    return start;
+  }
+#endif
+  return std::aligned_alloc(kAlignment, bytes);
+}
 
 // Freed blocks are kept for the next request of their size. A training step asks for the same sizes
 // again and again; large blocks would otherwise go back to the system each time, which zeroes their
@@ -35,42 +54,68 @@ class BlockCache {
  public:
   void* take(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      std::vector<void*>& blocks = free_[size];
-      if (!blocks.empty()) {
-        void* block = blocks.back();
-        blocks.pop_back();
-        return block;
-      }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<void*>& blocks = free_[size];
+    void* start = nullptr;
+    if (!blocks.empty()) {
+      start = blocks.back();
+      blocks.pop_back();
+    } else {
+      start = from_system(size);
     }
-    void* start = std::aligned_alloc(kAlignment, kAlignment + size);
-    if (start == nullptr) {
-      clear();  // perhaps a block of another size is what is missing
-      start = std::aligned_alloc(kAlignment, kAlignment + size);
-    }
-    if (start == nullptr) throw std::bad_alloc();
-    *static_cast<std::size_t*>(start) = size;
+    counts_.used_bytes += static_cast<std::int64_t>(size);
+    counts_.peak_bytes = std::max(counts_.peak_bytes, counts_.used_bytes);
     return static_cast<char*>(start) + kAlignment;
   }
 
   void give_back(void* block) {
     if (block == nullptr) return;
-    if (!kKeepsBlocks) return std::free(start_of(block));
+    void* start = static_cast<char*>(block) - kAlignment;
+    const std::size_t size = *static_cast<std::size_t*>(start);
     const std::lock_guard<std::mutex> lock(mutex_);
-    free_[*reinterpret_cast<std::size_t*>(start_of(block))].push_back(block);
-  }
-
-  void clear() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(start_of(block));
-      blocks.clear();
+    counts_.used_bytes -= static_cast<std::int64_t>(size);
+    if (kKeepsBlocks) {
+      free_[size].push_back(start);
+    } else {
+      to_system(start, size);
     }
   }
 
+  AllocationCounts counts() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return counts_;
+  }
+
+  void reset_peak() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    counts_.peak_bytes = counts_.used_bytes;
+  }
+
  private:
-  static char* start_of(void* block) { return static_cast<char*>(block) - kAlignment; }
+  void* from_system(std::size_t size) {
+    void* start = allocate_pages(kAlignment + size);
+    if (start == nullptr) {
+      clear();  // perhaps a block of another size is what is missing
+      start = allocate_pages(kAlignment + size);
+    }
+    if (start == nullptr) throw std::bad_alloc();
+    *static_cast<std::size_t*>(start) = size;
+    ++counts_.system_blocks;
+    counts_.held_bytes += static_cast<std::int64_t>(size);
+    return start;
+  }
+
+  void to_system(void* start, std::size_t size) {
+    std::free(start);
+    counts_.held_bytes -= static_cast<std::int64_t>(size);
+  }
+
+  void clear() {
+    for (auto& [size, blocks] : free_) {
+      for (void* start : blocks) to_system(start, size);
+      blocks.clear();
+    }
+  }
 
   static std::size_t size_class(std::size_t bytes) {
     const std::size_t step =
@@ -79,7 +124,8 @@ class BlockCache {
   }
 
   std::mutex mutex_;
-  std::unordered_map<std::size_t, std::vector<void*>> free_;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;  // by size class, from their start
+  AllocationCounts counts_;
 };
 
 // Never destroyed: tensors in static variables may outlive every other static.
@@ -145,17 +191,27 @@ void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take
 
 void release(void* pointer) { block_cache().give_back(pointer); }
 
+AllocationCounts allocation_counts() { return block_cache().counts(); }
+
+void reset_allocation_peak() { block_cache().reset_peak(); }
+
 void fill(real* destination, real value, std::int64_t count) {
-  std::fill_n(destination, count, value);
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    std::fill(destination + begin, destination + end, value);
+  });
 }
 
 void accumulate(real* destination, const real* source, std::int64_t count) {
-#pragma omp parallel for simd schedule(static) if (count >= kParallelFrom)
-  for (std::int64_t i = 0; i < count; ++i) destination[i] += source[i];
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) destination[i] += source[i];
+  });
 }
 
 void copy(real* destination, const real* source, std::int64_t count) {
-  std::memcpy(destination, source, static_cast<std::size_t>(count) * sizeof(real));
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    std::memcpy(destination + begin, source + begin,
+                static_cast<std::size_t>(end - begin) * sizeof(real));
+  });
 }
 
 void gather_strided(real* destination, const real* source, const std::int64_t* shape,

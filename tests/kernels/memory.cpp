@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <set>
+#include <thread>
 #include <vector>
+
+#include "kernels/cpu/scratch.h"
 
 using namespace serenade;
 
@@ -36,6 +39,35 @@ TEST_CASE("a request that no memory can meet is refused, and leaves things as th
   CHECK_THROWS_AS(cpu::allocate(&block, std::size_t{1} << 60), std::bad_alloc);
   cpu::allocate(&block, 100);
   cpu::release(block);
+}
+
+TEST_CASE("allocations are counted, the working memory of kernels included") {
+  constexpr std::int64_t kBytes = 7 << 20;  // a size class of its own
+  void *first = nullptr, *second = nullptr;
+  cpu::allocate(&first, kBytes);
+  cpu::reset_allocation_peak();
+  const AllocationCounts before = cpu::allocation_counts();
+  CHECK(before.peak_bytes == before.used_bytes);
+  CHECK(before.used_bytes >= kBytes);
+  CHECK(before.held_bytes >= before.used_bytes);
+
+  cpu::allocate(&second, kBytes);
+  cpu::release(second);
+  const AllocationCounts after = cpu::allocation_counts();
+  CHECK(after.system_blocks == before.system_blocks + 1);
+  CHECK(after.used_bytes == before.used_bytes);
+  CHECK(after.peak_bytes == before.used_bytes + kBytes);
+
+  // A thread's working memory lives as long as the thread.
+  std::thread([&] {
+    cpu::scratch(kBytes / static_cast<std::int64_t>(sizeof(real)));
+    CHECK(cpu::allocation_counts().used_bytes == before.used_bytes + kBytes);
+  }).join();
+  CHECK(cpu::allocation_counts().used_bytes == before.used_bytes);
+#ifndef __SANITIZE_ADDRESS__
+  CHECK(cpu::allocation_counts().system_blocks == after.system_blocks);  // the freed block serves
+#endif
+  cpu::release(first);
 }
 
 TEST_CASE("strided copies read and write what they should") {
