@@ -3,6 +3,7 @@
 
 #include "kernels/conv2d.h"
 
+#include "kernels/cpu/conv2d_first_layer.h"
 #include "kernels/cpu/conv2d_versions.h"
 
 namespace serenade::cpu {
@@ -161,6 +162,9 @@ void conv2d_backward_bias(real* dbias, const real* dy, const Conv2dShape& shape)
 void conv2d_relu_maxpool_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
                                  const real* bias, const Conv2dShape& shape, std::int64_t pool_h,
                                  std::int64_t pool_w) {
+  if (conv2d_first_layer_takes(shape, pool_h, pool_w)) {
+    return conv2d_first_layer_forward(y, index, x, weight, bias, shape, pool_w);
+  }
   forward({.data = y, .index = index, .pool_h = pool_h, .pool_w = pool_w}, x, weight, bias, shape);
 }
 
@@ -173,6 +177,9 @@ void conv2d_relu_maxpool_backward_input(real* dx, const real* dy, const std::uin
 void conv2d_relu_maxpool_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
                                          const real* x, const Conv2dShape& shape,
                                          std::int64_t pool_h, std::int64_t pool_w) {
+  if (conv2d_first_layer_takes(shape, pool_h, pool_w)) {
+    return conv2d_first_layer_backward_weight(dweight, dy, index, x, shape, pool_w);
+  }
   backward_weight(dweight, {dy, index, pool_h, pool_w}, x, shape);
 }
 

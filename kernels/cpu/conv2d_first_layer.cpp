@@ -1,0 +1,304 @@
+// Convolution of a first layer, with ReLU and max-pooling over pairs of rows: cutting the work,
+// packing the kernel, and the sums of the weight gradient. The idea and the inner loops:
+// kernels/cpu/conv2d_first_layer.h.
+//
+// Per pooled result and channel: 1.5 R S multiply-adds in place of 2 R S (R even), one real and one
+// byte written; the input is read once and its lines, three or four per pair of rows, stay in the
+// first-level cache. With 8 channels of 2x8 kernels that is 192 multiply-adds of 16 lanes for 16
+// pooled results of all channels, and about a hundred other vector instructions to pool them.
+
+#include "kernels/cpu/conv2d_first_layer.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/conv2d_versions.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/scratch.h"
+
+namespace serenade::cpu {
+
+CHOOSE_SIMD_TABLE(FirstLayerSimd, first_layer_simd);
+
+namespace {
+
+constexpr std::int64_t kPoolRows = 2;
+constexpr std::int64_t kLine = 64 / sizeof(real);  // numbers per cache line
+
+std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// Sizes, and how the pooled rows are cut into units: a function of the shape and the instruction
+// set, not of the number of threads.
+struct Plan {
+  std::int64_t out_h, out_w;    // pooled
+  std::int64_t pair_rows;       // pairs of kernel rows
+  std::int64_t pairs, singles;  // taps: pairs of rows times columns, and the row left over
+  std::int64_t phases;          // columns of a window
+  std::int64_t pitch;           // of a line
+  std::int64_t group;           // lines of one pair of rows
+  std::int64_t rows;            // pooled rows of a unit; the last of a sample may have fewer
+  std::int64_t per_sample, units;
+  std::int64_t lines_size;  // of a unit
+
+  Plan(const Conv2dShape& s, std::int64_t pool_w, const FirstLayerSimd& simd) {
+    constexpr std::int64_t kMostRows = 16;    // lines of a unit in the second-level cache
+    constexpr std::int64_t kLeastUnits = 16;  // where rows allow, so that threads find work
+    out_h = s.out_h() / kPoolRows;
+    out_w = s.out_w() / pool_w;
+    pair_rows = s.R / 2;
+    pairs = pair_rows * s.S;
+    singles = s.R % 2 * s.S;
+    phases = pool_w;
+    const std::int64_t read = round_up(out_w, std::max(simd.columns, simd.lanes)) + s.S / phases;
+    const std::int64_t image = (s.pad_left + s.W) / phases;
+    pitch = round_up(std::max(read, image) + 1, kLine) * phases;
+    group = kFirstLayerLines * pitch;
+    rows = std::min(kMostRows, (s.N * out_h + kLeastUnits - 1) / kLeastUnits);
+    per_sample = (out_h + rows - 1) / rows;
+    units = s.N * per_sample;
+    lines_size = (rows + (s.R + 1) / 2 - 1) * group;
+  }
+
+  // Where tap (row pair or row left over, column) of the first result of a phase lies.
+  std::vector<std::int64_t> offsets(std::int64_t S, std::int64_t phase) const {
+    std::vector<std::int64_t> result;
+    for (std::int64_t t = 0; t < pairs + singles; ++t) {
+      const std::int64_t column = phase + t % S;
+      result.push_back(t / S * group + column % phases * (pitch / phases) + column / phases);
+    }
+    return result;
+  }
+};
+
+// One unit: pooled rows first .. first + rows - 1 of a sample.
+struct Unit {
+  std::int64_t sample, first, rows;
+
+  Unit(const Plan& plan, std::int64_t number) {
+    sample = number / plan.per_sample;
+    first = number % plan.per_sample * plan.rows;
+    rows = std::min(plan.rows, plan.out_h - first);
+  }
+};
+
+// The lines of every pair of input rows that the unit sees; zeros: a row of zeros for those outside
+// of the image.
+void make_lines(real* lines, const real* x, const real* zeros, const Conv2dShape& s,
+                const Plan& plan, const Unit& unit, const FirstLayerSimd& simd) {
+  const auto row = [&](std::int64_t padded) {
+    const std::int64_t h = padded - s.pad_top;
+    return h < 0 || h >= s.H ? zeros : x + (unit.sample * s.H + h) * s.W;
+  };
+  for (std::int64_t i = 0; i < unit.rows + (s.R + 1) / 2 - 1; ++i) {
+    const std::int64_t top = kPoolRows * (unit.first + i);
+    simd.make_lines(lines + i * plan.group, plan.pitch, plan.phases, row(top), row(top + 1),
+                    row(top + 2), s.pad_left, s.W, plan.singles > 0);
+  }
+}
+
+// weights: [blocks][pairs][3][channel_block], after them in each block [singles][channel_block].
+void pack(real* to, real* biases, const real* weight, const real* bias, const Conv2dShape& s,
+          const Plan& plan, const FirstLayerSimd& simd) {
+  for (std::int64_t b = 0; b < s.K; b += simd.channel_block) {
+    const auto at = [&](std::int64_t k, std::int64_t r, std::int64_t t) {
+      return b + k < s.K ? weight[((b + k) * s.R + r) * s.S + t % s.S] : real(0);
+    };
+    for (std::int64_t t = 0; t < plan.pairs; ++t, to += 3 * simd.channel_block) {
+      for (std::int64_t k = 0; k < simd.channel_block; ++k) {
+        const real upper = at(k, t / s.S * 2, t);
+        const real lower = at(k, t / s.S * 2 + 1, t);
+        to[k] = upper;
+        to[simd.channel_block + k] = upper + lower;
+        to[2 * simd.channel_block + k] = lower;
+      }
+    }
+    for (std::int64_t t = 0; t < plan.singles; ++t, to += simd.channel_block) {
+      for (std::int64_t k = 0; k < simd.channel_block; ++k) to[k] = at(k, s.R - 1, t);
+    }
+    for (std::int64_t k = b; k < b + simd.channel_block; ++k) {
+      biases[k] = bias != nullptr && k < s.K ? bias[k] : real(0);
+    }
+  }
+}
+
+}  // namespace
+
+bool conv2d_first_layer_takes(const Conv2dShape& s, std::int64_t pool_h, std::int64_t pool_w) {
+  return s.C == 1 && conv2d_direct_takes(s) && pool_h == kPoolRows && (pool_w == 1 || pool_w == 2);
+}
+
+void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
+                                const real* bias, const Conv2dShape& s, std::int64_t pool_w) {
+  const FirstLayerSimd& simd = first_layer_simd();
+  const Plan plan(s, pool_w, simd);
+  if (plan.out_h == 0 || plan.out_w == 0) return;
+  const std::int64_t channels = round_up(s.K, simd.channel_block);
+  const std::int64_t weights_size = round_up((3 * plan.pairs + plan.singles) * channels, kLine);
+  const std::int64_t biases_size = round_up(channels, kLine);
+  const std::int64_t zeros_size = round_up(s.W, kLine);
+  real* const weights =
+      scratch(weights_size + biases_size + zeros_size + omp_get_max_threads() * plan.lines_size);
+  real* const biases = weights + weights_size;
+  real* const zeros = biases + biases_size;
+  real* const memory = zeros + zeros_size;
+  pack(weights, biases, weight, bias, s, plan, simd);
+  std::fill(zeros, memory, real(0));
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
+    const auto of_phase = plan.offsets(s.S, phase);
+    offsets.insert(offsets.end(), of_phase.begin(), of_phase.end());
+  }
+  const FirstLayerTaps taps = {offsets.data(), plan.pairs, plan.singles};
+  const std::int64_t plane = plan.out_h * plan.out_w;
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t u = 0; u < plan.units; ++u) {
+    const Unit unit(plan, u);
+    real* lines = memory + omp_get_thread_num() * plan.lines_size;
+    make_lines(lines, x, zeros, s, plan, unit, simd);
+    for (std::int64_t i = 0; i < unit.rows; ++i) {
+      const std::int64_t to = unit.sample * s.K * plane + (unit.first + i) * plan.out_w;
+      simd.forward_row(y + to, index + to, plane, s.K, plan.out_w, lines + i * plan.group,
+                       plan.pitch, plan.phases, taps, weights, biases);
+    }
+  }
+}
+
+namespace {
+
+// The tiles of the weight gradient: taps of pairs and taps of singles, each rounded up to whole
+// tiles, for one block of channels after the other.
+struct GradientTiles {
+  std::int64_t pair_tiles, single_tiles;
+  std::int64_t place;      // reals of one product of a tile
+  std::int64_t block;      // sums of one block of channels
+  std::int64_t blocks;     // of channels
+  std::int64_t pitch;      // of an expanded gradient row
+  std::int64_t gradients;  // reals of one row of windows of one block of channels
+
+  GradientTiles(const Plan& plan, std::int64_t channels, const FirstLayerSimd& simd) {
+    pair_tiles = (plan.pairs + simd.tap_block - 1) / simd.tap_block;
+    single_tiles = (plan.singles + simd.tap_block - 1) / simd.tap_block;
+    place = simd.gradient_channel_block * simd.tap_block * simd.lanes;
+    block = (3 * pair_tiles + 2 * single_tiles) * place;
+    blocks = (channels + simd.gradient_channel_block - 1) / simd.gradient_channel_block;
+    pitch = round_up(plan.out_w, simd.lanes);
+    gradients = simd.gradient_channel_block * 3 * pitch;
+  }
+};
+
+// Offsets of one phase in whole tiles; what is added for the taps beyond the last is dropped.
+struct GradientOffsets {
+  std::vector<std::int64_t> pairs, singles;
+
+  GradientOffsets(const Plan& plan, const GradientTiles& tiles, std::int64_t S, std::int64_t phase,
+                  const FirstLayerSimd& simd) {
+    const auto all = plan.offsets(S, phase);
+    pairs.assign(all.begin(), all.begin() + plan.pairs);
+    singles.assign(all.begin() + plan.pairs, all.end());
+    pairs.resize(tiles.pair_tiles * simd.tap_block, 0);
+    singles.resize(tiles.single_tiles * simd.tap_block, 0);
+  }
+};
+
+// dweight = the lanes and products of sums added up.
+void add_lanes(real* dweight, const real* sums, const Conv2dShape& s, const Plan& plan,
+               const GradientTiles& tiles, const FirstLayerSimd& simd) {
+  for (std::int64_t k = 0; k < s.K; ++k) {
+    const real* const block = sums + k / simd.gradient_channel_block * tiles.block;
+    const auto total = [&](const real* tiles_begin, std::int64_t t, std::int64_t products,
+                           std::int64_t product) {
+      const std::int64_t in_tile =
+          k % simd.gradient_channel_block * simd.tap_block + t % simd.tap_block;
+      const real* lanes = tiles_begin + t / simd.tap_block * products * tiles.place +
+                          (in_tile * products + product) * simd.lanes;
+      real sum = 0;
+      for (std::int64_t lane = 0; lane < simd.lanes; ++lane) sum += lanes[lane];
+      return sum;
+    };
+    real* const to = dweight + k * s.R * s.S;
+    for (std::int64_t t = 0; t < plan.pairs; ++t) {
+      const real both = total(block, t, 3, 1);
+      const std::int64_t upper = t / s.S * 2 * s.S + t % s.S;
+      to[upper] = total(block, t, 3, 0) + both;
+      to[upper + s.S] = both + total(block, t, 3, 2);
+    }
+    const real* const singles = block + 3 * tiles.pair_tiles * tiles.place;
+    for (std::int64_t t = 0; t < plan.singles; ++t) {
+      to[(s.R - 1) * s.S + t] = total(singles, t, 2, 0) + total(singles, t, 2, 1);
+    }
+  }
+}
+
+}  // namespace
+
+void conv2d_first_layer_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
+                                        const real* x, const Conv2dShape& s, std::int64_t pool_w) {
+  constexpr std::int64_t kRowsAtOnce = 4;  // gradients of two channels in the first-level cache
+  const FirstLayerSimd& simd = first_layer_simd();
+  const Plan plan(s, pool_w, simd);
+  if (plan.out_h == 0 || plan.out_w == 0) return;
+  const GradientTiles tiles(plan, s.K, simd);
+  std::vector<GradientOffsets> offsets;
+  for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
+    offsets.emplace_back(plan, tiles, s.S, phase, simd);
+  }
+  const std::int64_t partials = conv2d_weight_partials(s, plan.units);
+  const std::int64_t size = s.K * s.R * s.S;
+  const std::int64_t partials_size = round_up(partials * size, kLine);
+  const std::int64_t zeros_size = round_up(s.W, kLine);
+  const std::int64_t sums_size = tiles.blocks * tiles.block;
+  const std::int64_t per_thread = plan.lines_size + kRowsAtOnce * tiles.gradients + sums_size;
+  real* const partial_sums =
+      scratch(partials_size + zeros_size + omp_get_max_threads() * per_thread);
+  real* const zeros = partial_sums + partials_size;
+  real* const memory = zeros + zeros_size;
+  std::fill(zeros, memory, real(0));
+
+  const std::int64_t plane = plan.out_h * plan.out_w;
+  const auto add_rows = [&](real* sums, real* gradient, const real* lines, const Unit& unit,
+                            std::int64_t block, std::int64_t first, std::int64_t rows) {
+    const std::int64_t k0 = block * simd.gradient_channel_block;
+    real* const pairs = sums + block * tiles.block;
+    real* const singles = pairs + 3 * tiles.pair_tiles * tiles.place;
+    for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t k = k0; k < std::min(k0 + simd.gradient_channel_block, s.K); ++k) {
+          const std::int64_t from =
+              (unit.sample * s.K + k) * plane + (unit.first + first + i) * plan.out_w;
+          simd.expand_row(gradient + i * tiles.gradients + (k - k0) * 3 * tiles.pitch, tiles.pitch,
+                          dy + from, index + from, plan.out_w, phase, plan.phases);
+        }
+      }
+      const real* const at = lines + first * plan.group;
+      simd.weight_gradient(pairs, at, plan.pitch, offsets[phase].pairs.data(), tiles.pair_tiles,
+                           true, gradient, tiles.pitch, rows);
+      simd.weight_gradient(singles, at, plan.pitch, offsets[phase].singles.data(),
+                           tiles.single_tiles, false, gradient, tiles.pitch, rows);
+    }
+  };
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t p = 0; p < partials; ++p) {
+    real* lines = memory + omp_get_thread_num() * per_thread;
+    real* gradient = lines + plan.lines_size;
+    real* sums = gradient + kRowsAtOnce * tiles.gradients;
+    std::fill(gradient, sums + sums_size, real(0));
+    for (std::int64_t u = p * plan.units / partials; u < (p + 1) * plan.units / partials; ++u) {
+      const Unit unit(plan, u);
+      make_lines(lines, x, zeros, s, plan, unit, simd);
+      for (std::int64_t first = 0; first < unit.rows; first += kRowsAtOnce) {
+        const std::int64_t rows = std::min(kRowsAtOnce, unit.rows - first);
+        for (std::int64_t b = 0; b < tiles.blocks; ++b) {
+          add_rows(sums, gradient, lines, unit, b, first, rows);
+        }
+      }
+    }
+    add_lanes(partial_sums + p * size, sums, s, plan, tiles, simd);
+  }
+  add_partials(dweight, partial_sums, partials, size);
+}
+
+}  // namespace serenade::cpu

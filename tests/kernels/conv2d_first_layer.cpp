@@ -1,0 +1,247 @@
+// The convolution of a first layer by row pairs against the plain one: all candidates of conv1 and
+// conv2, every instruction set, odd sizes, ties, NaN, one and two threads.
+
+#include "kernels/cpu/conv2d_first_layer.h"
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/conv2d_versions.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/pool.h"
+#include "tensor/random.h"
+
+using namespace serenade;
+using namespace serenade::cpu;
+
+namespace {
+
+using Numbers = std::vector<real>;
+using Bytes = std::vector<std::uint8_t>;
+
+Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
+  Numbers numbers(count);
+  const RandomKey key = {.seed = seed, .purpose = Purpose::test};
+  for (std::int64_t i = 0; i < count; ++i) numbers[i] = static_cast<real>(normal(key, i));
+  return numbers;
+}
+
+Numbers rounded(Numbers numbers) {
+  for (real& number : numbers) number = std::round(number);
+  return numbers;
+}
+
+double difference(const Numbers& actual, const Numbers& expected) {
+  REQUIRE(actual.size() == expected.size());
+  double largest = 0;
+  double scale = 1e-30;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    largest = std::max(largest, double(std::abs(actual[i] - expected[i])));
+    scale = std::max(scale, double(std::abs(expected[i])));
+  }
+  return largest / scale;
+}
+
+constexpr double kTolerance = sizeof(real) == 8 ? 1e-12 : 1e-5;
+
+// Puts the instruction set and the number of threads back when it goes out of scope.
+struct Restore {
+  Isa isa = active_isa();
+  int threads = omp_get_max_threads();
+  ~Restore() {
+    set_active_isa(isa);
+    omp_set_num_threads(threads);
+  }
+};
+
+template <class Check>
+void on_every_isa(const Check& check) {
+  const Restore restore;
+  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    if (!isa_supported(isa)) continue;
+    CAPTURE(to_string(isa));
+    set_active_isa(isa);
+    check();
+  }
+}
+
+Conv2dShape same(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t k, std::int64_t r,
+                 std::int64_t s) {
+  return {n, 1, h, w, k, r, s, 1, 1, (r - 1) / 2, r / 2, (s - 1) / 2, s / 2};
+}
+
+std::string describe(const Conv2dShape& s, std::int64_t pool_w) {
+  std::string text;
+  for (const auto size : {s.N, s.H, s.W, s.K, s.R, s.S, pool_w}) text += std::to_string(size) + " ";
+  return text;
+}
+
+struct Pooled {
+  Numbers y;
+  Bytes index;
+  bool operator==(const Pooled&) const = default;
+};
+
+Pooled plain_forward(const Numbers& x, const Numbers& weight, const real* bias,
+                     const Conv2dShape& s, std::int64_t pool_w) {
+  Numbers map(s.N * s.K * s.out_h() * s.out_w());
+  conv2d_forward_v0_plain(map.data(), x.data(), weight.data(), bias, s);
+  const PoolShape pool = {s.N * s.K, s.out_h(), s.out_w(), 2, pool_w};
+  const std::int64_t count = pool.planes * pool.out_h() * pool.out_w();
+  Pooled result = {Numbers(count), Bytes(count)};
+  std::vector<std::int32_t> where(count);
+  max_pool2d_forward(result.y.data(), where.data(), map.data(), pool);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const bool killed = result.y[i] <= 0;
+    result.index[i] = killed ? kKilledByRelu : static_cast<std::uint8_t>(where[i]);
+    if (killed) result.y[i] = 0;
+  }
+  return result;
+}
+
+Pooled forward(const Numbers& x, const Numbers& weight, const real* bias, const Conv2dShape& s,
+               std::int64_t pool_w) {
+  const std::int64_t count = s.N * s.K * (s.out_h() / 2) * (s.out_w() / pool_w);
+  Pooled result = {Numbers(count, -7), Bytes(count, 77)};
+  conv2d_first_layer_forward(result.y.data(), result.index.data(), x.data(), weight.data(), bias, s,
+                             pool_w);
+  return result;
+}
+
+// dweight (added to what is there) through the gradient of the whole map.
+void plain_backward(Numbers& dweight, const Numbers& dy, const Bytes& index, const Numbers& x,
+                    const Conv2dShape& s, std::int64_t pool_w) {
+  const std::int64_t h = s.out_h() / 2;
+  const std::int64_t w = s.out_w() / pool_w;
+  Numbers map(s.N * s.K * s.out_h() * s.out_w());
+  for (std::int64_t i = 0; i < std::int64_t(dy.size()); ++i) {
+    if (index[i] == kKilledByRelu) continue;
+    const std::int64_t row = i / w % h * 2 + index[i] / pool_w;
+    map[(i / (h * w) * s.out_h() + row) * s.out_w() + i % w * pool_w + index[i] % pool_w] = dy[i];
+  }
+  conv2d_backward_weight_v0_plain(dweight.data(), map.data(), x.data(), s);
+}
+
+void check_shape(const Conv2dShape& s, std::int64_t pool_w) {
+  CAPTURE(describe(s, pool_w));
+  REQUIRE(conv2d_first_layer_takes(s, 2, pool_w));
+  // Small integers: every sum is exact, so that both find the same maxima, ties included.
+  const Numbers x = rounded(random_numbers(s.N * s.H * s.W, 1));
+  const Numbers weight = rounded(random_numbers(s.K * s.R * s.S, 2));
+  const Numbers bias = rounded(random_numbers(s.K, 3));
+  const Pooled expected = plain_forward(x, weight, bias.data(), s, pool_w);
+  CHECK(forward(x, weight, bias.data(), s, pool_w) == expected);
+  CHECK(forward(x, weight, nullptr, s, pool_w) == plain_forward(x, weight, nullptr, s, pool_w));
+
+  const Numbers real_x = random_numbers(x.size(), 4);
+  const Numbers real_weight = random_numbers(weight.size(), 5);
+  const Pooled close = plain_forward(real_x, real_weight, bias.data(), s, pool_w);
+  CHECK(difference(forward(real_x, real_weight, bias.data(), s, pool_w).y, close.y) < kTolerance);
+
+  const Numbers dy = random_numbers(expected.y.size(), 6);
+  Numbers dweight = random_numbers(weight.size(), 7), dweight_expected = dweight;
+  conv2d_first_layer_backward_weight(dweight.data(), dy.data(), expected.index.data(),
+                                     real_x.data(), s, pool_w);
+  plain_backward(dweight_expected, dy, expected.index, real_x, s, pool_w);
+  CHECK(difference(dweight, dweight_expected) < kTolerance);
+}
+
+}  // namespace
+
+TEST_CASE("conv2d first layer: all candidates of conv1 and conv2 and their union kernels") {
+  on_every_isa([] {
+    for (const auto& [r, s] : {std::pair{2, 8}, {2, 7}, {2, 6}, {1, 9}, {1, 10}, {3, 5}, {3, 10}}) {
+      for (const std::int64_t pool_w : {1, 2}) {
+        check_shape(same(2, 13, 41, 8, r, s), pool_w);
+        check_shape(same(2, 22, 18, 8, s, r), pool_w);
+      }
+    }
+  });
+}
+
+TEST_CASE("conv2d first layer: odd sizes, few and many channels, any padding") {
+  const Conv2dShape odd[] = {
+      same(1, 2, 2, 1, 1, 1),
+      same(1, 2, 3, 1, 4, 4),  // kernel larger than the image
+      same(3, 3, 5, 3, 2, 8),
+      same(2, 9, 7, 9, 5, 3),  // narrower than a vector
+      same(1, 70, 33, 8, 3, 2),
+      {2, 1, 9, 12, 5, 3, 4, 1, 1, 0, 0, 0, 0},   // no padding
+      {1, 1, 6, 70, 4, 3, 3, 1, 1, 2, 0, 0, 2},   // uneven padding
+      {2, 1, 40, 19, 6, 4, 5, 1, 1, 1, 2, 4, 0},  // padding on the left only
+  };
+  on_every_isa([&] {
+    for (const Conv2dShape& shape : odd) {
+      for (const std::int64_t pool_w : {1, 2}) {
+        if (shape.out_w() >= pool_w) check_shape(shape, pool_w);
+      }
+    }
+    for (std::int64_t k = 1; k <= 9; ++k) check_shape(same(1, 8, 35, k, 3, 3), 1);
+  });
+}
+
+TEST_CASE("conv2d first layer: what it does not take") {
+  CHECK(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 2, 1));
+  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 4, 1));
+  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 1, 1));
+  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 2, 3));
+  Conv2dShape shape = same(1, 8, 8, 8, 2, 8);
+  shape.C = 2;
+  CHECK_FALSE(conv2d_first_layer_takes(shape, 2, 1));
+  shape = same(1, 8, 8, 8, 2, 8);
+  shape.stride_w = 2;
+  CHECK_FALSE(conv2d_first_layer_takes(shape, 2, 1));
+}
+
+TEST_CASE("conv2d first layer: a NaN reaches the windows that see it and no others") {
+  on_every_isa([] {
+    for (const auto& [r, s] : {std::pair{2, 8}, {8, 2}, {3, 3}, {1, 1}}) {
+      for (const std::int64_t pool_w : {1, 2}) {
+        const Conv2dShape shape = same(1, 20, 50, 8, r, s);
+        CAPTURE(describe(shape, pool_w));
+        Numbers x = rounded(random_numbers(20 * 50, 1));
+        x[9 * 50 + 21] = std::numeric_limits<real>::quiet_NaN();
+        const Numbers weight = rounded(random_numbers(8 * r * s, 2));
+        const Pooled expected = plain_forward(x, weight, nullptr, shape, pool_w);
+        const Pooled actual = forward(x, weight, nullptr, shape, pool_w);
+        CHECK(actual.index == expected.index);
+        bool equal = true;
+        for (std::size_t i = 0; i < actual.y.size(); ++i) {
+          equal &= actual.y[i] == expected.y[i] ||
+                   (std::isnan(actual.y[i]) && std::isnan(expected.y[i]));
+        }
+        CHECK(equal);
+      }
+    }
+  });
+}
+
+TEST_CASE("conv2d first layer: the same bits from one and two threads") {
+  on_every_isa([] {
+    for (const auto& [r, s] : {std::pair{2, 8}, {9, 1}}) {
+      const Conv2dShape shape = same(2, 120, 83, 8, r, s);
+      const Numbers x = random_numbers(2 * 120 * 83, 1);
+      const Numbers weight = random_numbers(8 * r * s, 2);
+      Numbers dweight[2];
+      Pooled pooled[2];
+      for (const int threads : {1, 2}) {
+        omp_set_num_threads(threads);
+        Pooled& result = pooled[threads - 1];
+        result = forward(x, weight, nullptr, shape, 1);
+        const Numbers dy = random_numbers(result.y.size(), 3);
+        Numbers& gradient = dweight[threads - 1];
+        gradient.assign(weight.size(), 1);
+        conv2d_first_layer_backward_weight(gradient.data(), dy.data(), result.index.data(),
+                                           x.data(), shape, 1);
+      }
+      CHECK(pooled[0] == pooled[1]);
+      CHECK(dweight[0] == dweight[1]);
+    }
+  });
+}
