@@ -4,7 +4,8 @@
 #   make run        the main job on a demo corpus: search, retrain, evaluate, report (CPU, minutes)
 #   make test       build everything and run all tests
 #   make build      build/serenade, the program
-#   make bench      build and run the CPU benchmarks
+#   make bench      our kernels and training steps against oneDNN, OpenBLAS and PyTorch where they are
+#                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
 #   make format     lay out all sources with clang-format
 #   make check-format   fail where `make format` would change something
 #   make asan       the tests under address and undefined-behaviour sanitizers
@@ -15,6 +16,9 @@
 
 SHELL := /bin/bash
 BUILD := build
+# `make bench`: where PyTorch is looked for, and which items are run (empty: all, and the ladders).
+PYTHON ?= python3
+ITEMS ?=
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 # Where `make run` leaves its corpus and its result.
@@ -27,7 +31,7 @@ PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev
 .PHONY: help setup build run test bench format check-format asan clean
 
 help:
-	@sed -n '3,15{s/^# \{0,1\}//;p}' Makefile
+	@sed -n '3,16{s/^# \{0,1\}//;p}' Makefile
 
 # Missing packages by name; nothing is done when all are there.
 setup:
@@ -73,7 +77,11 @@ test: setup
 
 bench: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
-	@cmake --build $(BUILD) -j $(JOBS) --target bench
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_peers serenade
+	@rm -f $(BUILD)/bench.json
+	@$(BUILD)/bench_peers --items "$(ITEMS)" --python "$(PYTHON)" --serenade $(BUILD)/serenade \
+	  --json $(BUILD)/bench.json
+	@$(if $(ITEMS),,cmake --build $(BUILD) -j $(JOBS) --target bench-ladders)
 
 format:
 	@clang-format -i $(SOURCES)

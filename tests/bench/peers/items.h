@@ -1,0 +1,44 @@
+#pragma once
+// The items of `make bench`, by family. Each prints its table; what is asked of a row is the table
+// "To show" of the project's plan, written beside the items.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tests/bench/peers/contest.h"
+#include "tests/bench/peers/pytorch.h"
+
+namespace serenade::bench {
+
+/// What the items need to know about this run.
+struct Setting {
+  Report& report;
+  PyTorch* pytorch;      ///< null where there is none
+  std::string python;    ///< the program that pytorch was started with
+  std::string serenade;  ///< the program, for items that run it whole
+  std::string self;      ///< this program, for items that need a fresh process
+  std::string folder;    ///< for files made on the way
+  int threads;
+};
+
+/// A contender of this project.
+Contender ours(std::function<void()> work);
+/// A peer that is a plain loop or an earlier step of a ladder of this project.
+Contender own(const std::string& name, const std::string& note, std::function<void()> work);
+
+void convolution_items(const Setting& setting, std::int64_t kernel);  // 16 to 16 channels
+void first_layer_items(const Setting& setting);                       // 1 to 8 channels
+void gru_items(const Setting& setting);
+void capsule_items(const Setting& setting);
+void elementwise_items(const Setting& setting);
+void step_items(const Setting& setting, const std::string& system);
+void supernet_items(const Setting& setting, const std::string& system);
+void memory_items(const Setting& setting);
+void predict_items(const Setting& setting);
+
+/// Three supernet steps in this process, then its peak memory in KiB on stdout; `what` is "nothing"
+/// or "<system> <mode>". The other half of memory_items.
+void print_memory_of(const std::string& what);
+
+}  // namespace serenade::bench
