@@ -17,14 +17,15 @@ constexpr double kUnit24 = 1.0 / (1 << 24);
 // One word of the stream as a number in [0, 1): 24 bits, so that float holds it exactly.
 double unit(std::uint32_t word) { return (word >> 8) * kUnit24; }
 
-// The default generator: a seed and how many streams have been handed out.
+// The default generator: a seed and how many streams have been handed out. Each thread has its own,
+// so that networks trained side by side draw the numbers they would draw alone.
 struct DefaultGenerator {
   std::uint64_t seed = 0;
   std::uint64_t draws = 0;
 };
 
 DefaultGenerator& default_generator() {
-  static DefaultGenerator generator;
+  static thread_local DefaultGenerator generator;
   return generator;
 }
 

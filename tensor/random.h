@@ -54,7 +54,8 @@ std::vector<std::int64_t> permutation(const RandomKey& key, std::int64_t count);
 void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key);
 void fill_normal_(Tensor& tensor, real mean, real deviation, const RandomKey& key);
 
-/// Sets the seed that layers draw their initial weights from and restarts the count of draws.
+/// Sets the seed that layers made by this thread draw their initial weights from and restarts the
+/// count of draws.
 void manual_seed(std::uint64_t seed);
 
 /// The next key of the default generator: each call names a fresh stream.

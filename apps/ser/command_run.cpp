@@ -62,14 +62,14 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   }
   RunProgress progress(name, expected_work(config) * static_cast<double>(missing.size()));
   for (const Fold* fold : missing) {
-    std::unique_ptr<System> system;
-    Normalisation normalisation;
-    FoldRun run = run_fold(config, material, *fold, progress.observe(config, fold->name, &folder),
-                           &system, &normalisation);
-    folder.save_fold(config, run, *system, normalisation);
-    for (const std::string& warning : run.warnings) progress.message(fold->name + ": " + warning);
-    runs.push_back(std::move(run));
-    progress.finish_fold(config);
+    TrainedFold trained =
+        run_fold(config, material, *fold, progress.observe(config, fold->name, &folder));
+    folder.save_fold(config, trained.run, *trained.system, trained.normalisation);
+    for (const std::string& warning : trained.run.warnings) {
+      progress.message(fold->name + ": " + warning);
+    }
+    runs.push_back(std::move(trained.run));
+    progress.finish(config, fold->name);
   }
   progress.finish();
 

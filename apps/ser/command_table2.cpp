@@ -21,6 +21,7 @@ struct Table2Options {
   std::vector<std::string> systems = TablePlan().systems;
   std::vector<std::string> modes = {"none", "random", "joint", "sampling", "dropout"};
   int seeds = 1;
+  int jobs = 0;
   bool json = false;
 };
 
@@ -55,7 +56,7 @@ void run_table2(const Table2Options& options) {
   // Bad input makes no folder, and a folder that cannot be used costs no features.
   check_table_folder(plan, folder, options.output.existing());
   const Material material = load_material(plan.config);
-  const TableRuns runs = run_table(plan, material, folder, options.output.existing());
+  const TableRuns runs = run_table(plan, material, folder, options.output.existing(), options.jobs);
   if (runs.failures.size() < runs.runs.size()) {
     const Table2 table = write_table2(runs, folder);
     if (options.json) {
@@ -86,6 +87,12 @@ void add_table2_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command
+      ->add_option("--jobs", options->jobs,
+                   "runs at a time, which share the threads; 0: one per thread. Memory grows with "
+                   "it, results do not change")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--json", options->json, "one JSON document on stdout");
   options->output.add_to(*command);

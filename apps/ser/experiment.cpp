@@ -87,61 +87,84 @@ std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corp
   return predictions;
 }
 
-Training train_architecture(const Config& config, const FoldData& data, const Genotype& genotype,
-                            const Observer& observer, const std::string& stage) {
+namespace {
+
+// Validates one fold after an epoch, and keeps the weights if they are its best so far.
+void end_epoch(System& system, const FoldData& data, EpochRecord record, Training& training,
+               StateDict& best) {
+  const std::vector<Prediction> validation = evaluate(system, data.validation, *data.corpus);
+  const ConfusionMatrix matrix = confusion(validation, data.corpus->classes);
+  record.validation_loss = mean_loss(validation);
+  record.validation_wa = matrix.wa();
+  record.validation_ua = matrix.ua();
+  if (training.best_epoch == 0 || record.validation_wa > training.best_validation_wa) {
+    training.best_epoch = record.epoch;
+    training.best_validation_wa = record.validation_wa;
+    best = system.state_dict();
+  }
+  training.epochs.push_back(record);
+}
+
+// The steps of one epoch; fills in the record's loss and gradient norm.
+void train_epoch(System& system, Adam& adam, const Dataset& train, const Config& config,
+                 const Observer& observer, EpochRecord& record) {
+  const Batches batches(train, config.batch_size, config.seed,
+                        static_cast<std::uint64_t>(record.epoch));
+  double total = 0;
+  for (std::int64_t step = 0; step < batches.count(); ++step) {
+    const Batch batch = batches.batch(step);
+    adam.zero_grad();
+    const Variable loss = cross_entropy(system.forward(batch.input), batch.labels);
+    require_finite(loss.item(), record.stage, record.epoch, step);
+    backward(loss);
+    if (step + 1 == batches.count()) record.gradient_norm = gradient_norm(adam.parameters());
+    adam.step();
+    total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
+    if (observer.on_step) {
+      observer.on_step(record.stage, (record.epoch - 1) * batches.count() + step + 1,
+                       config.epochs * batches.count(),
+                       epoch_text(record.epoch, config.epochs, loss.item()));
+    }
+  }
+  record.train_loss = total / static_cast<double>(train.segment_count());
+}
+
+}  // namespace
+
+std::vector<Training> train_architecture(const Config& config, const std::vector<FoldData>& folds,
+                                         const Genotype& genotype, const Observer& observer,
+                                         const std::string& stage) {
   manual_seed(config.seed);
-  Training training;
-  training.genotype = genotype;
-  training.system = make_system(config.options, genotype);
-  System& system = *training.system;
-  training.parameters = system.parameter_count();
-  Adam adam(system.named_parameters(), {});
+  const std::unique_ptr<System> system = make_system(config.options, genotype);
+  Adam adam(system->named_parameters(), {});
   const std::unique_ptr<Schedule> schedule = make_schedule(config);
-  StateDict best;
+  std::vector<Training> trainings(folds.size());
+  std::vector<StateDict> best(folds.size());
   for (int epoch = 1; epoch <= config.epochs; ++epoch) {
     const Stopwatch watch;
     adam.set_learning_rate(schedule->learning_rate());
-    const Batches batches(data.train, config.batch_size, config.seed,
-                          static_cast<std::uint64_t>(epoch));
-    double total = 0;
     EpochRecord record{.stage = stage, .epoch = epoch, .learning_rate = adam.learning_rate()};
-    for (std::int64_t step = 0; step < batches.count(); ++step) {
-      const Batch batch = batches.batch(step);
-      adam.zero_grad();
-      const Variable loss = cross_entropy(system.forward(batch.input), batch.labels);
-      require_finite(loss.item(), stage, epoch, step);
-      backward(loss);
-      if (step + 1 == batches.count()) record.gradient_norm = gradient_norm(adam.parameters());
-      adam.step();
-      total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
-      if (observer.on_step) {
-        observer.on_step(stage, (epoch - 1) * batches.count() + step + 1,
-                         config.epochs * batches.count(),
-                         epoch_text(epoch, config.epochs, loss.item()));
-      }
-    }
-    record.train_loss = total / static_cast<double>(data.train.segment_count());
+    train_epoch(*system, adam, folds.front().train, config, observer, record);
     schedule->end_epoch(record.train_loss);
-    const CapsuleLengths lengths = system.capsule_lengths();
+    const CapsuleLengths lengths = system->capsule_lengths();
     record.window_length = lengths.window;
     record.utterance_length = lengths.utterance;
-    const std::vector<Prediction> validation = evaluate(system, data.validation, *data.corpus);
-    const ConfusionMatrix matrix = confusion(validation, data.corpus->classes);
-    record.validation_loss = mean_loss(validation);
-    record.validation_wa = matrix.wa();
-    record.validation_ua = matrix.ua();
-    if (training.best_epoch == 0 || record.validation_wa > training.best_validation_wa) {
-      training.best_epoch = epoch;
-      training.best_validation_wa = record.validation_wa;
-      best = system.state_dict();
+    for (std::size_t i = 0; i < folds.size(); ++i) {
+      end_epoch(*system, folds[i], record, trainings[i], best[i]);
     }
-    record.seconds = watch.seconds();
-    training.epochs.push_back(record);
-    if (observer.on_epoch) observer.on_epoch(record);
+    for (Training& training : trainings) {
+      training.epochs.back().seconds = watch.seconds() / static_cast<double>(folds.size());
+    }
+    if (observer.on_epoch) observer.on_epoch(trainings.front().epochs.back());
   }
-  system.load_state_dict(best);
-  system.eval();
-  return training;
+  for (std::size_t i = 0; i < folds.size(); ++i) {
+    trainings[i].genotype = genotype;
+    trainings[i].parameters = system->parameter_count();
+    trainings[i].system = make_system(config.options, genotype);
+    trainings[i].system->load_state_dict(best[i]);
+    trainings[i].system->eval();
+  }
+  return trainings;
 }
 
 }  // namespace serenade::ser

@@ -74,10 +74,12 @@ struct Training {
   std::int64_t parameters = 0;
 };
 
-/// Trains one architecture from scratch. Throws NonFiniteError where the loss is no longer a
-/// number.
-Training train_architecture(const Config& config, const FoldData& data, const Genotype& genotype,
-                            const Observer& observer, const std::string& stage = "train");
+/// Trains one architecture from scratch, once for all the given folds, which must share their
+/// training set: they differ in whom each epoch is validated on, and so in the epoch that each
+/// keeps. One result per fold. Throws NonFiniteError where the loss is no longer a number.
+std::vector<Training> train_architecture(const Config& config, const std::vector<FoldData>& folds,
+                                         const Genotype& genotype, const Observer& observer,
+                                         const std::string& stage = "train");
 
 struct Search {
   Genotype genotype;
@@ -120,10 +122,25 @@ struct FoldRun {
   std::vector<Prediction> predictions;  ///< of the test speaker
 };
 
-/// `trained`, if given, receives the network that made the predictions.
-FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
-                 const Observer& observer, std::unique_ptr<System>* trained = nullptr,
-                 Normalisation* normalisation = nullptr);
+/// A fold and the network that made its predictions.
+struct TrainedFold {
+  FoldRun run;
+  std::unique_ptr<System> system;
+  Normalisation normalisation;
+};
+TrainedFold run_fold(const Config& config, const Material& material, const Fold& fold,
+                     const Observer& observer);
+
+/// True where the two folds train the same networks in config.mode: their training recordings are
+/// the same, as those of the two directions of a session are, and the mode learns from nothing else
+/// (the modes sampling and dropout adapt alpha to the validation speaker).
+bool shares_training(const Config& config, const Fold& a, const Fold& b);
+
+/// The same results as run_fold of each, bit for bit, with the common work done once. All pairs of
+/// the folds must share their training. Seconds are divided evenly; `observer` sees every step
+/// once, and the epochs of the first fold.
+std::vector<TrainedFold> run_folds(const Config& config, const Material& material,
+                                   const std::vector<Fold>& folds, const Observer& observer);
 
 /// One line of metrics.jsonl.
 std::string to_json(const EpochRecord& record);

@@ -43,8 +43,7 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
   observer.on_step = [this, config, fold](const std::string& stage, std::int64_t done,
                                           std::int64_t total, const std::string& figures) {
     const double fraction = static_cast<double>(done) / static_cast<double>(total);
-    bar_.update(units(finished_ + work_at(config, stage, fraction)),
-                fold + "  " + stage + "  " + figures);
+    advance(fold, work_at(config, stage, fraction), stage + "  " + figures);
   };
   if (folder != nullptr) {
     observer.on_epoch = [folder, fold](const EpochRecord& record) {
@@ -54,6 +53,29 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
   return observer;
 }
 
-void RunProgress::finish_fold(const Config& config) { finished_ += expected_work(config); }
+void RunProgress::advance(const std::string& fold, double work, const std::string& figures) {
+  const std::lock_guard lock(mutex_);
+  running_[fold] = work;
+  double done = finished_;
+  for (const auto& [name, part] : running_) done += part;
+  bar_.update(units(done), fold + "  " + figures);
+}
+
+void RunProgress::finish(const Config& config, const std::string& fold) {
+  const std::lock_guard lock(mutex_);
+  finished_ += expected_work(config);
+  running_.erase(fold);
+}
+
+void RunProgress::finish() {
+  const std::lock_guard lock(mutex_);
+  bar_.update(units(finished_));
+  bar_.finish();
+}
+
+void RunProgress::message(const std::string& line) {
+  const std::lock_guard lock(mutex_);
+  bar_.message(line);
+}
 
 }  // namespace serenade::ser

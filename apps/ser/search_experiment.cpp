@@ -12,6 +12,7 @@
 #include "nas/diagnostics.h"
 #include "nas/mixed_op.h"
 #include "nn/optim.h"
+#include "tensor/check.h"
 
 namespace serenade::ser {
 
@@ -155,22 +156,31 @@ void append(std::vector<EpochRecord>& all, const std::vector<EpochRecord>& more)
   all.insert(all.end(), more.begin(), more.end());
 }
 
-// Random search: several distinct architectures trained alone, the best on the validation speaker.
-Training train_random(const Config& config, const FoldData& data, const Observer& observer,
-                      std::vector<EpochRecord>& epochs) {
+// Random search: several distinct architectures trained alone; each fold keeps the best on its
+// validation speaker.
+std::vector<Training> train_random(const Config& config, const std::vector<FoldData>& folds,
+                                   const Observer& observer) {
   const std::vector<Genotype> genotypes =
       random_genotypes(config.system, search_space(config.options), config.random_architectures,
                        {config.seed, Purpose::architecture, 0});
-  Training best;
+  std::vector<Training> best(folds.size());
   for (std::size_t i = 0; i < genotypes.size(); ++i) {
-    Training training =
-        train_architecture(config, data, genotypes[i], observer, "train " + std::to_string(i + 1));
-    append(epochs, training.epochs);
-    if (i == 0 || training.best_validation_wa > best.best_validation_wa) {
-      best = std::move(training);
+    std::vector<Training> trainings =
+        train_architecture(config, folds, genotypes[i], observer, "train " + std::to_string(i + 1));
+    for (std::size_t k = 0; k < folds.size(); ++k) {
+      std::vector<EpochRecord> epochs = std::move(best[k].epochs);
+      append(epochs, trainings[k].epochs);
+      if (i == 0 || trainings[k].best_validation_wa > best[k].best_validation_wa) {
+        best[k] = std::move(trainings[k]);
+      }
+      best[k].epochs = std::move(epochs);
     }
   }
   return best;
+}
+
+bool searches(const Config& config) {
+  return config.mode != Mode::none && config.mode != Mode::random;
 }
 
 }  // namespace
@@ -190,38 +200,58 @@ Genotype configured_genotype(const Config& config) {
   }
 }
 
-FoldRun run_fold(const Config& config, const Material& material, const Fold& fold,
-                 const Observer& observer, std::unique_ptr<System>* trained,
-                 Normalisation* normalisation) {
-  const FoldData data = make_fold_data(config, material, fold);
-  FoldRun result;
-  result.fold = fold.name;
-  result.seed = config.seed;
+bool shares_training(const Config& config, const Fold& a, const Fold& b) {
+  return config.mode != Mode::sampling && config.mode != Mode::dropout && a.train == b.train;
+}
+
+std::vector<TrainedFold> run_folds(const Config& config, const Material& material,
+                                   const std::vector<Fold>& folds, const Observer& observer) {
+  check(!folds.empty(), "run_folds", "needs at least one fold; got none");
+  const double share = 1 / static_cast<double>(folds.size());
+  std::vector<FoldData> data;
+  for (const Fold& fold : folds) {
+    check(folds.size() == 1 || shares_training(config, folds.front(), fold), "run_folds",
+          "the folds must share their training; got ", folds.front().name, " and ", fold.name);
+    data.push_back(make_fold_data(config, material, fold));
+  }
+  FoldRun common;
+  common.seed = config.seed;
   Genotype genotype = configured_genotype(config);
-  if (config.mode != Mode::none && config.mode != Mode::random) {
+  if (searches(config)) {
     const Stopwatch watch;
-    Search search = search_architecture(config, data, observer);
+    Search search = search_architecture(config, data.front(), observer);
     genotype = search.genotype;
-    append(result.epochs, search.epochs);
-    result.history = std::move(search.history);
-    result.warnings = std::move(search.warnings);
-    result.search_seconds = watch.seconds();
+    common.epochs = std::move(search.epochs);
+    for (EpochRecord& epoch : common.epochs) epoch.seconds *= share;
+    common.history = std::move(search.history);
+    common.warnings = std::move(search.warnings);
+    common.search_seconds = watch.seconds() * share;
   }
   const Stopwatch watch;
-  Training training = config.mode == Mode::random
-                          ? train_random(config, data, observer, result.epochs)
-                          : train_architecture(config, data, genotype, observer);
-  if (config.mode != Mode::random) append(result.epochs, training.epochs);
-  result.genotype = training.genotype;
-  result.best_epoch = training.best_epoch;
-  result.best_validation_wa = training.best_validation_wa;
-  result.parameters = training.parameters;
-  result.predictions =
-      evaluate(*training.system, data.test, material.corpus, fold.name, config.seed);
-  result.train_seconds = watch.seconds();
-  if (trained != nullptr) *trained = std::move(training.system);
-  if (normalisation != nullptr) *normalisation = data.normalisation;
-  return result;
+  std::vector<Training> trainings = config.mode == Mode::random
+                                        ? train_random(config, data, observer)
+                                        : train_architecture(config, data, genotype, observer);
+  std::vector<TrainedFold> results;
+  for (std::size_t i = 0; i < folds.size(); ++i) {
+    Training& training = trainings[i];
+    FoldRun run = common;
+    run.fold = folds[i].name;
+    append(run.epochs, training.epochs);
+    run.genotype = training.genotype;
+    run.best_epoch = training.best_epoch;
+    run.best_validation_wa = training.best_validation_wa;
+    run.parameters = training.parameters;
+    run.predictions =
+        evaluate(*training.system, data[i].test, material.corpus, run.fold, config.seed);
+    results.push_back({std::move(run), std::move(training.system), data[i].normalisation});
+  }
+  for (TrainedFold& result : results) result.run.train_seconds = watch.seconds() * share;
+  return results;
+}
+
+TrainedFold run_fold(const Config& config, const Material& material, const Fold& fold,
+                     const Observer& observer) {
+  return std::move(run_folds(config, material, {fold}, observer).front());
 }
 
 }  // namespace serenade::ser

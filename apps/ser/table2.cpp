@@ -7,7 +7,9 @@
 
 #include "apps/ser/error.h"
 #include "apps/ser/figure3.h"
+#include "apps/ser/parallel.h"
 #include "apps/ser/run_progress.h"
+#include "kernels/threads.h"
 
 namespace serenade::ser {
 
@@ -91,14 +93,65 @@ TableRuns open_table(const TablePlan& plan, const Material& material, const std:
   return table;
 }
 
-double missing_work(const TableRuns& table) {
-  double work = 0;
-  for (const TableRun& run : table.runs) {
+// Missing runs of one configuration that share their training, to be computed together.
+struct RunGroup {
+  Config config;
+  std::vector<TableRun*> runs;
+  std::vector<Fold> folds;
+  std::vector<std::string> failures;
+};
+
+std::vector<RunGroup> missing_groups(TableRuns& table, const Material& material) {
+  std::vector<RunGroup> groups;
+  for (TableRun& run : table.runs) {
     if (run.result) continue;
-    work += expected_work(table.plan.run_config(run.system, run.mode, run.seed));
+    const auto fold = std::find_if(material.folds.begin(), material.folds.end(),
+                                   [&](const Fold& f) { return f.name == run.fold; });
+    const auto shared = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) {
+      const TableRun& first = *group.runs.front();
+      return first.system == run.system && first.mode == run.mode && first.seed == run.seed &&
+             shares_training(group.config, group.folds.front(), *fold);
+    });
+    RunGroup& group = shared != groups.end()
+                          ? *shared
+                          : groups.emplace_back(RunGroup{
+                                table.plan.run_config(run.system, run.mode, run.seed), {}, {}, {}});
+    group.runs.push_back(&run);
+    group.folds.push_back(*fold);
   }
-  return work;
+  return groups;
 }
+
+void run_group(RunGroup& group, const Material& material, const std::string& folder,
+               RunProgress& progress) {
+  const std::string name = group.runs.front()->name();
+  try {
+    std::vector<TrainedFold> trained = run_folds(group.config, material, group.folds,
+                                                 progress.observe(group.config, name, nullptr));
+    for (std::size_t i = 0; i < trained.size(); ++i) {
+      group.runs[i]->result = std::move(trained[i].run);
+      write_text_file(cell_path(folder, *group.runs[i]), to_json(*group.runs[i]->result));
+    }
+  } catch (const NonFiniteError& error) {  // the other runs do not depend on these
+    for (const TableRun* run : group.runs) {
+      group.failures.push_back(run->name() + ": " + error.what());
+      progress.message(group.failures.back());
+    }
+  }
+  progress.finish(group.config, name);
+}
+
+// Kernel threads of the calling thread, for the length of a scope.
+class KernelThreads {
+ public:
+  explicit KernelThreads(int count) : before_(cpu::thread_count()) { cpu::set_threads(count); }
+  ~KernelThreads() { cpu::set_threads(before_); }
+  KernelThreads(const KernelThreads&) = delete;
+  KernelThreads& operator=(const KernelThreads&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace
 
@@ -146,24 +199,24 @@ void check_table_folder(const TablePlan& plan, const std::string& folder, Existi
 }
 
 TableRuns run_table(const TablePlan& plan, const Material& material, const std::string& folder,
-                    Existing existing, int* computed) {
+                    Existing existing, int jobs, int* computed) {
   TableRuns table = open_table(plan, material, folder, existing);
+  std::vector<RunGroup> groups = missing_groups(table, material);
+  double work = 0;
+  for (const RunGroup& group : groups) work += expected_work(group.config);
+  RunProgress progress("table2", work);
+  const int threads = cpu::thread_count();
+  const int at_once = jobs > 0 ? jobs : threads;
+  parallel_for(static_cast<std::int64_t>(groups.size()), at_once, [&](std::int64_t i) {
+    const KernelThreads share(std::max(1, threads / at_once));
+    run_group(groups[static_cast<std::size_t>(i)], material, folder, progress);
+  });
   if (computed != nullptr) *computed = 0;
-  RunProgress progress("table2", missing_work(table));
-  for (TableRun& run : table.runs) {
-    if (run.result) continue;
-    const Config config = table.plan.run_config(run.system, run.mode, run.seed);
-    const auto fold = std::find_if(material.folds.begin(), material.folds.end(),
-                                   [&](const Fold& f) { return f.name == run.fold; });
-    try {
-      run.result = run_fold(config, material, *fold, progress.observe(config, run.name(), nullptr));
-      write_text_file(cell_path(folder, run), to_json(*run.result));
-      if (computed != nullptr) ++*computed;
-    } catch (const NonFiniteError& error) {  // the other runs do not depend on this one
-      table.failures.push_back(run.name() + ": " + error.what());
-      progress.message(table.failures.back());
+  for (const RunGroup& group : groups) {
+    for (const TableRun* run : group.runs) {
+      if (computed != nullptr && run->result) ++*computed;
     }
-    progress.finish_fold(config);
+    table.failures.insert(table.failures.end(), group.failures.begin(), group.failures.end());
   }
   progress.finish();
   return table;

@@ -67,11 +67,14 @@ struct TableRuns {
 void check_table_folder(const TablePlan& plan, const std::string& folder, Existing existing);
 
 /// Runs what is missing in `folder` and returns the whole. The runs of one fold and seed come one
-/// after the other, so that a table that is not finished still compares like with like. A run that
-/// stops being finite is reported, and the others go on. The folder: check_table_folder.
-/// `computed`, if given, receives the number of runs that were computed.
+/// after the other, so that a table that is not finished still compares like with like; folds that
+/// share their training (shares_training) are computed together. A run that stops being finite is
+/// reported, and the others go on. The folder: check_table_folder.
+/// `jobs` runs go on at a time, which share the kernels' threads evenly; 0: one per thread, the
+/// fastest, because runs need not wait for each other as threads of one kernel must. Results do not
+/// depend on it. `computed`, if given, receives the number of runs that were computed.
 TableRuns run_table(const TablePlan& plan, const Material& material, const std::string& folder,
-                    Existing existing, int* computed = nullptr);
+                    Existing existing, int jobs = 0, int* computed = nullptr);
 
 /// True where `folder` holds a table, finished or not.
 bool is_table_folder(const std::string& folder);

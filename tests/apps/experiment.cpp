@@ -63,15 +63,21 @@ class Threads {
   int before_;
 };
 
-/// One fold, its times set to 0: they alone may differ between two runs.
+/// Sets times to 0: they alone may differ between two runs.
+FoldRun timeless(FoldRun run) {
+  run.search_seconds = run.train_seconds = 0;
+  for (EpochRecord& record : run.epochs) record.seconds = 0;
+  return run;
+}
+
 FoldRun timeless_run(const Config& config, const Material& material, int threads,
                      std::unique_ptr<System>* system = nullptr,
                      Normalisation* normalisation = nullptr) {
   const Threads in_use(threads);
-  FoldRun run = run_fold(config, material, material.folds.front(), {}, system, normalisation);
-  run.search_seconds = run.train_seconds = 0;
-  for (EpochRecord& record : run.epochs) record.seconds = 0;
-  return run;
+  TrainedFold trained = run_fold(config, material, material.folds.front(), {});
+  if (system != nullptr) *system = std::move(trained.system);
+  if (normalisation != nullptr) *normalisation = trained.normalisation;
+  return timeless(std::move(trained.run));
 }
 
 }  // namespace
@@ -157,6 +163,31 @@ TEST_CASE("experiment: the same bits twice, and for one and two threads") {
     config.seed = 6;
     CHECK(to_json(timeless_run(config, material, 1)) != text);
   }
+}
+
+TEST_CASE("experiment: folds that share their training are what each is alone") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const Mode mode : {Mode::none, Mode::random, Mode::joint}) {
+    CAPTURE(to_string(mode));
+    Config config = small_config(corpus, kGruSystem, mode);
+    config.direction = Direction::both;
+    config.search_epochs = 1;
+    config.random_architectures = 2;
+    const Material material = load_material(config);
+    REQUIRE(material.folds.size() == 2);
+    REQUIRE(shares_training(config, material.folds[0], material.folds[1]));
+    std::vector<TrainedFold> together = run_folds(config, material, material.folds, {});
+    for (std::size_t i = 0; i < 2; ++i) {
+      const FoldRun alone = run_fold(config, material, material.folds[i], {}).run;
+      CHECK(to_json(timeless(std::move(together[i].run))) == to_json(timeless(alone)));
+    }
+  }
+  Config config = small_config(corpus, kGruSystem, Mode::dropout);
+  config.direction = Direction::both;
+  const Material material = load_material(config);
+  CHECK_FALSE(shares_training(config, material.folds[0], material.folds[1]));
+  CHECK_THROWS_AS(run_folds(config, material, material.folds, {}), std::invalid_argument);
 }
 
 TEST_CASE("experiment: a model file predicts what its network did") {

@@ -12,6 +12,7 @@
 #include "apps/ser/error.h"
 #include "apps/ser/run_results.h"
 #include "apps/ser/table2_results.h"
+#include "kernels/threads.h"
 #include "tests/apps/files.h"
 
 namespace serenade::ser {
@@ -81,7 +82,7 @@ struct Finished {
   TablePlan plan = tiny_plan(write_corpus(folder));
   Material material = load_material(plan.config);
   int computed = -1;
-  TableRuns runs = run_table(plan, material, folder / "table", Existing::refuse, &computed);
+  TableRuns runs = run_table(plan, material, folder / "table", Existing::refuse, 1, &computed);
 };
 
 const Finished& finished() {
@@ -90,6 +91,27 @@ const Finished& finished() {
 }
 
 }  // namespace
+
+TEST_CASE("table2: runs side by side give what they give one after the other") {
+  const TemporaryFolder folder;
+  TablePlan plan = tiny_plan(write_corpus(folder));
+  plan.config.direction = Direction::both;
+  plan.config.folds = 0;
+  plan.modes = {Mode::none, Mode::joint, Mode::dropout};
+  const Material material = load_material(plan.config);
+  const int threads = cpu::thread_count();
+  int computed = -1;
+  run_table(plan, material, folder / "one", Existing::refuse, 1, &computed);
+  CHECK(computed == 2 * 3 * 4);
+  run_table(plan, material, folder / "several", Existing::refuse, 3, &computed);
+  CHECK(computed == 2 * 3 * 4);
+  CHECK(cpu::thread_count() == threads);
+  for (const auto& cell : fs::directory_iterator(folder / "one/cells")) {
+    const std::string name = cell.path().filename();
+    CAPTURE(name);
+    CHECK(result_of(folder / "one/cells/" + name) == result_of(folder / "several/cells/" + name));
+  }
+}
 
 TEST_CASE("table2: every run is kept, none is computed twice, and a lost one comes back the same") {
   const TableRuns& first = finished().runs;
@@ -108,11 +130,11 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
   REQUIRE(fs::exists(cell));
 
   SUBCASE("continuing computes what is missing and nothing else") {
-    run_table(plan, material, out, Existing::resume, &computed);
+    run_table(plan, material, out, Existing::resume, 0, &computed);
     CHECK(computed == 0);
     const nlohmann::json before = result_of(cell);
     fs::remove(cell);
-    run_table(plan, material, out, Existing::resume, &computed);
+    run_table(plan, material, out, Existing::resume, 0, &computed);
     CHECK(computed == 1);
     CHECK(result_of(cell) == before);
   }
@@ -120,7 +142,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
   SUBCASE("one more mode computes only that mode") {
     plan.systems = {kGruSystem};
     plan.modes = {Mode::none, Mode::joint};
-    const TableRuns grown = run_table(plan, material, out, Existing::resume, &computed);
+    const TableRuns grown = run_table(plan, material, out, Existing::resume, 0, &computed);
     CHECK(computed == 1);
     CHECK(grown.of(kGruSystem, Mode::joint).size() == 1);
     CHECK(file_count(out + "/cells") == 7);
