@@ -1,4 +1,6 @@
-// Matrix products by OpenBLAS, one thread per call; the calls are shared out by us.
+// Matrix products: large ones by our own packed kernel (kernels/cpu/gemm.cpp), which shares the
+// packed operands between threads; small and thin ones by OpenBLAS, one thread per call, the calls
+// shared out by us.
 //
 // OpenBLAS with several threads of its own picks the split by the number of threads, so the bits
 // would change with it, and its threads would compete with those of OpenMP. Here C is cut into
@@ -10,6 +12,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/gemm.h"
 
 namespace serenade::cpu {
 
@@ -22,6 +27,9 @@ constexpr std::int64_t kWorthSplitting = 1 << 20;
 constexpr std::int64_t kLargeTile = 1 << 26;
 constexpr std::int64_t kFewTiles = 4;
 constexpr std::int64_t kManyTiles = 64;
+// From here on, packing into panels pays: multiply-adds, and rows and columns that fill the tiles.
+constexpr std::int64_t kWorthPacking = 1 << 19;
+constexpr std::int64_t kPackedRows = 8, kPackedColumns = 32;
 // Tiles begin at multiples of the register block of OpenBLAS's inner kernels.
 constexpr std::int64_t kRegisterBlock = 16;
 
@@ -128,10 +136,35 @@ void multiply_tile(const Product& p, std::int64_t copy, Range rows, Range column
   }
 }
 
+bool worth_packing(const Product& p) {
+  return p.m >= kPackedRows && p.n >= kPackedColumns && p.m * p.n * p.k >= kWorthPacking;
+}
+
+void multiply_packed(std::int64_t batch, const Product& p) {
+  std::vector<GemmProduct> products(batch);
+  for (std::int64_t i = 0; i < batch; ++i) {
+    products[i] = {p.transpose_a,
+                   p.transpose_b,
+                   p.m,
+                   p.n,
+                   p.k,
+                   p.alpha,
+                   p.a + i * p.stride_a,
+                   p.lda,
+                   p.b + i * p.stride_b,
+                   p.ldb,
+                   p.beta,
+                   p.c + i * p.stride_c,
+                   p.ldc};
+  }
+  gemm_in_order(products);
+}
+
 void multiply(std::int64_t batch, const Product& p) {
   static const bool single_threaded = (openblas_set_num_threads(1), true);
   static_cast<void>(single_threaded);
   if (batch <= 0 || p.m <= 0 || p.n <= 0) return;
+  if (worth_packing(p)) return multiply_packed(batch, p);
   const Grid grid(p.m, p.n, p.k);
   const std::int64_t tiles = grid.rows * grid.columns;
   const std::int64_t count = batch * tiles;

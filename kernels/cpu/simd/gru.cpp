@@ -1,12 +1,11 @@
 // Inner loops of the GRU's recurrence (what they compute: kernels/cpu/gru_simd.h).
 //
-// Compiled once per instruction set (vector.h).
-//
-// exp is split as e^x = 2^k e^r, |r| <= ln 2 / 2 (Cody & Waite, Software Manual for the Elementary
-// Functions, 1980, ch. 6), with Taylor's series for e^r: its first dropped term is below half a
-// unit in the last place. Unlike std::exp it has no branches, so the compiler vectorises the loops.
+// Compiled once per instruction set (vector.h). A lane is a hidden unit, so one sequence fills
+// vectors as well as sixteen do, and nothing is ever transposed.
 
 #include "kernels/cpu/gru_simd.h"
+
+#include "kernels/cpu/simd/math.h"
 #include "kernels/cpu/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -15,153 +14,211 @@ extern const GruSimd gru_simd;
 
 namespace {
 
-constexpr int kTileVectors = 2;  // 4 rows x 2 vectors of sums fit the 16 registers of any set
-static_assert(kGruColumns % (kTileVectors * kLanes) == 0, "a panel is whole tiles");
-
-// rows x kTileVectors vectors of sums stay in registers while the depth is walked.
-template <int rows>
-void multiply_add_tile(real* out, std::int64_t out_stride, const real* a, std::int64_t a_stride,
-                       const real* panel, std::int64_t depth) {
-  Vector sum[rows][kTileVectors];
-  unroll<rows>([&](auto r) {
-    unroll<kTileVectors>([&](auto v) {
-      sum[r.value][v.value] = load(out + r.value * out_stride + v.value * kLanes);
-    });
-  });
-  for (std::int64_t i = 0; i < depth; ++i, panel += kGruColumns) {
-    Vector weight[kTileVectors];
-    unroll<kTileVectors>([&](auto v) { weight[v.value] = load(panel + v.value * kLanes); });
-    unroll<rows>([&](auto r) {
-      const Vector factor = Vector{} + a[r.value * a_stride + i];
-      unroll<kTileVectors>([&](auto v) { sum[r.value][v.value] += factor * weight[v.value]; });
-    });
-  }
-  unroll<rows>([&](auto r) {
-    unroll<kTileVectors>([&](auto v) {
-      store(out + r.value * out_stride + v.value * kLanes, sum[r.value][v.value]);
-    });
-  });
-}
-
-template <int rows>
-void multiply_add_rows(real* out, std::int64_t out_stride, const real* a, std::int64_t a_stride,
-                       const real* panels, std::int64_t depth, std::int64_t columns) {
-  for (std::int64_t j = 0; j < columns; j += kTileVectors * kLanes) {
-    const real* panel = panels + j / kGruColumns * depth * kGruColumns + j % kGruColumns;
-    multiply_add_tile<rows>(out + j, out_stride, a, a_stride, panel, depth);
-  }
-}
-
-void multiply_add(real* out, std::int64_t out_stride, const real* a, std::int64_t a_stride,
-                  const real* panels, std::int64_t depth, std::int64_t columns, std::int64_t rows) {
-  static_assert(kGruRows == 4, "one case per number of rows");
-  switch (rows) {
-    case 1:
-      return multiply_add_rows<1>(out, out_stride, a, a_stride, panels, depth, columns);
-    case 2:
-      return multiply_add_rows<2>(out, out_stride, a, a_stride, panels, depth, columns);
-    case 3:
-      return multiply_add_rows<3>(out, out_stride, a, a_stride, panels, depth, columns);
-    default:
-      return multiply_add_rows<4>(out, out_stride, a, a_stride, panels, depth, columns);
-  }
-}
-
-#ifdef SERENADE_DOUBLE
-typedef std::uint64_t Bits;
-constexpr int kMantissaBits = 52, kTerms = 13;
-constexpr real kLn2High = 6.93145751953125e-1, kLn2Low = 1.42860682030941723212e-6;
-constexpr real kLargestExponent = 700;
+constexpr int kPanel = 2 * kLanes;  // columns of a panel, as in gemm.cpp
+#if defined(__AVX512F__)
+constexpr int kTileRows = 8;  // rows x 2 vectors of sums in 32 registers
 #else
-typedef std::uint32_t Bits;
-constexpr int kMantissaBits = 23, kTerms = 7;
-constexpr real kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-constexpr real kLargestExponent = 87;
+constexpr int kTileRows = 4;  // in 16
 #endif
-// Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the lowest bits.
-constexpr real kRounder = real(3) * real(Bits(1) << (kMantissaBits - 1));
 
-// The sum of r^(i - n) / i! over i = n .. kTerms by Horner's rule; for n = 1, (e^r - 1) / r.
-template <int n>
-[[gnu::always_inline]] inline real series(real r) {
-  if constexpr (n > kTerms) {
-    return 0;
-  } else {
-    constexpr auto inverse_factorial = [] {
-      double value = 1;
-      for (int i = 2; i <= n; ++i) value /= i;
-      return static_cast<real>(value);
-    }();
-    return inverse_factorial + r * series<n + 1>(r);
+[[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
+
+// `rows` rows and `panels` neighbouring panels. Few rows take several panels, so that there are
+// enough sums to hide the latency of the multiply-adds.
+template <int rows, int panels>
+[[gnu::noinline]] void multiply_tile(real* out, std::int64_t out_stride, const real* start,
+                                     std::int64_t start_stride, const real* const* a,
+                                     const real* panel, std::int64_t depth) {
+  Vector left[rows][panels], right[rows][panels];
+  const real* row[rows];
+  unroll<rows>([&](auto r) {
+    row[r.value] = a[r.value];
+    unroll<panels>([&](auto p) {
+      const real* from = start + r.value * start_stride + p.value * kPanel;
+      left[r.value][p.value] = load(from);
+      right[r.value][p.value] = load(from + kLanes);
+    });
+  });
+  for (std::int64_t i = 0; i < depth; ++i, panel += kPanel) {
+    unroll<panels>([&](auto p) {
+      const real* weights = panel + p.value * depth * kPanel;
+      const Vector left_weight = load(weights), right_weight = load(weights + kLanes);
+      unroll<rows>([&](auto r) {
+        const Vector factor = broadcast(row[r.value][i]);
+        left[r.value][p.value] += factor * left_weight;
+        right[r.value][p.value] += factor * right_weight;
+      });
+    });
   }
+  unroll<rows>([&](auto r) {
+    unroll<panels>([&](auto p) {
+      real* to = out + r.value * out_stride + p.value * kPanel;
+      store(to, left[r.value][p.value]);
+      store(to + kLanes, right[r.value][p.value]);
+    });
+  });
 }
 
-struct SplitExp {
-  real scale;  ///< 2^k
-  real part;   ///< e^r - 1
+struct Product {
+  real* out;
+  std::int64_t out_stride;
+  const real* start;
+  std::int64_t start_stride;
+  const real* const* a;
+  const real* panels;
+  std::int64_t depth, columns;
 };
 
-// e^x = scale * (1 + part), for |x| <= kLargestExponent; beyond, that of the bound; NaN stays NaN.
-[[gnu::always_inline]] inline SplitExp split_exp(real x) {
-  x = x < -kLargestExponent ? -kLargestExponent : x;
-  x = x > kLargestExponent ? kLargestExponent : x;
-  const real rounded = x * real(1.44269504088896340736) + kRounder;
-  const real k = rounded - kRounder;
-  const real r = (x - k * kLn2High) - k * kLn2Low;
-  const Bits one = __builtin_bit_cast(Bits, real(1));
-  const Bits scale = (__builtin_bit_cast(Bits, rounded) << kMantissaBits) + one;
-  return {__builtin_bit_cast(real, scale), r * series<1>(r)};
-}
-
-[[gnu::always_inline]] inline real sigmoid(real x) {
-  const SplitExp e = split_exp(-x);
-  return 1 / (1 + (e.scale + e.scale * e.part));
-}
-
-// tanh x = m / (m + 2) with m = e^(2x) - 1, which loses no digits near 0. The bound of split_exp
-// keeps m finite, and lies far beyond where tanh rounds to 1.
-[[gnu::always_inline]] inline real tanh_of(real x) {
-  const SplitExp e = split_exp(2 * x);
-  const real m = e.scale * e.part + (e.scale - 1);
-  return m / (m + 2);
-}
-
-void gates(real* __restrict gate, const real* __restrict recurrent, std::int64_t H) {
-  for (std::int64_t j = 0; j < 2 * H; ++j) gate[j] = sigmoid(gate[j] + recurrent[j]);
-}
-
-void reset_state(real* __restrict m, const real* __restrict r, const real* __restrict h,
-                 std::int64_t H) {
-  for (std::int64_t j = 0; j < H; ++j) m[j] = r[j] * h[j];
-}
-
-void candidate_after(real* __restrict gates, real* __restrict h, const real* __restrict bias,
-                     const real* __restrict product, std::int64_t H) {
-  const real *r = gates, *z = gates + H;
-  real *n = gates + 2 * H, *m = gates + 3 * H;
-#pragma GCC ivdep  // the four parts of `gates` do not overlap
-  for (std::int64_t j = 0; j < H; ++j) {
-    const real candidate = tanh_of(n[j] + bias[j] + r[j] * product[j]);
-    m[j] = product[j];
-    n[j] = candidate;
-    h[j] = (1 - z[j]) * candidate + z[j] * h[j];
+// All panels from column j on, `panels` at a time; what is left goes one at a time.
+template <int rows>
+void multiply_rows(const Product& p) {
+  constexpr int kMany = rows == 1 ? 4 : rows == 2 ? 2 : 1;
+  std::int64_t j = 0;
+  for (; p.columns - j > (kMany - 1) * kPanel; j += kMany * kPanel) {
+    multiply_tile<rows, kMany>(p.out + j, p.out_stride, p.start + j, p.start_stride, p.a,
+                               p.panels + j * p.depth, p.depth);
+  }
+  for (; j < p.columns; j += kPanel) {
+    multiply_tile<rows, 1>(p.out + j, p.out_stride, p.start + j, p.start_stride, p.a,
+                           p.panels + j * p.depth, p.depth);
   }
 }
 
-void candidate_before(real* __restrict gates, real* __restrict h, const real* __restrict bias,
-                      const real* __restrict product, std::int64_t H) {
-  const real* z = gates + H;
-  real* n = gates + 2 * H;
-#pragma GCC ivdep  // the four parts of `gates` do not overlap
-  for (std::int64_t j = 0; j < H; ++j) {
-    const real candidate = tanh_of(n[j] + bias[j] + product[j]);
-    n[j] = candidate;
-    h[j] = (1 - z[j]) * candidate + z[j] * h[j];
+template <int rows>
+void multiply_some_rows(const Product& p, std::int64_t count) {
+  if (count == rows) return multiply_rows<rows>(p);
+  if constexpr (rows > 1) multiply_some_rows<rows - 1>(p, count);
+}
+
+void multiply(real* out, std::int64_t out_stride, const real* start, std::int64_t start_stride,
+              const real* const* a, const real* panels, std::int64_t depth, std::int64_t columns,
+              std::int64_t rows) {
+  for (std::int64_t row = 0; row < rows; row += kTileRows) {
+    const Product product{out + row * out_stride,
+                          out_stride,
+                          start + row * start_stride,
+                          start_stride,
+                          a + row,
+                          panels,
+                          depth,
+                          columns};
+    multiply_some_rows<kTileRows>(product, rows - row < kTileRows ? rows - row : kTileRows);
   }
+}
+
+// kLanes hidden units from `first` on, or the `count` that are left.
+struct WholeVector {
+  std::int64_t first;
+  Vector operator[](const real* p) const { return load(p + first); }
+  void put(real* p, Vector v) const { store(p + first, v); }
+};
+struct PartVector {
+  std::int64_t first, count;
+  Vector operator[](const real* p) const { return load_part(p + first, count); }
+  void put(real* p, Vector v) const { store_part(p + first, v, count); }
+};
+
+// Calls body for all H units. A body reads `at[p]` and writes `at.put(p, v)`.
+template <class Body>
+[[gnu::always_inline]] inline void for_units(std::int64_t H, const Body& body) {
+  std::int64_t j = 0;
+  for (; j + kLanes <= H; j += kLanes) body(WholeVector{j});
+  if (j < H) body(PartVector{j, H - j});
+}
+
+void cell_after(real* y, real* gates, const real* product, const real* bias, const real* h,
+                std::int64_t H) {
+  for_units(H, [=](auto at) {
+    const Vector r = sigmoid_of(at[gates] + at[product]);
+    const Vector z = sigmoid_of(at[gates + H] + at[product + H]);
+    const Vector m = at[product + 2 * H];
+    const Vector n = tanh_of(at[gates + 2 * H] + at[bias] + r * m);
+    at.put(gates, r);
+    at.put(gates + H, z);
+    at.put(gates + 2 * H, n);
+    at.put(gates + 3 * H, m);
+    at.put(y, (1 - z) * n + z * at[h]);
+  });
+}
+
+void reset_before(real* gates, const real* product, const real* h, std::int64_t H) {
+  for_units(H, [=](auto at) {
+    const Vector r = sigmoid_of(at[gates] + at[product]);
+    at.put(gates, r);
+    at.put(gates + H, sigmoid_of(at[gates + H] + at[product + H]));
+    at.put(gates + 3 * H, r * at[h]);
+  });
+}
+
+void candidate_before(real* y, real* gates, const real* product, const real* bias, const real* h,
+                      std::int64_t H) {
+  for_units(H, [=](auto at) {
+    const Vector z = at[gates + H];
+    const Vector n = tanh_of(at[gates + 2 * H] + at[bias] + at[product]);
+    at.put(gates + 2 * H, n);
+    at.put(y, (1 - z) * n + z * at[h]);
+  });
+}
+
+template <class Units>
+[[gnu::always_inline]] inline void add(Units at, real* sums, Vector v) {
+  at.put(sums, at[sums] + v);
+}
+
+// What both forms share: D(a_z), D(a_n) and D(h') z. Gives D(a_n).
+template <class Units>
+[[gnu::always_inline]] inline Vector update_and_candidate(Units at, real* d_input, real* d_state,
+                                                          real* bias_sums, const real* dy,
+                                                          const real* gates, const real* h,
+                                                          std::int64_t H) {
+  const Vector z = at[gates + H], n = at[gates + 2 * H];
+  const Vector d = at[d_state] + at[dy];
+  const Vector da_z = d * (at[h] - n) * z * (1 - z);
+  const Vector da_n = d * (1 - z) * (1 - n * n);
+  at.put(d_input + H, da_z);
+  at.put(d_input + 2 * H, da_n);
+  at.put(d_state, d * z);
+  add(at, bias_sums + H, da_z);
+  add(at, bias_sums + 2 * H, da_n);
+  return da_n;
+}
+
+void backward_after(real* d_input, real* d_recurrent, real* d_state, real* bias_sums,
+                    const real* dy, const real* gates, const real* h, std::int64_t H) {
+  for_units(H, [=](auto at) {
+    const Vector da_n = update_and_candidate(at, d_input, d_state, bias_sums, dy, gates, h, H);
+    const Vector r = at[gates];
+    const Vector dm = da_n * r;
+    const Vector da_r = dm * at[gates + 3 * H] * (1 - r);
+    at.put(d_input, da_r);
+    at.put(d_recurrent, da_r);
+    at.put(d_recurrent + H, at[d_input + H]);
+    at.put(d_recurrent + 2 * H, dm);
+    add(at, bias_sums, da_r);
+    add(at, bias_sums + 3 * H, dm);
+  });
+}
+
+void candidate_backward(real* d_input, real* d_state, real* bias_sums, const real* dy,
+                        const real* gates, const real* h, std::int64_t H) {
+  for_units(
+      H, [=](auto at) { update_and_candidate(at, d_input, d_state, bias_sums, dy, gates, h, H); });
+}
+
+void reset_backward(real* d_input, real* d_state, real* bias_sums, const real* dm,
+                    const real* gates, const real* h, std::int64_t H) {
+  for_units(H, [=](auto at) {
+    const Vector r = at[gates], d = at[dm];
+    const Vector da_r = d * at[h] * r * (1 - r);
+    at.put(d_input, da_r);
+    at.put(d_state, at[d_state] + d * r);
+    add(at, bias_sums, da_r);
+  });
 }
 
 }  // namespace
 
-const GruSimd gru_simd = {multiply_add, gates, reset_state, candidate_after, candidate_before};
+const GruSimd gru_simd = {multiply,       cell_after,         reset_before,  candidate_before,
+                          backward_after, candidate_backward, reset_backward};
 
 }  // namespace serenade::cpu::SERENADE_ISA

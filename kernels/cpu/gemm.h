@@ -1,0 +1,31 @@
+#pragma once
+// Matrix products by our own packed kernel, many of them in one parallel region. The public door is
+// kernels/blas.h; kernels that have several products at hand save thread starts here.
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/real.h"
+
+namespace serenade::cpu {
+
+/// C = alpha op(A) op(B) + beta C, as in kernels/blas.h.
+struct GemmProduct {
+  bool transpose_a = false, transpose_b = false;
+  std::int64_t m = 0, n = 0, k = 0;
+  real alpha = 1;
+  const real* a = nullptr;
+  std::int64_t lda = 0;
+  const real* b = nullptr;
+  std::int64_t ldb = 0;
+  real beta = 0;
+  real* c = nullptr;
+  std::int64_t ldc = 0;
+};
+
+/// As if one product after the other: a later one may add to the result of an earlier one, but not
+/// read it as an operand. The bits depend on k alone, not on threads or on how C is cut. May be
+/// called from inside a parallel region, and then uses one thread.
+void gemm_in_order(std::span<const GemmProduct> products);
+
+}  // namespace serenade::cpu
