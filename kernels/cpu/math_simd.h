@@ -1,5 +1,5 @@
 #pragma once
-// exp, the logistic function and tanh of arrays, one table of functions per instruction set
+// exp, the logistic function, tanh and the logarithm of arrays, one table of functions per instruction set
 // (source: kernels/cpu/simd/math.h and math.cpp, where the errors are stated).
 
 #include <cstdint>
@@ -13,6 +13,7 @@ struct MathSimd {
   void (*exp)(real* y, const real* x, std::int64_t count);
   void (*sigmoid)(real* y, const real* x, std::int64_t count);  ///< 1 / (1 + e^-x)
   void (*tanh)(real* y, const real* x, std::int64_t count);
+  void (*log)(real* y, const real* x, std::int64_t count);
 };
 
 /// The table of the active instruction set.

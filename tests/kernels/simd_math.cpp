@@ -1,5 +1,5 @@
-// The vectorised exp, logistic function and tanh against the C++ library's in a longer format, in
-// units in the last place, over their whole range.
+// The vectorised exp, logistic function, tanh and logarithm against the C++ library's in a longer
+// format, in units in the last place, over their whole range.
 
 #include <doctest/doctest.h>
 
@@ -80,6 +80,14 @@ TEST_CASE("simd math: exp, logistic function and tanh are exact to a few last di
                     [](auto x) { return 1 / (1 + std::exp(-x)); }) <= 4);
     const auto all = points(-100, 100);
     CHECK(worst_ulp(all, apply(math.tanh, all), [](auto x) { return std::tanh(x); }) <= 5);
+    // Every binade, and densely around 1, where the logarithm is small.
+    std::vector<real> positive = points(kDouble ? -708 : -87.3, kDouble ? 709.7 : 88.7);
+    for (real& x : positive) x = std::exp(x);
+    for (int i = -2000; i <= 2000; ++i) positive.push_back(1 + static_cast<real>(i) / 2003);
+    for (const real tiny : {real(0x1p-130), real(0x1.8p-140)}) {
+      positive.push_back(kDouble ? tiny * real(0x1p-500) * real(0x1p-430) : tiny);
+    }
+    CHECK(worst_ulp(positive, apply(math.log, positive), [](auto x) { return std::log(x); }) <= 2);
   });
 }
 
@@ -103,6 +111,19 @@ TEST_CASE("simd math: ends of the range and not-a-number") {
     CHECK(t[1] == -1);
     CHECK(std::isnan(t[2]));
     CHECK(t[3] == 0);
+  });
+}
+
+TEST_CASE("simd math: the logarithm's ends and what it is not defined for") {
+  const real infinity = std::numeric_limits<real>::infinity();
+  const std::vector<real> x = {0, -real(0), infinity, -infinity, NAN, -1, 1, -real(1e-30)};
+  on_every_isa([&](const cpu::MathSimd& math) {
+    const auto y = apply(math.log, x);
+    CHECK(y[0] == -infinity);
+    CHECK(y[1] == -infinity);
+    CHECK(y[2] == infinity);
+    for (const int i : {3, 4, 5, 7}) CHECK(std::isnan(y[i]));
+    CHECK(y[6] == 0);
   });
 }
 

@@ -32,8 +32,12 @@ void tanh_all(real* y, const real* x, std::int64_t count) {
   apply(y, x, count, [](Vector v) { return tanh_of(v); });
 }
 
+void log_all(real* y, const real* x, std::int64_t count) {
+  apply(y, x, count, [](Vector v) { return log_of(v); });
+}
+
 }  // namespace
 
-const MathSimd math_simd = {exp_all, sigmoid_all, tanh_all};
+const MathSimd math_simd = {exp_all, sigmoid_all, tanh_all, log_all};
 
 }  // namespace serenade::cpu::SERENADE_ISA

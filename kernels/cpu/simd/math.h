@@ -1,11 +1,11 @@
 #pragma once
-// exp, the logistic function and tanh of a vector, for the sources of this folder.
+// exp, the logistic function, tanh and the logarithm of a vector, for the sources of this folder.
 //
 // exp is split as e^x = 2^k e^r, |r| <= ln 2 / 2 (Cody & Waite, Software Manual for the Elementary
 // Functions, 1980, ch. 6), with Taylor's series for e^r: its first dropped term is below half a
 // unit in the last place. Unlike std::exp there are no branches, so all lanes are worked on at
 // once. A NaN stays a NaN. Errors (tests/kernels/simd_math.cpp): exp 2 units in the last place, the
-// logistic function 4, tanh 5.
+// logistic function 4, tanh 5, the logarithm 2.
 
 #include <cstdint>
 
@@ -91,6 +91,49 @@ struct SplitExp {
   const Vector scale = power_of_two(e.k + Bits(kExponentBias));
   const Vector m = scale * e.part + (scale - 1);
   return m / (m + 2);
+}
+
+#ifdef SERENADE_DOUBLE
+typedef std::int64_t SignedBits;
+constexpr Bits kRootHalf = 0x3fe6a09e667f3bcd;  // sqrt(1 / 2)
+constexpr real kSmallestNormal = 0x1p-1022;
+constexpr int kLogTerms = 10;  // next: 5e-18 of the sum
+#else
+typedef std::int32_t SignedBits;
+constexpr Bits kRootHalf = 0x3f3504f3;
+constexpr real kSmallestNormal = 0x1p-126f;
+constexpr int kLogTerms = 4;  // next: 8e-9
+#endif
+typedef SignedBits SignedBitsVector __attribute__((vector_size(kVectorBytes)));
+
+// The sum of 2 z^i / (2 i + 1) over i = n .. kLogTerms, divided by z^n.
+template <int n>
+[[gnu::always_inline]] inline Vector log_series(Vector z) {
+  constexpr real term = real(2) / (2 * n + 1);
+  if constexpr (n == kLogTerms) {
+    return Vector{} + term;
+  } else {
+    return term + z * log_series<n + 1>(z);
+  }
+}
+
+/// ln x: minus infinity at 0, a NaN below. With x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), and
+/// s = f / (2 + f), ln(1 + f) = 2 artanh s = f - s (f - R), R = 2 s^2 / 3 + 2 s^4 / 5 + ..: f is
+/// exact, and what is taken from it is small.
+[[gnu::always_inline]] inline Vector log_of(Vector x) {
+  constexpr real kLift = real(Bits(1) << (kMantissaBits + 2));  // makes the smallest number normal
+  constexpr Bits kMantissa = (Bits(1) << kMantissaBits) - 1;
+  const Vector normal = x < kSmallestNormal ? x * kLift : x;
+  const auto bits = __builtin_bit_cast(BitsVector, normal) - kRootHalf;
+  const auto exponent = __builtin_bit_cast(SignedBitsVector, bits) >> kMantissaBits;
+  Vector k = __builtin_convertvector(exponent, Vector);
+  k = x < kSmallestNormal ? k - real(kMantissaBits + 2) : k;
+  const Vector f = __builtin_bit_cast(Vector, (bits & kMantissa) + kRootHalf) - 1;
+  const Vector s = f / (2 + f), z = s * s;
+  const Vector y = k * kLn2High + (f - (s * (f - z * log_series<1>(z)) - k * kLn2Low));
+  const Vector infinity = Vector{} + __builtin_inff();
+  const Vector below = x < 0 ? infinity - infinity : -infinity;
+  return x > 0 ? (x == infinity ? x : y) : (x <= 0 ? below : x);
 }
 
 /// The first `count` < kLanes numbers at p, the other lanes 0; nothing else is read.
