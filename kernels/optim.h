@@ -1,6 +1,6 @@
 #pragma once
-// One step of an optimiser on one parameter, in one pass over memory. Hyper-parameters are double,
-// so that 1 - beta^t keeps its digits.
+// One step of an optimiser, in one pass over memory. Hyper-parameters are double, so that
+// 1 - beta^t keeps its digits.
 
 #include <cstdint>
 
@@ -14,16 +14,26 @@ struct AdamStep {
   double beta2 = 0.999;
   double epsilon = 1e-8;    ///< added after the square root
   double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
-  std::int64_t step = 1;    ///< number of this step, from 1
+};
+
+/// One parameter of a step. The struct lies in host memory, the numbers on the device.
+struct AdamTensor {
+  real* parameter;       ///< [count], as the pointers below
+  real* m;               ///< begins as zeros
+  real* v;               ///< begins as zeros
+  const real* gradient;  ///< not changed
+  std::int64_t count;
+  std::int64_t step;  ///< number of this step, from 1
 };
 
 /// Adam (Kingma & Ba 2015, algorithm 1). With g the gradient and t the step:
 ///   m = beta1 m + (1 - beta1) g
 ///   v = beta2 v + (1 - beta2) g^2
 ///   parameter -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-/// parameter, m, v, gradient: [count]; m and v begin as zeros.
-DECLARE_KERNEL(void adam_step(real* parameter, real* m, real* v, const real* gradient,
-                              std::int64_t count, const AdamStep& options));
+/// for each of `count` tensors, which do not overlap, all in one call: a network has dozens of
+/// parameters, and most are too small to be worth waking threads for.
+DECLARE_KERNEL(void adam_step(const AdamTensor* tensors, std::int64_t count,
+                              const AdamStep& options));
 
 struct SgdStep {
   double learning_rate = 1e-2;

@@ -37,6 +37,7 @@ void Optimizer::set_learning_rate(double rate) {
 }
 
 void Optimizer::step() {
+  std::vector<Update> updates;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Variable& parameter = parameters_[i].second;
     if (!parameter.requires_grad() || !parameter.grad().defined()) continue;
@@ -47,8 +48,10 @@ void Optimizer::step() {
       }
     }
     ++slot.steps;
-    update(parameter.value(), parameter.grad().contiguous(), slot.moments, slot.steps);
+    updates.push_back(
+        {parameter.value(), parameter.grad().contiguous(), &slot.moments, slot.steps});
   }
+  apply(updates);
 }
 
 void Optimizer::zero_grad() {
@@ -114,14 +117,16 @@ SGD::SGD(NamedParameters parameters, const Options& options)
         options.weight_decay);
 }
 
-void SGD::update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
-                 std::int64_t) {
-  real* velocity = moments.empty() ? nullptr : moments[0].data();
-  KERNEL(value.device(), sgd_step, value.data(), velocity, gradient.data(), value.numel(),
-         {.learning_rate = learning_rate(),
-          .momentum = options_.momentum,
-          .nesterov = options_.nesterov,
-          .weight_decay = options_.weight_decay});
+void SGD::apply(const std::vector<Update>& updates) {
+  for (const Update& update : updates) {
+    real* velocity = update.moments->empty() ? nullptr : (*update.moments)[0].data();
+    Tensor value = update.value;
+    KERNEL(value.device(), sgd_step, value.data(), velocity, update.gradient.data(), value.numel(),
+           {.learning_rate = learning_rate(),
+            .momentum = options_.momentum,
+            .nesterov = options_.nesterov,
+            .weight_decay = options_.weight_decay});
+  }
 }
 
 Adam::Adam(NamedParameters parameters, const Options& options)
@@ -134,16 +139,24 @@ Adam::Adam(NamedParameters parameters, const Options& options)
         options.weight_decay);
 }
 
-void Adam::update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
-                  std::int64_t step) {
-  KERNEL(value.device(), adam_step, value.data(), moments[0].data(), moments[1].data(),
-         gradient.data(), value.numel(),
-         {.learning_rate = learning_rate(),
-          .beta1 = options_.beta1,
-          .beta2 = options_.beta2,
-          .epsilon = options_.eps,
-          .weight_decay = options_.weight_decay,
-          .step = step});
+void Adam::apply(const std::vector<Update>& updates) {
+  for (const Device device : {Device::cpu, Device::cuda}) {
+    std::vector<AdamTensor> tensors;
+    for (const Update& update : updates) {
+      Tensor value = update.value;
+      if (value.device() != device) continue;
+      std::vector<Tensor>& moments = *update.moments;
+      tensors.push_back({value.data(), moments[0].data(), moments[1].data(), update.gradient.data(),
+                         value.numel(), update.step});
+    }
+    if (tensors.empty()) continue;
+    KERNEL(device, adam_step, tensors.data(), static_cast<std::int64_t>(tensors.size()),
+           {.learning_rate = learning_rate(),
+            .beta1 = options_.beta1,
+            .beta2 = options_.beta2,
+            .epsilon = options_.eps,
+            .weight_decay = options_.weight_decay});
+  }
 }
 
 // Gradients as a whole --------------------------------------------------------------------------

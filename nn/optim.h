@@ -54,9 +54,16 @@ class Optimizer {
   /// moments: names of the tensors kept beside each parameter.
   Optimizer(NamedParameters parameters, double learning_rate, std::vector<std::string> moments);
 
-  /// One update. moments: in the order of the names, zero before the first; step: 1 at the first.
-  virtual void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
-                      std::int64_t step) = 0;
+  /// One parameter that a step has to update.
+  struct Update {
+    Tensor value;  ///< shares the parameter's numbers
+    Tensor gradient;
+    std::vector<Tensor>* moments;  ///< in the order of the names, zero before the first step
+    std::int64_t step;             ///< 1 at the first
+  };
+
+  /// The rule, for all parameters of a step together, so that it can be one call of a kernel.
+  virtual void apply(const std::vector<Update>& updates) = 0;
 
  private:
   struct Slot {
@@ -84,8 +91,7 @@ class SGD : public Optimizer {
   SGD(NamedParameters parameters, const Options& options);
 
  private:
-  void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
-              std::int64_t step) override;
+  void apply(const std::vector<Update>& updates) override;
   Options options_;
 };
 
@@ -105,8 +111,7 @@ class Adam : public Optimizer {
   Adam(NamedParameters parameters, const Options& options);
 
  private:
-  void update(Tensor& value, const Tensor& gradient, std::vector<Tensor>& moments,
-              std::int64_t step) override;
+  void apply(const std::vector<Update>& updates) override;
   Options options_;
 };
 

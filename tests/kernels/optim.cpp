@@ -1,11 +1,14 @@
 #include "kernels/optim.h"
 
 #include <doctest/doctest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/isa.h"
 #include "tests/golden.h"
+#include "tests/op_case.h"
 
 using namespace serenade;
 
@@ -19,12 +22,70 @@ TEST_CASE("adam_step gives the golden values and moments over five steps") {
       return file.tensor(name).slice(0, step, 1).reshape(parameter.shape());
     };
     const Tensor gradient = of_step("grads");
-    cpu::adam_step(parameter.data(), m.data(), v.data(), gradient.data(), parameter.numel(),
-                   {.learning_rate = rate, .step = step + 1});
+    const AdamTensor tensor = {parameter.data(), m.data(),          v.data(),
+                               gradient.data(),  parameter.numel(), step + 1};
+    cpu::adam_step(&tensor, 1, {.learning_rate = rate});
     check_close(parameter, of_step("values"), "values");
     check_close(m, of_step("first_moments"), "first moments");
     check_close(v, of_step("second_moments"), "second moments");
   }
+}
+
+TEST_CASE("adam_step of many tensors is that of each, for any instruction set and threads") {
+  const cpu::Isa isa = cpu::active_isa();
+  const int threads = omp_get_max_threads();
+  const std::vector<std::int64_t> sizes = {1, 17, 0, 8192, 8193, 100'003, 3};
+  const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1};
+  struct State {
+    Tensor parameter, m, v, gradient;
+  };
+  const auto begin = [&] {
+    std::vector<State> states;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      Tensor m(Shape{sizes[i]}), v(Shape{sizes[i]});
+      states.push_back({random_tensor({sizes[i]}, 2 * i), m, v, random_tensor({sizes[i]}, i)});
+    }
+    return states;
+  };
+  const auto tensor_of = [](State& s, std::int64_t step) {
+    return AdamTensor{s.parameter.data(), s.m.data(),          s.v.data(),
+                      s.gradient.data(),  s.parameter.numel(), step};
+  };
+  std::vector<State> expected = begin();
+  for (std::size_t i = 0; i < sizes.size(); ++i) {  // the formula, in double
+    for (std::int64_t k = 0; k < sizes[i]; ++k) {
+      const double g = double(expected[i].gradient.data()[k]) +
+                       options.weight_decay * double(expected[i].parameter.data()[k]);
+      const double step = 1 + double(i), m = 0.1 * g, v = 0.001 * g * g;
+      const double m_hat = m / (1 - std::pow(0.9, step)), v_hat = v / (1 - std::pow(0.999, step));
+      expected[i].m.data()[k] = real(m);
+      expected[i].v.data()[k] = real(v);
+      expected[i].parameter.data()[k] -= real(0.01 * m_hat / (std::sqrt(v_hat) + 1e-8));
+    }
+  }
+  for (const cpu::Isa wanted : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    if (!cpu::isa_supported(wanted)) continue;
+    cpu::set_active_isa(wanted);
+    std::vector<std::vector<real>> first;
+    for (const int count : {1, 2}) {
+      omp_set_num_threads(count);
+      std::vector<State> states = begin();
+      std::vector<AdamTensor> tensors;
+      for (State& s : states) {
+        tensors.push_back(tensor_of(s, 1 + static_cast<std::int64_t>(tensors.size())));
+      }
+      cpu::adam_step(tensors.data(), static_cast<std::int64_t>(tensors.size()), options);
+      for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (count == 1) first.push_back(states[i].parameter.to_vector());
+        CHECK(states[i].parameter.to_vector() == first[i]);
+        check_close(states[i].parameter, expected[i].parameter, "parameter");
+        check_close(states[i].m, expected[i].m, "m");
+        check_close(states[i].v, expected[i].v, "v");
+      }
+    }
+  }
+  omp_set_num_threads(threads);
+  cpu::set_active_isa(isa);
 }
 
 TEST_CASE("weight decay adds the parameter to the gradient in both optimisers") {
@@ -32,9 +93,10 @@ TEST_CASE("weight decay adds the parameter to the gradient in both optimisers") 
   const std::vector<real> gradient = {real(0.5), real(0.25)};
   const std::vector<real> total = {real(0.5) + real(0.25) * 2, real(0.25) - real(0.25)};
   std::vector<real> m(2), v(2), m2(2), v2(2);
-  cpu::adam_step(with_decay.data(), m.data(), v.data(), gradient.data(), 2,
-                 {.weight_decay = 0.25, .step = 1});
-  cpu::adam_step(by_hand.data(), m2.data(), v2.data(), total.data(), 2, {.step = 1});
+  const AdamTensor first = {with_decay.data(), m.data(), v.data(), gradient.data(), 2, 1};
+  const AdamTensor second = {by_hand.data(), m2.data(), v2.data(), total.data(), 2, 1};
+  cpu::adam_step(&first, 1, {.weight_decay = 0.25});
+  cpu::adam_step(&second, 1, {});
   CHECK(with_decay == by_hand);
   cpu::sgd_step(with_decay.data(), nullptr, gradient.data(), 2, {.weight_decay = 0});
   CHECK(with_decay != by_hand);

@@ -188,7 +188,10 @@ void elementwise_items(const Setting& setting) {
   std::int64_t step = 0;
   row(
       "Adam",
-      [&] { cpu::adam_step(y.data(), m.data(), v.data(), x.data(), kElements, {.step = ++step}); },
+      [&] {
+        const AdamTensor all = {y.data(), m.data(), v.data(), x.data(), kElements, ++step};
+        cpu::adam_step(&all, 1, {});
+      },
       own("four loops", "one per formula, all threads",
           [&] { looped_adam(y.data(), m.data(), v.data(), update.data(), x.data()); }),
       28.0 * kElements, "adam");
