@@ -38,6 +38,7 @@ struct Plan {
   std::int64_t pair_rows;       // pairs of kernel rows
   std::int64_t pairs, singles;  // taps: pairs of rows times columns, and the row left over
   std::int64_t phases;          // columns of a window
+  std::int64_t lead;            // columns before the padding, so that images begin at a cache line
   std::int64_t pitch;           // of a line
   std::int64_t group;           // lines of one pair of rows
   std::int64_t rows;            // pooled rows of a unit; the last of a sample may have fewer
@@ -55,7 +56,8 @@ struct Plan {
     phases = pool_w;
     const std::int64_t read = round_up(out_w, std::max(simd.columns, simd.lanes)) + s.S / phases;
     const std::int64_t image = (s.pad_left + s.W) / phases;
-    pitch = round_up(std::max(read, image) + 1, kLine) * phases;
+    lead = round_up(s.pad_left, kLine * phases) - s.pad_left;
+    pitch = round_up(lead / phases + std::max(read, image) + 2, kLine) * phases;
     group = kFirstLayerLines * pitch;
     rows = std::min(kMostRows, (s.N * out_h + kLeastUnits - 1) / kLeastUnits);
     per_sample = (out_h + rows - 1) / rows;
@@ -63,12 +65,14 @@ struct Plan {
     lines_size = (rows + (s.R + 1) / 2 - 1) * group;
   }
 
-  // Where tap (row pair or row left over, column) of the first result of a phase lies.
-  std::vector<std::int64_t> offsets(std::int64_t S, std::int64_t phase) const {
+  // [phase][tap]: where tap (row pair or row left over, column) of the first result lies.
+  std::vector<std::int64_t> all_offsets(std::int64_t S) const {
     std::vector<std::int64_t> result;
-    for (std::int64_t t = 0; t < pairs + singles; ++t) {
-      const std::int64_t column = phase + t % S;
-      result.push_back(t / S * group + column % phases * (pitch / phases) + column / phases);
+    for (std::int64_t phase = 0; phase < phases; ++phase) {
+      for (std::int64_t t = 0; t < pairs + singles; ++t) {
+        const std::int64_t column = lead + phase + t % S;
+        result.push_back(t / S * group + column % phases * (pitch / phases) + column / phases);
+      }
     }
     return result;
   }
@@ -96,7 +100,7 @@ void make_lines(real* lines, const real* x, const real* zeros, const Conv2dShape
   for (std::int64_t i = 0; i < unit.rows + (s.R + 1) / 2 - 1; ++i) {
     const std::int64_t top = kPoolRows * (unit.first + i);
     simd.make_lines(lines + i * plan.group, plan.pitch, plan.phases, row(top), row(top + 1),
-                    row(top + 2), s.pad_left, s.W, plan.singles > 0);
+                    row(top + 2), plan.lead + s.pad_left, s.W, plan.singles > 0);
   }
 }
 
@@ -147,11 +151,7 @@ void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, con
   real* const memory = zeros + zeros_size;
   pack(weights, biases, weight, bias, s, plan, simd);
   std::fill(zeros, memory, real(0));
-  std::vector<std::int64_t> offsets;
-  for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
-    const auto of_phase = plan.offsets(s.S, phase);
-    offsets.insert(offsets.end(), of_phase.begin(), of_phase.end());
-  }
+  const std::vector<std::int64_t> offsets = plan.all_offsets(s.S);
   const FirstLayerTaps taps = {offsets.data(), plan.pairs, plan.singles};
   const std::int64_t plane = plan.out_h * plan.out_w;
 #pragma omp parallel for schedule(dynamic)
@@ -169,66 +169,53 @@ void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, con
 
 namespace {
 
-// The tiles of the weight gradient: taps of pairs and taps of singles, each rounded up to whole
-// tiles, for one block of channels after the other.
-struct GradientTiles {
-  std::int64_t pair_tiles, single_tiles;
-  std::int64_t place;      // reals of one product of a tile
+// The products of the weight gradient: a line, and which of g0, g0 + g1 and g1 it meets.
+struct Product {
+  std::int64_t line, gradient;
+};
+constexpr Product kPairProducts[] = {{kDifference, 0}, {kOdd, 1}, {kNextDifference, 2}};
+constexpr Product kSingleProducts[] = {{kEven, 0}, {kOdd, 2}};
+
+// Sizes of the sums: [block of channels][product of pairs][tap], then [product of singles][tap],
+// each [channel_block][lanes].
+struct GradientPlan {
+  std::int64_t cell;       // sums of one tap
   std::int64_t block;      // sums of one block of channels
   std::int64_t blocks;     // of channels
   std::int64_t pitch;      // of an expanded gradient row
-  std::int64_t gradients;  // reals of one row of windows of one block of channels
+  std::int64_t gradients;  // numbers of one row of windows of one block of channels
 
-  GradientTiles(const Plan& plan, std::int64_t channels, const FirstLayerSimd& simd) {
-    pair_tiles = (plan.pairs + simd.tap_block - 1) / simd.tap_block;
-    single_tiles = (plan.singles + simd.tap_block - 1) / simd.tap_block;
-    place = simd.gradient_channel_block * simd.tap_block * simd.lanes;
-    block = (3 * pair_tiles + 2 * single_tiles) * place;
+  GradientPlan(const Plan& plan, std::int64_t channels, const FirstLayerSimd& simd) {
+    cell = simd.gradient_channel_block * simd.lanes;
+    block = (3 * plan.pairs + 2 * plan.singles) * cell;
     blocks = (channels + simd.gradient_channel_block - 1) / simd.gradient_channel_block;
     pitch = round_up(plan.out_w, simd.lanes);
     gradients = simd.gradient_channel_block * 3 * pitch;
   }
 };
 
-// Offsets of one phase in whole tiles; what is added for the taps beyond the last is dropped.
-struct GradientOffsets {
-  std::vector<std::int64_t> pairs, singles;
-
-  GradientOffsets(const Plan& plan, const GradientTiles& tiles, std::int64_t S, std::int64_t phase,
-                  const FirstLayerSimd& simd) {
-    const auto all = plan.offsets(S, phase);
-    pairs.assign(all.begin(), all.begin() + plan.pairs);
-    singles.assign(all.begin() + plan.pairs, all.end());
-    pairs.resize(tiles.pair_tiles * simd.tap_block, 0);
-    singles.resize(tiles.single_tiles * simd.tap_block, 0);
-  }
-};
-
 // dweight = the lanes and products of sums added up.
 void add_lanes(real* dweight, const real* sums, const Conv2dShape& s, const Plan& plan,
-               const GradientTiles& tiles, const FirstLayerSimd& simd) {
+               const GradientPlan& sizes, const FirstLayerSimd& simd) {
   for (std::int64_t k = 0; k < s.K; ++k) {
-    const real* const block = sums + k / simd.gradient_channel_block * tiles.block;
-    const auto total = [&](const real* tiles_begin, std::int64_t t, std::int64_t products,
-                           std::int64_t product) {
-      const std::int64_t in_tile =
-          k % simd.gradient_channel_block * simd.tap_block + t % simd.tap_block;
-      const real* lanes = tiles_begin + t / simd.tap_block * products * tiles.place +
-                          (in_tile * products + product) * simd.lanes;
+    const real* const block = sums + k / simd.gradient_channel_block * sizes.block +
+                              k % simd.gradient_channel_block * simd.lanes;
+    const auto total = [&](std::int64_t cell) {
+      const real* lanes = block + cell * sizes.cell;
       real sum = 0;
       for (std::int64_t lane = 0; lane < simd.lanes; ++lane) sum += lanes[lane];
       return sum;
     };
     real* const to = dweight + k * s.R * s.S;
     for (std::int64_t t = 0; t < plan.pairs; ++t) {
-      const real both = total(block, t, 3, 1);
+      const real both = total(plan.pairs + t);
       const std::int64_t upper = t / s.S * 2 * s.S + t % s.S;
-      to[upper] = total(block, t, 3, 0) + both;
-      to[upper + s.S] = both + total(block, t, 3, 2);
+      to[upper] = total(t) + both;
+      to[upper + s.S] = both + total(2 * plan.pairs + t);
     }
-    const real* const singles = block + 3 * tiles.pair_tiles * tiles.place;
     for (std::int64_t t = 0; t < plan.singles; ++t) {
-      to[(s.R - 1) * s.S + t] = total(singles, t, 2, 0) + total(singles, t, 2, 1);
+      const std::int64_t first = 3 * plan.pairs + t;
+      to[(s.R - 1) * s.S + t] = total(first) + total(first + plan.singles);
     }
   }
 }
@@ -237,66 +224,66 @@ void add_lanes(real* dweight, const real* sums, const Conv2dShape& s, const Plan
 
 void conv2d_first_layer_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
                                         const real* x, const Conv2dShape& s, std::int64_t pool_w) {
-  constexpr std::int64_t kRowsAtOnce = 4;  // gradients of two channels in the first-level cache
+  constexpr std::int64_t kRowsAtOnce = 4;  // expanded gradients of one product: first-level cache
   const FirstLayerSimd& simd = first_layer_simd();
   const Plan plan(s, pool_w, simd);
   if (plan.out_h == 0 || plan.out_w == 0) return;
-  const GradientTiles tiles(plan, s.K, simd);
-  std::vector<GradientOffsets> offsets;
-  for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
-    offsets.emplace_back(plan, tiles, s.S, phase, simd);
-  }
+  const GradientPlan sizes(plan, s.K, simd);
+  const std::vector<std::int64_t> offsets = plan.all_offsets(s.S);
   const std::int64_t partials = conv2d_weight_partials(s, plan.units);
   const std::int64_t size = s.K * s.R * s.S;
   const std::int64_t partials_size = round_up(partials * size, kLine);
   const std::int64_t zeros_size = round_up(s.W, kLine);
-  const std::int64_t sums_size = tiles.blocks * tiles.block;
-  const std::int64_t per_thread = plan.lines_size + kRowsAtOnce * tiles.gradients + sums_size;
+  const std::int64_t sums_size = sizes.blocks * sizes.block;
+  const std::int64_t per_thread = plan.lines_size + kRowsAtOnce * sizes.gradients + sums_size;
   real* const partial_sums =
       scratch(partials_size + zeros_size + omp_get_max_threads() * per_thread);
   real* const zeros = partial_sums + partials_size;
   real* const memory = zeros + zeros_size;
   std::fill(zeros, memory, real(0));
 
-  const std::int64_t plane = plan.out_h * plan.out_w;
-  const auto add_rows = [&](real* sums, real* gradient, const real* lines, const Unit& unit,
-                            std::int64_t block, std::int64_t first, std::int64_t rows) {
+  // Adds `rows` rows of windows, of one block of channels, whose first output row is `from`.
+  const auto add_rows = [&](real* sums, real* gradient, const real* lines, std::int64_t block,
+                            std::int64_t sample, std::int64_t from, std::int64_t rows) {
     const std::int64_t k0 = block * simd.gradient_channel_block;
-    real* const pairs = sums + block * tiles.block;
-    real* const singles = pairs + 3 * tiles.pair_tiles * tiles.place;
+    const std::int64_t channels = std::min(simd.gradient_channel_block, s.K - k0);
     for (std::int64_t phase = 0; phase < plan.phases; ++phase) {
       for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t k = k0; k < std::min(k0 + simd.gradient_channel_block, s.K); ++k) {
-          const std::int64_t from =
-              (unit.sample * s.K + k) * plane + (unit.first + first + i) * plan.out_w;
-          simd.expand_row(gradient + i * tiles.gradients + (k - k0) * 3 * tiles.pitch, tiles.pitch,
-                          dy + from, index + from, plan.out_w, phase, plan.phases);
+        for (std::int64_t k = 0; k < channels; ++k) {
+          const std::int64_t row = ((sample * s.K + k0 + k) * plan.out_h + from + i) * plan.out_w;
+          simd.expand_row(gradient + i * sizes.gradients + k * 3 * sizes.pitch, sizes.pitch,
+                          dy + row, index + row, plan.out_w, phase, plan.phases);
         }
       }
-      const real* const at = lines + first * plan.group;
-      simd.weight_gradient(pairs, at, plan.pitch, offsets[phase].pairs.data(), tiles.pair_tiles,
-                           true, gradient, tiles.pitch, rows);
-      simd.weight_gradient(singles, at, plan.pitch, offsets[phase].singles.data(),
-                           tiles.single_tiles, false, gradient, tiles.pitch, rows);
+      const std::int64_t* at = offsets.data() + phase * (plan.pairs + plan.singles);
+      real* to = sums + block * sizes.block;
+      const auto add = [&](const Product& product, std::int64_t taps) {
+        simd.weight_gradient(to, lines + product.line * plan.pitch, plan.pitch, at, taps,
+                             gradient + product.gradient * sizes.pitch, sizes.pitch, rows);
+        to += taps * sizes.cell;
+      };
+      for (const Product& product : kPairProducts) add(product, plan.pairs);
+      at += plan.pairs;
+      for (const Product& product : kSingleProducts) add(product, plan.singles);
     }
   };
 #pragma omp parallel for schedule(dynamic)
   for (std::int64_t p = 0; p < partials; ++p) {
     real* lines = memory + omp_get_thread_num() * per_thread;
     real* gradient = lines + plan.lines_size;
-    real* sums = gradient + kRowsAtOnce * tiles.gradients;
+    real* sums = gradient + kRowsAtOnce * sizes.gradients;
     std::fill(gradient, sums + sums_size, real(0));
     for (std::int64_t u = p * plan.units / partials; u < (p + 1) * plan.units / partials; ++u) {
       const Unit unit(plan, u);
       make_lines(lines, x, zeros, s, plan, unit, simd);
-      for (std::int64_t first = 0; first < unit.rows; first += kRowsAtOnce) {
-        const std::int64_t rows = std::min(kRowsAtOnce, unit.rows - first);
-        for (std::int64_t b = 0; b < tiles.blocks; ++b) {
-          add_rows(sums, gradient, lines, unit, b, first, rows);
+      for (std::int64_t i = 0; i < unit.rows; i += kRowsAtOnce) {
+        for (std::int64_t b = 0; b < sizes.blocks; ++b) {
+          add_rows(sums, gradient, lines + i * plan.group, b, unit.sample, unit.first + i,
+                   std::min(kRowsAtOnce, unit.rows - i));
         }
       }
     }
-    add_lanes(partial_sums + p * size, sums, s, plan, tiles, simd);
+    add_lanes(partial_sums + p * size, sums, s, plan, sizes, simd);
   }
   add_partials(dweight, partial_sums, partials, size);
 }

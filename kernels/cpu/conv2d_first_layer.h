@@ -64,8 +64,7 @@ struct FirstLayerSimd {
   std::int64_t lanes;                   ///< numbers per vector
   std::int64_t channel_block;           ///< output channels per tile of `forward_row`
   std::int64_t columns;                 ///< results per tile of `forward_row`
-  std::int64_t gradient_channel_block;  ///< output channels per tile of `weight_gradient`
-  std::int64_t tap_block;               ///< taps per tile of `weight_gradient`
+  std::int64_t gradient_channel_block;  ///< output channels `weight_gradient` takes
 
   /// Writes one group of lines from rows a, b, c of `width` reals, with zeros beside them: column w
   /// goes to place left + w of the padded line. kEven is written if `even` is set.
@@ -86,13 +85,12 @@ struct FirstLayerSimd {
   void (*expand_row)(real* to, std::int64_t pitch, const real* dy, const std::uint8_t* index,
                      std::int64_t count, std::int64_t phase, std::int64_t phases);
 
-  /// sums[tile][channel][tap][product][lane] += gradient times line, three products for the tiles
-  /// of pairs, two (g0 kEven and g1 kOdd) for those of singles. One block of channels; gradient:
-  /// [rows][channel][3][gradient_pitch]; offsets: tiles * tap_block of them; lines of consecutive
+  /// sums[tap][channel][lane] += gradient times the line at offsets[tap]. One block of channels;
+  /// gradient: [rows][channel][3][gradient_pitch], from the product to add on; lines of consecutive
   /// rows are one group apart.
   void (*weight_gradient)(real* sums, const real* lines, std::int64_t pitch,
-                          const std::int64_t* offsets, std::int64_t tiles, bool pairs,
-                          const real* gradient, std::int64_t gradient_pitch, std::int64_t rows);
+                          const std::int64_t* offsets, std::int64_t taps, const real* gradient,
+                          std::int64_t gradient_pitch, std::int64_t rows);
 };
 
 /// The table of the active instruction set.

@@ -18,14 +18,17 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int kChannels = 8;  // 3 x 8 x 1 accumulators of 32 registers
 constexpr int kColumns = 1;
-constexpr int kGradientChannels = 2;  // 3 x 2 x 4 of 32
-constexpr int kGradientTaps = 4;
+constexpr int kGradientTaps = 4;  // 4 x 4
+#elif defined(__AVX2__)
+constexpr int kChannels = 2;  // 3 x 2 x 2 of 16
+constexpr int kColumns = 2;
+constexpr int kGradientTaps = 3;  // 3 x 4
 #else
 constexpr int kChannels = 2;  // 3 x 2 x 2 of 16
 constexpr int kColumns = 2;
-constexpr int kGradientChannels = 2;  // 3 x 2 x 2 of 16
-constexpr int kGradientTaps = 2;
+constexpr int kGradientTaps = 2;  // 2 x 4
 #endif
+constexpr int kGradientChannels = 4;
 
 #ifdef SERENADE_DOUBLE
 typedef std::int64_t Integer;
@@ -37,6 +40,15 @@ typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligne
 
 // (x - 0 is x, so the subtraction costs nothing; -0 + 0 is not -0, so an addition would.)
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
+
+// Without this the compiler multiplies with the number in memory, once per use.
+[[gnu::always_inline]] inline void keep_in_register([[maybe_unused]] Vector& v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#endif
+}
 
 // Lines
 // -----
@@ -153,10 +165,9 @@ template <class Emit>
   });
 }
 
-// ReLU and the maximum of `count` elements per lane in row-major order, to y[0..n), index[0..n).
+// ReLU and the maximum of `count` elements per lane in row-major order.
 template <int count>
-[[gnu::always_inline]] inline void finish(real* y, std::uint8_t* index, const Vector* values,
-                                          std::int64_t n) {
+[[gnu::always_inline]] inline void finish(real* y, std::uint8_t* index, const Vector* values) {
   Vector best = values[0];
   Mask where{};
   unroll<count - 1>([&](auto i) {
@@ -166,24 +177,17 @@ template <int count>
     where = better ? Mask{} + Integer(i.value + 1) : where;
   });
   const Mask killed = best <= 0;  // false for NaN, which must stay visible
-  best = killed ? Vector{} : best;
+  store(y, killed ? Vector{} : best);
   where = killed ? Mask{} + Integer(kKilledByRelu) : where;
-  const Bytes bytes = __builtin_convertvector(where, Bytes);
-  if (n >= kLanes) {
-    store(y, best);
-    *reinterpret_cast<Bytes*>(index) = bytes;
-    return;
-  }
-  for (std::int64_t j = 0; j < n; ++j) {
-    y[j] = best[j];
-    index[j] = bytes[j];
-  }
+  *reinterpret_cast<Bytes*>(index) = __builtin_convertvector(where, Bytes);
 }
 
+// The results of one tile, whole vectors and all channels of the block.
 template <int phases>
-void forward_tile(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t channels,
-                  std::int64_t count, const real* lines, std::int64_t pitch,
-                  const FirstLayerTaps& taps, const real* weights, const real* bias) {
+[[gnu::always_inline]] inline void forward_tile(real* y, std::uint8_t* index, std::int64_t plane,
+                                                const real* lines, std::int64_t pitch,
+                                                const FirstLayerTaps& taps, const real* weights,
+                                                const real* bias) {
   const std::int64_t all = taps.pairs + taps.singles;
   Vector held[kChannels][kColumns][2];  // both rows of the even columns
   if constexpr (phases == 2) {
@@ -195,32 +199,53 @@ void forward_tile(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t
   }
   row_pair_tile(lines, pitch, taps.offsets + (phases - 1) * all, taps, weights, bias,
                 [&](auto k, auto v, Vector y0, Vector y1) {
-                  if (k.value >= channels) return;
-                  real* const to = y + k.value * plane + v.value * kLanes;
-                  std::uint8_t* const to_index = index + k.value * plane + v.value * kLanes;
-                  const std::int64_t n = count - v.value * kLanes;
+                  const std::int64_t to = k.value * plane + v.value * kLanes;
                   if constexpr (phases == 2) {
                     const Vector* even = held[k.value][v.value];
                     const Vector values[] = {even[0], y0, even[1], y1};
-                    finish<4>(to, to_index, values, n);
+                    finish<4>(y + to, index + to, values);
                   } else {
                     const Vector values[] = {y0, y1};
-                    finish<2>(to, to_index, values, n);
+                    finish<2>(y + to, index + to, values);
                   }
                 });
+}
+
+// One block of channels, `channels` of which exist. What a tile computes beyond them and beyond the
+// row goes to a place of its own.
+template <int phases>
+void forward_block(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t channels,
+                   std::int64_t count, const real* lines, std::int64_t pitch,
+                   const FirstLayerTaps& taps, const real* weights, const real* bias) {
+  constexpr std::int64_t kTile = kColumns * kLanes;
+  std::int64_t j = 0;
+  if (channels >= kChannels) {
+    for (; j + kTile <= count; j += kTile) {
+      forward_tile<phases>(y + j, index + j, plane, lines + j, pitch, taps, weights, bias);
+    }
+  }
+  for (; j < count; j += kTile) {
+    real values[kChannels * kTile];
+    std::uint8_t places[kChannels * kTile];
+    forward_tile<phases>(values, places, kTile, lines + j, pitch, taps, weights, bias);
+    const std::int64_t columns = count - j < kTile ? count - j : kTile;
+    for (std::int64_t k = 0; k < (channels < kChannels ? channels : kChannels); ++k) {
+      for (std::int64_t i = 0; i < columns; ++i) {
+        y[k * plane + j + i] = values[k * kTile + i];
+        index[k * plane + j + i] = places[k * kTile + i];
+      }
+    }
+  }
 }
 
 void forward_row(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t channels,
                  std::int64_t count, const real* lines, std::int64_t pitch, std::int64_t phases,
                  const FirstLayerTaps& taps, const real* weights, const real* bias) {
-  const auto tile = phases == 2 ? forward_tile<2> : forward_tile<1>;
-  const std::int64_t block = (3 * taps.pairs + taps.singles) * kChannels;
+  const auto run = phases == 2 ? forward_block<2> : forward_block<1>;
   for (std::int64_t k = 0; k < channels; k += kChannels) {
-    for (std::int64_t j = 0; j < count; j += kColumns * kLanes) {
-      tile(y + k * plane + j, index + k * plane + j, plane, channels - k, count - j, lines + j,
-           pitch, taps, weights, bias + k);
-    }
-    weights += block;
+    run(y + k * plane, index + k * plane, plane, channels - k, count, lines, pitch, taps, weights,
+        bias + k);
+    weights += (3 * taps.pairs + taps.singles) * kChannels;
   }
 }
 
@@ -231,89 +256,77 @@ void expand_row(real* to, std::int64_t pitch, const real* dy, const std::uint8_t
                 std::int64_t count, std::int64_t phase, std::int64_t phases) {
   const auto place0 = static_cast<std::uint8_t>(phase);
   const auto place1 = static_cast<std::uint8_t>(phases + phase);
-  std::int64_t j = 0;
-  for (; j + kLanes <= count; j += kLanes) {
-    const Mask where = __builtin_convertvector(*reinterpret_cast<const Bytes*>(index + j), Mask);
-    const Vector g = load(dy + j);
-    const Vector g0 = where == Integer(place0) ? g : Vector{};
-    const Vector g1 = where == Integer(place1) ? g : Vector{};
-    store(to + j, g0);
-    store(to + pitch + j, g0 + g1);
-    store(to + 2 * pitch + j, g1);
+  real* const __restrict upper = to;
+  real* const __restrict both = to + pitch;
+  real* const __restrict lower = to + 2 * pitch;
+  for (std::int64_t j = 0; j < count; ++j) {
+    const real g = dy[j];
+    upper[j] = index[j] == place0 ? g : real(0);
+    both[j] = index[j] == place0 || index[j] == place1 ? g : real(0);
+    lower[j] = index[j] == place1 ? g : real(0);
   }
-  for (; j < count; ++j) {
-    const real g0 = index[j] == place0 ? dy[j] : 0;
-    const real g1 = index[j] == place1 ? dy[j] : 0;
-    to[j] = g0;
-    to[pitch + j] = g0 + g1;
-    to[2 * pitch + j] = g1;
-  }
-  for (; j < pitch; ++j) to[j] = to[pitch + j] = to[2 * pitch + j] = 0;
+  for (std::int64_t j = count; j < pitch; ++j) upper[j] = both[j] = lower[j] = 0;
 }
 
-// Where product `p` of `products` finds its line and its gradient.
-constexpr int line_of(int products, int p) {
-  if (products == 3) return p == 0 ? kDifference : p == 1 ? kOdd : kNextDifference;
-  return p == 0 ? kEven : kOdd;
-}
-constexpr int gradient_of(int products, int p) { return products == 3 ? p : 2 * p; }
-
-template <int products>
+// One register tile: kGradientChannels channels times `taps` taps.
+template <int taps>
 void weight_gradient_tile(real* sums, const real* lines, std::int64_t pitch,
                           const std::int64_t* offsets, const real* gradient,
                           std::int64_t gradient_pitch, std::int64_t rows) {
-  constexpr auto place = [](int k, int t, int p) {
-    return ((k * kGradientTaps + t) * products + p) * kLanes;
-  };
-  Vector sum[kGradientChannels][kGradientTaps][products];
-  unroll<kGradientChannels>([&](auto k) {
-    unroll<kGradientTaps>([&](auto t) {
-      unroll<products>([&](auto p) {
-        sum[k.value][t.value][p.value] = load(sums + place(k.value, t.value, p.value));
-      });
+  Vector sum[taps][kGradientChannels];
+  unroll<taps>([&](auto t) {
+    unroll<kGradientChannels>([&](auto k) {
+      sum[t.value][k.value] = load(sums + (t.value * kGradientChannels + k.value) * kLanes);
     });
   });
   for (std::int64_t row = 0; row < rows; ++row) {
-    const real* at[kGradientTaps];
-    unroll<kGradientTaps>(
+    const real* at[taps];
+    unroll<taps>(
         [&](auto t) { at[t.value] = lines + row * kFirstLayerLines * pitch + offsets[t.value]; });
     const real* g = gradient + row * kGradientChannels * 3 * gradient_pitch;
     for (std::int64_t j = 0; j < gradient_pitch; j += kLanes) {
-      unroll<products>([&](auto p) {
-        Vector x[kGradientTaps];
-        unroll<kGradientTaps>([&](auto t) {
-          x[t.value] = load(at[t.value] + line_of(products, p.value) * pitch + j);
-        });
-        unroll<kGradientChannels>([&](auto k) {
-          const int from = k.value * 3 + gradient_of(products, p.value);
-          const Vector dy = load(g + from * gradient_pitch + j);
-          unroll<kGradientTaps>([&](auto t) { sum[k.value][t.value][p.value] += dy * x[t.value]; });
-        });
+      Vector x[taps];
+      unroll<taps>([&](auto t) {
+        x[t.value] = load(at[t.value] + j);
+        keep_in_register(x[t.value]);  // a load across cache lines is paid once, not per channel
+      });
+      unroll<kGradientChannels>([&](auto k) {
+        const Vector dy = load(g + k.value * 3 * gradient_pitch + j);
+        unroll<taps>([&](auto t) { sum[t.value][k.value] += dy * x[t.value]; });
       });
     }
   }
-  unroll<kGradientChannels>([&](auto k) {
-    unroll<kGradientTaps>([&](auto t) {
-      unroll<products>([&](auto p) {
-        store(sums + place(k.value, t.value, p.value), sum[k.value][t.value][p.value]);
-      });
+  unroll<taps>([&](auto t) {
+    unroll<kGradientChannels>([&](auto k) {
+      store(sums + (t.value * kGradientChannels + k.value) * kLanes, sum[t.value][k.value]);
     });
   });
 }
 
-void weight_gradient(real* sums, const real* lines, std::int64_t pitch, const std::int64_t* offsets,
-                     std::int64_t tiles, bool pairs, const real* gradient,
-                     std::int64_t gradient_pitch, std::int64_t rows) {
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    constexpr std::int64_t kPlaces = kGradientChannels * kGradientTaps * kLanes;
-    if (pairs) {
-      weight_gradient_tile<3>(sums + tile * 3 * kPlaces, lines, pitch,
-                              offsets + tile * kGradientTaps, gradient, gradient_pitch, rows);
-    } else {
-      weight_gradient_tile<2>(sums + tile * 2 * kPlaces, lines, pitch,
-                              offsets + tile * kGradientTaps, gradient, gradient_pitch, rows);
+template <int taps>
+void weight_gradient_rest(std::int64_t left, real* sums, const real* lines, std::int64_t pitch,
+                          const std::int64_t* offsets, const real* gradient,
+                          std::int64_t gradient_pitch, std::int64_t rows) {
+  if constexpr (taps > 0) {
+    if (left == taps) {
+      return weight_gradient_tile<taps>(sums, lines, pitch, offsets, gradient, gradient_pitch,
+                                        rows);
     }
+    weight_gradient_rest<taps - 1>(left, sums, lines, pitch, offsets, gradient, gradient_pitch,
+                                   rows);
   }
+}
+
+void weight_gradient(real* sums, const real* lines, std::int64_t pitch, const std::int64_t* offsets,
+                     std::int64_t taps, const real* gradient, std::int64_t gradient_pitch,
+                     std::int64_t rows) {
+  for (; taps >= kGradientTaps; taps -= kGradientTaps, offsets += kGradientTaps) {
+    weight_gradient_tile<kGradientTaps>(sums, lines, pitch, offsets, gradient, gradient_pitch,
+                                        rows);
+    sums += kGradientTaps * kGradientChannels * kLanes;
+  }
+  weight_gradient_rest<kGradientTaps - 1>(taps, sums, lines, pitch, offsets, gradient,
+                                          gradient_pitch, rows);
 }
 
 }  // namespace
@@ -322,7 +335,6 @@ const FirstLayerSimd first_layer_simd = {.lanes = kLanes,
                                          .channel_block = kChannels,
                                          .columns = kColumns * kLanes,
                                          .gradient_channel_block = kGradientChannels,
-                                         .tap_block = kGradientTaps,
                                          .make_lines = make_lines,
                                          .forward_row = forward_row,
                                          .expand_row = expand_row,
