@@ -107,13 +107,10 @@ std::optional<Contender> pytorch_step(const Setting& setting, const std::string&
   const auto parameters = static_cast<std::int64_t>(item->facts.at("parameters"));
   const double difference = std::abs(item->facts.at("loss") - loss);
   const bool same = parameters == network.system->parameter_count() && difference < 1e-4;
-  char note[120];
-  std::snprintf(note, sizeof note, "%s, %ld parameters, loss %s by %.0e",
-                merged ? "merged" : "naive", long(parameters), same ? "agrees" : "DIFFERS",
-                difference);
-  std::string text = note;
-  if (mode == Mode::none) text = text.substr(text.find(", ") + 2);
-  Contender contender = setting.pytorch->contender(*item, "step", text);
+  char note[80];
+  std::snprintf(note, sizeof note, "%ld parameters, loss %s by %.0e", long(parameters),
+                same ? "agrees" : "DIFFERS", difference);
+  Contender contender = setting.pytorch->contender(*item, "step", note);
   if (mode != Mode::none) contender.name += merged ? ", merged" : ", naive";
   return asking(std::move(contender), asked);
 }
@@ -147,9 +144,8 @@ void supernet_items(const Setting& setting, const std::string& name) {
           pytorch_step(setting, name, size, mode, false, *network, loss, 8),
           pytorch_step(setting, name, size, mode, true, *network, loss, 2.2)};
       const auto single = std::make_shared<Network>(name, size, Mode::none);
-      peers.push_back(own("own single step",
-                          "asked: the supernet costs at most 1.3 single steps (joint)",
-                          single_step(single)));
+      peers.push_back(own("own single step", "of the hand-made architecture", single_step(single)));
+      // Asked in joint mode: a supernet step costs at most 1.3 single ones.
       peers.back()->asked = mode == Mode::joint ? 1 / 1.3 : 0;
       setting.report.contest(std::string(to_string(mode)) + ", " + label(name, size),
                              ours(supernet_step(network, mode)), peers);

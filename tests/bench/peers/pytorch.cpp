@@ -164,7 +164,7 @@ std::optional<PyTorch::Prepared> PyTorch::prepare(const std::string& item,
                  answer.is_object() ? answer.value("error", "no answer").c_str() : "no answer");
     return std::nullopt;
   }
-  Prepared prepared{.number = answer["number"], .form = answer["form"], .facts = {}};
+  Prepared prepared{.number = answer["number"], .forms = answer["forms"], .facts = {}};
   for (const auto& [name, value] : answer["facts"].items()) prepared.facts[name] = value;
   return prepared;
 }
@@ -187,7 +187,7 @@ Contender PyTorch::contender(const Prepared& item, const std::string& pass,
   };
   return {.name = "PyTorch",
           .version = version_,
-          .note = note + (note.empty() ? "" : ", ") + item.form,
+          .note = note + (note.empty() ? "" : ", ") + item.forms.at(pass),
           .round = round};
 }
 

@@ -16,7 +16,7 @@ class PyTorch {
   /// An item that the child has ready.
   struct Prepared {
     int number = 0;
-    std::string form;  ///< the fastest of those that were tried
+    std::map<std::string, std::string> forms;  ///< of each pass, the fastest of those tried
     std::map<std::string, double> facts;
   };
 

@@ -6,8 +6,8 @@
 
 Requests and answers:
     {"do": "hello"}                            versions and settings
-    {"do": "prepare", "item", "arguments"}     builds an item; answers its number, the form that was
-                                               the fastest of those tried, and facts to compare
+    {"do": "prepare", "item", "arguments"}     builds an item; answers its number, for each pass the
+                                               fastest form of those tried, and facts to compare
     {"do": "round", "number", "pass", "calls"} milliseconds per call, mean of the calls
     {"do": "drop"}                             forgets all items
 
@@ -55,10 +55,12 @@ def clock_backward(forward, gradient, leaves, calls):
 
 
 class Item:
-    """passes: name to a function of a number of calls that returns milliseconds per call."""
+    """passes: name to a function of a number of calls that returns milliseconds per call. form: how
+    it is written, one text for all passes or one for each."""
 
     def __init__(self, passes, form="eager", facts=None):
-        self.passes, self.form, self.facts = passes, form, facts or {}
+        self.passes, self.facts = passes, facts or {}
+        self.forms = form if isinstance(form, dict) else {name: form for name in passes}
 
     def time(self):
         return sum(run(1) for run in self.passes.values())
@@ -121,7 +123,7 @@ def convolution(shape, kernel, pool):
         times = {form: min(runs[name](1) for _ in range(3)) for form, runs in forms.items()}
         chosen[name] = min(times, key=times.get)
         passes[name] = forms[chosen[name]][name]
-    return Item(passes, ", ".join(sorted(set(chosen.values()))))
+    return Item(passes, chosen)
 
 
 def gru(batch, steps, inputs):
@@ -162,13 +164,12 @@ def elementwise(count):
         parameter = torch.zeros(count, requires_grad=True)
         parameter.grad = torch.linspace(-1, 1, count)
         optimizer = torch.optim.Adam([parameter], lr=1e-3, **options)
-        return Item({"adam": lambda calls: clock(optimizer.step, calls)}, f"Adam {options}")
+        return Item({"adam": lambda calls: clock(optimizer.step, calls)}, ", ".join(options))
 
     best = fastest([lambda: adam(fused=True), lambda: adam(foreach=True)])
     passes = {"exp": lambda calls: clock(lambda: torch.exp(x, out=y), calls),
               "softmax": lambda calls: clock(lambda: torch.softmax(rows, 1), calls)}
-    passes.update(best.passes)
-    return Item(passes, best.form)
+    return Item(passes | best.passes, {"exp": "eager", "softmax": "eager"} | best.forms)
 
 
 # Whole systems ------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ def answer(request, items):
     if kind == "prepare":
         item = ITEMS[request["item"]](**request["arguments"])
         items.append(item)
-        return {"number": len(items) - 1, "form": item.form, "facts": item.facts}
+        return {"number": len(items) - 1, "forms": item.forms, "facts": item.facts}
     if kind == "round":
         item = items[request["number"]]
         return {"ms": item.passes[request["pass"]](request["calls"])}
