@@ -23,9 +23,11 @@ struct GemmProduct {
   std::int64_t ldc = 0;
 };
 
-/// As if one product after the other: a later one may add to the result of an earlier one, but not
-/// read it as an operand. The bits depend on k alone, not on threads or on how C is cut. May be
-/// called from inside a parallel region, and then uses one thread.
+/// As if one product after the other, but for rounding: a later one may add to the result of an
+/// earlier one, but not read it as an operand. Two neighbours of equal sizes share the work on an
+/// operand that they have in common. The bits depend on the products and their order, not on
+/// threads or on how C is cut. k >= 1; may be called from inside a parallel region, and then uses
+/// one thread.
 void gemm_in_order(std::span<const GemmProduct> products);
 
 }  // namespace serenade::cpu

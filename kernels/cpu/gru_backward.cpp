@@ -126,49 +126,51 @@ void recurrence_backward(const BackwardArrays& arrays, const GroupMemory& own,
   clear_padding(arrays, group, s);
 }
 
-/// The products that give dx and the weight gradients of one direction.
-void add_products(std::vector<GemmProduct>& products, real* dx, const GruParameterGradients& g,
-                  const BackwardArrays& arrays, std::int64_t k, const real* x,
-                  const GruParameters& p, const GruSizes& s) {
+/// The products over all steps that give dx and the weight gradients. Those of the same kind are
+/// neighbours, so that the two directions share the work on x or dx.
+std::vector<GemmProduct> products_over_steps(real* dx, const GruParameterGradients* gradients,
+                                             const BackwardArrays& arrays, const real* x,
+                                             const GruParameters* parameters, const GruSizes& s) {
   const std::int64_t rows = s.batch * s.steps, H = s.hidden, D = s.inputs;
-  const real* d_input = arrays.d_input + k * rows * 3 * H;
-  const real* previous = arrays.previous + k * rows * H;
+  std::vector<GemmProduct> products;
   // C [m, n] += d [rows, m]^T b [rows, n]
   const auto weight = [&](real* c, std::int64_t m, const real* d, const real* b, std::int64_t ldb,
                           std::int64_t n) {
-    products.push_back({.transpose_a = true,
-                        .m = m,
-                        .n = n,
-                        .k = rows,
-                        .a = d,
-                        .lda = 3 * H,
-                        .b = b,
-                        .ldb = ldb,
-                        .beta = 1,
-                        .c = c,
-                        .ldc = n});
+    GemmProduct p{.transpose_a = true, .m = m, .n = n, .k = rows, .a = d, .lda = 3 * H, .b = b};
+    p.ldb = ldb;
+    p.beta = 1;
+    p.c = c;
+    p.ldc = n;
+    products.push_back(p);
   };
-  if (dx != nullptr) {
-    products.push_back({.m = rows,
-                        .n = D,
-                        .k = 3 * H,
-                        .a = d_input,
-                        .lda = 3 * H,
-                        .b = p.weight_ih,
-                        .ldb = D,
-                        .beta = 1,
-                        .c = dx,
-                        .ldc = D});
+  for (std::int64_t k = 0; k < s.directions && dx != nullptr; ++k) {
+    GemmProduct p{.m = rows, .n = D, .k = 3 * H, .a = arrays.d_input + k * rows * 3 * H};
+    p.lda = 3 * H;
+    p.b = parameters[k].weight_ih;
+    p.ldb = D;
+    p.beta = 1;
+    p.c = dx;
+    p.ldc = D;
+    products.push_back(p);
   }
-  if (g.weight_ih != nullptr) weight(g.weight_ih, 3 * H, d_input, x, D, D);
-  if (g.weight_hh == nullptr) return;
-  if (s.reset_after) {
-    weight(g.weight_hh, 3 * H, arrays.d_recurrent + k * rows * 3 * H, previous, H, H);
-  } else {
+  for (std::int64_t k = 0; k < s.directions; ++k) {
+    if (gradients[k].weight_ih == nullptr) continue;
+    weight(gradients[k].weight_ih, 3 * H, arrays.d_input + k * rows * 3 * H, x, D, D);
+  }
+  for (std::int64_t k = 0; k < s.directions; ++k) {
+    real* gradient = gradients[k].weight_hh;
+    const real* previous = arrays.previous + k * rows * H;
+    const real* d_input = arrays.d_input + k * rows * 3 * H;
+    if (gradient == nullptr) continue;
+    if (s.reset_after) {
+      weight(gradient, 3 * H, arrays.d_recurrent + k * rows * 3 * H, previous, H, H);
+      continue;
+    }
+    weight(gradient, 2 * H, d_input, previous, H, H);
     const real* m = arrays.saved + k * rows * 4 * H + 3 * H;
-    weight(g.weight_hh, 2 * H, d_input, previous, H, H);
-    weight(g.weight_hh + 2 * H * H, H, d_input + 2 * H, m, 4 * H, H);
+    weight(gradient + 2 * H * H, H, d_input + 2 * H, m, 4 * H, H);
   }
+  return products;
 }
 
 /// sums: [4 H] of one group.
@@ -207,11 +209,7 @@ void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, c
   for (std::int64_t unit = 0; unit < units; ++unit) {
     add_biases(gradients[unit / groups], own[unit].bias_sums, s.reset_after, H);
   }
-  std::vector<GemmProduct> products;
-  for (std::int64_t k = 0; k < K; ++k) {
-    add_products(products, dx, gradients[k], arrays, k, x, parameters[k], s);
-  }
-  gemm_in_order(products);
+  gemm_in_order(products_over_steps(dx, gradients, arrays, x, parameters, s));
 }
 
 }  // namespace serenade::cpu

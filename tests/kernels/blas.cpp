@@ -5,8 +5,11 @@
 
 #include <cmath>
 #include <cstddef>
+#include <string>
 #include <vector>
 
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/isa.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -54,6 +57,12 @@ double tolerance(std::int64_t k) {
   return (sizeof(real) == 8 ? 1e-13 : 1e-5) * std::sqrt(static_cast<double>(k) + 1);
 }
 
+// Puts the chosen instruction set back.
+struct RestoreIsa {
+  cpu::Isa before = cpu::active_isa();
+  ~RestoreIsa() { cpu::set_active_isa(before); }
+};
+
 void run_packed(bool transpose_a, bool transpose_b, const Sizes& s, real alpha,
                 const std::vector<real>& a, const std::vector<real>& b, real beta,
                 std::vector<real>& c) {
@@ -81,6 +90,85 @@ TEST_CASE("gemm agrees with its definition for all transpositions, thin shapes i
                    c);
         CHECK(worst_error(c, expected) <= tolerance(s.k));
       }
+    }
+  }
+}
+
+// Large enough for the packed kernel: several blocks of k and of columns, odd edges on all sides.
+TEST_CASE("large products agree with the definition on every instruction set") {
+  const std::vector<Sizes> cases = {{37, 421, 401}, {53, 70, 801}, {9, 833, 97}, {150, 33, 1000}};
+  const RestoreIsa restore;
+  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    if (!cpu::isa_supported(isa)) continue;
+    cpu::set_active_isa(isa);
+    CAPTURE(std::string(cpu::to_string(isa)));
+    for (const Sizes& s : cases) {
+      const std::vector<real> a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2);
+      for (int flags = 0; flags < 4; ++flags) {
+        CAPTURE(s.k);
+        CAPTURE(flags);
+        std::vector<real> c = numbers(s.m * s.n, 3);
+        const bool ta = (flags & 1) != 0, tb = (flags & 2) != 0;
+        const double beta = flags == 0 ? 0 : 0.5;
+        const auto expected = product(ta, tb, s, 1.5, a, b, beta, c);
+        run_packed(ta, tb, s, real(1.5), a, b, static_cast<real>(beta), c);
+        CHECK(worst_error(c, expected) <= tolerance(s.k));
+      }
+    }
+  }
+}
+
+namespace {
+
+// Two products that share an operand as `shared` says ('a', 'b', 'c' or '-'), by one call.
+std::vector<std::vector<real>> run_two(const Sizes& s, char shared,
+                                       const std::vector<std::vector<real>>& a,
+                                       const std::vector<std::vector<real>>& b,
+                                       std::vector<std::vector<real>> c) {
+  std::vector<cpu::GemmProduct> products;
+  for (std::size_t i = 0; i < 2; ++i) {
+    cpu::GemmProduct p;
+    p.m = s.m;
+    p.n = s.n;
+    p.k = s.k;
+    p.transpose_b = true;
+    p.a = a[shared == 'a' ? 0 : i].data();
+    p.lda = s.k;
+    p.b = b[shared == 'b' ? 0 : i].data();
+    p.ldb = s.k;
+    p.beta = shared == 'c' && i == 0 ? real(0.5) : real(1);
+    p.c = c[shared == 'c' ? 0 : i].data();
+    p.ldc = s.n;
+    products.push_back(p);
+  }
+  cpu::gemm_in_order(products);
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("neighbouring products that share an operand give what each gives alone") {
+  for (const Sizes& s : std::vector<Sizes>{{1, 1, 1}, {5, 3, 7}, {37, 230, 250}, {53, 421, 50}}) {
+    std::vector<std::vector<real>> a, b, c;
+    for (std::uint64_t i = 0; i < 2; ++i) {
+      a.push_back(numbers(s.m * s.k, 10 + i));
+      b.push_back(numbers(s.k * s.n, 20 + i));
+      c.push_back(numbers(s.m * s.n, 30 + i));
+    }
+    for (const char shared : {'-', 'a', 'b', 'c'}) {
+      CAPTURE(shared);
+      CAPTURE(s.n);
+      const auto got = run_two(s, shared, a, b, c);
+      auto first = product(false, true, s, 1, a[0], b[0], shared == 'c' ? 0.5 : 1, c[0]);
+      const auto& a1 = a[shared == 'a' ? 0 : 1];
+      const auto& b1 = b[shared == 'b' ? 0 : 1];
+      const auto second = product(false, true, s, 1, a1, b1, shared == 'c' ? 0 : 1, c[1]);
+      if (shared == 'c') {
+        for (std::size_t i = 0; i < first.size(); ++i) first[i] += second[i];
+      } else {
+        CHECK(worst_error(got[1], second) <= tolerance(s.k));
+      }
+      CHECK(worst_error(got[0], first) <= 2 * tolerance(s.k));
     }
   }
 }
