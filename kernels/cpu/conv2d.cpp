@@ -4,6 +4,7 @@
 #include "kernels/conv2d.h"
 
 #include "kernels/cpu/conv2d_first_layer.h"
+#include "kernels/cpu/conv2d_simd.h"
 #include "kernels/cpu/conv2d_versions.h"
 
 namespace serenade::cpu {
@@ -114,26 +115,13 @@ void backward_weight(real* dweight, const RowSource& dy, const real* x, const Co
 // dbias[k] += sum over samples of dy[:, k], leaving out what ReLU killed where there is an index.
 void backward_bias(real* dbias, const real* dy, const std::uint8_t* index, std::int64_t samples,
                    std::int64_t channels, std::int64_t pixels) {
-  constexpr std::int64_t kLanes = 16;  // independent sums, so that the loop is not one long chain
+  const Conv2dSimd& simd = conv2d_simd();
 #pragma omp parallel for
   for (std::int64_t k = 0; k < channels; ++k) {
     real total = 0;
     for (std::int64_t n = 0; n < samples; ++n) {
       const std::int64_t start = (n * channels + k) * pixels;
-      const real* from = dy + start;
-      real lanes[kLanes] = {};
-      std::int64_t p = 0;
-      for (; p + kLanes <= pixels; p += kLanes) {
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          const bool alive = index == nullptr || index[start + p + lane] != kKilledByRelu;
-          lanes[lane] += alive ? from[p + lane] : 0;
-        }
-      }
-      for (; p < pixels; ++p) {
-        const bool alive = index == nullptr || index[start + p] != kKilledByRelu;
-        lanes[0] += alive ? from[p] : 0;
-      }
-      for (std::int64_t lane = 0; lane < kLanes; ++lane) total += lanes[lane];
+      total += simd.sum_alive(dy + start, index == nullptr ? nullptr : index + start, pixels);
     }
     dbias[k] += total;
   }

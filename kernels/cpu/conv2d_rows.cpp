@@ -20,20 +20,16 @@ void read_row(real* to, const RowSource& source, const ImageShape& image, std::i
                 sizeof(real) * image.width);
     return;
   }
-  std::fill(to, to + image.width, real(0));
   const std::int64_t pooled_h = image.height / source.pool_h;
   const std::int64_t pooled_w = image.width / source.pool_w;
   const std::int64_t i = row / source.pool_h;
-  if (i >= pooled_h) return;  // dropped by the pool: no gradient
+  // Rows and columns that the pool dropped have no gradient.
+  const std::int64_t kept = i < pooled_h ? pooled_w * source.pool_w : 0;
+  std::fill(to + kept, to + image.width, real(0));
+  if (i >= pooled_h) return;
   const std::int64_t from = (plane * pooled_h + i) * pooled_w;
-  // Positions of this row in a window; the mark of killed windows is beyond all of them.
-  const std::int64_t first = (row % source.pool_h) * source.pool_w;
-  for (std::int64_t j = 0; j < pooled_w; ++j) {
-    const std::int64_t column = source.index[from + j] - first;
-    if (column >= 0 && column < source.pool_w && source.index[from + j] != kKilledByRelu) {
-      to[j * source.pool_w + column] = source.data[from + j];
-    }
-  }
+  conv2d_simd().unpool_row(to, source.data + from, source.index + from, pooled_w,
+                           (row % source.pool_h) * source.pool_w, source.pool_w);
 }
 
 void write_rows(const RowSink& sink, const ImageShape& image, std::int64_t sample,

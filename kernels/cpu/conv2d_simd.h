@@ -39,6 +39,14 @@ struct Conv2dSimd {
   /// ReLU and max-pooling of one row of windows: pool_h rows of `pitch` in, `count` results out.
   void (*relu_maxpool_row)(real* y, std::uint8_t* index, const real* rows, std::int64_t pitch,
                            std::int64_t pool_h, std::int64_t pool_w, std::int64_t count);
+
+  /// The way back: to[pool_w * j + b] = dy[j] where index[j] is place + b, otherwise 0, for
+  /// `count` windows and b < pool_w; place + b < kKilledByRelu.
+  void (*unpool_row)(real* to, const real* dy, const std::uint8_t* index, std::int64_t count,
+                     std::int64_t place, std::int64_t pool_w);
+
+  /// Sum of dy[j] over the j < count where index, if there is one, is not kKilledByRelu.
+  real (*sum_alive)(const real* dy, const std::uint8_t* index, std::int64_t count);
 };
 
 /// The table of the active instruction set.

@@ -182,6 +182,62 @@ void relu_maxpool_row(real* y, std::uint8_t* index, const real* rows, std::int64
   }
 }
 
+// Loops over one number at a time, which the compiler turns into vectors: bytes have to be widened,
+// and it knows how to do that for every width.
+void unpool_row(real* __restrict to, const real* __restrict dy,
+                const std::uint8_t* __restrict index, std::int64_t count, std::int64_t place,
+                std::int64_t pool_w) {
+  const int first = static_cast<int>(place);
+  if (pool_w == 1) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      const real g = dy[j];  // read in any case: a load on condition is not vectorised
+      to[j] = index[j] == first ? g : real(0);
+    }
+    return;
+  }
+  if (pool_w == 2) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      const real g = dy[j];
+      to[2 * j] = index[j] == first ? g : real(0);
+      to[2 * j + 1] = index[j] == first + 1 ? g : real(0);
+    }
+    return;
+  }
+  for (std::int64_t j = 0; j < count; ++j) {
+    for (std::int64_t b = 0; b < pool_w; ++b) {
+      to[j * pool_w + b] = index[j] == first + b ? dy[j] : real(0);
+    }
+  }
+}
+
+real sum_alive(const real* __restrict dy, const std::uint8_t* __restrict index,
+               std::int64_t count) {
+  constexpr std::int64_t kBlock = 256;
+  constexpr int kSums = 4;  // independent, so that the loop is not one chain of additions
+  Vector sum[kSums] = {};
+  real rest = 0;
+  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
+    const std::int64_t length = count - begin < kBlock ? count - begin : kBlock;
+    real alive[kBlock];
+    const real* from = dy + begin;
+    if (index != nullptr) {
+      for (std::int64_t j = 0; j < length; ++j) {
+        const real g = from[j];
+        alive[j] = index[begin + j] != kKilledByRelu ? g : real(0);
+      }
+      from = alive;
+    }
+    std::int64_t j = 0;
+    for (; j + kSums * kLanes <= length; j += kSums * kLanes) {
+      unroll<kSums>([&](auto i) { sum[i.value] += load(from + j + i.value * kLanes); });
+    }
+    for (; j < length; ++j) rest += from[j];
+  }
+  const Vector lanes = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (int lane = 0; lane < kLanes; ++lane) rest += lanes[lane];
+  return rest;
+}
+
 }  // namespace
 
 const Conv2dSimd conv2d_simd = {.lanes = kLanes,
@@ -191,6 +247,8 @@ const Conv2dSimd conv2d_simd = {.lanes = kLanes,
                                 .tap_block = kGradientTaps,
                                 .correlate = correlate,
                                 .weight_gradient = weight_gradient,
-                                .relu_maxpool_row = relu_maxpool_row};
+                                .relu_maxpool_row = relu_maxpool_row,
+                                .unpool_row = unpool_row,
+                                .sum_alive = sum_alive};
 
 }  // namespace serenade::cpu::SERENADE_ISA
