@@ -224,7 +224,7 @@ void add_lanes(real* dweight, const real* sums, const Conv2dShape& s, const Plan
 
 void conv2d_first_layer_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
                                         const real* x, const Conv2dShape& s, std::int64_t pool_w) {
-  constexpr std::int64_t kRowsAtOnce = 4;  // expanded gradients of one product: first-level cache
+  constexpr std::int64_t kRowsAtOnce = 2;  // their expanded gradients in the first-level cache
   const FirstLayerSimd& simd = first_layer_simd();
   const Plan plan(s, pool_w, simd);
   if (plan.out_h == 0 || plan.out_w == 0) return;

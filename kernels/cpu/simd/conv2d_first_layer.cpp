@@ -53,60 +53,42 @@ typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligne
 // Lines
 // -----
 
+// One line from rows `from` - `less` (or `from` alone) of `count` columns, every `step`th of them.
+template <int step, bool subtract>
+void make_line(real* __restrict to, const real* __restrict from, const real* __restrict less,
+               std::int64_t count) {
+  for (std::int64_t j = 0; j < count; ++j) {
+    to[j] = subtract ? from[step * j] - less[step * j] : from[step * j];
+  }
+}
+
+template <int phases>
+void make_lines_of(real* lines, std::int64_t pitch, const real* a, const real* b, const real* c,
+                   std::int64_t left, std::int64_t width, bool even) {
+  const std::int64_t phase_pitch = pitch / phases;
+  for (std::int64_t phase = 0; phase < phases; ++phase) {
+    // Columns w = phases * j + phase - left of the image are places j of this phase.
+    const std::int64_t begin = (left - phase + phases - 1) / phases;
+    const std::int64_t end = (left + width - phase + phases - 1) / phases;
+    const std::int64_t w = phases * begin + phase - left;
+    real* const to = lines + phase * phase_pitch + begin;
+    const std::int64_t count = end - begin;
+    make_line<phases, true>(to + kDifference * pitch, a + w, b + w, count);
+    make_line<phases, false>(to + kOdd * pitch, b + w, b + w, count);
+    make_line<phases, true>(to + kNextDifference * pitch, c + w, b + w, count);
+    if (even) make_line<phases, false>(to + kEven * pitch, a + w, a + w, count);
+    for (int line = 0; line < (even ? kFirstLayerLines : kFirstLayerLines - 1); ++line) {
+      real* const part = lines + line * pitch + phase * phase_pitch;
+      for (std::int64_t j = 0; j < begin; ++j) part[j] = 0;
+      for (std::int64_t j = end; j < phase_pitch; ++j) part[j] = 0;
+    }
+  }
+}
+
 void make_lines(real* lines, std::int64_t pitch, std::int64_t phases, const real* a, const real* b,
                 const real* c, std::int64_t left, std::int64_t width, bool even) {
-  real* const __restrict difference = lines + kDifference * pitch;
-  real* const __restrict odd = lines + kOdd * pitch;
-  real* const __restrict next = lines + kNextDifference * pitch;
-  real* const __restrict plain = lines + kEven * pitch;
-  const auto put = [&](std::int64_t to, std::int64_t w) {
-    difference[to] = a[w] - b[w];
-    odd[to] = b[w];
-    next[to] = c[w] - b[w];
-    if (even) plain[to] = a[w];
-  };
-  const std::int64_t phase_pitch = pitch / phases;
-  // The zeros beside the image, then the image.
-  for (int line = 0; line < kFirstLayerLines; ++line) {
-    for (std::int64_t phase = 0; phase < phases; ++phase) {
-      real* const part = lines + line * pitch + phase * phase_pitch;
-      const std::int64_t first = (left - phase + phases - 1) / phases;  // columns of the image
-      const std::int64_t last = (left + width - phase + phases - 1) / phases;
-      for (std::int64_t j = 0; j < first; ++j) part[j] = 0;
-      for (std::int64_t j = last; j < phase_pitch; ++j) part[j] = 0;
-    }
-  }
-  if (phases == 1) {
-    if (even) {
-      for (std::int64_t w = 0; w < width; ++w) plain[left + w] = a[w];
-    }
-    for (std::int64_t w = 0; w < width; ++w) {
-      difference[left + w] = a[w] - b[w];
-      odd[left + w] = b[w];
-      next[left + w] = c[w] - b[w];
-    }
-    return;
-  }
-  std::int64_t w = 0;
-  if (left % 2 == 1) {  // the image begins in an odd column
-    put(phase_pitch + left / 2, 0);
-    w = 1;
-  }
-  const std::int64_t start = (left + w) / 2;
-  const std::int64_t whole = (width - w) / 2;
-  const real *a1 = a + w, *b1 = b + w, *c1 = c + w;
-  for (std::int64_t phase = 0; phase < 2; ++phase) {
-    const std::int64_t to = phase * phase_pitch + start;
-    for (std::int64_t j = 0; j < whole; ++j) {
-      difference[to + j] = a1[2 * j + phase] - b1[2 * j + phase];
-      odd[to + j] = b1[2 * j + phase];
-      next[to + j] = c1[2 * j + phase] - b1[2 * j + phase];
-    }
-    if (even) {
-      for (std::int64_t j = 0; j < whole; ++j) plain[to + j] = a1[2 * j + phase];
-    }
-  }
-  if ((width - w) % 2 == 1) put(start + whole, width - 1);
+  const auto run = phases == 2 ? make_lines_of<2> : make_lines_of<1>;
+  run(lines, pitch, a, b, c, left, width, even);
 }
 
 // Forward
@@ -252,20 +234,24 @@ void forward_row(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t 
 // Weight gradient
 // ---------------
 
-void expand_row(real* to, std::int64_t pitch, const real* dy, const std::uint8_t* index,
-                std::int64_t count, std::int64_t phase, std::int64_t phases) {
-  const auto place0 = static_cast<std::uint8_t>(phase);
-  const auto place1 = static_cast<std::uint8_t>(phases + phase);
-  real* const __restrict upper = to;
-  real* const __restrict both = to + pitch;
-  real* const __restrict lower = to + 2 * pitch;
+void expand_row(real* __restrict to, std::int64_t pitch, const real* __restrict dy,
+                const std::uint8_t* __restrict index, std::int64_t count, std::int64_t phase,
+                std::int64_t phases) {
+  const int place0 = static_cast<int>(phase);
+  const int place1 = static_cast<int>(phases + phase);
+  // Three loops: one that writes to three places is not vectorised.
   for (std::int64_t j = 0; j < count; ++j) {
     const real g = dy[j];
-    upper[j] = index[j] == place0 ? g : real(0);
-    both[j] = index[j] == place0 || index[j] == place1 ? g : real(0);
+    to[j] = index[j] == place0 ? g : real(0);
+  }
+  real* __restrict const lower = to + 2 * pitch;
+  for (std::int64_t j = 0; j < count; ++j) {
+    const real g = dy[j];
     lower[j] = index[j] == place1 ? g : real(0);
   }
-  for (std::int64_t j = count; j < pitch; ++j) upper[j] = both[j] = lower[j] = 0;
+  real* __restrict const both = to + pitch;
+  for (std::int64_t j = 0; j < count; ++j) both[j] = to[j] + lower[j];
+  for (std::int64_t j = count; j < pitch; ++j) to[j] = both[j] = lower[j] = 0;
 }
 
 // One register tile: kGradientChannels channels times `taps` taps.
