@@ -5,6 +5,8 @@
 //   v1 im2col  every output pixel's inputs written out as a column, then one matrix product: fast
 //              for any stride, but each input is copied R * S times
 //   v2 direct  stride 1: the padded image itself serves as the im2col matrix (conv2d_simd.h)
+//   v3 winograd  stride 1, kernels of 3 to 7: 8 x 8 products per tile in place of R * S per output
+//              (conv2d_winograd.h)
 //
 // ReLU and pooling are one more way to write a block of rows (RowSink), and a pooled gradient one
 // more way to read them (RowSource), so that every step has its fused form for free.
@@ -15,7 +17,7 @@
 
 namespace serenade::cpu {
 
-enum class Conv2dVersion { plain, im2col, direct };
+enum class Conv2dVersion { plain, im2col, direct, winograd };
 
 enum class Conv2dPass { forward, backward_input, backward_weight };
 
@@ -24,6 +26,9 @@ Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass);
 
 /// True if v2 takes the shape: stride 1 and no padding wider than the kernel reaches.
 bool conv2d_direct_takes(const Conv2dShape& shape);
+
+/// True if v3 takes the shape: v2 does, kernels of 3 to 7 rows and columns, up to 64 channels.
+bool conv2d_winograd_takes(const Conv2dShape& shape);
 
 /// Where rows of an image [N, channels, height, width] come from: stored as they are, or, where
 /// index is not null, as the gradient behind ReLU and pooling: data and index are then
@@ -71,6 +76,8 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
                               const Conv2dShape& shape);
 void conv2d_forward_v2_direct(const RowSink& y, const real* x, const real* weight, const real* bias,
                               const Conv2dShape& shape);
+void conv2d_forward_v3_winograd(const RowSink& y, const real* x, const real* weight,
+                                const real* bias, const Conv2dShape& shape);
 
 void conv2d_backward_input_v0_plain(real* dx, const real* dy, const real* weight,
                                     const Conv2dShape& shape);
@@ -78,6 +85,8 @@ void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* 
                                      const Conv2dShape& shape);
 void conv2d_backward_input_v2_direct(real* dx, const RowSource& dy, const real* weight,
                                      const Conv2dShape& shape);
+void conv2d_backward_input_v3_winograd(real* dx, const RowSource& dy, const real* weight,
+                                       const Conv2dShape& shape);
 
 void conv2d_backward_weight_v0_plain(real* dweight, const real* dy, const real* x,
                                      const Conv2dShape& shape);

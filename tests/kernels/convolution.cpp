@@ -183,10 +183,10 @@ TEST_CASE("conv2d: the version in use, with and without bias, and the bias gradi
   }
 }
 
-TEST_CASE("conv2d: the shapes of the two systems take the direct version, strides im2col") {
+TEST_CASE("conv2d: which version is in use") {
   const auto forward = Conv2dPass::forward;
-  CHECK(conv2d_version(same(16, 16, 100, 200, 16, 5, 5), forward) == Conv2dVersion::direct);
-  CHECK(conv2d_version(same(16, 16, 16, 100, 16, 6, 6), forward) == Conv2dVersion::direct);
+  CHECK(conv2d_version(same(16, 16, 100, 200, 16, 5, 5), forward) == Conv2dVersion::winograd);
+  CHECK(conv2d_version(same(16, 16, 16, 100, 16, 1, 9), forward) == Conv2dVersion::direct);
   const Conv2dShape first = same(16, 1, 200, 200, 8, 10, 3);
   CHECK(conv2d_version(first, forward) == Conv2dVersion::direct);
   CHECK(conv2d_version(first, Conv2dPass::backward_weight) == Conv2dVersion::direct);
@@ -299,6 +299,8 @@ TEST_CASE("conv2d_relu_maxpool: forward and backward against separate plain step
     set_active_isa(isa);
     CAPTURE(to_string(isa));
     for (const Conv2dShape& shape : kShapes) {
+      // Exact sums are beyond Winograd's transforms; its fused form has tests of its own.
+      if (conv2d_version(shape, Conv2dPass::forward) == Conv2dVersion::winograd) continue;
       CAPTURE(describe(shape));
       const Case c(shape);
       for (const auto& [ph, pw] : {std::pair{1, 1}, {2, 1}, {2, 2}, {4, 1}, {1, 3}, {3, 5}}) {
