@@ -183,6 +183,28 @@ __global__ void places(GlobalPointer<int> result) {
   result[(z * height + y) * width + x] = static_cast<int>(x + 100 * y + 10000 * z);
 }
 
+// Everything here is ordered, each time by another rule.
+__global__ void ordered(GlobalPointer<int> y) {
+  SERENADE_SHARED(int, tile, [64]);
+  SERENADE_SHARED(std::uint8_t, bytes, [64]);
+  const int t = static_cast<int>(threadIdx.x), lane = t % 32, warp = t / 32;
+  tile[t] = t;
+  bytes[t] = static_cast<std::uint8_t>(t);  // neighbours share a word, which is no race
+  __syncwarp();
+  int sum = tile[warp * 32 + 31 - lane];
+  // Quarters, then the pairs (0, 1) and (2, 3) of quarters: known through a third lane.
+  __syncwarp();
+  tile[t] = 2 * t;
+  __syncwarp(0xFFu << lane / 8 * 8);
+  if (lane % 8 == 0) __syncwarp(lane / 16 == 0 ? 0x0101u : 0x01010000u);
+  __syncwarp(0xFFu << lane / 8 * 8);
+  sum += tile[warp * 32 + (lane ^ 8)];
+  __syncthreads();
+  tile[63 - t] = sum;
+  __syncthreads();
+  y[t] = y[t] + tile[t] + bytes[63 - t];
+}
+
 __global__ void intrinsics(GlobalPointer<float> f, GlobalPointer<int> i, float x) {
   f[0] = __expf(x) + __logf(x) + rsqrtf(x);
   f[1] = __fdividef(x, 4.0f) + __saturatef(x) + fmaf(x, x, 1.0f) + max(x, 1.0f) + min(x, 1.0f);
@@ -246,6 +268,19 @@ TEST_SUITE("cuda emulation") {
       SERENADE_LAUNCH(places, dim3(3, 2, 1), dim3(2, 3, 6), 0, nullptr, result.data());
       for (int i = 0; i < 216; ++i) {
         CHECK(result[static_cast<std::size_t>(i)] == i % 6 + i / 6 % 6 * 100 + i / 36 * 10000);
+      }
+    });
+  }
+
+  TEST_CASE("emulation: what is ordered is no race") {
+    in_every_order([] {
+      Buffer<int> y("y", std::vector<int>(64));
+      SERENADE_LAUNCH(ordered, 1, 64, 0, nullptr, y.data());
+      SERENADE_LAUNCH(ordered, 1, 64, 0, nullptr, y.data());  // launches follow each other
+      for (int t = 0; t < 64; ++t) {
+        const int other = 63 - t, lane = other % 32, base = other - lane;
+        const int sum = base + 31 - lane + 2 * (base + (lane ^ 8));
+        CHECK(y[static_cast<std::size_t>(t)] == 2 * (sum + 63 - t));
       }
     });
   }

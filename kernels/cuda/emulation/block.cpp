@@ -18,7 +18,7 @@ namespace {
 using cuda::dim3;
 
 constexpr unsigned kMaxThreads = 1024;
-constexpr unsigned kSpinLimit = 10'000'000;
+constexpr unsigned kSpinLimit = 1'000'000;
 
 enum class State : std::uint8_t { ready, at_barrier, at_warp_operation, left };
 
@@ -34,6 +34,15 @@ struct Thread {
   AsyncCopies copies;
 };
 
+bool same_place(const std::source_location& a, const std::source_location& b) {
+  return a.line() == b.line() && a.column() == b.column() &&
+         std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+bool same_operation(const WarpRequest& a, const WarpRequest& b) {
+  return a.mask == b.mask && same_place(a.where, b.where);
+}
+
 struct Warp {
   std::uint32_t lanes = 0;    // those that exist
   std::uint32_t waiting = 0;  // those at a warp operation
@@ -46,6 +55,15 @@ struct Warp {
     waiting = 0;
     std::fill_n(clock, kWarp, 1u);
     std::memset(known, 0, sizeof known);
+  }
+
+  // Whether all lanes of the mask wait at this very operation.
+  bool all_at(const WarpRequest& request, std::uint32_t mask) const {
+    if ((waiting & mask) != mask) return false;
+    for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+      if (!same_operation(request, *requests[std::countr_zero(rest)])) return false;
+    }
+    return true;
   }
 
   // __syncwarp: what any of these lanes did or knew of now lies before what all of them do next.
@@ -62,14 +80,11 @@ struct Warp {
   }
 };
 
-bool same_place(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && a.column() == b.column() &&
-         std::strcmp(a.file_name(), b.file_name()) == 0;
+std::string waiting_place(const Thread& thread) {
+  return std::string(thread.operation) + " (" + place(thread.where) + ")";
 }
 
-std::string waits_at(const Thread& thread) {
-  return std::string("waits at ") + thread.operation + " (" + place(thread.where) + ")";
-}
+std::string waits_at(const Thread& thread) { return "waits at " + waiting_place(thread); }
 
 class Machine {
  public:
@@ -99,6 +114,7 @@ class Machine {
   void run_block();
   void arrange_turn();
   void resume(Thread& thread);
+  void report_divergence(const Thread& thread);
   [[noreturn]] void report_standstill();
   [[noreturn]] void report(Fault fault, const Thread& thread, const std::string& what);
   std::uint64_t random();
@@ -115,8 +131,7 @@ class Machine {
   std::exception_ptr error_;
 };
 
-// Grid and block
-// -----------------------------------------------------------------------------------
+// Grid and block ---------------------------------------------------------------------------------
 
 void Machine::check_launch(dim3 grid, dim3 block, const std::source_location& where) const {
   const auto refuse = [&](const char* what, dim3 size, const char* limit) {
@@ -246,8 +261,7 @@ void Machine::run_thread(void* pointer) {
   self.fiber.suspend(true);
 }
 
-// Waiting
-// ------------------------------------------------------------------------------------------
+// Waiting ----------------------------------------------------------------------------------------
 
 int Machine::meet_block(const char* operation, bool predicate, const std::source_location& where) {
   Thread& self = *current_;
@@ -285,20 +299,10 @@ void Machine::meet_warp(WarpRequest& request) {
              std::to_string(lane));
   }
   const std::uint32_t mask = request.mask & warp.lanes;
-  if (const std::uint32_t present = warp.waiting & mask; present != 0) {
-    const unsigned other = static_cast<unsigned>(std::countr_zero(present));
-    const WarpRequest& theirs = *warp.requests[other];
-    if (theirs.mask != request.mask || !same_place(theirs.where, request.where)) {
-      const Thread& thread = *threads_[self.number - lane + other];
-      fail(Fault::divergence, request.where,
-           waits_at(self) + ", while " + thread_name(thread.number) + " " + waits_at(thread) +
-               (theirs.mask != request.mask ? " with another mask" : ""));
-    }
-  }
   self.state = State::at_warp_operation;
   warp.requests[lane] = &request;
   warp.waiting |= 1u << lane;
-  if ((warp.waiting & mask) == mask) {
+  if (warp.all_at(request, mask)) {
     if (request.complete != nullptr) request.complete(warp.requests, mask);
     if (request.orders_memory) warp.join(mask);
     warp.waiting &= ~mask;
@@ -309,12 +313,28 @@ void Machine::meet_warp(WarpRequest& request) {
   self.fiber.suspend();
 }
 
-// Standstill
-// ---------------------------------------------------------------------------------------
+// Standstill -------------------------------------------------------------------------------------
 
 void Machine::report(Fault fault, const Thread& thread, const std::string& what) {
   now.thread = thread.number;
   fail(fault, thread.where, waits_at(thread) + what);
+}
+
+// Reports if a lane that this thread waits for has left, or waits at another warp operation.
+void Machine::report_divergence(const Thread& thread) {
+  const Warp& warp = warps_[thread.number / kWarp];
+  const WarpRequest& request = *warp.requests[thread.number % kWarp];
+  for (std::uint32_t rest = request.mask & warp.lanes; rest != 0; rest &= rest - 1) {
+    const unsigned lane = static_cast<unsigned>(std::countr_zero(rest));
+    const Thread& other = *threads_[thread.number / kWarp * kWarp + lane];
+    const std::string name = ", while " + thread_name(other.number) + " ";
+    if (other.state == State::left) report(Fault::divergence, thread, name + "has left the kernel");
+    if (other.state == State::at_warp_operation && !same_operation(request, *warp.requests[lane])) {
+      const bool other_mask = request.mask != warp.requests[lane]->mask;
+      report(Fault::divergence, thread,
+             name + waits_at(other) + (other_mask ? " with another mask" : ""));
+    }
+  }
 }
 
 // Nobody is ready and somebody has not left. Either those who are waited for have left, or they
@@ -328,21 +348,14 @@ void Machine::report_standstill() {
     if (thread.state == State::left) {
       left = &thread;
     } else {
-      ++groups[waits_at(thread)];
+      ++groups[waiting_place(thread)];
       if (waiting == nullptr || thread.state == State::at_barrier) waiting = &thread;
     }
   }
   for (unsigned t = 0; t < count_; ++t) {
     const Thread& thread = *threads_[t];
     if (thread.state != State::at_warp_operation) continue;
-    const Warp& warp = warps_[t / kWarp];
-    const std::uint32_t mask = warp.requests[t % kWarp]->mask & warp.lanes;
-    for (unsigned i = 0; i < kWarp; ++i) {
-      const unsigned other = t - t % kWarp + i;
-      if ((mask >> i & 1) && threads_[other]->state == State::left) {
-        report(Fault::divergence, thread, ", while " + thread_name(other) + " has left the kernel");
-      }
-    }
+    report_divergence(thread);
   }
   if (left != nullptr && waiting->state == State::at_barrier && groups.size() == 1) {
     report(Fault::divergence, *waiting,
@@ -350,15 +363,14 @@ void Machine::report_standstill() {
   }
   std::string what;
   for (const auto& [group, number] : groups) {
-    what += ", " + std::to_string(number) + (number == 1 ? " thread " : " threads ") + group;
+    what += ", " + std::to_string(number) + " at " + group;
   }
-  report(Fault::deadlock, *waiting, "; nobody can go on:" + what.substr(1));
+  report(Fault::deadlock, *waiting, "; nobody can go on, threads waiting:" + what.substr(1));
 }
 
 }  // namespace
 
-// Interface
-// ----------------------------------------------------------------------------------------
+// Interface --------------------------------------------------------------------------------------
 
 void set_thread_order(ThreadOrder order, std::uint64_t seed) {
   Machine::instance().order = order;
@@ -390,7 +402,6 @@ int meet_block(const char* operation, bool predicate, const std::source_location
 
 void meet_warp(WarpRequest& request) { Machine::instance().meet_warp(request); }
 
-unsigned lane() { return now.thread % kWarp; }
 SharedMemory& shared_memory() { return Machine::instance().shared; }
 AsyncCopies& async_copies() { return Machine::instance().current().copies; }
 

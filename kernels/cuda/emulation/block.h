@@ -25,7 +25,7 @@ void in_every_order(const std::function<void()>& run);
 void run_grid(const char* kernel, const std::source_location& where, cuda::dim3 grid,
               cuda::dim3 block, std::size_t shared_bytes, const std::function<void()>& thread);
 
-// For the running thread -----------------------------------------------------------------------
+// For the running thread -------------------------------------------------------------------------
 
 /// Waits until all threads of the block are here; returns how many came with a true predicate.
 int meet_block(const char* operation, bool predicate, const std::source_location& where);
@@ -43,7 +43,6 @@ struct WarpRequest {
 };
 void meet_warp(WarpRequest& request);
 
-unsigned lane();
 SharedMemory& shared_memory();
 AsyncCopies& async_copies();
 
@@ -51,7 +50,7 @@ AsyncCopies& async_copies();
 /// thread, which an emulated device with one processor never lets run.
 void count_spin(const std::source_location& where);
 
-// For reports ----------------------------------------------------------------------------------
+// For reports ------------------------------------------------------------------------------------
 
 bool block_is_running();
 const char* kernel_name();

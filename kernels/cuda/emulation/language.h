@@ -26,8 +26,7 @@ namespace serenade::cuda {
 
 using Place = std::source_location;
 
-// Barriers
-// -----------------------------------------------------------------------------------------
+// Barriers ---------------------------------------------------------------------------------------
 
 inline void __syncthreads(Place where = Place::current()) {
   emulation::meet_block("__syncthreads", false, where);
@@ -84,8 +83,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize,
   return emulation::shuffle("__shfl_xor_sync", mask, value, other <= last ? other : lane, where);
 }
 
-// Votes and reductions
-// -----------------------------------------------------------------------------
+// Votes and reductions ---------------------------------------------------------------------------
 
 struct BitOr {
   template <class T>
@@ -206,8 +204,7 @@ Pointee<P> atomicCAS(P p, Pointee<P> expected, Pointee<P> v, Place where = Place
 inline void __threadfence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 inline void __threadfence_block() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-// Memory
-// -------------------------------------------------------------------------------------------
+// Memory -----------------------------------------------------------------------------------------
 
 template <class P>
 std::remove_const_t<Pointee<P>> __ldg(P pointer, Place where = Place::current()) {
@@ -216,8 +213,7 @@ std::remove_const_t<Pointee<P>> __ldg(P pointer, Place where = Place::current())
   return *from.address();
 }
 
-// Numbers
-// ------------------------------------------------------------------------------------------
+// Numbers ----------------------------------------------------------------------------------------
 
 template <Number T>
 constexpr T min(T a, T b) {

@@ -23,6 +23,10 @@ bool all_ones(const char* memory, std::size_t bytes) {
   return true;
 }
 
+Access access_now(const std::source_location& where) {
+  return {where, now.epoch, now.thread, now.clock, false, false};
+}
+
 }  // namespace
 
 Region::Region(Space space, std::string name, char* begin, std::size_t bytes,
@@ -59,9 +63,11 @@ void Region::read_cell(Cell& cell, const std::source_location& where) {
   // a barrier then collides with at least one of them.
   Access& last = cell.reads[0];
   Access& other = cell.reads[1];
+  const bool both_now = last.epoch == now.epoch && other.epoch == now.epoch;
+  if (both_now && last.thread / kWarp != other.thread / kWarp) return;
   const bool keep_other = !from_elsewhere(last) && from_elsewhere(other) && unordered(other);
   if (!keep_other && unordered(last)) other = last;
-  last = {where, now.epoch, now.clock, static_cast<std::uint16_t>(now.thread), false, false};
+  last = access_now(where);
 }
 
 void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location& where) {
@@ -74,7 +80,8 @@ void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location&
   for (const Access& read : cell.reads) {
     if (unordered(read)) fail_race(cell, read, "read", doing, where);
   }
-  cell.write = {where, now.epoch, now.clock, static_cast<std::uint16_t>(now.thread), atomic, false};
+  cell.write = access_now(where);
+  cell.write.atomic = atomic;
 }
 
 // Accesses ---------------------------------------------------------------------------------------
@@ -147,7 +154,7 @@ void Region::fail_contents(const Cell& cell, const std::source_location& where) 
          "uses " + element_name(cell) + " before the copy begun at " + place(cell.write.where) +
              " has been waited for");
   }
-  fail(Fault::unwritten, where, "reads " + element_name(cell) + ", which nobody has written");
+  fail(Fault::unwritten, where, "reads " + element_name(cell) + ", which nobody has written yet");
 }
 
 // Global memory ----------------------------------------------------------------------------------

@@ -38,13 +38,15 @@ struct Moment {
 };
 inline Moment now;
 
+/// Packed, because there are three for every element of memory. The clock would have to tick a
+/// million times within one block to overflow.
 struct Access {
   std::source_location where;
   std::uint32_t epoch = 0;  // 0: never
-  std::uint32_t clock = 0;
-  std::uint16_t thread = 0;
-  bool atomic = false;
-  bool pending = false;  // a cp.async copy that has not been waited for
+  std::uint32_t thread : 10 = 0;
+  std::uint32_t clock : 20 = 0;
+  std::uint32_t atomic : 1 = 0;
+  std::uint32_t pending : 1 = 0;  // a cp.async copy that has not been waited for
 };
 
 enum class AccessKind { read, write, atomic };

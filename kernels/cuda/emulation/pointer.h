@@ -123,7 +123,7 @@ class SharedArray<T[N]> {
   auto operator[](Index i) const {
     if (i.value < 0 || i.value >= static_cast<std::ptrdiff_t>(N)) {
       fail(Fault::out_of_range, i.where,
-           "index " + std::to_string(i.value) + " into an axis of " + std::to_string(N) +
+           "uses index " + std::to_string(i.value) + " into an axis of " + std::to_string(N) +
                " of shared array " + region_->name());
     }
     Scalar* const address = first_ + i.value * static_cast<std::ptrdiff_t>(kStride);

@@ -14,6 +14,9 @@
 
 namespace serenade::emulation {
 
+/// The lane of the running thread.
+inline unsigned lane() { return now.thread % kWarp; }
+
 template <class T>
 struct Shuffle {
   T value, result;
@@ -30,9 +33,10 @@ T shuffle(const char* operation, std::uint32_t mask, T value, unsigned source,
       const WarpRequest& mine = *requests[std::countr_zero(rest)];
       auto& own = *static_cast<Shuffle<T>*>(mine.data);
       if (!(lanes >> own.source & 1)) {
+        now.thread += std::countr_zero(rest) - lane();  // report the lane that asked
         fail(Fault::warp, mine.where,
-             "lane " + std::to_string(std::countr_zero(rest)) + " reads by " + mine.operation +
-                 " from lane " + std::to_string(own.source) + ", which takes no part");
+             std::string("reads by ") + mine.operation + " from lane " +
+                 std::to_string(own.source) + ", which takes no part");
       }
       own.result = static_cast<Shuffle<T>*>(requests[own.source]->data)->value;
     }
@@ -77,7 +81,8 @@ struct MmaFragments {
 //   D [16, 8]: d0, d1 (group, 2 member + 0, 1), d2, d3 (group + 8, 2 member + 0, 1)
 inline void mma_m16n8k8_warp(WarpRequest* const* requests, std::uint32_t lanes) {
   if (lanes != ~0u) {
-    fail(Fault::warp, requests[std::countr_zero(lanes)]->where, "mma needs all 32 lanes of a warp");
+    fail(Fault::warp, requests[std::countr_zero(lanes)]->where,
+         "multiplies without all 32 lanes of its warp");
   }
   float a[16][8], b[8][8];
   for (unsigned lane = 0; lane < kWarp; ++lane) {
