@@ -94,6 +94,8 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
                                       const Conv2dShape& shape);
 void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const real* x,
                                       const Conv2dShape& shape);
+void conv2d_backward_weight_v3_winograd(real* dweight, const RowSource& dy, const real* x,
+                                        const Conv2dShape& shape);
 
 /// Number of partial sums a weight gradient of this size is cut into. It depends on the shape only,
 /// never on the number of threads, and so do the bits of the result.

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/conv2d_versions.h"
 #include "kernels/cpu/conv2d_winograd_weight.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/scratch.h"
@@ -48,7 +49,7 @@ struct Plan {
   std::int64_t partials;
 
   explicit Plan(const Conv2dShape& s) : shape(s), out_h(s.out_h()), out_w(s.out_w()) {
-    constexpr std::int64_t kMostStripTiles = 32;  // the rows of a strip stay in the caches
+    constexpr std::int64_t kMostStripTiles = 64;  // the rows of a strip stay in the caches
     constexpr std::int64_t kMostPartials = 64;
     constexpr std::int64_t kLeastTiles =
         128;  // of a partial: adding it up costs about as much as 3
@@ -70,6 +71,16 @@ struct Plan {
   }
 
   std::int64_t sums() const { return input_blocks * output_blocks * kWinogradSums; }
+  // Numbers of the longest row of a strip in channel-last form (dy: one more window than columns).
+  std::int64_t row_size() const { return std::max(x_columns, dy_columns + 1) * kBlock; }
+  // Columns of the image that a strip reads: begin .. end - 1 of those from left on.
+  std::int64_t x_left(std::int64_t strip) const { return strip * dy_columns - shape.pad_left; }
+  std::int64_t x_begin(std::int64_t strip) const {
+    return std::clamp<std::int64_t>(x_left(strip), 0, shape.W);
+  }
+  std::int64_t x_end(std::int64_t strip) const {
+    return std::clamp<std::int64_t>(x_left(strip) + x_columns, 0, shape.W);
+  }
 };
 
 // Some neighbouring tiles of one row of tiles.
@@ -98,11 +109,10 @@ struct Memory {
   std::int64_t ring, columns, zeros, rows, gradient, products, sums;
 
   explicit Memory(const Plan& plan) {
-    const std::int64_t wide = std::max(plan.x_columns, plan.dy_columns + 1) * kBlock;
     ring = plan.input_blocks * kTile * plan.x_columns * kBlock;
     columns = ring;
-    zeros = wide;
-    rows = 2 * kWinogradMostTaps * wide;
+    zeros = plan.row_size();
+    rows = plan.output_blocks * plan.tap_rows * 2 * plan.row_size();
     gradient = plan.output_blocks * kTile * plan.dy_columns * kBlock;
     products = 2 * kTile * (plan.strip_tiles + 1) * kBlock;
     sums = plan.sums();
@@ -111,6 +121,12 @@ struct Memory {
 };
 
 // One thread's work on a partial sum.
+//
+// Rows of a unit are read (made channel-last) while the products of the unit before it are
+// computed, a few at a time, and are asked for a little earlier still. They lie `plane` numbers
+// apart for each channel, which the processor's own prefetching does not foresee, and often a
+// multiple of a page: then all channels fall into the same few sets of a cache, which cannot hold
+// them for long.
 class Worker {
  public:
   Worker(const Plan& plan, const RowSource& dy, const real* x, real* memory)
@@ -134,12 +150,18 @@ class Worker {
     real* const sums = short_enough ? partial : sums_;
     std::int64_t stretch = 0;
     bool first_stretch = true;
-    ring_sample_ = -1;
+    Unit unit(plan_, begin, end);
+    Reading reading(plan_, dy_, unit, nullptr);
+    for (std::int64_t row = 0; row < reading.rows(); ++row) read(reading, row);
     while (begin < end) {
-      const Unit unit(plan_, begin, end);
+      transform_columns(unit);
       begin += unit.tiles;
-      add_unit(sums, unit, Unit(plan_, std::min(begin, end - 1), end), stretch == 0);
+      const Unit next(plan_, std::min(begin, end - 1), end);
+      reading = Reading(plan_, dy_, next, &unit);
+      if (begin == end) reading.x_rows = reading.dy_rows = 0;
+      add_products(sums, unit, reading, stretch == 0);
       stretch += unit.tiles;
+      unit = next;
       if (short_enough || (stretch < kStretch && begin < end)) continue;
       for (std::int64_t i = 0; i < plan_.sums(); ++i) {
         partial[i] = first_stretch ? sums[i] : partial[i] + sums[i];
@@ -150,55 +172,129 @@ class Worker {
   }
 
  private:
-  void add_unit(real* sums, const Unit& unit, const Unit& next, bool first) {
-    read_input(unit);
-    read_gradient(unit);
-    const std::int64_t x_plane = plan_.x_columns * kBlock;
-    const std::int64_t dy_plane = plan_.dy_columns * kBlock;
-    for (std::int64_t k = 0; k < plan_.output_blocks; ++k) {
-      for (std::int64_t c = 0; c < plan_.input_blocks; ++c, sums += kWinogradSums) {
-        for (std::int64_t i = 0; i < kTile; ++i) {
-          if (k == 0) prefetch_input(next, c * kBlock + 2 * i);
-          if (c == 0) prefetch_gradient(next, k * kBlock + 2 * i);
-          simd_.add_products(sums + i * kTile * kBlock * kBlock,
-                             columns_ + (c * kTile + i) * x_plane,
-                             gradient_ + (k * kTile + i) * dy_plane, plan_.tap_columns, unit.tiles,
-                             first, products_);
+  // The rows of x and dy that a unit needs and the unit before it has not read.
+  struct Reading {
+    Unit unit;
+    std::int64_t x_first, x_rows;    // of the image; rows beyond its edge included
+    std::int64_t dy_first, dy_rows;  // of dy as it is stored, pooled or not
+    std::int64_t rows() const { return x_rows + dy_rows; }
+
+    Reading(const Plan& plan, const RowSource& dy, const Unit& unit, const Unit* before)
+        : unit(unit) {
+      const bool below = before != nullptr && before->sample == unit.sample &&
+                         before->strip == unit.strip && before->row + 1 == unit.row;
+      const std::int64_t top = unit.row * plan.tap_rows - plan.shape.pad_top;
+      x_rows = below ? plan.tap_rows : kTile;
+      x_first = top + kTile - x_rows;
+      dy_first = unit.row * plan.tap_rows / dy.pool_h;
+      const std::int64_t end =
+          std::min(ceil_div((unit.row + 1) * plan.tap_rows, dy.pool_h), plan.out_h / dy.pool_h);
+      dy_rows = std::max<std::int64_t>(end - dy_first, 0);
+    }
+  };
+
+  void add_products(real* sums, const Unit& unit, const Reading& reading, bool first) {
+    constexpr std::int64_t kSteps = kTile - 1;  // nothing has been asked for in the first one
+    for (std::int64_t i = 0; i < kTile; ++i) {
+      const std::int64_t wanted = (i + 1) * reading.rows() / kSteps;
+      const std::int64_t asked = i * reading.rows() / kSteps;
+      const std::int64_t done = (i - 1) * reading.rows() / kSteps;
+      for (std::int64_t row = asked; row < wanted && i < kSteps; ++row) prefetch(reading, row);
+      for (std::int64_t row = done; row < asked && i > 0; ++row) read(reading, row);
+      for (std::int64_t k = 0; k < plan_.output_blocks; ++k) {
+        for (std::int64_t c = 0; c < plan_.input_blocks; ++c) {
+          simd_.add_products(
+              sums + ((k * plan_.input_blocks + c) * kTile + i) * kTile * kBlock * kBlock,
+              columns_ + (c * kTile + i) * plan_.x_columns * kBlock,
+              gradient_ + (k * kTile + i) * plan_.dy_columns * kBlock, plan_.tap_columns,
+              unit.tiles, first, products_);
         }
       }
     }
   }
 
-  // Asks for what reading a unit will wait for, two channels at a time, while the products of the
-  // unit before it are computed. Rows are short and far apart, which the processor's own
-  // prefetching does not foresee.
-  void prefetch_input(const Unit& unit, std::int64_t channel) const {
-    const Conv2dShape& s = plan_.shape;
-    const std::int64_t left = std::max<std::int64_t>(unit.strip * plan_.dy_columns - s.pad_left, 0);
-    const std::int64_t count = std::min(plan_.x_columns, s.W - left);
-    const std::int64_t end = std::min((unit.row - 1) * plan_.tap_rows - s.pad_top + kTile, s.H);
-    for (std::int64_t c = channel; c < std::min(channel + 2, s.C); ++c) {
-      const std::int64_t first = (unit.sample * s.C + c) * s.H;
-      for (std::int64_t h = std::max<std::int64_t>(end - plan_.tap_rows, 0); h < end; ++h) {
-        prefetch(x_ + (first + h) * s.W + left, count);
+  // The columns of the unit's tiles transformed, of x and of dy.
+  void transform_columns(const Unit& unit) {
+    const std::int64_t x_plane = plan_.x_columns * kBlock;
+    const std::int64_t count = unit.tiles * plan_.tap_columns;
+    for (std::int64_t c = 0; c < plan_.input_blocks; ++c) {
+      const real* rows[kTile];
+      for (std::int64_t h = 0; h < kTile; ++h) {
+        rows[h] = ring_row(c, unit.row * plan_.tap_rows - plan_.shape.pad_top + h) +
+                  unit.first_tile * plan_.tap_columns * kBlock;
       }
+      simd_.input_columns(columns_ + c * kTile * x_plane, x_plane, rows,
+                          count + kTile - plan_.tap_columns);
+    }
+    const std::int64_t dy_plane = plan_.dy_columns * kBlock;
+    const Windows windows(plan_, dy_, unit);
+    WinogradGradientRows rows;
+    rows.pool_w = dy_.pool_w;
+    rows.phase = windows.phase;
+    for (std::int64_t k = 0; k < plan_.output_blocks; ++k) {
+      for (std::int64_t r = 0; r < plan_.tap_rows; ++r) {
+        const std::int64_t h = unit.row * plan_.tap_rows + r;
+        const bool exists = h / dy_.pool_h < plan_.out_h / dy_.pool_h;  // else dropped by the pool
+        const std::int64_t slot = h / dy_.pool_h - unit.row * plan_.tap_rows / dy_.pool_h;
+        rows.value[r] = exists ? gradient_row(k, slot) : zeros_;
+        rows.place[r] = dy_.index == nullptr ? nullptr
+                        : exists             ? rows.value[r] + plan_.row_size()
+                                             : zeros_;
+        rows.first_place[r] = static_cast<real>(h % dy_.pool_h * dy_.pool_w);
+      }
+      simd_.gradient_columns(gradient_ + k * kTile * dy_plane, dy_plane, rows, plan_.tap_rows,
+                             count);
     }
   }
 
-  void prefetch_gradient(const Unit& unit, std::int64_t channel) const {
+  // The windows of dy that a unit needs from a row of it.
+  struct Windows {
+    std::int64_t left, phase;
+    std::int64_t count;   // beyond the image too
+    std::int64_t stored;  // of them in the image
+    Windows(const Plan& plan, const RowSource& dy, const Unit& unit) {
+      const std::int64_t w = unit.strip * plan.dy_columns + unit.first_tile * plan.tap_columns;
+      left = w / dy.pool_w;
+      phase = w % dy.pool_w;
+      count = ceil_div(w + unit.tiles * plan.tap_columns, dy.pool_w) - left;
+      stored = std::clamp<std::int64_t>(plan.out_w / dy.pool_w - left, 0, count);
+    }
+  };
+
+  // (Rows of padding have numbers from 1 - R on.)
+  real* ring_row(std::int64_t block, std::int64_t h) const {
+    return ring_ + (block * kTile + (h + kTile) % kTile) * plan_.x_columns * kBlock;
+  }
+  real* gradient_row(std::int64_t block, std::int64_t slot) const {
+    return rows_ + (block * plan_.tap_rows + slot) * 2 * plan_.row_size();
+  }
+
+  // Where row h of a channel begins, at the first column that a unit needs.
+  const real* input(const Unit& unit, std::int64_t channel, std::int64_t h) const {
+    const Conv2dShape& s = plan_.shape;
+    return x_ + ((unit.sample * s.C + channel) * s.H + h) * s.W + plan_.x_begin(unit.strip);
+  }
+  std::int64_t gradient(const Windows& windows, const Unit& unit, std::int64_t channel,
+                        std::int64_t row) const {
     const std::int64_t height = plan_.out_h / dy_.pool_h;
     const std::int64_t width = plan_.out_w / dy_.pool_w;
-    const std::int64_t left = unit.strip * plan_.dy_columns / dy_.pool_w;
-    const std::int64_t count = std::min(plan_.dy_columns / dy_.pool_w + 1, width - left);
-    const std::int64_t begin = unit.row * plan_.tap_rows / dy_.pool_h;
-    const std::int64_t end =
-        std::min(ceil_div((unit.row + 1) * plan_.tap_rows, dy_.pool_h), height);
-    for (std::int64_t k = channel; k < std::min(channel + 2, plan_.shape.K); ++k) {
-      const std::int64_t first = (unit.sample * plan_.shape.K + k) * height;
-      for (std::int64_t h = begin; h < end; ++h) {
-        prefetch(dy_.data + (first + h) * width + left, count);
-        if (dy_.index != nullptr) prefetch(dy_.index + (first + h) * width + left, count);
-      }
+    return ((unit.sample * plan_.shape.K + channel) * height + row) * width + windows.left;
+  }
+
+  void prefetch(const Reading& reading, std::int64_t row) const {
+    const Unit& unit = reading.unit;
+    if (row < reading.x_rows) {
+      const std::int64_t h = reading.x_first + row;
+      if (h < 0 || h >= plan_.shape.H) return;
+      const std::int64_t count = plan_.x_end(unit.strip) - plan_.x_begin(unit.strip);
+      for (std::int64_t c = 0; c < plan_.shape.C; ++c) prefetch(input(unit, c, h), count);
+      return;
+    }
+    const Windows windows(plan_, dy_, unit);
+    for (std::int64_t k = 0; k < plan_.shape.K; ++k) {
+      const std::int64_t from = gradient(windows, unit, k, reading.dy_first + row - reading.x_rows);
+      prefetch(dy_.data + from, windows.stored);
+      if (dy_.index != nullptr) prefetch(dy_.index + from, windows.stored);
     }
   }
 
@@ -209,118 +305,65 @@ class Worker {
     if (count > 0) __builtin_prefetch(from + count - 1, 0, 2);
   }
 
-  // The transformed columns of the unit's input tiles. Rows that the unit above has read are kept.
-  void read_input(const Unit& unit) {
+  // A row of 16 channels. From the first whole cache line on, so that (where planes are whole
+  // lines, too) no load needs two lines: 16 channels a multiple of a page apart would drive a line
+  // out of the first-level cache before its other half is wanted. The columns before overlap with
+  // it.
+  void read_row(real* to, const real* from, std::int64_t plane, std::int64_t channels,
+                std::int64_t count) const {
+    constexpr std::int64_t kLine = 64 / sizeof(real);
+    const auto place = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % 64);
+    const std::int64_t before = (64 - place) % 64 / static_cast<std::int64_t>(sizeof(real));
+    if (before > 0 && count >= 2 * kLine) {
+      simd_.channel_last(to, from, plane, channels, kLine);
+      to += before * kBlock;
+      from += before;
+      count -= before;
+    }
+    simd_.channel_last(to, from, plane, channels, count);
+  }
+
+  void read(const Reading& reading, std::int64_t row) {
+    if (row < reading.x_rows) {
+      read_input(reading.unit, reading.x_first + row);
+    } else {
+      read_gradient(reading.unit, reading.dy_first, row - reading.x_rows);
+    }
+  }
+
+  // Row h of a strip, with zeros where the kernel reaches over the edge of the image.
+  void read_input(const Unit& unit, std::int64_t h) {
     const Conv2dShape& s = plan_.shape;
-    const std::int64_t plane = plan_.x_columns * kBlock;
-    const std::int64_t top = unit.row * plan_.tap_rows - s.pad_top;
-    const bool below = unit.sample == ring_sample_ && unit.strip == ring_strip_ &&
-                       top == ring_top_ + plan_.tap_rows;
-    const std::int64_t kept = below ? kTile - plan_.tap_rows : 0;
-    ring_sample_ = unit.sample;
-    ring_strip_ = unit.strip;
-    ring_top_ = top;
-    for (std::int64_t c = 0; c < plan_.input_blocks; ++c) {
-      real* const ring = ring_ + c * kTile * plane;
-      const real* rows[kTile];
-      for (std::int64_t h = 0; h < kTile; ++h) {
-        // (top is at least 1 - R.)
-        real* const row = ring + (top + kTile + h) % kTile * plane;
-        if (h >= kept) read_input_row(row, unit, c * kBlock, top + h);
-        rows[h] = row + unit.first_tile * plan_.tap_columns * kBlock;
-      }
-      simd_.input_columns(columns_ + c * kTile * plane, plane, rows,
-                          unit.tiles * plan_.tap_columns + kTile - plan_.tap_columns);
-    }
-  }
-
-  void read_input_row(real* to, const Unit& unit, std::int64_t channel, std::int64_t h) {
-    const Conv2dShape& s = plan_.shape;
-    const std::int64_t left = unit.strip * plan_.dy_columns - s.pad_left;
-    const std::int64_t begin = std::max<std::int64_t>(left, 0);
-    const std::int64_t end = std::max(begin, std::min(left + plan_.x_columns, s.W));
-    if (h < 0 || h >= s.H || begin == end) {
-      std::fill(to, to + plan_.x_columns * kBlock, real(0));
-      return;
-    }
-    std::fill(to, to + (begin - left) * kBlock, real(0));
-    const real* from = x_ + ((unit.sample * s.C + channel) * s.H + h) * s.W + begin;
-    simd_.channel_last(to + (begin - left) * kBlock, from, s.H * s.W,
-                       std::min(kBlock, s.C - channel), end - begin);
-    std::fill(to + (end - left) * kBlock, to + plan_.x_columns * kBlock, real(0));
-  }
-
-  // The gradient of the unit's output tiles at the 8 points, down the columns.
-  void read_gradient(const Unit& unit) {
-    for (std::int64_t k = 0; k < plan_.output_blocks; ++k) {
-      WinogradGradientRows rows;
-      if (dy_.index == nullptr) {
-        read_dense_rows(rows, unit, k * kBlock);
-      } else {
-        read_pooled_rows(rows, unit, k * kBlock);
-      }
-      simd_.gradient_columns(gradient_ + k * kTile * plan_.dy_columns * kBlock,
-                             plan_.dy_columns * kBlock, rows, plan_.tap_rows,
-                             unit.tiles * plan_.tap_columns);
-    }
-  }
-
-  void read_dense_rows(WinogradGradientRows& rows, const Unit& unit, std::int64_t channel) {
-    const std::int64_t left = unit.strip * plan_.dy_columns + unit.first_tile * plan_.tap_columns;
-    const std::int64_t count = unit.tiles * plan_.tap_columns;
-    const std::int64_t stored = std::min(count, plan_.out_w - left);
-    const std::int64_t plane = plan_.out_h * plan_.out_w;
-    for (std::int64_t r = 0; r < plan_.tap_rows; ++r) {
-      const std::int64_t h = unit.row * plan_.tap_rows + r;
-      real* const row = rows_ + r * count * kBlock;
-      rows.value[r] = h < plan_.out_h ? row : zeros_;
-      rows.place[r] = nullptr;
-      if (h >= plan_.out_h) continue;
-      const real* from =
-          dy_.data + ((unit.sample * plan_.shape.K + channel) * plan_.out_h + h) * plan_.out_w;
-      simd_.channel_last(row, from + left, plane, std::min(kBlock, plan_.shape.K - channel),
-                         stored);
-      std::fill(row + stored * kBlock, row + count * kBlock, real(0));
-    }
-  }
-
-  // Each pooled row is read once and serves all of the tile's rows that it was pooled from.
-  void read_pooled_rows(WinogradGradientRows& rows, const Unit& unit, std::int64_t channel) {
-    const std::int64_t pooled_h = plan_.out_h / dy_.pool_h;
-    const std::int64_t pooled_w = plan_.out_w / dy_.pool_w;
-    const std::int64_t w = unit.strip * plan_.dy_columns + unit.first_tile * plan_.tap_columns;
-    const std::int64_t left = w / dy_.pool_w;
-    const std::int64_t count =
-        ceil_div(w + unit.tiles * plan_.tap_columns, dy_.pool_w) - left;  // windows
-    const std::int64_t stored = std::clamp<std::int64_t>(pooled_w - left, 0, count);
-    const std::int64_t plane = pooled_h * pooled_w;
-    rows.pool_w = dy_.pool_w;
-    rows.phase = w % dy_.pool_w;
-    real* value = rows_;
-    std::int64_t held = -1;  // pooled row that `value` holds
-    for (std::int64_t r = 0; r < plan_.tap_rows; ++r) {
-      const std::int64_t h = unit.row * plan_.tap_rows + r;
-      const std::int64_t i = h / dy_.pool_h;
-      rows.first_place[r] = static_cast<real>(h % dy_.pool_h * dy_.pool_w);
-      if (i >= pooled_h) {  // below the image, or dropped by the pool
-        rows.value[r] = zeros_;
-        rows.place[r] = zeros_;
+    const std::int64_t left = plan_.x_left(unit.strip);
+    const std::int64_t begin = plan_.x_begin(unit.strip), end = plan_.x_end(unit.strip);
+    for (std::int64_t block = 0; block < plan_.input_blocks; ++block) {
+      real* const to = ring_row(block, h);
+      real* const to_end = to + plan_.x_columns * kBlock;
+      if (h < 0 || h >= s.H || begin == end) {
+        std::fill(to, to_end, real(0));
         continue;
       }
-      if (i != held) {
-        if (held >= 0) value += 2 * count * kBlock;
-        held = i;
-        const std::int64_t from =
-            ((unit.sample * plan_.shape.K + channel) * pooled_h + i) * pooled_w + left;
-        const std::int64_t channels = std::min(kBlock, plan_.shape.K - channel);
-        real* const place = value + count * kBlock;
-        simd_.channel_last(value, dy_.data + from, plane, channels, stored);
-        simd_.channel_last_bytes(place, dy_.index + from, plane, channels, stored);
-        std::fill(value + stored * kBlock, place, real(0));
-        std::fill(place + stored * kBlock, place + count * kBlock, real(0));
-      }
-      rows.value[r] = value;
-      rows.place[r] = value + count * kBlock;
+      std::fill(to, to + (begin - left) * kBlock, real(0));
+      read_row(to + (begin - left) * kBlock, input(unit, block * kBlock, h), s.H * s.W,
+               std::min(kBlock, s.C - block * kBlock), end - begin);
+      std::fill(to + (end - left) * kBlock, to_end, real(0));
+    }
+  }
+
+  // A row of dy, which serves all rows of a tile that it was pooled from.
+  void read_gradient(const Unit& unit, std::int64_t first, std::int64_t slot) {
+    const Windows windows(plan_, dy_, unit);
+    const std::int64_t plane = (plan_.out_h / dy_.pool_h) * (plan_.out_w / dy_.pool_w);
+    for (std::int64_t block = 0; block < plan_.output_blocks; ++block) {
+      const std::int64_t from = gradient(windows, unit, block * kBlock, first + slot);
+      const std::int64_t channels = std::min(kBlock, plan_.shape.K - block * kBlock);
+      real* const value = gradient_row(block, slot);
+      read_row(value, dy_.data + from, plane, channels, windows.stored);
+      std::fill(value + windows.stored * kBlock, value + windows.count * kBlock, real(0));
+      if (dy_.index == nullptr) continue;
+      real* const place = value + plan_.row_size();
+      simd_.channel_last_bytes(place, dy_.index + from, plane, channels, windows.stored);
+      std::fill(place + windows.stored * kBlock, place + windows.count * kBlock, real(0));
     }
   }
 
@@ -328,14 +371,13 @@ class Worker {
   const Plan& plan_;
   const RowSource& dy_;
   const real* x_;
-  real* ring_;      // the 8 input rows of a strip, row h in place h % 8: [block][8][x_columns]
+  real* ring_;      // 8 input rows of a strip, row h in place h % 8: [block][8][x_columns]
   real* columns_;   // the same, columns transformed
   real* zeros_;     // a row of zeros
-  real* rows_;      // the rows of a gradient tile
+  real* rows_;      // the rows of a gradient tile: [block][tap_rows][value, place]
   real* gradient_;  // the same, columns transformed: [block][8][dy_columns]
   real* products_;  // for add_products
   real* sums_;      // of a stretch of tiles: [output block][input block][64][16][16]
-  std::int64_t ring_sample_ = -1, ring_strip_ = 0, ring_top_ = 0;
 };
 
 // dweight += the gradient of input channel c for the output channels of block k.

@@ -8,14 +8,9 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/conv2d_versions.h"
 #include "kernels/real.h"
 
 namespace serenade::cpu {
-
-/// Takes what conv2d_winograd_takes does: stride 1, kernels of 3 to 7 rows and columns.
-void conv2d_backward_weight_v3_winograd(real* dweight, const RowSource& dy, const real* x,
-                                        const Conv2dShape& shape);
 
 inline constexpr std::int64_t kWinogradBlock = 16;  ///< channels of a block
 inline constexpr std::int64_t kWinogradTile = 8;    ///< rows and columns of an input tile

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_winograd_weight.h"
+#include "kernels/cpu/conv2d_versions.h"
 #include "kernels/cpu/isa.h"
 #include "tensor/random.h"
 
