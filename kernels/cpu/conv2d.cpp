@@ -72,8 +72,27 @@ bool conv2d_direct_takes(const Conv2dShape& s) {
          s.pad_left < s.S && s.pad_right < s.S;
 }
 
+namespace {
+
+// v3 computes whole tiles and blocks of 16 channels, and a product costs it about twice as much as
+// v2, transforms included.
+bool winograd_wins(const Conv2dShape& s) {
+  if (!conv2d_winograd_takes(s)) return false;
+  constexpr std::int64_t kTile = 8, kChannelBlock = 16, kCostOfProduct = 2;
+  const auto divide_up = [](std::int64_t n, std::int64_t by) { return (n + by - 1) / by; };
+  const std::int64_t tiles =
+      divide_up(s.out_h(), kTile + 1 - s.R) * divide_up(s.out_w(), kTile + 1 - s.S);
+  const std::int64_t pairs =
+      divide_up(s.C, kChannelBlock) * divide_up(s.K, kChannelBlock) * kChannelBlock * kChannelBlock;
+  const std::int64_t direct = s.out_h() * s.out_w() * s.R * s.S * s.C * s.K;
+  return kCostOfProduct * tiles * kTile * kTile * pairs < direct;
+}
+
+}  // namespace
+
 Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
   if (!conv2d_direct_takes(shape)) return Conv2dVersion::im2col;
+  if (winograd_wins(shape)) return Conv2dVersion::winograd;
   // In rows shorter than the kernel most of what v2 computes is thrown away.
   if (shape.out_w() < 2 * (shape.S - 1)) return Conv2dVersion::im2col;
   // v2 computes whole blocks of channels of its result, which is x's gradient in the second pass.
@@ -89,26 +108,35 @@ namespace {
 
 void forward(const RowSink& y, const real* x, const real* weight, const real* bias,
              const Conv2dShape& shape) {
-  if (conv2d_version(shape, Conv2dPass::forward) == Conv2dVersion::direct) {
-    conv2d_forward_v2_direct(y, x, weight, bias, shape);
-  } else {
-    conv2d_forward_v1_im2col(y, x, weight, bias, shape);
+  switch (conv2d_version(shape, Conv2dPass::forward)) {
+    case Conv2dVersion::winograd:
+      return conv2d_forward_v3_winograd(y, x, weight, bias, shape);
+    case Conv2dVersion::direct:
+      return conv2d_forward_v2_direct(y, x, weight, bias, shape);
+    default:
+      return conv2d_forward_v1_im2col(y, x, weight, bias, shape);
   }
 }
 
 void backward_input(real* dx, const RowSource& dy, const real* weight, const Conv2dShape& shape) {
-  if (conv2d_version(shape, Conv2dPass::backward_input) == Conv2dVersion::direct) {
-    conv2d_backward_input_v2_direct(dx, dy, weight, shape);
-  } else {
-    conv2d_backward_input_v1_im2col(dx, dy, weight, shape);
+  switch (conv2d_version(shape, Conv2dPass::backward_input)) {
+    case Conv2dVersion::winograd:
+      return conv2d_backward_input_v3_winograd(dx, dy, weight, shape);
+    case Conv2dVersion::direct:
+      return conv2d_backward_input_v2_direct(dx, dy, weight, shape);
+    default:
+      return conv2d_backward_input_v1_im2col(dx, dy, weight, shape);
   }
 }
 
 void backward_weight(real* dweight, const RowSource& dy, const real* x, const Conv2dShape& shape) {
-  if (conv2d_version(shape, Conv2dPass::backward_weight) == Conv2dVersion::direct) {
-    conv2d_backward_weight_v2_direct(dweight, dy, x, shape);
-  } else {
-    conv2d_backward_weight_v1_im2col(dweight, dy, x, shape);
+  switch (conv2d_version(shape, Conv2dPass::backward_weight)) {
+    case Conv2dVersion::winograd:
+      return conv2d_backward_weight_v3_winograd(dweight, dy, x, shape);
+    case Conv2dVersion::direct:
+      return conv2d_backward_weight_v2_direct(dweight, dy, x, shape);
+    default:
+      return conv2d_backward_weight_v1_im2col(dweight, dy, x, shape);
   }
 }
 
