@@ -6,6 +6,7 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/cpu/conv2d_versions.h"
+#include "kernels/cpu/conv2d_winograd_weight.h"
 #include "kernels/elementwise.h"
 #include "kernels/pool.h"
 #include "tests/bench/table.h"
@@ -102,11 +103,13 @@ struct Problem {
 
 void measure(bench::LadderTable& table, const Item& item) {
   Problem p(item);
-  // The plain version takes seconds beyond a GFLOP; the direct one does not take every shape.
+  // The plain version takes seconds beyond a GFLOP; the last two do not take every shape.
   const bool plain = p.flops() < 1e9, direct = conv2d_direct_takes(p.s);
+  const bool winograd = conv2d_winograd_takes(p.s);
   const auto row = [&](const char* pass, Conv2dPass which, bench::Runs runs) {
     if (!plain) runs[0] = nullptr;
     if (!direct) runs[2] = nullptr;
+    if (!winograd) runs[3] = nullptr;
     table.row(item.name, pass, p.flops(), runs,
               static_cast<std::size_t>(conv2d_version(p.s, which)));
   };
@@ -116,28 +119,33 @@ void measure(bench::LadderTable& table, const Item& item) {
          conv2d_forward_v0_plain(p.y.data(), p.x.data(), p.weight.data(), p.bias.data(), p.s);
        },
        p.forward(conv2d_forward_v1_im2col, p.whole()),
-       p.forward(conv2d_forward_v2_direct, p.whole())});
+       p.forward(conv2d_forward_v2_direct, p.whole()),
+       p.forward(conv2d_forward_v3_winograd, p.whole())});
   row("forward, then ReLU, then pooling", Conv2dPass::forward,
       {nullptr, p.forward_then_pool(conv2d_forward_v1_im2col),
-       p.forward_then_pool(conv2d_forward_v2_direct)});
+       p.forward_then_pool(conv2d_forward_v2_direct),
+       p.forward_then_pool(conv2d_forward_v3_winograd)});
   row("forward, ReLU and pooling fused", Conv2dPass::forward,
       {nullptr, p.forward(conv2d_forward_v1_im2col, p.through_pool()),
-       p.forward(conv2d_forward_v2_direct, p.through_pool())});
+       p.forward(conv2d_forward_v2_direct, p.through_pool()),
+       p.forward(conv2d_forward_v3_winograd, p.through_pool())});
   row("input gradient", Conv2dPass::backward_input,
       {p.backward_input(conv2d_backward_input_v0_plain, dy),
        p.backward_input(conv2d_backward_input_v1_im2col, p.gradient()),
-       p.backward_input(conv2d_backward_input_v2_direct, p.gradient())});
+       p.backward_input(conv2d_backward_input_v2_direct, p.gradient()),
+       p.backward_input(conv2d_backward_input_v3_winograd, p.gradient())});
   row("weight gradient", Conv2dPass::backward_weight,
       {p.backward_weight(conv2d_backward_weight_v0_plain, dy),
        p.backward_weight(conv2d_backward_weight_v1_im2col, p.gradient()),
-       p.backward_weight(conv2d_backward_weight_v2_direct, p.gradient())});
+       p.backward_weight(conv2d_backward_weight_v2_direct, p.gradient()),
+       p.backward_weight(conv2d_backward_weight_v3_winograd, p.gradient())});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   // In the order of Conv2dVersion.
-  bench::LadderTable table("conv2d", {"v0 plain", "v1 im2col", "v2 direct"},
+  bench::LadderTable table("conv2d", {"v0 plain", "v1 im2col", "v2 direct", "v3 winograd"},
                            argc > 1 ? argv[1] : "");
   for (const Item& item : kItems) measure(table, item);
   table.write_json();
