@@ -183,14 +183,19 @@ inline void pixels_from_pooled_rows(real* pixels, const real* rows, const std::u
   alignas(64) real values[kLanes * kChannelBlock];
   alignas(64) Integer places[kLanes * kChannelBlock];
   for (std::int64_t from = 0; from < pooled; from += kLanes) {
+    if (from + kLanes > pooled && pooled >= kLanes) from = pooled - kLanes;  // some a second time
     const int count = pooled - from < kLanes ? static_cast<int>(pooled - from) : kLanes;
-    if (count == kLanes) {
-      transpose_to_pixels<false>(values, channels,
-                                 [&](int channel) { return load(rows + channel * plane + from); });
-      transpose_to_pixels<false>(reinterpret_cast<real*>(places), channels, [&](int channel) {
-        const Bytes bytes = *reinterpret_cast<const Bytes*>(index + channel * plane + from);
-        return reinterpret_cast<Vector>(__builtin_convertvector(bytes, Mask));
-      });
+    const auto load_row = [&](int channel) { return load(rows + channel * plane + from); };
+    const auto load_index = [&](int channel) {
+      const Bytes bytes = *reinterpret_cast<const Bytes*>(index + channel * plane + from);
+      return reinterpret_cast<Vector>(__builtin_convertvector(bytes, Mask));
+    };
+    if (count == kLanes && channels == kChannelBlock) {
+      transpose_to_pixels<true>(values, channels, load_row);
+      transpose_to_pixels<true>(reinterpret_cast<real*>(places), channels, load_index);
+    } else if (count == kLanes) {
+      transpose_to_pixels<false>(values, channels, load_row);
+      transpose_to_pixels<false>(reinterpret_cast<real*>(places), channels, load_index);
     } else {
       for (int j = 0; j < count; ++j) {
         for (int c = 0; c < kChannelBlock; ++c) {

@@ -231,8 +231,7 @@ template <int tiles>
       unroll<kPlaces>([&](auto place) {
         Vector kernel[kVectors];
         unroll<kVectors>([&](auto k) {
-          kernel[k.value] =
-              in_register(load(u + place.value * kChannelBlock + k.value * kLanes));
+          kernel[k.value] = in_register(load(u + place.value * kChannelBlock + k.value * kLanes));
         });
         unroll<tiles>([&](auto tile) {
           const real x = v[(tile.value * kTile + place.value) * kChannelBlock + c];
@@ -287,29 +286,75 @@ void multiply_tiles(real* s, const real* v, const real* u, std::int64_t in_block
   }
 }
 
-// One of the 8 rows of all tiles of the strip.
+// Asks for the rows that the next row of tiles will read, a few lines of the cache at a time, so
+// that they come from memory while this one is computed.
+struct Ahead {
+  const real* from = nullptr;  // first channel, first of the new rows; null: nothing to fetch
+  std::int64_t plane, pitch;   // numbers between channels, and between rows
+  std::int64_t rows, pieces;   // rows of a channel; rows of all channels
+  std::int64_t width;
+  std::int64_t next = 0;
+
+  void fetch(std::int64_t count) {
+    if (from == nullptr) return;
+    for (; count > 0 && next < pieces; --count, ++next) {
+      const real* row = from + next / rows * plane + next % rows * pitch;
+      constexpr std::int64_t kLine = 64 / sizeof(real);
+      for (std::int64_t w = 0; w < width + kLine; w += kLine) __builtin_prefetch(row + w);
+    }
+  }
+};
+
+Ahead look_ahead(const RowSource& source, const WinogradPlan& p, const Strip& s,
+                 std::int64_t filled) {
+  Ahead ahead = {};
+  const std::int64_t h = filled - p.top;
+  const std::int64_t rows = smaller(p.tile_h, p.in.height - h);
+  if (source.index != nullptr || rows <= 0 || h < 0) return ahead;
+  const std::int64_t column = larger(0, s.in_column);
+  ahead.plane = p.in.height * p.in.width;
+  ahead.pitch = p.in.width;
+  ahead.from = source.data + s.sample * p.in.channels * ahead.plane + h * p.in.width + column;
+  ahead.rows = rows;
+  ahead.pieces = rows * p.in.channels;
+  ahead.width = smaller(s.in_columns, p.in.width - column);
+  return ahead;
+}
+
+// One of the 8 rows of all tiles of the strip. Tiles are transformed one group ahead of their
+// products, which so find them in the cache and not on the way there.
 template <int outputs>
-void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int64_t i) {
-  constexpr int kMostBlocks = kWinogradMostBlocks;
-  alignas(64) real v[kMostBlocks * kTiles * kTile * kChannelBlock];
+void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int64_t i,
+                  Ahead& ahead) {
+  constexpr int kGroup = kWinogradMostBlocks * kTiles * kTile * kChannelBlock;
+  alignas(64) real v[2][kGroup];
   const std::int64_t groups = (s.tiles + kTiles - 1) / kTiles;
   const std::int64_t in_row = s.in_columns * kChannelBlock;
   const std::int64_t out_row = s.columns * kChannelBlock;
   const std::int64_t u_block = p.in_blocks * kChannelBlock * kTile * kChannelBlock;
   const real* const down = s.down + i * in_row;
   const real* const u_row = u + i * p.out_blocks * u_block;
-  for (std::int64_t group = 0; group < groups; ++group) {
-    const std::int64_t first = s.tiles * group / groups;
-    const std::int64_t tiles = s.tiles * (group + 1) / groups - first;
-    const std::int64_t at = first * outputs * kChannelBlock;
-    with_constant<1, kTiles>(tiles, [&](auto count) {
+  const std::int64_t fetches = (ahead.pieces + kTile * groups - 1) / (kTile * groups);
+  const auto begin = [&](std::int64_t group) { return s.tiles * group / groups; };
+  const auto transform_group = [&](std::int64_t group) {
+    const std::int64_t at = begin(group) * outputs * kChannelBlock;
+    with_constant<1, kTiles>(begin(group + 1) - begin(group), [&](auto count) {
       for (std::int64_t block = 0; block < p.in_blocks; ++block) {
-        transform_tiles<outputs, count.value>(v + block * count.value * kTile * kChannelBlock,
-                                              down + block * kTile * in_row + at);
+        transform_tiles<outputs, count.value>(
+            v[group % 2] + block * count.value * kTile * kChannelBlock,
+            down + block * kTile * in_row + at);
       }
+    });
+  };
+  transform_group(0);
+  for (std::int64_t group = 0; group < groups; ++group) {
+    if (group + 1 < groups) transform_group(group + 1);
+    ahead.fetch(fetches);
+    const std::int64_t at = begin(group) * outputs * kChannelBlock;
+    with_constant<1, kTiles>(begin(group + 1) - begin(group), [&](auto count) {
       for (std::int64_t block = 0; block < p.out_blocks; ++block) {
-        multiply_tiles<outputs, count.value>(s.products + (block * kTile + i) * out_row + at, v,
-                                             u_row + block * u_block, p.in_blocks);
+        multiply_tiles<outputs, count.value>(s.products + (block * kTile + i) * out_row + at,
+                                             v[group % 2], u_row + block * u_block, p.in_blocks);
       }
     });
   }
@@ -386,6 +431,8 @@ void finish_plain(const RowSink& sink, const WinogradPlan& p, const Strip& s, co
                      ((s.sample * p.out.channels + first) * p.out.height + h) * p.out.width +
                      s.out_column;
     for (std::int64_t c = 0; c < width; c += kLanes) {
+      // The last vector takes some columns a second time, unless they would be added twice.
+      if (!sink.add && c + kLanes > width && width >= kLanes) c = width - kLanes;
       const std::int64_t count = smaller(kLanes, width - c);
       finish_columns<outputs>(rows, s.products + block * kTile * row + c * kChannelBlock, row,
                               bias + first, count);
@@ -398,18 +445,26 @@ void finish_plain(const RowSink& sink, const WinogradPlan& p, const Strip& s, co
 
 // The maximum of one pooling window of pixels, with ReLU, and its place in the window. Same rules
 // as Conv2dSimd::relu_maxpool_row: the first of equals, and NaN before numbers.
+template <int known_h, int known_w>
 [[gnu::always_inline]] inline void pool_window(real* best_to, Integer* where_to,
                                                const real* const* rows, std::int64_t column,
                                                std::int64_t pool_h, std::int64_t pool_w) {
   unroll<kBlockVectors>([&](auto part) {
     Vector best = load(rows[0] + column * kChannelBlock + part.value * kLanes);
     Mask where{};
-    for (std::int64_t a = 0; a < pool_h; ++a) {
-      for (std::int64_t b = 0; b < pool_w; ++b) {
-        const Vector value = load(rows[a] + (column + b) * kChannelBlock + part.value * kLanes);
-        const Mask better = (value > best) | (value != value);
-        best = better ? value : best;
-        where = better ? Mask{} + static_cast<Integer>(a * pool_w + b) : where;
+    const auto compare = [&](std::int64_t a, std::int64_t b) {
+      const Vector value = load(rows[a] + (column + b) * kChannelBlock + part.value * kLanes);
+      const Mask better = (value > best) | (value != value);
+      best = better ? value : best;
+      where = better ? Mask{} + static_cast<Integer>(a * pool_w + b) : where;
+    };
+    if constexpr (known_h > 0) {
+      unroll<known_h * known_w>([&](auto place) {
+        if constexpr (place.value > 0) compare(place.value / known_w, place.value % known_w);
+      });
+    } else {
+      for (std::int64_t a = 0; a < pool_h; ++a) {
+        for (std::int64_t b = 0; b < pool_w; ++b) compare(a, b);
       }
     }
     const Mask killed = best <= 0;
@@ -419,16 +474,19 @@ void finish_plain(const RowSink& sink, const WinogradPlan& p, const Strip& s, co
   });
 }
 
-// A row of pooling windows of one channel block. rows: pool_h rows of pixels.
+// A row of pooling windows of one channel block. rows: pool_h rows of pixels. The size of windows
+// is a constant for the sizes in use.
+template <int known_h, int known_w>
 void pool_row(real* y, std::uint8_t* index, std::int64_t plane, const real* const* rows,
               int channels, const RowSink& sink, std::int64_t windows) {
   alignas(64) real best[kLanes * kChannelBlock];
   alignas(64) Integer where[kLanes * kChannelBlock];
   for (std::int64_t j = 0; j < windows; j += kLanes) {
+    if (j + kLanes > windows && windows >= kLanes) j = windows - kLanes;  // some a second time
     const std::int64_t count = smaller(kLanes, windows - j);
     for (std::int64_t w = 0; w < count; ++w) {
-      pool_window(best + w * kChannelBlock, where + w * kChannelBlock, rows, (j + w) * sink.pool_w,
-                  sink.pool_h, sink.pool_w);
+      pool_window<known_h, known_w>(best + w * kChannelBlock, where + w * kChannelBlock, rows,
+                                    (j + w) * sink.pool_w, sink.pool_h, sink.pool_w);
     }
     write_pixels(y + j, plane, best, channels, false, count);
     if (count == kLanes) {
@@ -449,6 +507,11 @@ void pool_row(real* y, std::uint8_t* index, std::int64_t plane, const real* cons
 template <int outputs>
 void finish_pooled(const RowSink& sink, const WinogradPlan& p, const Strip& s, const real* bias,
                    std::int64_t tile_row) {
+  const auto is = [&](int h, int w) { return sink.pool_h == h && sink.pool_w == w; };
+  const auto pool = is(2, 2)   ? pool_row<2, 2>
+                    : is(2, 1) ? pool_row<2, 1>
+                    : is(4, 1) ? pool_row<4, 1>
+                               : pool_row<0, 0>;
   const std::int64_t pooled_h = p.out.height / sink.pool_h;
   const std::int64_t pooled_w = p.out.width / sink.pool_w;
   const std::int64_t row = s.columns * kChannelBlock;
@@ -475,8 +538,8 @@ void finish_pooled(const RowSink& sink, const WinogradPlan& p, const Strip& s, c
       }
       const std::int64_t to =
           ((s.sample * p.out.channels + first) * pooled_h + i) * pooled_w + first_column;
-      pool_row(sink.data + to, sink.index + to, pooled_h * pooled_w, window_rows, channels, sink,
-               windows);
+      pool(sink.data + to, sink.index + to, pooled_h * pooled_w, window_rows, channels, sink,
+           windows);
     }
   }
 }
@@ -495,8 +558,9 @@ void correlate_strip(const RowSink& sink, const RowSource& source, const real* u
     for (std::int64_t block = 0; block < p.in_blocks; ++block) {
       transform_columns(p, s, block, first);
     }
+    Ahead ahead = look_ahead(source, p, s, filled);
     with_constant<kSmallestTile, kLargestTile>(p.tile_w, [&](auto outputs) {
-      for (std::int64_t i = 0; i < kTile; ++i) multiply_row<outputs.value>(p, s, u, i);
+      for (std::int64_t i = 0; i < kTile; ++i) multiply_row<outputs.value>(p, s, u, i, ahead);
     });
     with_constant<kSmallestTile, kLargestTile>(p.tile_h, [&](auto outputs) {
       if (sink.index == nullptr) {
