@@ -136,6 +136,16 @@ Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window);
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
                              const Conv2dOptions& options, std::array<std::int64_t, 2> window);
 
+/// One of several convolutions of the same input: stride 1, 'same' padding. bias may be undefined.
+struct ConvBranch {
+  Variable weight;  ///< [out_i, in, KH_i, KW_i]
+  Variable bias;    ///< [out_i]
+};
+/// concat of conv2d_relu_maxpool(x, branch, window) of every branch over channels. Large maps go
+/// straight to their place in the result and their gradients are read there: no copies.
+Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvBranch>& branches,
+                                      std::array<std::int64_t, 2> window);
+
 // Mixed operations (architecture search)
 // ------------------------------------------------------------
 

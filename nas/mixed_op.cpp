@@ -129,19 +129,22 @@ Variable MixedConv2d::forward(const Variable& x) const {
 
 Variable MixedConv2d::forward_relu_maxpool(const Variable& x,
                                            std::array<std::int64_t, 2> window) const {
-  if (!path().uses_alpha) {
-    const auto chosen = static_cast<std::size_t>(path().first_active());
-    return observed(layers_[chosen]->forward_relu_maxpool(x, window));
-  }
-  const Variable c = coefficients();
-  if (naive_) {
-    const Variable mixed = mixed_conv2d_naive(x, weights_, biases_, c, path().active);
+  if (naive_ && path().uses_alpha) {
+    const Variable mixed = mixed_conv2d_naive(x, weights_, biases_, coefficients(), path().active);
     return observed(max_pool2d(relu(mixed), window));
   }
-  const Variable kernel = mixed_kernel(weights_, c, path().active);
+  const auto [kernel, bias] = merged();
   const Conv2dOptions same{.padding = same_padding({kernel.size(2), kernel.size(3)})};
-  return observed(
-      conv2d_relu_maxpool(x, kernel, mixed_bias(biases_, c, path().active), same, window));
+  return observed(conv2d_relu_maxpool(x, kernel, bias, same, window));
+}
+
+ConvBranch MixedConv2d::merged() const {
+  if (!path().uses_alpha) {
+    const auto chosen = static_cast<std::size_t>(path().first_active());
+    return {weights_[chosen], biases_[chosen]};
+  }
+  const Variable c = coefficients();
+  return {mixed_kernel(weights_, c, path().active), mixed_bias(biases_, c, path().active)};
 }
 
 // MixedLinear

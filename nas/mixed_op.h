@@ -60,6 +60,7 @@ class MixedOp : public Module {
 
   /// While on, forward records the root mean square of its output.
   void watch(bool on) { watching_ = on; }
+  bool watching() const { return watching_; }
   /// The last recorded value; 0 before any.
   double activation_rms() const { return activation_rms_; }
 
@@ -104,6 +105,11 @@ class MixedConv2d : public MixedOp {
   Variable forward(const Variable& x) const;
   /// max_pool2d(relu(forward(x)), window), fused unless naive.
   Variable forward_relu_maxpool(const Variable& x, std::array<std::int64_t, 2> window) const;
+  /// The one convolution that forward amounts to along the current path, naive or not: for those
+  /// who run it together with others. They hand the layer's output to observe().
+  ConvBranch merged() const;
+  /// Records the scale of the layer's output if watched.
+  void observe(const Variable& y) const { observed(y); }
   void set_naive(bool naive) { naive_ = naive; }
 
  private:

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "apps/ser/error.h"
+#include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/mixed_op.h"
 #include "nn/attention.h"
@@ -57,6 +58,17 @@ class ConvStage {
 
   Module& module() { return single_ ? static_cast<Module&>(*single_) : *mixed_; }
 
+  // The convolution itself, to be run beside another; observe() then sees its channels of the
+  // output.
+  ConvBranch branch() const {
+    return single_ ? ConvBranch{single_->weight, single_->bias} : mixed_->merged();
+  }
+  void observe(const Variable& y, std::int64_t first_channel) const {
+    if (!mixed_ || !mixed_->watching()) return;
+    const NoGrad no_grad;
+    mixed_->observe(slice(y, 1, first_channel, kBranchChannels));
+  }
+
   Variable relu_maxpool(const Variable& x, std::array<std::int64_t, 2> window) const {
     return single_ ? single_->forward_relu_maxpool(x, window)
                    : mixed_->forward_relu_maxpool(x, window);
@@ -85,7 +97,9 @@ class SharedCnn : public Module {
     // ReLU and pooling treat every channel alone, so they are done before the concatenation, where
     // they fuse with the convolutions.
     const Variable branches =
-        concat({conv1_.relu_maxpool(x, {2, 1}), conv2_.relu_maxpool(x, {2, 1})}, 1);
+        conv2d_relu_maxpool_branches(x, {conv1_.branch(), conv2_.branch()}, {2, 1});
+    conv1_.observe(branches, 0);
+    conv2_.observe(branches, kBranchChannels);
     const Variable body = conv4_.relu_maxpool(conv3_.relu_maxpool(branches, {2, 2}), {2, 2});
     return max_pool2d(body, {4, 1});
   }

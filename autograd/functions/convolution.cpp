@@ -171,4 +171,108 @@ Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Va
                      });
 }
 
+namespace {
+
+// From so many elements of one sample's pooled map on, a call of the kernels per sample costs less
+// than copying the map.
+constexpr std::int64_t kOwnCallFrom = std::int64_t{1} << 17;
+
+// One branch, ready to be convolved: a sample's channels begin at channel `first` of the result.
+struct PlacedBranch {
+  Conv2dShape shape;  // of a single sample
+  Tensor weight;
+  Tensor bias;
+  std::int64_t first = 0;
+  std::shared_ptr<Storage> positions;  // [N, shape.K, pooled plane], bytes
+
+  std::uint8_t* index(std::int64_t sample, std::int64_t plane) const {
+    return static_cast<std::uint8_t*>(positions->data()) + sample * shape.K * plane;
+  }
+};
+
+// What the gradient of one sample of one branch adds to: inputs are x, then weight and bias of
+// each.
+void branch_backward(const PlacedBranch& branch, std::size_t i, const Tensor& input,
+                     const Tensor& dy, std::int64_t sample, std::int64_t plane,
+                     std::array<std::int64_t, 2> window, Gradients& d) {
+  const Conv2dShape& shape = branch.shape;
+  const std::uint8_t* index = branch.index(sample, plane);
+  const real* from = dy.data() + (sample * dy.size(1) + branch.first) * plane;
+  const std::int64_t image = sample * shape.C * shape.H * shape.W;
+  if (d.wants(0)) {
+    KERNEL(dy.device(), conv2d_relu_maxpool_backward_input, d[0].data() + image, from, index,
+           branch.weight.data(), shape, window[0], window[1]);
+  }
+  if (d.wants(1 + 2 * i)) {
+    KERNEL(dy.device(), conv2d_relu_maxpool_backward_weight, d[1 + 2 * i].data(), from, index,
+           input.data() + image, shape, window[0], window[1]);
+  }
+  if (d.wants(2 + 2 * i)) {
+    KERNEL(dy.device(), conv2d_relu_maxpool_backward_bias, d[2 + 2 * i].data(), from, index, shape,
+           window[0], window[1]);
+  }
+}
+
+Conv2dOptions same_options(const Variable& weight) {
+  return {.padding = same_padding({weight.size(2), weight.size(3)})};
+}
+
+}  // namespace
+
+Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvBranch>& branches,
+                                      std::array<std::int64_t, 2> window) {
+  const char* op = "conv2d_relu_maxpool_branches";
+  check(!branches.empty(), op, "needs at least one branch; got none");
+  std::vector<PlacedBranch> placed;
+  std::vector<Variable> inputs = {x};
+  std::int64_t channels = 0;
+  for (const auto& [weight, bias] : branches) {
+    check(weight.defined() && weight.dim() == 4, op, "weights must be [out, in, KH, KW]; got ",
+          weight.defined() ? weight.shape() : Shape{});
+    PlacedBranch branch{.shape = checked_shape(op, x, weight, bias, same_options(weight)),
+                        .weight = weight.value().contiguous(),
+                        .bias = contiguous_or_none(bias),
+                        .first = channels,
+                        .positions = nullptr};
+    branch.shape.N = 1;
+    channels += branch.shape.K;
+    placed.push_back(std::move(branch));
+    inputs.insert(inputs.end(), {weight, bias});
+  }
+  check(window[0] >= 1 && window[1] >= 1 && x.size(2) >= window[0] && x.size(3) >= window[1], op,
+        "window must be at least 1 x 1 and fit the input; got window ", window[0], " x ", window[1],
+        " and input ", x.shape());
+  const std::int64_t samples = x.size(0);
+  const std::int64_t height = x.size(2) / window[0], width = x.size(3) / window[1];
+  const std::int64_t plane = height * width;
+  if (channels * plane < kOwnCallFrom || window[0] * window[1] > kKilledByRelu) {
+    std::vector<Variable> parts;
+    for (const auto& [weight, bias] : branches) {
+      parts.push_back(conv2d_relu_maxpool(x, weight, bias, same_options(weight), window));
+    }
+    return concat(parts, 1);
+  }
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty({samples, channels, height, width}, input.device());
+  for (PlacedBranch& branch : placed) {
+    const Conv2dShape& shape = branch.shape;
+    branch.positions = position_storage<std::uint8_t>(samples * shape.K * plane, input.device());
+    for (std::int64_t n = 0; n < samples; ++n) {
+      KERNEL(input.device(), conv2d_relu_maxpool_forward,
+             y.data() + (n * channels + branch.first) * plane, branch.index(n, plane),
+             input.data() + n * shape.C * shape.H * shape.W, branch.weight.data(),
+             pointer_or_null(branch.bias), shape, window[0], window[1]);
+    }
+    branch.bias = Tensor();  // backward needs none
+  }
+  return make_result(op, y, inputs,
+                     [placed, input, samples, plane, window](const Tensor& dy, Gradients& d) {
+                       for (std::size_t i = 0; i < placed.size(); ++i) {
+                         for (std::int64_t n = 0; n < samples; ++n) {
+                           branch_backward(placed[i], i, input, dy, n, plane, window, d);
+                         }
+                       }
+                     });
+}
+
 }  // namespace serenade

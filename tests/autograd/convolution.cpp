@@ -70,6 +70,41 @@ TEST_CASE("conv2d_relu_maxpool: gradient checks") {
            });
 }
 
+TEST_CASE("conv2d_relu_maxpool_branches: gradient checks") {
+  check_op("conv2d_relu_maxpool_branches",
+           {random_tensor({2, 2, 5, 4}, 1), random_tensor({2, 2, 2, 3}, 2), random_tensor({2}, 3),
+            random_tensor({3, 2, 3, 1}, 4)},
+           [](const auto& in) {
+             return conv2d_relu_maxpool_branches(in[0], {{in[1], in[2]}, {in[3], {}}}, {2, 1});
+           });
+}
+
+TEST_CASE("conv2d_relu_maxpool_branches equals its parts, small or large") {
+  // The larger image is computed sample by sample, in place.
+  for (const std::int64_t height : {6, 9001}) {
+    CAPTURE(height);
+    const Shape shapes[] = {{3, 1, height, 8}, {3, 1, 2, 3}, {3}, {2, 1, 3, 2}, {2}};
+    std::vector<Variable> joined, apart;
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      joined.emplace_back(random_tensor(shapes[i], i), true);
+      apart.emplace_back(joined.back().value().clone(), true);
+    }
+    const Variable one = conv2d_relu_maxpool_branches(
+        joined[0], {{joined[1], joined[2]}, {joined[3], joined[4]}}, {2, 1});
+    const auto part = [&](std::size_t i) {
+      return conv2d_relu_maxpool(apart[0], apart[i], apart[i + 1],
+                                 {.padding = same_padding({apart[i].size(2), apart[i].size(3)})},
+                                 {2, 1});
+    };
+    const Variable two = concat({part(1), part(3)}, 1);
+    check_close(one.value(), two.value(), "y", 1e-6);
+    const Tensor weights = random_tensor(one.shape(), 9);
+    backward(sum(mul(one, weights)));
+    backward(sum(mul(two, weights)));
+    for (std::size_t i = 0; i < 5; ++i) check_close(joined[i].grad(), apart[i].grad(), "d", 1e-5);
+  }
+}
+
 TEST_CASE("conv2d_relu_maxpool equals its separate steps") {
   const std::vector<std::array<std::int64_t, 2>> windows = {{2, 1}, {2, 2}, {4, 1}, {20, 15}};
   for (const auto& window : windows) {
