@@ -193,9 +193,6 @@ void conv2d_relu_maxpool_backward_input(real* dx, const real* dy, const std::uin
 void conv2d_relu_maxpool_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
                                          const real* x, const Conv2dShape& shape,
                                          std::int64_t pool_h, std::int64_t pool_w) {
-  if (conv2d_first_layer_takes(shape, pool_h, pool_w)) {
-    return conv2d_first_layer_backward_weight(dweight, dy, index, x, shape, pool_w);
-  }
   backward_weight(dweight, {dy, index, pool_h, pool_w}, x, shape);
 }
 

@@ -12,11 +12,11 @@
 // needs three products for four (Winograd, "Arithmetic complexity of computations", SIAM 1980:
 // F(2,2)). With one input channel the lines a - b, b and c - b cost next to nothing: they are made
 // once and serve all output channels. Pooling happens in registers, so the map before it exists
-// nowhere. The weight gradient is the transpose: with g0, g1 the gradients of y0 and y1,
+// nowhere.
 //
-//   dw0 = g0 (a - b) + (g0 + g1) b        dw1 = (g0 + g1) b + g1 (c - b)
-//
-// and behind max-pooling g0 + g1 is the pooled gradient itself, one of the two being zero.
+// The weight gradient has a transposed form, also with three products for four. Written and
+// measured with AVX-512 it was 3 to 20 % slower than v2 on the shapes of conv1 and conv2, so v2
+// serves.
 //
 // The last row of a kernel with an odd number of rows has no partner; it is applied directly.
 
@@ -26,18 +26,13 @@
 
 namespace serenade::cpu {
 
-/// True if the functions below take the shape and the window: C = 1, stride 1, no padding wider
+/// True if the function below takes the shape and the window: C = 1, stride 1, no padding wider
 /// than the kernel reaches, windows of 2 x 1 or 2 x 2.
 bool conv2d_first_layer_takes(const Conv2dShape& shape, std::int64_t pool_h, std::int64_t pool_w);
 
 /// As conv2d_relu_maxpool_forward with pool_h = 2.
 void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
                                 const real* bias, const Conv2dShape& shape, std::int64_t pool_w);
-
-/// As conv2d_relu_maxpool_backward_weight with pool_h = 2.
-void conv2d_first_layer_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
-                                        const real* x, const Conv2dShape& shape,
-                                        std::int64_t pool_w);
 
 // The inner loops, one table of functions per instruction set
 // (kernels/cpu/simd/conv2d_first_layer.cpp).
@@ -61,10 +56,9 @@ struct FirstLayerTaps {
 };
 
 struct FirstLayerSimd {
-  std::int64_t lanes;                   ///< numbers per vector
-  std::int64_t channel_block;           ///< output channels per tile of `forward_row`
-  std::int64_t columns;                 ///< results per tile of `forward_row`
-  std::int64_t gradient_channel_block;  ///< output channels `weight_gradient` takes
+  std::int64_t lanes;          ///< numbers per vector
+  std::int64_t channel_block;  ///< output channels per tile of `forward_row`
+  std::int64_t columns;        ///< results per tile of `forward_row`
 
   /// Writes one group of lines from rows a, b, c of `width` reals, with zeros beside them: column w
   /// goes to place left + w of the padded line. kEven is written if `even` is set.
@@ -79,18 +73,6 @@ struct FirstLayerSimd {
                       std::int64_t count, const real* lines, std::int64_t pitch,
                       std::int64_t phases, const FirstLayerTaps& taps, const real* weights,
                       const real* bias);
-
-  /// Gradients of one row of windows for one phase: to[0] = g0, to[1] = g0 + g1, to[2] = g1, rows
-  /// of `pitch`, zero from `count` on.
-  void (*expand_row)(real* to, std::int64_t pitch, const real* dy, const std::uint8_t* index,
-                     std::int64_t count, std::int64_t phase, std::int64_t phases);
-
-  /// sums[tap][channel][lane] += gradient times the line at offsets[tap]. One block of channels;
-  /// gradient: [rows][channel][3][gradient_pitch], from the product to add on; lines of consecutive
-  /// rows are one group apart.
-  void (*weight_gradient)(real* sums, const real* lines, std::int64_t pitch,
-                          const std::int64_t* offsets, std::int64_t taps, const real* gradient,
-                          std::int64_t gradient_pitch, std::int64_t rows);
 };
 
 /// The table of the active instruction set.

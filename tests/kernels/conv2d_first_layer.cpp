@@ -1,5 +1,6 @@
-// The convolution of a first layer by row pairs against the plain one: all candidates of conv1 and
-// conv2, every instruction set, odd sizes, ties, NaN, one and two threads.
+// The convolution of a first layer by row pairs, and the weight gradient in use for it, against the
+// plain ones: all candidates of conv1 and conv2, every instruction set, odd sizes, ties, NaN, one
+// and two threads.
 
 #include "kernels/cpu/conv2d_first_layer.h"
 
@@ -146,8 +147,8 @@ void check_shape(const Conv2dShape& s, std::int64_t pool_w) {
 
   const Numbers dy = random_numbers(expected.y.size(), 6);
   Numbers dweight = random_numbers(weight.size(), 7), dweight_expected = dweight;
-  conv2d_first_layer_backward_weight(dweight.data(), dy.data(), expected.index.data(),
-                                     real_x.data(), s, pool_w);
+  conv2d_relu_maxpool_backward_weight(dweight.data(), dy.data(), expected.index.data(),
+                                      real_x.data(), s, 2, pool_w);
   plain_backward(dweight_expected, dy, expected.index, real_x, s, pool_w);
   CHECK(difference(dweight, dweight_expected) < kTolerance);
 }
@@ -237,8 +238,8 @@ TEST_CASE("conv2d first layer: the same bits from one and two threads") {
         const Numbers dy = random_numbers(result.y.size(), 3);
         Numbers& gradient = dweight[threads - 1];
         gradient.assign(weight.size(), 1);
-        conv2d_first_layer_backward_weight(gradient.data(), dy.data(), result.index.data(),
-                                           x.data(), shape, 1);
+        conv2d_relu_maxpool_backward_weight(gradient.data(), dy.data(), result.index.data(),
+                                            x.data(), shape, 2, 1);
       }
       CHECK(pooled[0] == pooled[1]);
       CHECK(dweight[0] == dweight[1]);

@@ -18,17 +18,10 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int kChannels = 8;  // 3 x 8 x 1 accumulators of 32 registers
 constexpr int kColumns = 1;
-constexpr int kGradientTaps = 4;  // 4 x 4
-#elif defined(__AVX2__)
-constexpr int kChannels = 2;  // 3 x 2 x 2 of 16
-constexpr int kColumns = 2;
-constexpr int kGradientTaps = 3;  // 3 x 4
 #else
 constexpr int kChannels = 2;  // 3 x 2 x 2 of 16
 constexpr int kColumns = 2;
-constexpr int kGradientTaps = 2;  // 2 x 4
 #endif
-constexpr int kGradientChannels = 4;
 
 #ifdef SERENADE_DOUBLE
 typedef std::int64_t Integer;
@@ -40,15 +33,6 @@ typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligne
 
 // (x - 0 is x, so the subtraction costs nothing; -0 + 0 is not -0, so an addition would.)
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
-
-// Without this the compiler multiplies with the number in memory, once per use.
-[[gnu::always_inline]] inline void keep_in_register([[maybe_unused]] Vector& v) {
-#if defined(__AVX512F__)
-  asm("" : "+v"(v));
-#elif defined(__x86_64__)
-  asm("" : "+x"(v));
-#endif
-}
 
 // Lines
 // -----
@@ -231,99 +215,14 @@ void forward_row(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t 
   }
 }
 
-// Weight gradient
-// ---------------
-
-void expand_row(real* __restrict to, std::int64_t pitch, const real* __restrict dy,
-                const std::uint8_t* __restrict index, std::int64_t count, std::int64_t phase,
-                std::int64_t phases) {
-  const int place0 = static_cast<int>(phase);
-  const int place1 = static_cast<int>(phases + phase);
-  // Three loops: one that writes to three places is not vectorised.
-  for (std::int64_t j = 0; j < count; ++j) {
-    const real g = dy[j];
-    to[j] = index[j] == place0 ? g : real(0);
-  }
-  real* __restrict const lower = to + 2 * pitch;
-  for (std::int64_t j = 0; j < count; ++j) {
-    const real g = dy[j];
-    lower[j] = index[j] == place1 ? g : real(0);
-  }
-  real* __restrict const both = to + pitch;
-  for (std::int64_t j = 0; j < count; ++j) both[j] = to[j] + lower[j];
-  for (std::int64_t j = count; j < pitch; ++j) to[j] = both[j] = lower[j] = 0;
-}
-
-// One register tile: kGradientChannels channels times `taps` taps.
-template <int taps>
-void weight_gradient_tile(real* sums, const real* lines, std::int64_t pitch,
-                          const std::int64_t* offsets, const real* gradient,
-                          std::int64_t gradient_pitch, std::int64_t rows) {
-  Vector sum[taps][kGradientChannels];
-  unroll<taps>([&](auto t) {
-    unroll<kGradientChannels>([&](auto k) {
-      sum[t.value][k.value] = load(sums + (t.value * kGradientChannels + k.value) * kLanes);
-    });
-  });
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const real* at[taps];
-    unroll<taps>(
-        [&](auto t) { at[t.value] = lines + row * kFirstLayerLines * pitch + offsets[t.value]; });
-    const real* g = gradient + row * kGradientChannels * 3 * gradient_pitch;
-    for (std::int64_t j = 0; j < gradient_pitch; j += kLanes) {
-      Vector x[taps];
-      unroll<taps>([&](auto t) {
-        x[t.value] = load(at[t.value] + j);
-        keep_in_register(x[t.value]);  // a load across cache lines is paid once, not per channel
-      });
-      unroll<kGradientChannels>([&](auto k) {
-        const Vector dy = load(g + k.value * 3 * gradient_pitch + j);
-        unroll<taps>([&](auto t) { sum[t.value][k.value] += dy * x[t.value]; });
-      });
-    }
-  }
-  unroll<taps>([&](auto t) {
-    unroll<kGradientChannels>([&](auto k) {
-      store(sums + (t.value * kGradientChannels + k.value) * kLanes, sum[t.value][k.value]);
-    });
-  });
-}
-
-template <int taps>
-void weight_gradient_rest(std::int64_t left, real* sums, const real* lines, std::int64_t pitch,
-                          const std::int64_t* offsets, const real* gradient,
-                          std::int64_t gradient_pitch, std::int64_t rows) {
-  if constexpr (taps > 0) {
-    if (left == taps) {
-      return weight_gradient_tile<taps>(sums, lines, pitch, offsets, gradient, gradient_pitch,
-                                        rows);
-    }
-    weight_gradient_rest<taps - 1>(left, sums, lines, pitch, offsets, gradient, gradient_pitch,
-                                   rows);
-  }
-}
-
-void weight_gradient(real* sums, const real* lines, std::int64_t pitch, const std::int64_t* offsets,
-                     std::int64_t taps, const real* gradient, std::int64_t gradient_pitch,
-                     std::int64_t rows) {
-  for (; taps >= kGradientTaps; taps -= kGradientTaps, offsets += kGradientTaps) {
-    weight_gradient_tile<kGradientTaps>(sums, lines, pitch, offsets, gradient, gradient_pitch,
-                                        rows);
-    sums += kGradientTaps * kGradientChannels * kLanes;
-  }
-  weight_gradient_rest<kGradientTaps - 1>(taps, sums, lines, pitch, offsets, gradient,
-                                          gradient_pitch, rows);
-}
-
 }  // namespace
 
-const FirstLayerSimd first_layer_simd = {.lanes = kLanes,
-                                         .channel_block = kChannels,
-                                         .columns = kColumns * kLanes,
-                                         .gradient_channel_block = kGradientChannels,
-                                         .make_lines = make_lines,
-                                         .forward_row = forward_row,
-                                         .expand_row = expand_row,
-                                         .weight_gradient = weight_gradient};
+const FirstLayerSimd first_layer_simd = {
+    .lanes = kLanes,
+    .channel_block = kChannels,
+    .columns = kColumns * kLanes,
+    .make_lines = make_lines,
+    .forward_row = forward_row,
+};
 
 }  // namespace serenade::cpu::SERENADE_ISA
