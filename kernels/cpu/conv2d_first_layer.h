@@ -15,7 +15,7 @@
 // nowhere.
 //
 // The weight gradient has a transposed form, also with three products for four. Written and
-// measured with AVX-512 it was 3 to 20 % slower than v2 on the shapes of conv1 and conv2, so v2
+// measured with AVX-512 it was 2 to 23 % slower than v2 on the shapes of conv1 and conv2, so v2
 // serves.
 //
 // The last row of a kernel with an odd number of rows has no partner; it is applied directly.
