@@ -8,10 +8,15 @@
 // Some have parts: conv-5x5, step-gru, .. A peer that is not there is named in one line and left
 // out.
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 #include <sstream>
@@ -130,6 +135,40 @@ void print_head(const PyTorch* pytorch, const Arguments& arguments) {
   std::fflush(stdout);
 }
 
+// Seconds that all processors together have worked since the start of the system.
+double busy_seconds() {
+  std::ifstream file("/proc/stat");
+  std::string name;
+  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0, stolen = 0;
+  file >> name >> user >> nice >> system >> idle >> wait >> irq >> soft >> stolen;
+  return (user + nice + system + irq + soft + stolen) / double(sysconf(_SC_CLK_TCK));
+}
+
+// Seconds that this process, its finished children and PyTorch have worked.
+double own_seconds(const PyTorch* pytorch) {
+  double seconds = pytorch != nullptr ? pytorch->processor_seconds() : 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    getrusage(who, &usage);
+    for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+      seconds += double(time.tv_sec) + 1e-6 * double(time.tv_usec);
+    }
+  }
+  return seconds;
+}
+
+// Runs a family and says whether others used the processors meanwhile: beyond a tenth of one, the
+// times are not to be trusted.
+void run_watched(const Family& family, const Setting& setting) {
+  const double busy = busy_seconds(), own = own_seconds(setting.pytorch);
+  const double taken = 1e-3 * milliseconds([&] { family.run(setting); });
+  const double others = (busy_seconds() - busy - (own_seconds(setting.pytorch) - own)) / taken;
+  char text[120];
+  std::snprintf(text, sizeof text, "\nOther processes used %.2f processors meanwhile%s.",
+                std::max(0.0, others), others > 0.1 ? ": TIMES ARE DISTURBED" : "");
+  setting.report.line(text);
+}
+
 void run(const Arguments& arguments) {
   const std::vector<Family> families = chosen(arguments.items);
   const auto work = std::filesystem::temp_directory_path() /
@@ -146,7 +185,7 @@ void run(const Arguments& arguments) {
                         .self = std::filesystem::read_symlink("/proc/self/exe").string(),
                         .folder = work.string(),
                         .threads = arguments.threads};
-  for (const Family& family : families) family.run(setting);
+  for (const Family& family : families) run_watched(family, setting);
   std::filesystem::remove_all(work);
   std::printf("\n%d of %d rows reach what is asked of them.\n",
               report.asking_rows() - report.short_rows(), report.asking_rows());

@@ -191,6 +191,16 @@ Contender PyTorch::contender(const Prepared& item, const std::string& pass,
           .round = round};
 }
 
+double PyTorch::processor_seconds() const {
+  std::ifstream file("/proc/" + std::to_string(child_) + "/stat");
+  std::string field;
+  double ticks = 0;
+  // Fields 14 to 17 of proc(5): its own user and system time, and those of its finished children
+  // (compilers). No field before them holds a space, the program's name being one word.
+  for (int i = 1; i <= 17 && file >> field; ++i) ticks += i >= 14 ? std::stod(field) : 0;
+  return ticks / double(sysconf(_SC_CLK_TCK));
+}
+
 void PyTorch::drop() { ask(R"({"do": "drop"})"); }
 
 double run_program(const std::vector<std::string>& command) {

@@ -35,6 +35,8 @@ class PyTorch {
   std::optional<Prepared> prepare(const std::string& item, const std::string& arguments);
   /// One pass of a prepared item as a contender.
   Contender contender(const Prepared& item, const std::string& pass, const std::string& note = "");
+  /// Processor time the child has used so far.
+  double processor_seconds() const;
   /// Forgets all prepared items, and their memory.
   void drop();
 
