@@ -46,7 +46,7 @@ void cut_into_strips(WinogradPlan& p, std::int64_t samples, const RowSink& sink)
   // seldom, and few enough that a strip's buffers stay there themselves.
   constexpr std::int64_t kMostColumns = 28;
   constexpr std::int64_t kMostRows = 8;
-  constexpr std::int64_t kLeastUnits = 16;  // where the image allows, so that threads find work
+  constexpr std::int64_t kLeastUnits = 8;  // where the image allows, so that threads find work
   p.columns_unit = tiles_per_window(p.tile_w, sink.pool_w);
   const std::int64_t units_across = divide_up(p.tile_columns, p.columns_unit);
   const std::int64_t fitting = std::max<std::int64_t>(1, kMostColumns / p.columns_unit);
@@ -59,6 +59,7 @@ void cut_into_strips(WinogradPlan& p, std::int64_t samples, const RowSink& sink)
   const std::int64_t rows_unit = tiles_per_window(p.tile_h, sink.pool_h);
   const std::int64_t sharing = samples * p.tile_rows * p.strips_across / kLeastUnits;
   p.strip_rows = std::clamp<std::int64_t>(sharing, 1, kMostRows);
+  p.strip_rows = divide_up(p.tile_rows, divide_up(p.tile_rows, p.strip_rows));  // equal strips
   p.strip_rows = round_up(p.strip_rows, rows_unit);
   p.strips_down = divide_up(p.tile_rows, p.strip_rows);
 }

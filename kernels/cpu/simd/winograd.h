@@ -172,6 +172,37 @@ inline void pixels_from_rows(real* pixels, const real* rows, std::int64_t plane,
   }
 }
 
+// Pooling indices change between image rows and pixels four at a time: a lane takes the bytes of
+// four neighbouring windows of its channel as they lie in memory, and shifting brings out each.
+constexpr int kIndexPack = 4;
+constexpr int kWindows = 16;  // of a row that are worked on together
+
+// Where window j of a pack lies in a lane, in bits.
+constexpr int index_shift(int j) {
+  return 8 * (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? j : kIndexPack - 1 - j);
+}
+
+// places[w][c] = index[c][w] for kWindows windows. index: one row per channel, `plane` apart.
+inline void pixels_from_index(Integer* places, const std::uint8_t* index, std::int64_t plane,
+                              int channels) {
+  alignas(64) Integer packs[kWindows / kIndexPack][kChannelBlock] = {};
+  for (int c = 0; c < channels; ++c) {
+    for (int q = 0; q < kWindows / kIndexPack; ++q) {
+      std::uint32_t bytes;
+      __builtin_memcpy(&bytes, index + c * plane + q * kIndexPack, kIndexPack);
+      packs[q][c] = static_cast<Integer>(bytes);
+    }
+  }
+  unroll<kWindows>([&](auto w) {
+    unroll<kBlockVectors>([&](auto part) {
+      const Mask pack =
+          *reinterpret_cast<const Mask*>(packs[w.value / kIndexPack] + part.value * kLanes);
+      *reinterpret_cast<Mask*>(places + w.value * kChannelBlock + part.value * kLanes) =
+          (pack >> index_shift(w.value % kIndexPack)) & 255;
+    });
+  });
+}
+
 // One row of the gradient in front of ReLU and pooling, from the gradient behind them:
 // pixels[j * pool_w + b][c] = rows[c][j] where index[c][j] is first + b, else 0, for j < pooled and
 // b < pool_w. first: pool_w times the row within its window; rows and index: one per channel,
@@ -180,28 +211,18 @@ inline void pixels_from_rows(real* pixels, const real* rows, std::int64_t plane,
 inline void pixels_from_pooled_rows(real* pixels, const real* rows, const std::uint8_t* index,
                                     std::int64_t plane, int channels, std::int64_t pooled,
                                     std::int64_t pool_w, std::int64_t first) {
-  alignas(64) real values[kLanes * kChannelBlock];
-  alignas(64) Integer places[kLanes * kChannelBlock];
-  for (std::int64_t from = 0; from < pooled; from += kLanes) {
-    if (from + kLanes > pooled && pooled >= kLanes) from = pooled - kLanes;  // some a second time
-    const int count = pooled - from < kLanes ? static_cast<int>(pooled - from) : kLanes;
-    const auto load_row = [&](int channel) { return load(rows + channel * plane + from); };
-    const auto load_index = [&](int channel) {
-      const Bytes bytes = *reinterpret_cast<const Bytes*>(index + channel * plane + from);
-      return reinterpret_cast<Vector>(__builtin_convertvector(bytes, Mask));
-    };
-    if (count == kLanes && channels == kChannelBlock) {
-      transpose_to_pixels<true>(values, channels, load_row);
-      transpose_to_pixels<true>(reinterpret_cast<real*>(places), channels, load_index);
-    } else if (count == kLanes) {
-      transpose_to_pixels<false>(values, channels, load_row);
-      transpose_to_pixels<false>(reinterpret_cast<real*>(places), channels, load_index);
+  alignas(64) real values[kWindows * kChannelBlock];
+  alignas(64) Integer places[kWindows * kChannelBlock];
+  for (std::int64_t from = 0; from < pooled; from += kWindows) {
+    if (from + kWindows > pooled && pooled >= kWindows) from = pooled - kWindows;  // some again
+    const int count = pooled - from < kWindows ? static_cast<int>(pooled - from) : kWindows;
+    pixels_from_rows(values, rows + from, plane, channels, count);
+    if (count == kWindows) {
+      pixels_from_index(places, index + from, plane, channels);
     } else {
       for (int j = 0; j < count; ++j) {
         for (int c = 0; c < kChannelBlock; ++c) {
-          const bool exists = c < channels;
-          values[j * kChannelBlock + c] = exists ? rows[c * plane + from + j] : real(0);
-          places[j * kChannelBlock + c] = exists ? index[c * plane + from + j] : 0;
+          places[j * kChannelBlock + c] = c < channels ? index[c * plane + from + j] : 0;
         }
       }
     }

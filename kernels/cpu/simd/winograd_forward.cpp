@@ -6,7 +6,8 @@
 //   3. for each of the 8 rows, a few tiles at a time: B^T along the row, one product of matrices
 //      [tiles x in channels] [in channels x out channels] for each of the 8 places in the row, A^T
 //      along the row;
-//   4. A^T down the columns, bias, and out: as image rows, or through ReLU and pooling.
+//   4. A^T down the columns, bias, and out: as image rows, or through ReLU and pooling
+//      (winograd_output.h).
 //
 // On AVX-512 the products of all 8 places of 3 tiles stay in registers from step to step: 24
 // accumulators, for which an input channel costs 8 loads of kernels and 24 broadcasts. Narrower
@@ -14,9 +15,9 @@
 //
 // Compiled once per instruction set (vector.h).
 
-#include "kernels/conv2d.h"
 #include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/simd/winograd.h"
+#include "kernels/cpu/simd/winograd_output.h"
 
 namespace serenade::cpu::SERENADE_ISA {
 
@@ -33,9 +34,6 @@ constexpr int kPlaces = 1;  // 6 x 2 of 16
 constexpr int kTiles = 6;
 constexpr int kVectors = 2;
 #endif
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 // Keeps the compiler from loading a vector anew, out of memory, for every use.
 [[gnu::always_inline]] inline Vector in_register(Vector v) {
@@ -103,15 +101,6 @@ void transform_kernel(real* u, std::int64_t u_row, const real* rows, std::int64_
 
 // A strip's place in the image, and its buffers.
 // ------------------------------------------------------------------------
-
-struct Strip {
-  std::int64_t sample;
-  std::int64_t first_row, rows;      // of tiles
-  std::int64_t first_tile, tiles;    // across
-  std::int64_t out_column, columns;  // of output; the last ones may lie outside of the image
-  std::int64_t in_column, in_columns;
-  real *ring, *down, *products, *block;
-};
 
 Strip make_strip(const WinogradPlan& p, std::int64_t unit, real* memory) {
   Strip s;
@@ -286,10 +275,10 @@ void multiply_tiles(real* s, const real* v, const real* u, std::int64_t in_block
   }
 }
 
-// Asks for the rows that the next row of tiles will read, a few lines of the cache at a time, so
-// that they come from memory while this one is computed.
+// Asks for rows of an image that will be read or written soon, one row at a time, so that they come
+// from memory to the second-level cache during the products.
 struct Ahead {
-  const real* from = nullptr;  // first channel, first of the new rows; null: nothing to fetch
+  const real* from = nullptr;  // first row of the first channel; null: nothing to fetch
   std::int64_t plane, pitch;   // numbers between channels, and between rows
   std::int64_t rows, pieces;   // rows of a channel; rows of all channels
   std::int64_t width;
@@ -300,24 +289,23 @@ struct Ahead {
     for (; count > 0 && next < pieces; --count, ++next) {
       const real* row = from + next / rows * plane + next % rows * pitch;
       constexpr std::int64_t kLine = 64 / sizeof(real);
-      for (std::int64_t w = 0; w < width + kLine; w += kLine) __builtin_prefetch(row + w);
+      for (std::int64_t w = 0; w < width + kLine; w += kLine) __builtin_prefetch(row + w, 0, 2);
     }
   }
 };
 
-Ahead look_ahead(const RowSource& source, const WinogradPlan& p, const Strip& s,
-                 std::int64_t filled) {
+Ahead look_ahead(const real* data, const ImageShape& image, std::int64_t sample, std::int64_t first,
+                 std::int64_t rows, std::int64_t column, std::int64_t columns) {
   Ahead ahead = {};
-  const std::int64_t h = filled - p.top;
-  const std::int64_t rows = smaller(p.tile_h, p.in.height - h);
-  if (source.index != nullptr || rows <= 0 || h < 0) return ahead;
-  const std::int64_t column = larger(0, s.in_column);
-  ahead.plane = p.in.height * p.in.width;
-  ahead.pitch = p.in.width;
-  ahead.from = source.data + s.sample * p.in.channels * ahead.plane + h * p.in.width + column;
+  rows = smaller(rows, image.height - first);
+  if (data == nullptr || rows <= 0 || first < 0) return ahead;
+  column = larger(0, column);
+  ahead.plane = image.height * image.width;
+  ahead.pitch = image.width;
+  ahead.from = data + sample * image.channels * ahead.plane + first * image.width + column;
   ahead.rows = rows;
-  ahead.pieces = rows * p.in.channels;
-  ahead.width = smaller(s.in_columns, p.in.width - column);
+  ahead.pieces = rows * image.channels;
+  ahead.width = smaller(columns, image.width - column);
   return ahead;
 }
 
@@ -325,7 +313,7 @@ Ahead look_ahead(const RowSource& source, const WinogradPlan& p, const Strip& s,
 // products, which so find them in the cache and not on the way there.
 template <int outputs>
 void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int64_t i,
-                  Ahead& ahead) {
+                  Ahead& input, Ahead& output) {
   constexpr int kGroup = kWinogradMostBlocks * kTiles * kTile * kChannelBlock;
   alignas(64) real v[2][kGroup];
   const std::int64_t groups = (s.tiles + kTiles - 1) / kTiles;
@@ -334,7 +322,7 @@ void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int
   const std::int64_t u_block = p.in_blocks * kChannelBlock * kTile * kChannelBlock;
   const real* const down = s.down + i * in_row;
   const real* const u_row = u + i * p.out_blocks * u_block;
-  const std::int64_t fetches = (ahead.pieces + kTile * groups - 1) / (kTile * groups);
+  const auto share = [&](const Ahead& ahead) { return ahead.pieces / (kTile * groups) + 1; };
   const auto begin = [&](std::int64_t group) { return s.tiles * group / groups; };
   const auto transform_group = [&](std::int64_t group) {
     const std::int64_t at = begin(group) * outputs * kChannelBlock;
@@ -349,7 +337,8 @@ void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int
   transform_group(0);
   for (std::int64_t group = 0; group < groups; ++group) {
     if (group + 1 < groups) transform_group(group + 1);
-    ahead.fetch(fetches);
+    input.fetch(share(input));
+    output.fetch(share(output));
     const std::int64_t at = begin(group) * outputs * kChannelBlock;
     with_constant<1, kTiles>(begin(group + 1) - begin(group), [&](auto count) {
       for (std::int64_t block = 0; block < p.out_blocks; ++block) {
@@ -357,190 +346,6 @@ void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int
                                              v[group % 2], u_row + block * u_block, p.in_blocks);
       }
     });
-  }
-}
-
-// 4. Down the columns and out
-// ------------------------------------------------------------------------
-
-// A^T down `count` columns plus the bias: rows[k][column][16], `pitch` pixels apart.
-template <int outputs>
-[[gnu::always_inline]] inline void finish_columns(real* const (&rows)[outputs],
-                                                  const real* products, std::int64_t row,
-                                                  const real* bias, std::int64_t count) {
-  unroll<kBlockVectors>([&](auto part) {
-    const Vector b = load(bias + part.value * kLanes);
-    for (std::int64_t c = 0; c < count; ++c) {
-      const std::int64_t at = c * kChannelBlock + part.value * kLanes;
-      Vector t[kTile], y[outputs];
-      unroll<kTile>([&](auto i) { t[i.value] = load(products + i.value * row + at); });
-      output_transform<outputs>(y, t);
-      unroll<outputs>([&](auto k) { store(rows[k.value] + at, y[k.value] + b); });
-    }
-  });
-}
-
-// count <= kLanes pixels to the image rows of `channels` channels, `plane` apart.
-template <class Put>
-[[gnu::always_inline]] inline void rows_from_pixels(const real* pixels, int channels,
-                                                    const Put& put) {
-  unroll<kBlockVectors>([&](auto part) {
-    Vector v[kLanes];
-    unroll<kLanes>(
-        [&](auto i) { v[i.value] = load(pixels + i.value * kChannelBlock + part.value * kLanes); });
-    transpose(v);
-    unroll<kLanes>([&](auto i) {
-      constexpr int channel = part.value * kLanes + i.value;
-      if (channel < channels) put(channel, v[i.value]);
-    });
-  });
-}
-
-void write_pixels(real* to, std::int64_t plane, const real* pixels, int channels, bool add,
-                  std::int64_t count) {
-  if (count < kLanes) {
-    for (int c = 0; c < channels; ++c) {
-      for (std::int64_t w = 0; w < count; ++w) {
-        const real value = pixels[w * kChannelBlock + c];
-        to[c * plane + w] = add ? to[c * plane + w] + value : value;
-      }
-    }
-  } else if (add) {
-    rows_from_pixels(pixels, channels,
-                     [&](int c, Vector v) { store(to + c * plane, load(to + c * plane) + v); });
-  } else {
-    rows_from_pixels(pixels, channels, [&](int c, Vector v) { store(to + c * plane, v); });
-  }
-}
-
-template <int outputs>
-void finish_plain(const RowSink& sink, const WinogradPlan& p, const Strip& s, const real* bias,
-                  std::int64_t tile_row) {
-  alignas(64) real pixels[outputs][kLanes * kChannelBlock];
-  real* rows[outputs];
-  for (int k = 0; k < outputs; ++k) rows[k] = pixels[k];
-  const std::int64_t plane = p.out.height * p.out.width;
-  const std::int64_t row = s.columns * kChannelBlock;
-  const std::int64_t h = tile_row * outputs;
-  const std::int64_t height = smaller(outputs, p.out.height - h);
-  const std::int64_t width = smaller(s.columns, p.out.width - s.out_column);
-  for (std::int64_t block = 0; block < p.out_blocks; ++block) {
-    const std::int64_t first = block * kChannelBlock;
-    const int channels = static_cast<int>(smaller(kChannelBlock, p.out.channels - first));
-    real* const to = sink.data +
-                     ((s.sample * p.out.channels + first) * p.out.height + h) * p.out.width +
-                     s.out_column;
-    for (std::int64_t c = 0; c < width; c += kLanes) {
-      // The last vector takes some columns a second time, unless they would be added twice.
-      if (!sink.add && c + kLanes > width && width >= kLanes) c = width - kLanes;
-      const std::int64_t count = smaller(kLanes, width - c);
-      finish_columns<outputs>(rows, s.products + block * kTile * row + c * kChannelBlock, row,
-                              bias + first, count);
-      for (std::int64_t k = 0; k < height; ++k) {
-        write_pixels(to + k * p.out.width + c, plane, pixels[k], channels, sink.add, count);
-      }
-    }
-  }
-}
-
-// The maximum of one pooling window of pixels, with ReLU, and its place in the window. Same rules
-// as Conv2dSimd::relu_maxpool_row: the first of equals, and NaN before numbers.
-template <int known_h, int known_w>
-[[gnu::always_inline]] inline void pool_window(real* best_to, Integer* where_to,
-                                               const real* const* rows, std::int64_t column,
-                                               std::int64_t pool_h, std::int64_t pool_w) {
-  unroll<kBlockVectors>([&](auto part) {
-    Vector best = load(rows[0] + column * kChannelBlock + part.value * kLanes);
-    Mask where{};
-    const auto compare = [&](std::int64_t a, std::int64_t b) {
-      const Vector value = load(rows[a] + (column + b) * kChannelBlock + part.value * kLanes);
-      const Mask better = (value > best) | (value != value);
-      best = better ? value : best;
-      where = better ? Mask{} + static_cast<Integer>(a * pool_w + b) : where;
-    };
-    if constexpr (known_h > 0) {
-      unroll<known_h * known_w>([&](auto place) {
-        if constexpr (place.value > 0) compare(place.value / known_w, place.value % known_w);
-      });
-    } else {
-      for (std::int64_t a = 0; a < pool_h; ++a) {
-        for (std::int64_t b = 0; b < pool_w; ++b) compare(a, b);
-      }
-    }
-    const Mask killed = best <= 0;
-    store(best_to + part.value * kLanes, killed ? Vector{} : best);
-    *reinterpret_cast<Mask*>(where_to + part.value * kLanes) =
-        killed ? Mask{} + Integer(kKilledByRelu) : where;
-  });
-}
-
-// A row of pooling windows of one channel block. rows: pool_h rows of pixels. The size of windows
-// is a constant for the sizes in use.
-template <int known_h, int known_w>
-void pool_row(real* y, std::uint8_t* index, std::int64_t plane, const real* const* rows,
-              int channels, const RowSink& sink, std::int64_t windows) {
-  alignas(64) real best[kLanes * kChannelBlock];
-  alignas(64) Integer where[kLanes * kChannelBlock];
-  for (std::int64_t j = 0; j < windows; j += kLanes) {
-    if (j + kLanes > windows && windows >= kLanes) j = windows - kLanes;  // some a second time
-    const std::int64_t count = smaller(kLanes, windows - j);
-    for (std::int64_t w = 0; w < count; ++w) {
-      pool_window<known_h, known_w>(best + w * kChannelBlock, where + w * kChannelBlock, rows,
-                                    (j + w) * sink.pool_w, sink.pool_h, sink.pool_w);
-    }
-    write_pixels(y + j, plane, best, channels, false, count);
-    if (count == kLanes) {
-      rows_from_pixels(reinterpret_cast<const real*>(where), channels, [&](int c, Vector v) {
-        *reinterpret_cast<Bytes*>(index + c * plane + j) =
-            __builtin_convertvector(reinterpret_cast<Mask>(v), Bytes);
-      });
-      continue;
-    }
-    for (int c = 0; c < channels; ++c) {
-      for (std::int64_t w = 0; w < count; ++w) {
-        index[c * plane + j + w] = static_cast<std::uint8_t>(where[w * kChannelBlock + c]);
-      }
-    }
-  }
-}
-
-template <int outputs>
-void finish_pooled(const RowSink& sink, const WinogradPlan& p, const Strip& s, const real* bias,
-                   std::int64_t tile_row) {
-  const auto is = [&](int h, int w) { return sink.pool_h == h && sink.pool_w == w; };
-  const auto pool = is(2, 2)   ? pool_row<2, 2>
-                    : is(2, 1) ? pool_row<2, 1>
-                    : is(4, 1) ? pool_row<4, 1>
-                               : pool_row<0, 0>;
-  const std::int64_t pooled_h = p.out.height / sink.pool_h;
-  const std::int64_t pooled_w = p.out.width / sink.pool_w;
-  const std::int64_t row = s.columns * kChannelBlock;
-  // Rows of windows that this row of tiles completes.
-  const std::int64_t h = tile_row * outputs;
-  const std::int64_t first_window = h / sink.pool_h;
-  const std::int64_t end_window = smaller((h + outputs) / sink.pool_h, pooled_h);
-  const std::int64_t first_column = s.out_column / sink.pool_w;
-  const std::int64_t windows =
-      smaller((s.out_column + s.columns) / sink.pool_w, pooled_w) - first_column;
-  for (std::int64_t block = 0; block < p.out_blocks; ++block) {
-    const auto block_row = [&](std::int64_t r) {
-      return s.block + (block * p.block_rows + r % p.block_rows) * row;
-    };
-    real* rows[outputs];
-    for (int k = 0; k < outputs; ++k) rows[k] = block_row(h + k);
-    const std::int64_t first = block * kChannelBlock;
-    finish_columns<outputs>(rows, s.products + block * kTile * row, row, bias + first, s.columns);
-    const int channels = static_cast<int>(smaller(kChannelBlock, p.out.channels - first));
-    for (std::int64_t i = first_window; i < end_window; ++i) {
-      const real* window_rows[kKilledByRelu];
-      for (std::int64_t a = 0; a < sink.pool_h; ++a) {
-        window_rows[a] = block_row(i * sink.pool_h + a);
-      }
-      const std::int64_t to =
-          ((s.sample * p.out.channels + first) * pooled_h + i) * pooled_w + first_column;
-      pool(sink.data + to, sink.index + to, pooled_h * pooled_w, window_rows, channels, sink,
-           windows);
-    }
   }
 }
 
@@ -558,9 +363,13 @@ void correlate_strip(const RowSink& sink, const RowSource& source, const real* u
     for (std::int64_t block = 0; block < p.in_blocks; ++block) {
       transform_columns(p, s, block, first);
     }
-    Ahead ahead = look_ahead(source, p, s, filled);
+    Ahead input = look_ahead(source.index == nullptr ? source.data : nullptr, p.in, s.sample,
+                             filled - p.top, p.tile_h, s.in_column, s.in_columns);
+    Ahead output = look_ahead(sink.index == nullptr ? sink.data : nullptr, p.out, s.sample, first,
+                              p.tile_h, s.out_column, s.columns);
     with_constant<kSmallestTile, kLargestTile>(p.tile_w, [&](auto outputs) {
-      for (std::int64_t i = 0; i < kTile; ++i) multiply_row<outputs.value>(p, s, u, i, ahead);
+      for (std::int64_t i = 0; i < kTile; ++i)
+        multiply_row<outputs.value>(p, s, u, i, input, output);
     });
     with_constant<kSmallestTile, kLargestTile>(p.tile_h, [&](auto outputs) {
       if (sink.index == nullptr) {
