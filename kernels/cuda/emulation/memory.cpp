@@ -38,7 +38,7 @@ Region::Region(Space space, std::string name, char* begin, std::size_t bytes,
 
 // Order ------------------------------------------------------------------------------------------
 
-bool Region::unordered(const Access& before) const {
+inline bool Region::unordered(const Access& before) const {
   if (before.epoch == now.epoch) {
     if (before.thread == now.thread) return false;
     const bool same_warp = before.thread / kWarp == now.thread / kWarp;
@@ -47,30 +47,31 @@ bool Region::unordered(const Access& before) const {
   return before.epoch < now.block_epoch && before.epoch >= horizon();
 }
 
-bool Region::has_value(const Cell& cell) const {
+inline bool Region::has_value(const Cell& cell) const {
   return written_ || cell.write.epoch >= (space_ == Space::shared ? horizon() : 1);
 }
 
 // Whether it is the reader of another warp or block.
-bool Region::from_elsewhere(const Access& reader) {
+inline bool Region::from_elsewhere(const Access& reader) {
   return reader.epoch < now.block_epoch || reader.thread / kWarp != now.thread / kWarp;
 }
 
-void Region::read_cell(Cell& cell, const std::source_location& where) {
-  if (!has_value(cell) || is_pending(cell)) fail_contents(cell, where);
-  if (unordered(cell.write)) fail_race(cell, cell.write, "wrote", "reads", where);
-  // Of many readers two are kept, of different warps if there are such: whoever writes next without
-  // a barrier then collides with at least one of them.
+inline void Region::read_cell(Cell& cell, const std::source_location& where) {
   Access& last = cell.reads[0];
   Access& other = cell.reads[1];
+  // Of many readers two are kept, of different warps if there are such: whoever writes next without
+  // a barrier collides with at least one of them. Once two warps have read the cell since the last
+  // barrier, the written value is older than that barrier, and one reader more changes nothing.
   const bool both_now = last.epoch == now.epoch && other.epoch == now.epoch;
   if (both_now && last.thread / kWarp != other.thread / kWarp) return;
+  if (!has_value(cell) || is_pending(cell)) fail_contents(cell, where);
+  if (unordered(cell.write)) fail_race(cell, cell.write, "wrote", "reads", where);
   const bool keep_other = !from_elsewhere(last) && from_elsewhere(other) && unordered(other);
   if (!keep_other && unordered(last)) other = last;
   last = access_now(where);
 }
 
-void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location& where) {
+inline void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location& where) {
   const bool atomic = kind == AccessKind::atomic;
   const char* const doing = atomic ? "updates" : "writes";
   if (is_pending(cell) || (atomic && !has_value(cell))) fail_contents(cell, where);
@@ -86,8 +87,8 @@ void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location&
 
 // Accesses ---------------------------------------------------------------------------------------
 
-Region::Cells Region::cells_of(const void* address, std::size_t bytes,
-                               const std::source_location& where) {
+inline Region::Cells Region::cells_of(const void* address, std::size_t bytes,
+                                      const std::source_location& where) {
   const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - begin_);
   if (offset >= bytes_ || bytes > bytes_ - offset) fail_range(address, where);
   return {&cells_[offset >> shift_], &cells_[(offset + bytes - 1) >> shift_] + 1};
