@@ -3,9 +3,11 @@
 // What makes it fast, on top of the inner loops of capsule_simd.h:
 //   * Votes are recomputed, never stored: those of a few samples stay in the cache through all
 //     iterations. Logits are recomputed from u_hat . (sum of earlier v).
-//   * The backward of the layer goes over the data twice. First by sample, to find ds of every
-//     iteration; then by block of input capsules over all samples, so that one thread owns a block
-//     of dW, which stays in its cache. No partial sums, and the same bits for any thread count.
+//   * The backward of the layer goes over a chunk of samples twice. First by sample, to find ds of
+//     every iteration; then by block of input capsules, so that one thread owns a block of dW,
+//     which stays in its cache. No partial sums, and the same bits for any thread count. In between
+//     only c and the gradient of the logits are kept, 2 (R - 1) numbers for every O votes: the
+//     gradient of the votes is linear in them, so that the votes are predicted once only.
 
 #include "kernels/capsule.h"
 
@@ -53,6 +55,8 @@ struct Plan {
     }
     return most;
   }
+  /// c and the gradient of the logits of that many blocks, in one iteration.
+  std::int64_t coefficients(std::int64_t count) const { return count * 2 * p.J * lanes; }
   CapsuleTile tile(std::int64_t count) const { return {count, p.D, p.J, p.O}; }
 };
 
@@ -137,25 +141,30 @@ void add_up_earlier(real* earlier, const real* s, const CapsuleShape& p) {
   }
 }
 
-/// True if the first part of the backward needs the votes: with one iteration, or when the logits
-/// pass no gradient, ds of the last iteration is all there is.
-bool needs_votes(const CapsuleShape& p) { return p.iterations > 1 && !p.last_only; }
-
-/// ds of every iteration of one sample, from the last to the first. ds: [R, J, O], overwritten.
-void iterate_backward(real* ds, const real* dv, const real* s, const real* earlier,
-                      const real* votes, std::int64_t n, const Plan& plan, real* work) {
+/// ds of every iteration of one sample, from the last to the first, and the coefficients that the
+/// gradient of its votes needs. ds: [R, J, O], overwritten; coefficients: [R - 1, blocks, 2, J,
+/// lanes]; votes: of `blocks` blocks.
+void iterate_backward(real* ds, real* coefficients, const real* dv, const real* s,
+                      const real* earlier, const real* votes, std::int64_t blocks, const Plan& plan,
+                      real* work) {
   const CapsuleShape& p = plan.p;
-  std::fill(ds, ds + p.iterations * plan.JO, real(0));
-  const std::int64_t last = p.iterations - 1;
-  squash_backward(ds + last * plan.JO, dv, s + last * plan.JO, p.J, p.O);
-  if (!needs_votes(p)) return;
-  std::vector<real> dv_t(static_cast<std::size_t>(plan.JO), 0), dearlier(dv_t);
+  const std::int64_t JO = plan.JO, last = p.iterations - 1, stride = plan.coefficients(blocks);
+  std::fill(ds, ds + p.iterations * JO, real(0));
+  squash_backward(ds + last * JO, dv, s + last * JO, p.J, p.O);
+  if (last == 0) return;
+  if (p.last_only) {
+    return plan.simd.constant_coefficients(coefficients + (last - 1) * stride, votes,
+                                           earlier + last * JO, plan.tile(blocks));
+  }
+  std::vector<real> gradients(static_cast<std::size_t>(2 * JO), 0);
+  real* dv_t = gradients.data();
+  real* dearlier = dv_t + JO;
   for (std::int64_t t = last; t > 0; --t) {
-    plan.simd.logit_gradient(dearlier.data(), votes, earlier + t * plan.JO, ds + t * plan.JO,
-                             plan.tile(plan.sample_blocks(n)), work);
+    plan.simd.logit_gradient(dearlier, coefficients + (t - 1) * stride, votes, earlier + t * JO,
+                             ds + t * JO, plan.tile(blocks), work);
     // v of iteration t - 1 is part of the sum that every later iteration has used.
-    for (std::size_t k = 0; k < dv_t.size(); ++k) dv_t[k] += dearlier[k];
-    squash_backward(ds + (t - 1) * plan.JO, dv_t.data(), s + (t - 1) * plan.JO, p.J, p.O);
+    for (std::int64_t k = 0; k < JO; ++k) dv_t[k] += dearlier[k];
+    squash_backward(ds + (t - 1) * JO, dv_t, s + (t - 1) * JO, p.J, p.O);
   }
 }
 
@@ -170,14 +179,21 @@ struct Terms {
         R(plan.p.iterations),
         size(R * plan.JO) {}
 
-  RoutingTerms of(std::int64_t n, bool last_only) const {
-    return {earlier.data() + n * size, ds.data() + n * size, R, last_only};
+  /// coefficients: of sample n, [R - 1, blocks, 2, J, lanes].
+  RoutingTerms of(std::int64_t n, std::int64_t block, const real* coefficients, std::int64_t blocks,
+                  const Plan& plan) const {
+    return {earlier.data() + n * size,
+            ds.data() + n * size,
+            R,
+            plan.p.last_only,
+            coefficients + plan.coefficients(block),
+            plan.coefficients(blocks)};
   }
-  void fill(std::int64_t n, const real* dv, const real* s, const real* votes, const Plan& plan,
-            real* work) {
+  void fill(std::int64_t n, real* coefficients, const real* dv, const real* s, const real* votes,
+            std::int64_t blocks, const Plan& plan, real* work) {
     add_up_earlier(earlier.data() + n * size, s + n * size, plan.p);
-    iterate_backward(ds.data() + n * size, dv + n * plan.JO, s + n * size,
-                     earlier.data() + n * size, votes, n, plan, work);
+    iterate_backward(ds.data() + n * size, coefficients, dv + n * plan.JO, s + n * size,
+                     earlier.data() + n * size, votes, blocks, plan, work);
   }
   void add_bias_gradient(real* dbias, std::int64_t JO) const {
     if (dbias == nullptr) return;
@@ -207,20 +223,22 @@ void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const r
                               const real* u_hat, const CapsuleShape& shape) {
   const Plan plan{shape};
   const std::int64_t votes_size = plan.blocks * plan.block_votes;
-  const std::int64_t per_thread = votes_size + plan.block_votes + plan.work;
+  const std::int64_t coefficients_size = (shape.iterations - 1) * plan.coefficients(plan.blocks);
+  const std::int64_t per_thread = votes_size + coefficients_size + plan.block_votes + plan.work;
   real* const memory = scratch(omp_get_max_threads() * per_thread);
   Terms terms(plan);
   parallel_items(shape.N, shape.I * plan.JO, [&](std::int64_t n) {
     real* votes = memory + omp_get_thread_num() * per_thread;
-    real* dvotes = votes + votes_size;
+    real* coefficients = votes + votes_size;
+    real* dvotes = coefficients + coefficients_size;
     real* work = dvotes + plan.block_votes;
+    const std::int64_t blocks = plan.sample_blocks(n);
     pack_votes(votes, u_hat, n, plan);
-    terms.fill(n, dv, s, votes, plan, work);
+    terms.fill(n, coefficients, dv, s, votes, blocks, plan, work);
     if (du_hat == nullptr) return;
-    for (std::int64_t block = 0; block < plan.sample_blocks(n); ++block) {
+    for (std::int64_t block = 0; block < blocks; ++block) {
       const std::int64_t first = block * plan.lanes;
-      plan.simd.vote_gradient(dvotes, votes + block * plan.block_votes,
-                              terms.of(n, shape.last_only), plan.tile(1), work);
+      plan.simd.vote_gradient(dvotes, terms.of(n, block, coefficients, blocks, plan), plan.tile(1));
       unpack_add(du_hat + (n * shape.I + first) * plan.JO, dvotes, shape.valid(n) - first, plan.JO,
                  plan.lanes);
     }
@@ -240,69 +258,110 @@ void shared_layer_forward(real* v, real* s, const real* u, const real* weight, c
 
 void shared_layer_backward(real* du, real* dweight, real* dbias, const real* dv, const real* s,
                            const real* u, const real* weight, const CapsuleShape& p) {
-  std::vector<real> u_hat(static_cast<std::size_t>(p.N * p.I * p.J * p.O));
-  std::vector<real> du_hat(u_hat.size(), 0);
-  capsule_votes_forward(u_hat.data(), u, weight, p);
-  capsule_routing_backward(du_hat.data(), dbias, dv, s, u_hat.data(), p);
-  capsule_votes_backward(du, dweight, du_hat.data(), u, weight, p);
+  const std::int64_t count = p.N * p.I * p.J * p.O;
+  std::vector<real> memory(static_cast<std::size_t>(2 * count), 0);
+  real* u_hat = memory.data();
+  real* du_hat = u_hat + count;
+  capsule_votes_forward(u_hat, u, weight, p);
+  capsule_routing_backward(du_hat, dbias, dv, s, u_hat, p);
+  capsule_votes_backward(du, dweight, du_hat, u, weight, p);
 }
 
-/// The first part of the layer's backward: ds of every iteration, by groups of samples.
-/// packed_u: [groups][blocks][group_size][D][lanes], written here for the second part.
-void find_terms(Terms& terms, real* packed_u, const real* packed_weight, real* memory,
-                std::int64_t per_thread, const real* dv, const real* s, const real* u,
-                const Plan& plan) {
-  parallel_items(plan.groups, kCapsuleGroup * plan.p.I * plan.JO, [&](std::int64_t group) {
+/// Groups of samples whose backward goes together. Their coefficients (2.6 MB of 16 samples with
+/// 1,280 input capsules) should stay close to the cores from the first part to the second; with 64
+/// samples the second part is a third slower. dW is read and written once for each chunk.
+constexpr std::int64_t kChunk = 4;
+
+/// Blocks of input capsules whose second part goes together, where there are enough of them to
+/// share out: their coefficients lie side by side in a page.
+constexpr std::int64_t kBlockStep = 4, kFewBlocks = 32;
+
+/// The layer's backward in chunks of samples.
+struct LayerBackward {
+  const Plan plan;
+  std::int64_t group_u = kCapsuleGroup * plan.blocks * plan.block_u;
+  std::int64_t sample_coefficients = (plan.p.iterations - 1) * plan.coefficients(plan.blocks);
+  std::int64_t chunk_groups = std::min(kChunk, plan.groups);
+  Terms terms{plan};
+
+  real* packed_weight = nullptr;  ///< [blocks][J D O][lanes]
+  real* packed_dweight = nullptr;
+  real* packed_u = nullptr;      ///< [groups of a chunk][blocks][group_size][D][lanes]
+  real* coefficients = nullptr;  ///< [samples of a chunk][R - 1, blocks, 2, J, lanes]
+  real* memory = nullptr;        ///< per thread
+  std::int64_t per_thread = 0;
+
+  explicit LayerBackward(const CapsuleShape& shape) : plan{shape} {
+    const std::int64_t weights = plan.blocks * plan.block_weights;
+    const std::int64_t inputs = chunk_groups * group_u;
+    const std::int64_t all_coefficients = chunk_groups * kCapsuleGroup * sample_coefficients;
+    const std::int64_t first_part = kCapsuleGroup * plan.blocks * plan.block_votes;
+    const std::int64_t second_part = kCapsuleGroup * (plan.block_votes + plan.block_u);
+    per_thread = plan.work + std::max(first_part, second_part);
+    packed_weight =
+        scratch(2 * weights + inputs + all_coefficients + omp_get_max_threads() * per_thread);
+    packed_dweight = packed_weight + weights;
+    packed_u = packed_dweight + weights;
+    coefficients = packed_u + inputs;
+    memory = coefficients + all_coefficients;
+  }
+
+  real* coefficients_of(std::int64_t group, std::int64_t g) const {
+    return coefficients + (group % kChunk * kCapsuleGroup + g) * sample_coefficients;
+  }
+
+  /// First part, for one group: its ds of every iteration and its coefficients.
+  void find_terms(std::int64_t group, const real* dv, const real* s, const real* u) {
     real* work = memory + omp_get_thread_num() * per_thread;
     real* votes = work + plan.work;
-    real* u_group = packed_u + group * kCapsuleGroup * plan.blocks * plan.block_u;
+    real* u_group = packed_u + group % kChunk * group_u;
     const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
     pack_inputs(u_group, u, group, blocks, plan);
-    if (needs_votes(plan.p)) {
+    if (plan.p.iterations > 1) {
       plan.simd.predict(votes, nullptr, u_group, packed_weight, size, plan.tile(blocks), work);
     }
     for (std::int64_t g = 0; g < size; ++g) {
-      terms.fill(group * kCapsuleGroup + g, dv, s, votes + g * blocks * plan.block_votes, plan,
-                 work);
+      terms.fill(group * kCapsuleGroup + g, coefficients_of(group, g), dv, s,
+                 votes + g * blocks * plan.block_votes, blocks, plan, work);
     }
-  });
-}
+  }
 
-/// The second part for one block of input capsules: dW of the block and du of its capsules.
-/// memory: as sized in capsule_layer_backward.
-void block_backward(real* du, real* dweight, std::int64_t block, const Terms& terms,
-                    const real* packed_u, const real* packed_weight, real* memory,
-                    const Plan& plan) {
-  const CapsuleShape& p = plan.p;
-  const std::int64_t first = block * plan.lanes;
-  real* work = memory;
-  real* votes = work + plan.work;
-  real* dvotes = votes + kCapsuleGroup * plan.block_votes;
-  real* du_group = dvotes + kCapsuleGroup * plan.block_votes;
-  real* dw = du_group + kCapsuleGroup * plan.block_u;
-  const real* w = packed_weight + block * plan.block_weights;
-  std::fill(dw, dw + plan.block_weights, real(0));
-  for (std::int64_t group = 0; group < plan.groups; ++group) {
-    if (block >= plan.group_blocks(group)) continue;
-    const std::int64_t size = plan.group_size(group);
-    const real* u_block =
-        packed_u + (group * kCapsuleGroup * plan.blocks + block * size) * plan.block_u;
-    plan.simd.predict(votes, nullptr, u_block, w, size, plan.tile(1), work);
-    for (std::int64_t g = 0; g < size; ++g) {
-      plan.simd.vote_gradient(dvotes + g * plan.block_votes, votes + g * plan.block_votes,
-                              terms.of(group * kCapsuleGroup + g, p.last_only), plan.tile(1), work);
+  /// Second part, for some blocks of input capsules and groups: dW of the blocks (added to what
+  /// earlier chunks left) and du of their capsules.
+  void spread(real* du, std::int64_t first_block, std::int64_t last_block, std::int64_t first_group,
+              std::int64_t last_group) {
+    if (first_group == 0) {
+      std::fill(packed_dweight + first_block * plan.block_weights,
+                packed_dweight + last_block * plan.block_weights, real(0));
     }
-    plan.simd.predict_gradient(du_group, dw, dvotes, u_block, w, size, plan.tile(1));
+    for (std::int64_t group = first_group; group < last_group; ++group) {
+      const std::int64_t end = std::min(last_block, plan.group_blocks(group));
+      for (std::int64_t block = first_block; block < end; ++block) spread(du, block, group);
+    }
+  }
+
+  void spread(real* du, std::int64_t block, std::int64_t group) {
+    const CapsuleShape& p = plan.p;
+    real* dvotes = memory + omp_get_thread_num() * per_thread + plan.work;
+    real* du_group = dvotes + kCapsuleGroup * plan.block_votes;
+    const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
+    for (std::int64_t g = 0; g < size; ++g) {
+      plan.simd.vote_gradient(
+          dvotes + g * plan.block_votes,
+          terms.of(group * kCapsuleGroup + g, block, coefficients_of(group, g), blocks, plan),
+          plan.tile(1));
+    }
+    const real* u_block = packed_u + group % kChunk * group_u + block * size * plan.block_u;
+    plan.simd.predict_gradient(du_group, packed_dweight + block * plan.block_weights, dvotes,
+                               u_block, packed_weight + block * plan.block_weights, size,
+                               plan.tile(1));
     for (std::int64_t g = 0; g < size && du != nullptr; ++g) {
-      const std::int64_t n = group * kCapsuleGroup + g;
+      const std::int64_t n = group * kCapsuleGroup + g, first = block * plan.lanes;
       unpack_add(du + (n * p.I + first) * p.D, du_group + g * plan.block_u, p.valid(n) - first, p.D,
                  plan.lanes);
     }
   }
-  if (dweight == nullptr) return;
-  const std::int64_t width = p.D * plan.JO;
-  unpack_add(dweight + first * width, dw, p.I - first, width, plan.lanes);
-}
+};
 
 }  // namespace
 
@@ -340,24 +399,28 @@ void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv
   if (shape.shared_weight) {
     return shared_layer_backward(du, dweight, dbias, dv, s, u, weight, shape);
   }
-  const Plan plan{shape};
-  const std::int64_t weights = plan.blocks * plan.block_weights;
-  const std::int64_t inputs = plan.groups * kCapsuleGroup * plan.blocks * plan.block_u;
-  const std::int64_t first_part = kCapsuleGroup * plan.blocks * plan.block_votes;
-  const std::int64_t second_part =
-      kCapsuleGroup * (2 * plan.block_votes + plan.block_u) + plan.block_weights;
-  const std::int64_t per_thread = plan.work + std::max(first_part, second_part);
-  real* const packed_weight = scratch(weights + inputs + omp_get_max_threads() * per_thread);
-  real* const packed_u = packed_weight + weights;
-  real* const memory = packed_u + inputs;
-  Terms terms(plan);
-  pack_weights(packed_weight, weight, plan);
-  find_terms(terms, packed_u, packed_weight, memory, per_thread, dv, s, u, plan);
-  terms.add_bias_gradient(dbias, plan.JO);
-  if (du == nullptr && dweight == nullptr) return;
-  parallel_items(plan.blocks, shape.N * plan.block_votes, [&](std::int64_t block) {
-    block_backward(du, dweight, block, terms, packed_u, packed_weight,
-                   memory + omp_get_thread_num() * per_thread, plan);
+  LayerBackward backward(shape);
+  const Plan& plan = backward.plan;
+  pack_weights(backward.packed_weight, weight, plan);
+  for (std::int64_t begin = 0; begin < plan.groups; begin += kChunk) {
+    const std::int64_t end = std::min(plan.groups, begin + kChunk);
+    parallel_items(end - begin, kCapsuleGroup * shape.I * plan.JO,
+                   [&](std::int64_t i) { backward.find_terms(begin + i, dv, s, u); });
+    if (du == nullptr && dweight == nullptr) continue;
+    const std::int64_t step = plan.blocks >= kFewBlocks ? kBlockStep : 1;
+    parallel_items(ceil_divide(plan.blocks, step),
+                   step * (end - begin) * kCapsuleGroup * plan.block_votes, [&](std::int64_t i) {
+                     backward.spread(du, i * step, std::min(plan.blocks, (i + 1) * step), begin,
+                                     end);
+                   });
+  }
+  backward.terms.add_bias_gradient(dbias, plan.JO);
+  if (dweight == nullptr) return;
+  const std::int64_t width = shape.D * plan.JO;
+  parallel_items(plan.blocks, plan.block_weights, [&](std::int64_t block) {
+    const std::int64_t first = block * plan.lanes;
+    unpack_add(dweight + first * width, backward.packed_dweight + block * plan.block_weights,
+               shape.I - first, width, plan.lanes);
   });
 }
 

@@ -23,12 +23,16 @@ struct CapsuleTile {
   std::int64_t O;       ///< size of an output capsule
 };
 
-/// What the derivative of routing is made of, for one sample.
+/// What the derivative of the votes of one block of one sample is made of.
 struct RoutingTerms {
   const real* earlier;  ///< [R, J, O]: sum of the v of earlier iterations, so that b = u_hat . it
   const real* ds;       ///< [R, J, O]
   std::int64_t R;       ///< iterations
   bool last_only;       ///< c of the last iteration is a constant
+  /// c and the gradient of the logits of iterations 2 .. R: [2, J, lanes], each `iteration_stride`
+  /// reals after the one before.
+  const real* coefficients;
+  std::int64_t iteration_stride;
 };
 
 /// All pointers are aligned to vectors unless they point to single numbers ([J, O]). `work` holds
@@ -49,13 +53,17 @@ struct CapsuleSimd {
                 real* work);
 
   /// dearlier: [J, O] = sum_i db u_hat with db the gradient of the logits of `weigh`, where
-  /// ds: [J, O] is the gradient of its result.
-  void (*logit_gradient)(real* dearlier, const real* votes, const real* earlier, const real* ds,
-                         const CapsuleTile& tile, real* work);
+  /// ds: [J, O] is the gradient of its result. coefficients: [blocks, 2, J, lanes], c and db.
+  void (*logit_gradient)(real* dearlier, real* coefficients, const real* votes, const real* earlier,
+                         const real* ds, const CapsuleTile& tile, real* work);
 
-  /// dvotes = the gradient of the votes of one sample; shaped as votes.
-  void (*vote_gradient)(real* dvotes, const real* votes, const RoutingTerms& terms,
-                        const CapsuleTile& tile, real* work);
+  /// The same coefficients where c is a constant: db = 0.
+  void (*constant_coefficients)(real* coefficients, const real* votes, const real* earlier,
+                                const CapsuleTile& tile);
+
+  /// dvotes [J, O, lanes] = the gradient of one block of votes of one sample. It is linear in what
+  /// iterations have left, so the votes themselves are not needed.
+  void (*vote_gradient)(real* dvotes, const RoutingTerms& terms, const CapsuleTile& tile);
 
   /// The gradient of `predict`, for one block of input capsules: dweight [J, D, O, lanes] +=, and
   /// du [group, D, lanes] =. dvotes: [group, J, O, lanes]; u: [group, D, lanes].

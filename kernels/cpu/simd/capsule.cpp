@@ -183,6 +183,29 @@ template <int blocks>
   }
 }
 
+// The same towards two directions, for one loading of the votes.
+template <int blocks>
+[[gnu::always_inline]] inline void two_agreements(real* out, real* other, const real* votes,
+                                                  const real* towards, const real* also,
+                                                  std::int64_t J, std::int64_t O) {
+  for (std::int64_t j = 0; j < J; ++j) {
+    Vector sum[blocks] = {}, second[blocks] = {};
+    for (std::int64_t o = j * O; o < (j + 1) * O; ++o) {
+#pragma GCC unroll 4
+      for (int q = 0; q < blocks; ++q) {
+        const Vector vote = load(votes + (q * J * O + o) * kLanes);
+        sum[q] += vote * towards[o];
+        second[q] += vote * also[o];
+      }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < blocks; ++q) {
+      store(out + (q * J + j) * kLanes, sum[q]);
+      store(other + (q * J + j) * kLanes, second[q]);
+    }
+  }
+}
+
 // b[j] = softmax over j of b, lane by lane.
 [[gnu::always_inline]] inline void softmax(real* b, std::int64_t J) {
   Vector largest = load(b);
@@ -249,75 +272,70 @@ void weigh(real* sums, const real* votes, const real* earlier, const CapsuleTile
   fold(sums, work, JO);
 }
 
+// c and db of `blocks` blocks: [2][J][lane] each, c first.
 template <int blocks>
-[[gnu::always_inline]] inline void logit_gradient_blocks(real* sums, real* c, real* db,
+[[gnu::always_inline]] inline void logit_gradient_blocks(real* sums, real* coefficients, real* work,
                                                          const real* votes, const real* earlier,
                                                          const real* ds, std::int64_t J,
                                                          std::int64_t O) {
-  agreements<blocks>(c, votes, earlier, J, O);
-  agreements<blocks>(db, votes, ds, J, O);
+  real* c = work;
+  real* db = work + blocks * J * kLanes;
+  two_agreements<blocks>(c, db, votes, earlier, ds, J, O);
   for (int q = 0; q < blocks; ++q) {
-    softmax(c + q * J * kLanes, J);
-    softmax_gradient(db + q * J * kLanes, c + q * J * kLanes, J);
+    real* c_q = c + q * J * kLanes;
+    real* db_q = db + q * J * kLanes;
+    softmax(c_q, J);
+    softmax_gradient(db_q, c_q, J);
+    for (std::int64_t j = 0; j < J * kLanes; j += kLanes) {
+      store(coefficients + 2 * q * J * kLanes + j, load(c_q + j));
+      store(coefficients + (2 * q + 1) * J * kLanes + j, load(db_q + j));
+    }
   }
   add_weighted<blocks>(sums, votes, db, J, O);
 }
 
-void logit_gradient(real* dearlier, const real* votes, const real* earlier, const real* ds,
-                    const CapsuleTile& tile, real* work) {
+void logit_gradient(real* dearlier, real* coefficients, const real* votes, const real* earlier,
+                    const real* ds, const CapsuleTile& tile, real* work) {
   const std::int64_t JO = tile.J * tile.O;
-  real* c = work + JO * kLanes;
-  real* db = c + kBlocks * tile.J * kLanes;
+  real* block_work = work + JO * kLanes;
   clear(work, JO);
   std::int64_t block = 0;
   for (; block + kBlocks <= tile.blocks; block += kBlocks) {
-    logit_gradient_blocks<kBlocks>(work, c, db, votes + block * JO * kLanes, earlier, ds, tile.J,
-                                   tile.O);
+    logit_gradient_blocks<kBlocks>(work, coefficients + 2 * block * tile.J * kLanes, block_work,
+                                   votes + block * JO * kLanes, earlier, ds, tile.J, tile.O);
   }
   for (; block < tile.blocks; ++block) {
-    logit_gradient_blocks<1>(work, c, db, votes + block * JO * kLanes, earlier, ds, tile.J, tile.O);
+    logit_gradient_blocks<1>(work, coefficients + 2 * block * tile.J * kLanes, block_work,
+                             votes + block * JO * kLanes, earlier, ds, tile.J, tile.O);
   }
   fold(dearlier, work, JO);
 }
 
-// dvotes of one block and iteration t: += c ds, and += db earlier where logits pass gradients.
-[[gnu::always_inline]] inline void add_vote_gradient(real* dvotes, const real* votes,
-                                                     const real* earlier, const real* ds,
-                                                     bool through_logits, std::int64_t J,
-                                                     std::int64_t O, real* work) {
-  real* c = work;
-  real* db = work + J * kLanes;
-  agreements<1>(c, votes, earlier, J, O);
-  softmax(c, J);
-  if (through_logits) {
-    agreements<1>(db, votes, ds, J, O);
-    softmax_gradient(db, c, J);
-  } else {
-    clear(db, J);
-  }
-  for (std::int64_t j = 0; j < J; ++j) {
-    const Vector c_j = load(c + j * kLanes), db_j = load(db + j * kLanes);
-    for (std::int64_t o = j * O; o < (j + 1) * O; ++o) {
-      store(dvotes + o * kLanes, load(dvotes + o * kLanes) + c_j * ds[o] + db_j * earlier[o]);
-    }
+void constant_coefficients(real* coefficients, const real* votes, const real* earlier,
+                           const CapsuleTile& tile) {
+  const std::int64_t J = tile.J;
+  for (std::int64_t block = 0; block < tile.blocks; ++block, coefficients += 2 * J * kLanes) {
+    agreements<1>(coefficients, votes + block * J * tile.O * kLanes, earlier, J, tile.O);
+    softmax(coefficients, J);
+    clear(coefficients + J * kLanes, J);
   }
 }
 
-void vote_gradient(real* dvotes, const real* votes, const RoutingTerms& terms,
-                   const CapsuleTile& tile, real* work) {
-  const std::int64_t JO = tile.J * tile.O;
+void vote_gradient(real* dvotes, const RoutingTerms& terms, const CapsuleTile& tile) {
   const bool first_counts = terms.R == 1 || !terms.last_only;
-  for (std::int64_t block = 0; block < tile.blocks; ++block) {
-    real* to = dvotes + block * JO * kLanes;
-    const real* from = votes + block * JO * kLanes;
-    for (std::int64_t k = 0; k < JO; ++k) {  // iteration 1: c = 1 / J
-      const real share = first_counts ? terms.ds[k] / static_cast<real>(tile.J) : 0;
-      store(to + k * kLanes, Vector{} + share);
-    }
-    for (std::int64_t t = terms.last_only ? terms.R - 1 : 1; t < terms.R; ++t) {
-      if (t == 0) continue;
-      add_vote_gradient(to, from, terms.earlier + t * JO, terms.ds + t * JO, !terms.last_only,
-                        tile.J, tile.O, work);
+  const std::int64_t begin = terms.last_only && terms.R > 1 ? terms.R - 1 : 1;
+  const std::int64_t JO = tile.J * tile.O;
+  for (std::int64_t j = 0; j < tile.J; ++j) {
+    for (std::int64_t o = j * tile.O; o < (j + 1) * tile.O; ++o) {
+      // iteration 1: c = 1 / J
+      const real share = first_counts ? terms.ds[o] / static_cast<real>(tile.J) : 0;
+      Vector sum = Vector{} + share;
+      for (std::int64_t t = begin; t < terms.R; ++t) {
+        const real* c = terms.coefficients + (t - 1) * terms.iteration_stride + j * kLanes;
+        sum += load(c) * terms.ds[t * JO + o];
+        sum += load(c + tile.J * kLanes) * terms.earlier[t * JO + o];
+      }
+      store(dvotes + o * kLanes, sum);
     }
   }
 }
@@ -369,7 +387,8 @@ void predict_gradient(real* du, real* dweight, const real* dvotes, const real* u
 
 }  // namespace
 
-const CapsuleSimd capsule_simd = {kLanes,         predict,       add_votes,       weigh,
-                                  logit_gradient, vote_gradient, predict_gradient};
+const CapsuleSimd capsule_simd = {kLanes,        predict,         add_votes,
+                                  weigh,         logit_gradient,  constant_coefficients,
+                                  vote_gradient, predict_gradient};
 
 }  // namespace serenade::cpu::SERENADE_ISA
