@@ -4,6 +4,8 @@
 
 #include "kernels/cpu/softmax_simd.h"
 
+#include <utility>
+
 #include "kernels/cpu/simd/math.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -67,24 +69,31 @@ struct Item {
   }
 };
 
+// Lane i of the result is lane i ^ distance of v.
+template <int distance, int... i>
+[[gnu::always_inline]] inline Vector exchanged(Vector v, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(v, v, (i ^ distance)...);
+}
+
+// Every lane of the result is op of all lanes of v: those half a vector apart, then a quarter, ...
+template <int distance = kLanes / 2, class Op>
+[[gnu::always_inline]] inline Vector over_lanes(Vector v, const Op& op) {
+  if constexpr (distance == 0) {
+    return v;
+  } else {
+    const auto lanes = std::make_integer_sequence<int, kLanes>();
+    return over_lanes<distance / 2>(op(v, exchanged<distance>(v, lanes)), op);
+  }
+}
+
 template <bool across>
 [[gnu::always_inline]] inline Vector whole_sum(Vector v) {
-  if constexpr (!across) return v;
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) v[lane] += v[lane + half];
-  }
-  return Vector{} + v[0];
+  return across ? over_lanes(v, [](Vector a, Vector b) { return a + b; }) : v;
 }
 
 template <bool across>
 [[gnu::always_inline]] inline Vector whole_largest(Vector v) {
-  if constexpr (!across) return v;
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) {
-      v[lane] = v[lane] > v[lane + half] ? v[lane] : v[lane + half];
-    }
-  }
-  return Vector{} + v[0];
+  return across ? over_lanes(v, larger) : v;
 }
 
 constexpr real kLowest = -__builtin_inff();  // of no consequence for a maximum, and e^it is 0
