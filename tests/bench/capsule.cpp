@@ -19,11 +19,11 @@ Tensor random(Shape shape, std::uint64_t step) {
 }
 
 /// Operations of v1 beside the softmax. Forward: votes; a sum; agreement and weighted sum of every
-/// later iteration. Backward: votes twice; three passes per iteration for the logits, and again two
-/// agreements and two products for the votes' gradient; dW and du.
+/// later iteration. Backward: votes; per later iteration two agreements and a weighted sum for the
+/// logits, and two products for the votes' gradient; dW and du.
 double flops(const CapsuleShape& p, bool backward) {
   const double votes = double(p.N * p.I * p.J * p.O), D = double(p.D), R = double(p.iterations);
-  return votes * (backward ? 8 * D + 14 * (R - 1) + 1 : 2 * D + 4 * (R - 1) + 1);
+  return votes * (backward ? 6 * D + 10 * (R - 1) + 1 : 2 * D + 4 * (R - 1) + 1);
 }
 
 void measure(bench::LadderTable& table, std::int64_t in_capsules) {
