@@ -164,6 +164,29 @@ TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
   }
 }
 
+TEST_CASE("winograd weight gradient: what is exactly zero stays so") {
+  // Few inputs and gradients are not zero, as behind ReLU, so many taps never meet a pair of them.
+  for (const Conv2dShape& shape : kShapes) {
+    CAPTURE(describe(shape));
+    Numbers x = random_numbers(shape.N * shape.C * shape.H * shape.W, 7);
+    Numbers dy = random_numbers(shape.N * shape.K * shape.out_h() * shape.out_w(), 8);
+    for (real& number : x) number = number > real(1.7) ? number : 0;
+    for (real& number : dy) number = std::abs(number) > real(1.9) ? number : 0;
+    Numbers expected(shape.K * shape.C * shape.R * shape.S);
+    conv2d_backward_weight_v0_plain(expected.data(), dy.data(), x.data(), shape);
+    for_each_isa([&] {
+      Numbers dweight(expected.size());
+      conv2d_backward_weight_v3_winograd(dweight.data(), {.data = dy.data()}, x.data(), shape);
+      CHECK(difference(dweight, expected) < kTolerance);
+      std::int64_t wrong = 0;
+      for (std::size_t i = 0; i < dweight.size(); ++i) {
+        wrong += expected[i] == 0 && dweight[i] != 0;
+      }
+      CHECK(wrong == 0);
+    });
+  }
+}
+
 TEST_CASE("winograd weight gradient: many tiles, so that sums have two levels") {
   // Every product is 1, so the gradient counts the pixels that a tap sees: exact up to 2^24.
   const Conv2dShape shape = same(1, 2, 700, 801, 1, 5, 6);

@@ -14,6 +14,16 @@ namespace {
 
 static_assert(kTile == kWinogradTile && kChannelBlock == kWinogradBlock);
 
+// A gradient entry that is exactly zero (behind ReLU the input may be zero wherever a tap meets a
+// gradient) comes out of the transforms as the rounding errors of numbers that cancel. To most
+// readers that is as good as zero, but not to an optimiser that divides by the size of the
+// gradient, as Adam does: it would move the weight by a whole step. So what is not larger than
+// rounding errors may be, this many times the sum of the sizes of all numbers that were added,
+// becomes zero again.
+constexpr real kRounding = 2 * (sizeof(real) == 4 ? 0x1p-23 : 0x1p-52);
+
+[[gnu::always_inline]] inline Vector magnitude(Vector v) { return v < Vector{} ? -v : v; }
+
 // Register tile of the products: input channels times vectors of output channels.
 #if defined(__AVX512F__)
 constexpr int kMostInputs = 16;  // 16 of 32 registers: enough for the latency of 4 at one per cycle
@@ -133,17 +143,15 @@ void row_transforms(real* v, real* d, std::int64_t pitch, const real* x, const r
   }
 }
 
-// sums[inputs][kTileVectors] (+)= sum over tiles of v[tile][input] d[tile][output].
+// sums[inputs][kTileVectors] (+)= sum over tiles of v[tile][input] d[tile][output]. The tiles are
+// added up on their own first: starting from `sums` would cost the same and lose digits, since a
+// small product added to a long sum is rounded to the digits of the sum.
 template <int inputs>
 [[gnu::always_inline]] inline void products_tile(real* sums, const real* v, const real* d,
                                                  std::int64_t tiles, bool first) {
   Vector sum[inputs][kTileVectors];
-  unroll<inputs>([&](auto c) {
-    unroll<kTileVectors>([&](auto k) {
-      sum[c.value][k.value] =
-          first ? Vector{} : load(sums + c.value * kChannelBlock + k.value * kLanes);
-    });
-  });
+  unroll<inputs>(
+      [&](auto c) { unroll<kTileVectors>([&](auto k) { sum[c.value][k.value] = Vector{}; }); });
   for (const real* const end = v + tiles * kChannelBlock; v < end;
        v += kChannelBlock, d += kChannelBlock) {
     Vector dy[kTileVectors];
@@ -154,7 +162,8 @@ template <int inputs>
   }
   unroll<inputs>([&](auto c) {
     unroll<kTileVectors>([&](auto k) {
-      store(sums + c.value * kChannelBlock + k.value * kLanes, sum[c.value][k.value]);
+      real* const to = sums + c.value * kChannelBlock + k.value * kLanes;
+      store(to, first ? sum[c.value][k.value] : load(to) + sum[c.value][k.value]);
     });
   });
 }
@@ -190,24 +199,36 @@ void add_products(real* sums, const real* x, const real* dy, std::int64_t taps, 
   with_taps(taps, [&](auto t) { add_products_of<t.value>(sums, x, dy, tiles, first, memory); });
 }
 
-// to[r] = row r of A^T applied to the scaled from[0], .., from[7]. Their places are `between` and
-// `stride` numbers apart.
+// to[r] = row r of A^T applied to the scaled from[0], .., from[7], and bound[r] the same for the
+// sizes of all numbers: sum of |A^T| |from|. Their places are `between` and `stride` numbers apart.
+// from_bound may be from itself.
 template <int outputs>
-void finish_axis(real* to, std::int64_t stride, const real* from, std::int64_t between) {
+void finish_axis(real* to, real* bound, std::int64_t stride, const real* from,
+                 const real* from_bound, std::int64_t between) {
   for (int k = 0; k < kChannelBlock; k += kLanes) {
-    Vector t[kTile], y[outputs];
+    Vector t[kTile], size[kTile], y[outputs];
     unroll<kTile>([&](auto i) {
-      t[i.value] = load(from + i.value * between + k) * static_cast<real>(kKernelScale[i.value]);
+      const real scale = static_cast<real>(kKernelScale[i.value]);
+      t[i.value] = load(from + i.value * between + k) * scale;
+      size[i.value] = magnitude(load(from_bound + i.value * between + k) * scale);
     });
     output_transform(y, t);
     unroll<outputs>([&](auto r) { store(to + r.value * stride + k, y[r.value]); });
+    // With the sizes of a pair of points p, -p in the place of p, differences become sums.
+    for (int pair = 1; pair < kTile - 1; pair += 2) {
+      size[pair] += size[pair + 1];
+      size[pair + 1] = Vector{};
+    }
+    output_transform(y, size);
+    unroll<outputs>([&](auto r) { store(bound + r.value * stride + k, y[r.value]); });
   }
 }
 
-void finish_axis(std::int64_t outputs, real* to, std::int64_t stride, const real* from,
-                 std::int64_t between) {
-  with_taps(kTile + 1 - outputs,
-            [&](auto t) { finish_axis<kTile + 1 - t.value>(to, stride, from, between); });
+void finish_axis(std::int64_t outputs, real* to, real* bound, std::int64_t stride, const real* from,
+                 const real* from_bound, std::int64_t between) {
+  with_taps(kTile + 1 - outputs, [&](auto t) {
+    finish_axis<kTile + 1 - t.value>(to, bound, stride, from, from_bound, between);
+  });
 }
 
 void finish(real* to, const real* sums, std::int64_t partials, std::int64_t between, std::int64_t R,
@@ -222,14 +243,21 @@ void finish(real* to, const real* sums, std::int64_t partials, std::int64_t betw
       store(total + point * kChannelBlock + k, sum);
     }
   }
-  real rows[7 * kTile * kChannelBlock];  // [r][j]
+  real rows[7 * kTile * kChannelBlock], row_bounds[7 * kTile * kChannelBlock];  // [r][j]
   for (int j = 0; j < kTile; ++j) {
-    finish_axis(R, rows + j * kChannelBlock, kTile * kChannelBlock, total + j * kChannelBlock,
-                kTile * kChannelBlock);
+    const real* from = total + j * kChannelBlock;
+    finish_axis(R, rows + j * kChannelBlock, row_bounds + j * kChannelBlock, kTile * kChannelBlock,
+                from, from, kTile * kChannelBlock);
   }
+  real bounds[7 * 7 * kChannelBlock];
   for (std::int64_t r = 0; r < R; ++r) {
-    finish_axis(S, to + r * S * kChannelBlock, kChannelBlock, rows + r * kTile * kChannelBlock,
+    finish_axis(S, to + r * S * kChannelBlock, bounds + r * S * kChannelBlock, kChannelBlock,
+                rows + r * kTile * kChannelBlock, row_bounds + r * kTile * kChannelBlock,
                 kChannelBlock);
+  }
+  for (std::int64_t p = 0; p < R * S * kChannelBlock; p += kLanes) {
+    const Vector y = load(to + p);
+    store(to + p, magnitude(y) < load(bounds + p) * kRounding ? Vector{} : y);
   }
 }
 
