@@ -267,10 +267,10 @@ void shared_layer_backward(real* du, real* dweight, real* dbias, const real* dv,
   capsule_votes_backward(du, dweight, du_hat, u, weight, p);
 }
 
-/// Groups of samples whose backward goes together. Their coefficients (2.6 MB of 16 samples with
-/// 1,280 input capsules) should stay close to the cores from the first part to the second; with 64
-/// samples the second part is a third slower. dW is read and written once for each chunk.
-constexpr std::int64_t kChunk = 4;
+/// Coefficients kept between the two parts: so many samples go together that they stay close to the
+/// cores (2.6 MB in float: 16 samples with 1,280 input capsules, or all 144 with 80). With four
+/// times as many the second part is a third slower; with fewer, dW is read and written more often.
+constexpr std::int64_t kKeptCoefficients = 655'360;
 
 /// Blocks of input capsules whose second part goes together, where there are enough of them to
 /// share out: their coefficients lie side by side in a page.
@@ -281,7 +281,7 @@ struct LayerBackward {
   const Plan plan;
   std::int64_t group_u = kCapsuleGroup * plan.blocks * plan.block_u;
   std::int64_t sample_coefficients = (plan.p.iterations - 1) * plan.coefficients(plan.blocks);
-  std::int64_t chunk_groups = std::min(kChunk, plan.groups);
+  std::int64_t chunk = groups_together();
   Terms terms{plan};
 
   real* packed_weight = nullptr;  ///< [blocks][J D O][lanes]
@@ -293,8 +293,8 @@ struct LayerBackward {
 
   explicit LayerBackward(const CapsuleShape& shape) : plan{shape} {
     const std::int64_t weights = plan.blocks * plan.block_weights;
-    const std::int64_t inputs = chunk_groups * group_u;
-    const std::int64_t all_coefficients = chunk_groups * kCapsuleGroup * sample_coefficients;
+    const std::int64_t inputs = chunk * group_u;
+    const std::int64_t all_coefficients = chunk * kCapsuleGroup * sample_coefficients;
     const std::int64_t first_part = kCapsuleGroup * plan.blocks * plan.block_votes;
     const std::int64_t second_part = kCapsuleGroup * (plan.block_votes + plan.block_u);
     per_thread = plan.work + std::max(first_part, second_part);
@@ -306,15 +306,20 @@ struct LayerBackward {
     memory = coefficients + all_coefficients;
   }
 
+  std::int64_t groups_together() const {
+    const std::int64_t of_group = std::max<std::int64_t>(1, kCapsuleGroup * sample_coefficients);
+    return std::max<std::int64_t>(1, std::min(kKeptCoefficients / of_group, plan.groups));
+  }
+
   real* coefficients_of(std::int64_t group, std::int64_t g) const {
-    return coefficients + (group % kChunk * kCapsuleGroup + g) * sample_coefficients;
+    return coefficients + (group % chunk * kCapsuleGroup + g) * sample_coefficients;
   }
 
   /// First part, for one group: its ds of every iteration and its coefficients.
   void find_terms(std::int64_t group, const real* dv, const real* s, const real* u) {
     real* work = memory + omp_get_thread_num() * per_thread;
     real* votes = work + plan.work;
-    real* u_group = packed_u + group % kChunk * group_u;
+    real* u_group = packed_u + group % chunk * group_u;
     const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
     pack_inputs(u_group, u, group, blocks, plan);
     if (plan.p.iterations > 1) {
@@ -327,9 +332,9 @@ struct LayerBackward {
   }
 
   /// Second part, for some blocks of input capsules and groups: dW of the blocks (added to what
-  /// earlier chunks left) and du of their capsules.
-  void spread(real* du, std::int64_t first_block, std::int64_t last_block, std::int64_t first_group,
-              std::int64_t last_group) {
+  /// earlier chunks left, handed over after the last) and du of their capsules.
+  void spread(real* du, real* dweight, std::int64_t first_block, std::int64_t last_block,
+              std::int64_t first_group, std::int64_t last_group) {
     if (first_group == 0) {
       std::fill(packed_dweight + first_block * plan.block_weights,
                 packed_dweight + last_block * plan.block_weights, real(0));
@@ -337,6 +342,13 @@ struct LayerBackward {
     for (std::int64_t group = first_group; group < last_group; ++group) {
       const std::int64_t end = std::min(last_block, plan.group_blocks(group));
       for (std::int64_t block = first_block; block < end; ++block) spread(du, block, group);
+    }
+    if (dweight == nullptr || last_group < plan.groups) return;
+    const std::int64_t width = plan.p.D * plan.JO;
+    for (std::int64_t block = first_block; block < last_block; ++block) {
+      const std::int64_t first = block * plan.lanes;
+      unpack_add(dweight + first * width, packed_dweight + block * plan.block_weights,
+                 plan.p.I - first, width, plan.lanes);
     }
   }
 
@@ -351,7 +363,7 @@ struct LayerBackward {
           terms.of(group * kCapsuleGroup + g, block, coefficients_of(group, g), blocks, plan),
           plan.tile(1));
     }
-    const real* u_block = packed_u + group % kChunk * group_u + block * size * plan.block_u;
+    const real* u_block = packed_u + group % chunk * group_u + block * size * plan.block_u;
     plan.simd.predict_gradient(du_group, packed_dweight + block * plan.block_weights, dvotes,
                                u_block, packed_weight + block * plan.block_weights, size,
                                plan.tile(1));
@@ -402,26 +414,19 @@ void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv
   LayerBackward backward(shape);
   const Plan& plan = backward.plan;
   pack_weights(backward.packed_weight, weight, plan);
-  for (std::int64_t begin = 0; begin < plan.groups; begin += kChunk) {
-    const std::int64_t end = std::min(plan.groups, begin + kChunk);
+  for (std::int64_t begin = 0; begin < plan.groups; begin += backward.chunk) {
+    const std::int64_t end = std::min(plan.groups, begin + backward.chunk);
     parallel_items(end - begin, kCapsuleGroup * shape.I * plan.JO,
                    [&](std::int64_t i) { backward.find_terms(begin + i, dv, s, u); });
     if (du == nullptr && dweight == nullptr) continue;
     const std::int64_t step = plan.blocks >= kFewBlocks ? kBlockStep : 1;
     parallel_items(ceil_divide(plan.blocks, step),
                    step * (end - begin) * kCapsuleGroup * plan.block_votes, [&](std::int64_t i) {
-                     backward.spread(du, i * step, std::min(plan.blocks, (i + 1) * step), begin,
-                                     end);
+                     backward.spread(du, dweight, i * step, std::min(plan.blocks, (i + 1) * step),
+                                     begin, end);
                    });
   }
   backward.terms.add_bias_gradient(dbias, plan.JO);
-  if (dweight == nullptr) return;
-  const std::int64_t width = shape.D * plan.JO;
-  parallel_items(plan.blocks, plan.block_weights, [&](std::int64_t block) {
-    const std::int64_t first = block * plan.lanes;
-    unpack_add(dweight + first * width, backward.packed_dweight + block * plan.block_weights,
-               shape.I - first, width, plan.lanes);
-  });
 }
 
 }  // namespace serenade::cpu

@@ -83,13 +83,15 @@ bool same_bits(const Outcome& a, const Outcome& b) {
          a.dbias.to_vector() == b.dbias.to_vector();
 }
 
-/// Odd sizes, sizes of 1, sizes below and above a vector and a group of samples.
+/// Odd sizes, sizes of 1, sizes below and above a vector and a group of samples; one so large that
+/// the samples' backward goes in several chunks.
 std::vector<CapsuleShape> shapes() {
   return {{.N = 1, .I = 1, .D = 1, .J = 1, .O = 1},
           {.N = 3, .I = 5, .D = 3, .J = 1, .O = 2, .iterations = 2},
           {.N = 7, .I = 37, .D = 5, .J = 3, .O = 7, .iterations = 4},
           {.N = 5, .I = 80, .D = 8, .J = 8, .O = 8},
           {.N = 9, .I = 150, .D = 8, .J = 8, .O = 8, .iterations = 1},
+          {.N = 9, .I = 1030, .D = 2, .J = 8, .O = 2, .iterations = 6},
           {.N = 6, .I = 9, .D = 72, .J = 4, .O = 16, .shared_weight = true}};
 }
 
