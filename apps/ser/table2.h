@@ -70,9 +70,10 @@ void check_table_folder(const TablePlan& plan, const std::string& folder, Existi
 /// after the other, so that a table that is not finished still compares like with like; folds that
 /// share their training (shares_training) are computed together. A run that stops being finite is
 /// reported, and the others go on. The folder: check_table_folder.
-/// `jobs` runs go on at a time, which share the kernels' threads evenly; 0: one per thread, the
-/// fastest, because runs need not wait for each other as threads of one kernel must. Results do not
-/// depend on it. `computed`, if given, receives the number of runs that were computed.
+/// `jobs` runs go on at a time, which share the kernels' threads evenly; 0: one per thread. Results
+/// do not depend on it, and a table of many runs takes about the same time either way: runs side by
+/// side do not wait for each other's threads, but the last of them leave threads idle. `computed`,
+/// if given, receives the number of runs that were computed.
 TableRuns run_table(const TablePlan& plan, const Material& material, const std::string& folder,
                     Existing existing, int jobs = 0, int* computed = nullptr);
 
