@@ -1,6 +1,6 @@
 #pragma once
-// exp, the logistic function, tanh and the logarithm of arrays, one table of functions per instruction set
-// (source: kernels/cpu/simd/math.h and math.cpp, where the errors are stated).
+// exp, the logistic function, tanh and the logarithm of arrays, one table of functions per
+// instruction set (source: kernels/cpu/simd/math.h and math.cpp, where the errors are stated).
 
 #include <cstdint>
 
