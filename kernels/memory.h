@@ -36,6 +36,11 @@ DECLARE_KERNEL(void accumulate(real* destination, const real* source, std::int64
 /// Copies `count` reals within the device; the ranges do not overlap.
 DECLARE_KERNEL(void copy(real* destination, const real* source, std::int64_t count));
 
+/// Copies `bytes` bytes from or to host memory, and returns when the host's side may be used again:
+/// copy_to_host waits for everything the device was asked to do before.
+DECLARE_KERNEL(void copy_from_host(void* destination, const void* source, std::size_t bytes));
+DECLARE_KERNEL(void copy_to_host(void* destination, const void* source, std::size_t bytes));
+
 /// Reads a strided view into contiguous memory, row-major.
 /// destination: [shape]; source: element (i0, i1, ..) at sum(i_k * strides[k]); strides in
 /// elements, may be 0 (broadcast). dims <= kMaxDims.

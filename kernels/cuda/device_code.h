@@ -8,6 +8,7 @@
 //   SERENADE_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...);
 //                                                 kernel<<<...>>>(arguments...), errors thrown
 //   GlobalPointer<const float> x                  const float* __restrict__ x
+//   AliasedPointer<float> y                       float* y: other parameters may point there too
 //   SharedPointer<float> row                      float* row, into shared memory
 //   pointer_cast<float4>(p)                       reinterpret_cast<float4*>(p)
 //   load_vector<float4>(p), store_vector(p, v)    16 bytes in one access
@@ -33,6 +34,11 @@ namespace serenade::cuda {
 /// a kernel that works in place has one pointer for both.
 template <class T>
 using GlobalPointer = T* __restrict__;
+
+/// Global memory that another parameter may refer to as well: y of an operation that may work in
+/// place, and its x.
+template <class T>
+using AliasedPointer = T*;
 
 template <class T>
 using SharedPointer = T*;

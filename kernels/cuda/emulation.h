@@ -46,6 +46,8 @@ namespace serenade::cuda {
 template <class T>
 using GlobalPointer = emulation::CheckedPointer<T>;
 template <class T>
+using AliasedPointer = emulation::CheckedPointer<T>;
+template <class T>
 using SharedPointer = emulation::CheckedPointer<T>;
 
 template <class To, class P>

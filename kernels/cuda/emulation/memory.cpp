@@ -1,5 +1,6 @@
 #include "kernels/cuda/emulation/memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -32,8 +33,12 @@ Access access_now(const std::source_location& where) {
 Region::Region(Space space, std::string name, char* begin, std::size_t bytes,
                std::size_t element_bytes, bool written)
     : space_(space), name_(std::move(name)), begin_(begin), bytes_(bytes), written_(written) {
+  if (element_bytes > 0) cut(element_bytes);
+}
+
+void Region::cut(std::size_t element_bytes) {
   while (element_bytes % (std::size_t{2} << shift_) == 0) ++shift_;
-  cells_.resize((bytes >> shift_) + 1);
+  cells_.resize((bytes_ >> shift_) + 1);
 }
 
 // Order ------------------------------------------------------------------------------------------
@@ -90,6 +95,7 @@ inline void Region::write_cell(Cell& cell, AccessKind kind, const std::source_lo
 inline Region::Cells Region::cells_of(const void* address, std::size_t bytes,
                                       const std::source_location& where) {
   const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - begin_);
+  if (cells_.empty()) cut(std::min<std::size_t>(bytes, 4));
   if (offset >= bytes_ || bytes > bytes_ - offset) fail_range(address, where);
   return {&cells_[offset >> shift_], &cells_[(offset + bytes - 1) >> shift_] + 1};
 }
@@ -118,6 +124,15 @@ void Region::finish_copy(const char* address, std::size_t bytes,
   for (Cell& cell : cells_of(address, bytes, where)) {
     cell.write.pending = false;
     write_cell(cell, AccessKind::write, where);
+  }
+}
+
+void Region::fill_by_host(const void* address, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (cells_.empty()) cut(bytes_ % 4 == 0 ? 4 : 1);
+  for (Cell& cell : cells_of(address, bytes, std::source_location::current())) {
+    cell = Cell{};
+    cell.write.epoch = 1;  // long ago: before the first launch
   }
 }
 

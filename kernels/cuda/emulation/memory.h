@@ -57,7 +57,8 @@ class Region {
 
   /// [begin, begin + bytes). `written` says that its contents are valid from the start; a shared
   /// region's never are, and end with the block. Cells have the largest power of two of bytes that
-  /// divides element_bytes.
+  /// divides element_bytes; 0 leaves that to the first access, which shows whether the region holds
+  /// bytes or numbers of 4 or 8 bytes.
   Region(Space space, std::string name, char* begin, std::size_t bytes, std::size_t element_bytes,
          bool written);
 
@@ -75,6 +76,9 @@ class Region {
   void begin_copy(char* address, std::size_t bytes, const std::source_location& where);
   void finish_copy(const char* address, std::size_t bytes, const std::source_location& where);
 
+  /// The host has filled the range between two launches.
+  void fill_by_host(const void* address, std::size_t bytes);
+
   /// Throws out_of_range, with the element that was asked for.
   [[noreturn]] void fail_range(const void* address, const std::source_location& where) const;
 
@@ -88,6 +92,7 @@ class Region {
     Cell* end() const { return last; }
   };
 
+  void cut(std::size_t element_bytes);
   std::uint32_t horizon() const {  // accesses of older epochs are settled
     return space_ == Space::shared ? now.block_epoch : now.launch_epoch;
   }

@@ -1,0 +1,225 @@
+// The host side of a real device, on the CUDA runtime. The library of the runtime is linked
+// statically and asks for the driver at the first call, so a program with this inside also starts
+// where there is none.
+
+#include "kernels/cuda/runtime.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/accelerator.h"
+
+namespace serenade::cuda {
+namespace {
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  throw std::runtime_error(std::string("cuda: ") + what + ": " + cudaGetErrorString(error));
+}
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+CudaDevice find_device() {
+  CudaDevice found;
+  cudaRuntimeGetVersion(&found.runtime_version);
+  cudaDriverGetVersion(&found.driver_version);
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (found.driver_version == 0) {
+    found.reason = "no NVIDIA driver was found";
+  } else if (error == cudaErrorInsufficientDriver) {
+    found.reason = "the NVIDIA driver serves CUDA " + version(found.driver_version) +
+                   ", and this program was built with " + version(found.runtime_version);
+  } else if (error != cudaSuccess || count == 0) {
+    found.reason = "the NVIDIA driver finds no GPU";
+  } else {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, 0), "asking for the GPU's properties");
+    found.name = properties.name;
+    found.compute_capability = properties.major * 10 + properties.minor;
+    found.multiprocessors = properties.multiProcessorCount;
+    found.memory_bytes = properties.totalGlobalMem;
+    found.usable = found.compute_capability >= SERENADE_CUDA_OLDEST;
+    if (!found.usable) {
+      found.reason = found.name + " has compute capability " + std::to_string(properties.major) +
+                     "." + std::to_string(properties.minor) +
+                     "; build for it with cmake -DCMAKE_CUDA_ARCHITECTURES=" +
+                     std::to_string(found.compute_capability);
+    }
+  }
+  cudaGetLastError();  // what was found wrong here is no error of a later call
+  return found;
+}
+
+void require_device() {
+  if (!device().usable) throw std::runtime_error("cuda: " + device().reason);
+}
+
+// Page-locked memory of the host, written from front to back. A copy from here runs in the stream,
+// some time after the call that began it, and a recorded graph reads it when it is launched; so a
+// place is used again only after the stream has been waited for.
+class StagingArea {
+ public:
+  static constexpr std::size_t kBytes = std::size_t{8} << 20;
+
+  bool fits(std::size_t bytes) const { return bytes <= kBytes - used_; }
+
+  void* put(const void* source, std::size_t bytes) {
+    if (memory_ == nullptr) {
+      check(cudaHostAlloc(&memory_, kBytes, cudaHostAllocDefault), "page-locked memory");
+    }
+    void* place = static_cast<char*>(memory_) + used_;
+    std::memcpy(place, source, bytes);
+    used_ = std::min(kBytes, used_ + (bytes + 255) / 256 * 256);
+    return place;
+  }
+
+  bool half_used() const { return used_ > kBytes / 2; }
+  void begin_again() { used_ = 0; }
+
+ private:
+  void* memory_ = nullptr;
+  std::size_t used_ = 0;
+};
+
+std::mutex staging_mutex;
+StagingArea staging;
+bool recording = false;  // inside LaunchGraph::run
+
+void wait_and_reuse_staging() {
+  check(cudaStreamSynchronize(current_stream()), "running kernels");
+  staging.begin_again();
+}
+
+}  // namespace
+
+const CudaDevice& device() {
+  static const CudaDevice found = find_device();
+  return found;
+}
+
+cudaStream_t current_stream() {
+  static const cudaStream_t stream = [] {
+    require_device();
+    cudaStream_t made = nullptr;
+    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
+    return made;
+  }();
+  return stream;
+}
+
+int multiprocessors() { return device().multiprocessors; }
+
+void synchronize() {
+  const std::lock_guard<std::mutex> lock(staging_mutex);
+  wait_and_reuse_staging();
+}
+
+void copy_to_device(void* destination, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  const std::lock_guard<std::mutex> lock(staging_mutex);
+  if (!staging.fits(bytes)) {
+    if (recording) {
+      throw std::runtime_error("cuda: a recorded step copies more than 8 MB from the host; copy " +
+                               std::to_string(bytes) + " bytes before it");
+    }
+    if (bytes > StagingArea::kBytes) {
+      // From pageable memory the call returns once the source has been read.
+      check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, current_stream()),
+            "copying to the device");
+      return;
+    }
+    wait_and_reuse_staging();
+  }
+  check(cudaMemcpyAsync(destination, staging.put(source, bytes), bytes, cudaMemcpyHostToDevice,
+                        current_stream()),
+        "copying to the device");
+}
+
+void clear(void* destination, std::size_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemsetAsync(destination, 0, bytes, current_stream()), "clearing memory");
+}
+
+void copy_from_host(void* destination, const void* source, std::size_t bytes) {
+  copy_to_device(destination, source, bytes);
+}
+
+void copy_to_host(void* destination, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDeviceToHost, current_stream()),
+        "copying from the device");
+  check(cudaStreamSynchronize(current_stream()), "running kernels");
+}
+
+void* block_from_system(std::size_t bytes) {
+  require_device();
+  void* block = nullptr;
+  const cudaError_t error = cudaMalloc(&block, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    // What the cache would free to make room may be in use by kernels that are only recorded yet.
+    if (recording) throw std::bad_alloc();
+    return nullptr;
+  }
+  check(error, "allocating memory");
+  return block;
+}
+
+void block_to_system(void* block) { cudaFree(block); }
+void block_lent(void*, std::size_t) {}
+void block_returned(void*) {}
+
+// Graphs -----------------------------------------------------------------------------------------
+
+LaunchGraph::LaunchGraph() = default;
+
+LaunchGraph::~LaunchGraph() {
+  if (executable_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
+}
+
+void LaunchGraph::run(const std::function<void()>& work) {
+  const cudaStream_t stream = current_stream();
+  {
+    const std::lock_guard<std::mutex> lock(staging_mutex);
+    if (staging.half_used()) wait_and_reuse_staging();
+    // Relaxed, so that memory may be taken from the system while the first step is recorded.
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a graph");
+    recording = true;
+  }
+  cudaGraph_t graph = nullptr;
+  try {
+    work();
+  } catch (...) {
+    recording = false;
+    cudaStreamEndCapture(stream, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  recording = false;
+  check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+  auto executable = static_cast<cudaGraphExec_t>(executable_);
+  cudaGraphExecUpdateResultInfo result{};
+  if (executable != nullptr && cudaGraphExecUpdate(executable, graph, &result) == cudaSuccess) {
+    ++updated_;
+  } else {
+    cudaGetLastError();
+    if (executable != nullptr) cudaGraphExecDestroy(executable);
+    executable_ = nullptr;
+    check(cudaGraphInstantiate(&executable, graph, 0), "building a graph");
+    executable_ = executable;
+    ++built_;
+  }
+  cudaGraphDestroy(graph);
+  check(cudaGraphLaunch(executable, stream), "launching a graph");
+}
+
+}  // namespace serenade::cuda

@@ -1,0 +1,51 @@
+#include "tests/cuda/device_case.h"
+
+#include "tensor/random.h"
+
+#ifdef SERENADE_EMULATED
+#include "kernels/cuda/emulation.h"
+#endif
+
+namespace serenade::test {
+
+Numbers run_repeatedly(const std::function<Numbers()>& f) {
+  Numbers first;
+  bool begun = false;
+  const auto run = [&] {
+    Numbers result = f();
+    if (begun) {
+      REQUIRE(result.size() == first.size());
+      CHECK(std::memcmp(result.data(), first.data(), first.size() * sizeof(real)) == 0);
+    } else {
+      first = std::move(result);
+      begun = true;
+    }
+  };
+#ifdef SERENADE_EMULATED
+  emulation::in_every_order(run);
+#else
+  for (int i = 0; i < 10; ++i) run();
+#endif
+  return first;
+}
+
+double relative_error(const Numbers& actual, const Numbers& expected) {
+  REQUIRE(actual.size() == expected.size());
+  double error = 0, norm = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double difference = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+    error += difference * difference;
+    norm += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  }
+  return norm > 0 ? std::sqrt(error / norm) : std::sqrt(error);
+}
+
+Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
+  Numbers numbers(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = static_cast<real>(normal({seed, Purpose::test, 0}, i));
+  }
+  return numbers;
+}
+
+}  // namespace serenade::test

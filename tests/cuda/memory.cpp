@@ -1,0 +1,50 @@
+#include "kernels/memory.h"
+
+#include "kernels/accelerator.h"
+#include "kernels/cuda/runtime.h"
+#include "tests/cuda/device_case.h"
+
+using namespace serenade;
+using namespace serenade::test;
+
+TEST_CASE("cuda memory: what is copied to the device comes back") {
+  const Numbers values = random_numbers(1000, 1);
+  const DeviceNumbers x(values);
+  CHECK(x.values() == values);
+  const DeviceVector<std::uint8_t> bytes(std::vector<std::uint8_t>{1, 2, 3});
+  CHECK(bytes.values() == std::vector<std::uint8_t>{1, 2, 3});
+  const DeviceNumbers none(Numbers{});
+  CHECK(none.values().empty());
+}
+
+TEST_CASE("cuda memory: a freed block serves the next request of its size") {
+  { const DeviceNumbers x(12345); }
+  const AllocationCounts before = cuda::allocation_counts();
+  for (int i = 0; i < 3; ++i) const DeviceNumbers x(12345);
+  CHECK(cuda::allocation_counts().system_blocks == before.system_blocks);
+  CHECK(cuda::allocation_counts().used_bytes == before.used_bytes);
+}
+
+TEST_CASE("cuda memory: cleared and uploaded arrays") {
+  const DeviceNumbers x(random_numbers(33, 2));
+  cuda::clear(x.data(), 33 * sizeof(real));
+  CHECK(x.values() == Numbers(33, 0));
+  const std::int64_t labels[] = {3, 1, 2};
+  const cuda::OnDevice<std::int64_t> uploaded(labels, 3);
+  std::int64_t back[3] = {};
+  cuda::copy_to_host(back, uploaded.data(), sizeof(back));
+  CHECK(back[2] == 2);
+  CHECK(cuda::OnDevice<std::int64_t>(nullptr, 3).data() == nullptr);
+}
+
+TEST_CASE("cuda memory: a launch graph runs its work each time, with new values") {
+  cuda::LaunchGraph graph;
+  const DeviceNumbers x(Numbers(4, 0));
+  for (int step = 1; step <= 3; ++step) {
+    const Numbers values(4, static_cast<real>(step));
+    graph.run([&] { cuda::copy_to_device(x.data(), values.data(), 4 * sizeof(real)); });
+    CHECK(x.values() == values);
+  }
+  CHECK(graph.built() == 1);
+  CHECK(graph.updated() == 2);
+}
