@@ -1,0 +1,187 @@
+#include "kernels/reduce.h"
+
+#include "kernels/pool.h"
+#include "kernels/softmax.h"
+#include "tests/cuda/device_case.h"
+
+using namespace serenade;
+using namespace serenade::test;
+
+namespace {
+
+struct AxisShape {
+  std::int64_t outer, axis, inner;
+  std::int64_t count() const { return outer * axis * inner; }
+  std::int64_t lanes() const { return outer * inner; }
+};
+
+// Rows of 1 to 32 lanes, of a warp that goes round, of a block; columns; empty.
+const AxisShape kShapes[] = {{1, 1, 1},  {3, 1, 1},    {40, 3, 1},  {5, 8, 1},    {3, 33, 1},
+                             {1, 70, 1}, {2, 1500, 1}, {3, 5, 7},   {2, 40, 130}, {1, 600, 3},
+                             {0, 4, 2},  {2, 4, 0},    {300, 32, 1}};
+
+using AxisForward = void (*)(real*, const real*, std::int64_t, std::int64_t, std::int64_t);
+using AxisBackward = void (*)(real*, const real*, const real*, std::int64_t, std::int64_t,
+                              std::int64_t);
+
+Numbers on_device(AxisForward forward, const Numbers& x, std::int64_t results, const AxisShape& s) {
+  return run_repeatedly([&] {
+    const DeviceNumbers y(static_cast<std::size_t>(results)), in(x);
+    forward(y.data(), in.data(), s.outer, s.axis, s.inner);
+    return y.values();
+  });
+}
+
+Numbers with_ties(Numbers x) {
+  for (real& v : x) v = std::round(v);
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("cuda reduce: sum") {
+  for (const AxisShape& s : kShapes) {
+    CAPTURE(s.outer);
+    CAPTURE(s.axis);
+    CAPTURE(s.inner);
+    const Numbers x = random_numbers(s.count(), 1), dy = random_numbers(s.lanes(), 2);
+    const real factor = real(0.25);
+    Numbers expected(dy.size()), expected_dx = x;
+    cpu::sum_forward(expected.data(), x.data(), factor, s.outer, s.axis, s.inner);
+    cpu::sum_backward(expected_dx.data(), dy.data(), factor, s.outer, s.axis, s.inner);
+    const Numbers y = run_repeatedly([&] {
+      const DeviceNumbers out(dy.size()), in(x);
+      cuda::sum_forward(out.data(), in.data(), factor, s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(relative_error(y, expected) < kForwardTolerance);
+    const Numbers dx = run_repeatedly([&] {
+      const DeviceNumbers out(x), d(dy);
+      cuda::sum_backward(out.data(), d.data(), factor, s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(relative_error(dx, expected_dx) < kGradientTolerance);
+  }
+}
+
+TEST_CASE("cuda reduce: a sum over nothing is zero") {
+  const DeviceNumbers y(6), x(std::size_t{0});
+  cuda::sum_forward(y.data(), x.data(), 1, 2, 0, 3);
+  CHECK(y.values() == Numbers(6, 0));
+}
+
+TEST_CASE("cuda reduce: maximum") {
+  for (const AxisShape& s : kShapes) {
+    CAPTURE(s.outer);
+    CAPTURE(s.axis);
+    CAPTURE(s.inner);
+    Numbers x = with_ties(random_numbers(s.count(), 1));
+    if (x.size() > 6) x[6] = static_cast<real>(std::nan(""));
+    const Numbers dy = random_numbers(s.lanes(), 2), before = random_numbers(s.count(), 3);
+    Numbers expected(dy.size()), expected_dx = before;
+    cpu::max_forward(expected.data(), x.data(), s.outer, s.axis, s.inner);
+    cpu::max_backward(expected_dx.data(), dy.data(), x.data(), expected.data(), s.outer, s.axis,
+                      s.inner);
+    Numbers y = run_repeatedly([&] {
+      const DeviceNumbers out(dy.size()), in(x);
+      cuda::max_forward(out.data(), in.data(), s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      CHECK((y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i]))));
+    }
+    const Numbers dx = run_repeatedly([&] {
+      const DeviceNumbers out(before), d(dy), in(x), best(expected);
+      cuda::max_backward(out.data(), d.data(), in.data(), best.data(), s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(dx == expected_dx);
+  }
+}
+
+TEST_CASE("cuda reduce: softmax and its logarithm") {
+  const AxisForward forward[][2] = {{cpu::softmax_forward, cuda::softmax_forward},
+                                    {cpu::log_softmax_forward, cuda::log_softmax_forward}};
+  const AxisBackward backward[][2] = {{cpu::softmax_backward, cuda::softmax_backward},
+                                      {cpu::log_softmax_backward, cuda::log_softmax_backward}};
+  for (const AxisShape& s : kShapes) {
+    CAPTURE(s.outer);
+    CAPTURE(s.axis);
+    CAPTURE(s.inner);
+    const Numbers x = random_numbers(s.count(), 1), dy = random_numbers(s.count(), 2);
+    const Numbers before = random_numbers(s.count(), 3);
+    for (int op = 0; op < 2; ++op) {
+      CAPTURE(op);
+      Numbers y(x.size()), expected_dx = before;
+      forward[op][0](y.data(), x.data(), s.outer, s.axis, s.inner);
+      CHECK(relative_error(on_device(forward[op][1], x, s.count(), s), y) < kForwardTolerance);
+      backward[op][0](expected_dx.data(), dy.data(), y.data(), s.outer, s.axis, s.inner);
+      const Numbers dx = run_repeatedly([&] {
+        const DeviceNumbers out(before), d(dy), saved(y);
+        backward[op][1](out.data(), d.data(), saved.data(), s.outer, s.axis, s.inner);
+        return out.values();
+      });
+      CHECK(relative_error(dx, expected_dx) < kGradientTolerance);
+    }
+  }
+}
+
+TEST_CASE("cuda reduce: softmax in place, of large numbers, of NaN") {
+  for (const AxisShape& s : {AxisShape{2, 9, 1}, AxisShape{1, 1100, 1}, AxisShape{2, 9, 3}}) {
+    Numbers x = random_numbers(s.count(), 1);
+    for (real& v : x) v = v * 300 + 10'000;
+    Numbers expected(x.size());
+    cpu::softmax_forward(expected.data(), x.data(), s.outer, s.axis, s.inner);
+    const Numbers y = run_repeatedly([&] {
+      const DeviceNumbers out(x);
+      cuda::softmax_forward(out.data(), out.data(), s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(relative_error(y, expected) < kForwardTolerance);
+    x[static_cast<std::size_t>(s.inner)] = static_cast<real>(std::nan(""));
+    const DeviceNumbers out(x);
+    cuda::log_softmax_forward(out.data(), out.data(), s.outer, s.axis, s.inner);
+    const Numbers spoilt = out.values();
+    for (std::int64_t k = 0; k < s.axis; ++k) {
+      CHECK(std::isnan(spoilt[static_cast<std::size_t>(k * s.inner)]));
+    }
+    if (s.outer > 1) CHECK(std::isfinite(spoilt.back()));
+  }
+}
+
+TEST_CASE("cuda pool: forward and backward") {
+  // Whole Quads of columns, ragged ones, general windows, rows and columns left over, no window.
+  const PoolShape shapes[] = {{1, 1, 1, 1, 1}, {3, 9, 8, 2, 1},   {2, 8, 7, 4, 1}, {3, 7, 9, 2, 2},
+                              {2, 6, 8, 3, 4}, {2, 12, 36, 5, 1}, {2, 3, 8, 4, 1}};
+  for (const PoolShape& s : shapes) {
+    CAPTURE(s.width);
+    CAPTURE(s.window_h);
+    CAPTURE(s.window_w);
+    Numbers x = with_ties(random_numbers(s.planes * s.height * s.width, 1));
+    const auto results = static_cast<std::size_t>(s.planes * s.out_h() * s.out_w());
+    const Numbers before = random_numbers(static_cast<std::int64_t>(x.size()), 2);
+    const Numbers dy = random_numbers(static_cast<std::int64_t>(results), 3);
+    if (x.size() > 5) x[5] = static_cast<real>(std::nan(""));
+    Numbers expected(results), expected_dx = before;
+    std::vector<std::int32_t> index(results);
+    cpu::max_pool2d_forward(expected.data(), index.data(), x.data(), s);
+    cpu::max_pool2d_backward(expected_dx.data(), dy.data(), index.data(), s);
+    const Numbers y = run_repeatedly([&] {
+      const DeviceNumbers out(results), in(x);
+      const DeviceVector<std::int32_t> places(results);
+      cuda::max_pool2d_forward(out.data(), places.data(), in.data(), s);
+      CHECK(places.values() == index);
+      return out.values();
+    });
+    for (std::size_t i = 0; i < results; ++i) {
+      CHECK((y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i]))));
+    }
+    const Numbers dx = run_repeatedly([&] {
+      const DeviceNumbers out(before), d(dy);
+      const DeviceVector<std::int32_t> places(index);
+      cuda::max_pool2d_backward(out.data(), d.data(), places.data(), s);
+      return out.values();
+    });
+    CHECK(dx == expected_dx);
+  }
+}
