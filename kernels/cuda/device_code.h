@@ -14,6 +14,8 @@
 //   load_vector<float4>(p), store_vector(p, v)    16 bytes in one access
 //   copy_async<16>(to, from), commit_copies(), wait_for_copies<N>()      cp.async
 //   to_tf32(x), mma_m16n8k8(d, a, b)              TF32 tensor cores
+//   SERENADE_UNROLL for (...)                     #pragma unroll
+//   SERENADE_UNROLL_BY(n) for (...)               #pragma unroll n; n = 1: not at all
 //
 // All of it is in namespace serenade::cuda, where the kernels are. README.md tells how to write a
 // kernel for both compilers, and what the emulation finds.
@@ -129,6 +131,9 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 
 }  // namespace serenade::cuda
 
+#define SERENADE_PRAGMA(words) _Pragma(#words)
+#define SERENADE_UNROLL SERENADE_PRAGMA(unroll)
+#define SERENADE_UNROLL_BY(times) SERENADE_PRAGMA(unroll times)
 #define SERENADE_SHARED(type, name, dimensions) __shared__ __align__(16) type name dimensions
 #define SERENADE_DYNAMIC_SHARED(type, name)                                       \
   extern __shared__ __align__(16) unsigned char serenade_dynamic_shared_memory[]; \

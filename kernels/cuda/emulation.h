@@ -112,6 +112,8 @@ void launch(const char* name, Place where, void (*kernel)(Parameters...), dim3 g
 
 }  // namespace serenade::cuda
 
+#define SERENADE_UNROLL
+#define SERENADE_UNROLL_BY(times)
 #define SERENADE_SHARED(type, name, dimensions) \
   static const char name##_key = 0;             \
   const auto name = ::serenade::emulation::shared_array<type dimensions>(&name##_key, #name)
