@@ -1,0 +1,172 @@
+// Matrix product v2: a block of threads keeps a tile of C in its registers, Rows x Columns per
+// thread, and walks along k through tiles of A and B in shared memory (blas_tile.cuh).
+//
+// Per step of k a thread of 8 x 8 reads 16 numbers, 16 bytes at a time, for 64 multiply-adds; a
+// tile of 128 x 128 reads 256 numbers of global memory for 16384, 32 operations per byte. While one
+// pair of tiles is used, two more are on their way.
+//
+//   tile        threads  per thread  registers     shared memory (float)
+//   128 x 128     256      8 x 8     145 to 230    50 to 60 KB
+//    64 x  64     128      8 x 4     105 to 128    27 to 30 KB
+//   128 x  16     128      4 x 4      95 to 124    29 to 34 KB
+
+#include "kernels/cuda/blas_tile.cuh"
+#include "kernels/cuda/blas_versions.h"
+#include "kernels/cuda/runtime.h"
+
+namespace serenade::cuda {
+
+namespace {
+
+/// The elements of a tile that one of `Lanes` threads multiplies: Count of them.
+template <bool AlongDepth, int Outer, int Threads, int Count>
+struct Fragment {
+  using Tile = OperandTile<AlongDepth, Outer, Threads>;
+  static constexpr int kLanes = Outer / Count;
+
+  /// Element i: neighbours in memory are read together; those of neighbouring lanes adjoin.
+  static __device__ __forceinline__ int index(int lane, int i) {
+    if (AlongDepth) return lane + i * kLanes;
+    return i / kVector * kVector * kLanes + lane * kVector + i % kVector;
+  }
+
+  /// values[d][i]: element i at depth + d.
+  static __device__ __forceinline__ void read(real (&values)[kVector][Count],
+                                              SharedPointer<const real> tile, int lane, int depth) {
+    if constexpr (AlongDepth) {
+      SERENADE_UNROLL for (int i = 0; i < Count; ++i) {
+        const auto together = load_vector<RealVector>(tile + Tile::at(index(lane, i), depth));
+        SERENADE_UNROLL for (int d = 0; d < kVector; ++d) values[d][i] = together.v[d];
+      }
+    } else {
+      SERENADE_UNROLL for (int d = 0; d < kVector; ++d) {
+        SERENADE_UNROLL for (int i = 0; i < Count; i += kVector) {
+          const auto together = load_vector<RealVector>(tile + Tile::at(index(lane, i), depth + d));
+          SERENADE_UNROLL for (int j = 0; j < kVector; ++j) values[d][i + j] = together.v[j];
+        }
+      }
+    }
+  }
+};
+
+template <bool TransposeA, bool TransposeB, int Rows, int Columns, int ThreadRows,
+          int ThreadColumns>
+struct RegisterBlock {
+  static constexpr int kThreads = Rows / ThreadRows * (Columns / ThreadColumns);
+  using A = Fragment<!TransposeA, Rows, kThreads, ThreadRows>;
+  using B = Fragment<TransposeB, Columns, kThreads, ThreadColumns>;
+  static constexpr int kStage = A::Tile::kSize + B::Tile::kSize;
+  static constexpr std::size_t kBytes = sizeof(real) * kTileStages * kStage;
+  using Sums = real[ThreadRows][ThreadColumns];
+
+  static __device__ __forceinline__ void multiply(Sums& sums, SharedPointer<const real> a,
+                                                  SharedPointer<const real> b, int row_lane,
+                                                  int column_lane) {
+    SERENADE_UNROLL for (int depth = 0; depth < kTileDepth; depth += kVector) {
+      real x[kVector][ThreadRows], y[kVector][ThreadColumns];
+      A::read(x, a, row_lane, depth);
+      B::read(y, b, column_lane, depth);
+      SERENADE_UNROLL for (int d = 0; d < kVector; ++d) {
+        SERENADE_UNROLL for (int i = 0; i < ThreadRows; ++i) {
+          SERENADE_UNROLL for (int j = 0; j < ThreadColumns; ++j) sums[i][j] += x[d][i] * y[d][j];
+        }
+      }
+    }
+  }
+
+  /// The row of C that begins at c: its elements that this thread has.
+  static __device__ __forceinline__ void put_row(GlobalPointer<real> c, const Sums& sums, int i,
+                                                 int first, int lane, const GemmSizes& s) {
+    SERENADE_UNROLL for (int j = 0; j < ThreadColumns; j += kVector) {
+      const int column = first + B::index(lane, j);
+      if (!TransposeB && s.c_vectors && s.beta == 0) {
+        RealVector out;
+        SERENADE_UNROLL for (int e = 0; e < kVector; ++e) out.v[e] = s.alpha * sums[i][j + e];
+        if (column < s.n) store_vector(c + column, out);
+        continue;
+      }
+      SERENADE_UNROLL for (int e = 0; e < kVector; ++e) {
+        const int at = first + B::index(lane, j + e);
+        if (at < s.n) put_element(c, at, sums[i][j + e], s.alpha, s.beta);
+      }
+    }
+  }
+};
+
+template <bool TransposeA, bool TransposeB, int Rows, int Columns, int ThreadRows,
+          int ThreadColumns>
+__global__ void __launch_bounds__(Rows / ThreadRows * (Columns / ThreadColumns),
+                                  Rows* Columns > 64 * 64 ? 1 : 4)
+    register_block(GlobalPointer<real> c, GlobalPointer<const real> a, GlobalPointer<const real> b,
+                   GemmSizes s) {
+  using Block = RegisterBlock<TransposeA, TransposeB, Rows, Columns, ThreadRows, ThreadColumns>;
+  SERENADE_DYNAMIC_SHARED(real, stages);
+  const GemmBlock block(s, Rows, Columns);
+  const std::int64_t matrix = static_cast<int>(blockIdx.z) % s.batch;
+  const GlobalPointer<const real> own_a = a + matrix * s.stride_a, own_b = b + matrix * s.stride_b;
+  const auto begin_copies = [&](int step) {
+    if (step < block.steps) {
+      const SharedPointer<real> stage = stages + step % kTileStages * Block::kStage;
+      const int k = block.k_begin + step * kTileDepth;
+      Block::A::Tile::begin_copies(stage, own_a, s.lda, block.row, s.m, k, block.k_end,
+                                   s.a_vectors);
+      Block::B::Tile::begin_copies(stage + Block::A::Tile::kSize, own_b, s.ldb, block.column, s.n,
+                                   k, block.k_end, s.b_vectors);
+    }
+    commit_copies();  // an empty group keeps the count right
+  };
+  const int row_lane = static_cast<int>(threadIdx.x) / Block::B::kLanes;
+  const int column_lane = static_cast<int>(threadIdx.x) % Block::B::kLanes;
+  typename Block::Sums sums = {};
+  for (int step = 0; step < kTileStages - 1; ++step) begin_copies(step);
+  for (int step = 0; step < block.steps; ++step) {
+    wait_for_copies<kTileStages - 2>();
+    __syncthreads();  // this step's tiles are there, and nobody uses those of the step before
+    begin_copies(step + kTileStages - 1);
+    const SharedPointer<real> stage = stages + step % kTileStages * Block::kStage;
+    Block::multiply(sums, stage, stage + Block::A::Tile::kSize, row_lane, column_lane);
+  }
+  wait_for_copies<0>();
+  const GlobalPointer<real> own_c = c + std::int64_t{blockIdx.z} * s.stride_c;
+  SERENADE_UNROLL for (int i = 0; i < ThreadRows; ++i) {
+    const int row = block.row + Block::A::index(row_lane, i);
+    if (row >= s.m) continue;
+    Block::put_row(own_c + std::int64_t{row} * s.ldc, sums, i, block.column, column_lane, s);
+  }
+}
+
+template <bool TransposeA, bool TransposeB, int Rows, int Columns, int ThreadRows,
+          int ThreadColumns>
+void launch_tiles(const GemmCall& call, std::int64_t split_depth) {
+  using Block = RegisterBlock<TransposeA, TransposeB, Rows, Columns, ThreadRows, ThreadColumns>;
+  SERENADE_LAUNCH(
+      (register_block<TransposeA, TransposeB, Rows, Columns, ThreadRows, ThreadColumns>),
+      gemm_grid(call, Rows, Columns, split_depth), dim3(Block::kThreads), Block::kBytes,
+      current_stream(), call.c, call.a, call.b, gemm_sizes(call, Columns, split_depth));
+}
+
+template <bool TransposeA, bool TransposeB>
+void launch_tile(const GemmCall& call, GemmTile tile, std::int64_t split_depth) {
+  switch (tile) {
+    case GemmTile::large:
+      return launch_tiles<TransposeA, TransposeB, 128, 128, 8, 8>(call, split_depth);
+    case GemmTile::medium:
+      return launch_tiles<TransposeA, TransposeB, 64, 64, 8, 4>(call, split_depth);
+    case GemmTile::narrow:
+      return launch_tiles<TransposeA, TransposeB, 128, 16, 4, 4>(call, split_depth);
+  }
+}
+
+}  // namespace
+
+void gemm_v2_register_block(const GemmCall& call, GemmTile tile, std::int64_t split_depth) {
+  if (call.transpose_a) {
+    call.transpose_b ? launch_tile<true, true>(call, tile, split_depth)
+                     : launch_tile<true, false>(call, tile, split_depth);
+  } else {
+    call.transpose_b ? launch_tile<false, true>(call, tile, split_depth)
+                     : launch_tile<false, false>(call, tile, split_depth);
+  }
+}
+
+}  // namespace serenade::cuda
