@@ -12,28 +12,45 @@
 namespace serenade::cuda {
 namespace {
 
-/// Position of the first element of a window in x, for place i in y. `width`: as in the kernels.
-template <int width>
-__device__ __forceinline__ std::int64_t window_start(const PoolShape& s, std::int64_t i) {
-  const std::int64_t out_w = s.width / s.window_w / width, out_h = s.height / s.window_h;
-  const std::int64_t row = i / out_w, column = i - row * out_w;
-  const std::int64_t plane = row / out_h, row_in_plane = row - plane * out_h;
-  return (plane * s.height + row_in_plane * s.window_h) * s.width + column * s.window_w * width;
-}
+/// Where the windows lie in x. `together` windows beside each other make one place.
+struct Windows {
+  std::int64_t count, out_h, out_w;                // places, row-major
+  std::int64_t plane_step, row_step, column_step;  // in x, from one place to the next
+  std::int64_t line;                               // a row of x
+  int height, width;                               // of a window
+
+  explicit Windows(const PoolShape& s, int together = 1)
+      : count(s.planes * s.out_h() * (s.out_w() / together)),
+        out_h(s.out_h()),
+        out_w(s.out_w() / together),
+        plane_step(s.height * s.width),
+        row_step(s.window_h * s.width),
+        column_step(s.window_w * together),
+        line(s.width),
+        height(static_cast<int>(s.window_h)),
+        width(static_cast<int>(s.window_w)) {}
+
+  /// The first element of the window at place i.
+  __device__ __forceinline__ std::int64_t start(std::int64_t i) const {
+    const std::int64_t row = i / out_w, column = i - row * out_w;
+    const std::int64_t plane = row / out_h;
+    return plane * plane_step + (row - plane * out_h) * row_step + column * column_step;
+  }
+};
 
 __global__ void __launch_bounds__(kLoopThreads)
     max_pool(GlobalPointer<real> y, GlobalPointer<std::int32_t> index, GlobalPointer<const real> x,
-             PoolShape s, std::int64_t windows) {
-  for (std::int64_t i = loop_begin(); i < windows; i += loop_step()) {
-    const std::int64_t start = window_start<1>(s, i);
+             Windows w) {
+  for (std::int64_t i = loop_begin(); i < w.count; i += loop_step()) {
+    const std::int64_t start = w.start(i);
     real best = x[start];
     std::int32_t where = 0;
-    for (std::int64_t a = 0; a < s.window_h; ++a) {
-      for (std::int64_t b = 0; b < s.window_w; ++b) {
-        const real v = x[start + a * s.width + b];
+    for (int a = 0; a < w.height; ++a) {
+      for (int b = 0; b < w.width; ++b) {
+        const real v = x[start + a * w.line + b];
         if (v > best || v != v) {
           best = v;
-          where = static_cast<std::int32_t>(a * s.window_w + b);
+          where = a * w.width + b;
         }
       }
     }
@@ -42,16 +59,16 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
-/// Four windows of one column beside each other; windows: their number / 4.
+/// Four windows of one column beside each other.
 __global__ void __launch_bounds__(kLoopThreads)
     max_pool_columns(GlobalPointer<real> y, GlobalPointer<std::int32_t> index,
-                     GlobalPointer<const real> x, PoolShape s, std::int64_t windows) {
-  for (std::int64_t i = loop_begin(); i < windows; i += loop_step()) {
-    const std::int64_t start = window_start<4>(s, i);
+                     GlobalPointer<const real> x, Windows w) {
+  for (std::int64_t i = loop_begin(); i < w.count; i += loop_step()) {
+    const std::int64_t start = w.start(i);
     Quad best = load_vector<Quad>(x + start);
     int where[4] = {};
-    for (int a = 1; a < s.window_h; ++a) {
-      const Quad v = load_vector<Quad>(x + start + a * s.width);
+    for (int a = 1; a < w.height; ++a) {
+      const Quad v = load_vector<Quad>(x + start + a * w.line);
       for (int k = 0; k < 4; ++k) {
         if (v.value[k] > best.value[k] || v.value[k] != v.value[k]) {
           best.value[k] = v.value[k];
@@ -67,37 +84,37 @@ __global__ void __launch_bounds__(kLoopThreads)
 /// Windows do not overlap, so no two threads meet.
 __global__ void __launch_bounds__(kLoopThreads)
     max_pool_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy,
-                      GlobalPointer<const std::int32_t> index, PoolShape s, std::int64_t windows) {
-  for (std::int64_t i = loop_begin(); i < windows; i += loop_step()) {
-    const int where = index[i], window_w = static_cast<int>(s.window_w);
-    const int row = where / window_w;
+                      GlobalPointer<const std::int32_t> index, Windows w) {
+  for (std::int64_t i = loop_begin(); i < w.count; i += loop_step()) {
+    const int where = index[i];
+    const int row = where / w.width;
     const real d = dy[i];
-    dx[window_start<1>(s, i) + row * s.width + (where - row * window_w)] += d;
+    dx[w.start(i) + row * w.line + (where - row * w.width)] += d;
   }
 }
 
 }  // namespace
 
 void max_pool2d_forward(real* y, std::int32_t* index, const real* x, const PoolShape& shape) {
-  const std::int64_t windows = shape.planes * shape.out_h() * shape.out_w();
-  if (windows == 0) return;
+  const Windows windows(shape), fours(shape, 4);
+  if (windows.count == 0) return;
   const bool wide = shape.window_w == 1 && shape.width % 4 == 0 && takes_quads(x) &&
                     takes_quads(y) && takes_quads(index);
   if (wide) {
-    SERENADE_LAUNCH(max_pool_columns, loop_grid(windows / 4), dim3(kLoopThreads), 0,
-                    current_stream(), y, index, x, shape, windows / 4);
+    SERENADE_LAUNCH(max_pool_columns, loop_grid(fours.count), dim3(kLoopThreads), 0,
+                    current_stream(), y, index, x, fours);
   } else {
-    SERENADE_LAUNCH(max_pool, loop_grid(windows), dim3(kLoopThreads), 0, current_stream(), y, index,
-                    x, shape, windows);
+    SERENADE_LAUNCH(max_pool, loop_grid(windows.count), dim3(kLoopThreads), 0, current_stream(), y,
+                    index, x, windows);
   }
 }
 
 void max_pool2d_backward(real* dx, const real* dy, const std::int32_t* index,
                          const PoolShape& shape) {
-  const std::int64_t windows = shape.planes * shape.out_h() * shape.out_w();
-  if (windows == 0) return;
-  SERENADE_LAUNCH(max_pool_backward, loop_grid(windows), dim3(kLoopThreads), 0, current_stream(),
-                  dx, dy, index, shape, windows);
+  const Windows windows(shape);
+  if (windows.count == 0) return;
+  SERENADE_LAUNCH(max_pool_backward, loop_grid(windows.count), dim3(kLoopThreads), 0,
+                  current_stream(), dx, dy, index, windows);
 }
 
 }  // namespace serenade::cuda
