@@ -1,0 +1,25 @@
+#pragma once
+// The steps of the capsule ladder, for tests and benchmarks. Arguments, shapes and formulas:
+// kernels/capsule.h.
+//
+//   v0 definition     the procedure line by line: logits, coefficients and votes in memory, one
+//                     thread per number
+//   v0 stored votes   the layer: predict all votes, then route them
+
+#include "kernels/capsule.h"
+
+namespace serenade::cuda {
+
+void capsule_routing_forward_v0_definition(real* v, real* s, const real* u_hat, const real* bias,
+                                           const CapsuleShape& shape);
+void capsule_routing_backward_v0_definition(real* du_hat, real* dbias, const real* dv,
+                                            const real* s, const real* u_hat,
+                                            const CapsuleShape& shape);
+
+void capsule_layer_forward_v0_stored_votes(real* v, real* s, const real* u, const real* weight,
+                                           const real* bias, const CapsuleShape& shape);
+void capsule_layer_backward_v0_stored_votes(real* du, real* dweight, real* dbias, const real* dv,
+                                            const real* s, const real* u, const real* weight,
+                                            const CapsuleShape& shape);
+
+}  // namespace serenade::cuda
