@@ -1,0 +1,97 @@
+#include "kernels/optim.h"
+
+#include <memory>
+
+#include "tests/cuda/device_case.h"
+
+using namespace serenade;
+using namespace serenade::test;
+
+namespace {
+
+// A network's tensors one after the other in one array, each `gap` numbers behind the one before:
+// an odd gap puts some of them between two Quads.
+struct Network {
+  std::vector<std::int64_t> counts, starts;
+  std::int64_t size = 0;
+
+  Network(const std::vector<std::int64_t>& of, std::int64_t gap) : counts(of) {
+    for (const std::int64_t count : counts) {
+      starts.push_back(size);
+      size += (count + 3) / 4 * 4 + gap;
+    }
+  }
+
+  std::vector<AdamTensor> tensors(real* parameter, real* m, real* v, const real* gradient,
+                                  std::int64_t step) const {
+    std::vector<AdamTensor> result;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      const std::int64_t at = starts[i];
+      result.push_back({parameter + at, m + at, v + at, gradient + at, counts[i],
+                        step + static_cast<std::int64_t>(i)});
+    }
+    return result;
+  }
+};
+
+Numbers joined(const Numbers& a, const Numbers& b, const Numbers& c) {
+  Numbers all = a;
+  all.insert(all.end(), b.begin(), b.end());
+  all.insert(all.end(), c.begin(), c.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("cuda optim: one step of Adam for all tensors of a network") {
+  // Less than a piece of 1024, several and a rest, none at all, exactly one.
+  const std::vector<std::vector<std::int64_t>> networks = {
+      {1}, {3, 2500, 0, 1024, 17, 8}, {5000, 4, 4, 4, 4, 4, 4, 4, 4}, {}};
+  for (const auto& counts : networks) {
+    for (const std::int64_t gap : {0, 1}) {
+      CAPTURE(counts.size());
+      const Network network(counts, gap);
+      const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1};
+      const Numbers parameter = random_numbers(network.size, 1);
+      const Numbers gradient = random_numbers(network.size, 2);
+      const Numbers m = random_numbers(network.size, 3);
+      Numbers v = random_numbers(network.size, 4);
+      for (real& x : v) x = std::abs(x);
+      Numbers p_cpu = parameter, m_cpu = m, v_cpu = v;
+      const auto on_cpu =
+          network.tensors(p_cpu.data(), m_cpu.data(), v_cpu.data(), gradient.data(), 3);
+      cpu::adam_step(on_cpu.data(), static_cast<std::int64_t>(on_cpu.size()), options);
+      const Numbers actual = run_repeatedly([&] {
+        const DeviceNumbers p_device(parameter), m_device(m), v_device(v), g_device(gradient);
+        const auto tensors =
+            network.tensors(p_device.data(), m_device.data(), v_device.data(), g_device.data(), 3);
+        cuda::adam_step(tensors.data(), static_cast<std::int64_t>(tensors.size()), options);
+        return joined(p_device.values(), m_device.values(), v_device.values());
+      });
+      CHECK(relative_error(actual, joined(p_cpu, m_cpu, v_cpu)) < kForwardTolerance);
+    }
+  }
+}
+
+TEST_CASE("cuda optim: stochastic gradient descent") {
+  const SgdStep kinds[] = {{},
+                           {.learning_rate = 0.1, .weight_decay = 0.01},
+                           {.momentum = 0.9},
+                           {.momentum = 0.9, .nesterov = true, .weight_decay = 0.01}};
+  for (const SgdStep& options : kinds) {
+    for (const std::int64_t count : {0, 1, 270}) {
+      const Numbers parameter = random_numbers(count, 1), gradient = random_numbers(count, 2);
+      const Numbers velocity = random_numbers(count, 3);
+      const bool moves = options.momentum != 0;
+      Numbers p_cpu = parameter, v_cpu = velocity;
+      cpu::sgd_step(p_cpu.data(), moves ? v_cpu.data() : nullptr, gradient.data(), count, options);
+      const Numbers actual = run_repeatedly([&] {
+        const DeviceNumbers p_device(parameter), v_device(velocity), g_device(gradient);
+        cuda::sgd_step(p_device.data(), moves ? v_device.data() : nullptr, g_device.data(), count,
+                       options);
+        return joined(p_device.values(), v_device.values(), {});
+      });
+      CHECK(relative_error(actual, joined(p_cpu, v_cpu, {})) < kForwardTolerance);
+    }
+  }
+}
