@@ -8,8 +8,8 @@
 
 #include <cmath>
 
-#include "kernels/cpu/isa.h"
 #include "tests/golden.h"
+#include "tests/kernels/isa.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -93,19 +93,6 @@ std::vector<CapsuleShape> shapes() {
           {.N = 9, .I = 150, .D = 8, .J = 8, .O = 8, .iterations = 1},
           {.N = 9, .I = 1030, .D = 2, .J = 8, .O = 2, .iterations = 6},
           {.N = 6, .I = 9, .D = 72, .J = 4, .O = 16, .shared_weight = true}};
-}
-
-/// Calls f for every instruction set that this processor has.
-template <class F>
-void for_each_isa(const F& f) {
-  const cpu::Isa before = cpu::active_isa();
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    if (!cpu::isa_supported(isa)) continue;
-    INFO("instruction set ", cpu::to_string(isa));
-    cpu::set_active_isa(isa);
-    f();
-  }
-  cpu::set_active_isa(before);
 }
 
 /// Lengths that leave whole blocks, parts of blocks and nothing masked.

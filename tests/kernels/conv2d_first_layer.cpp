@@ -17,60 +17,21 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/pool.h"
 #include "tensor/random.h"
+#include "tests/kernels/conv2d_case.h"
 
 using namespace serenade;
 using namespace serenade::cpu;
 
 namespace {
 
-using Numbers = std::vector<real>;
 using Bytes = std::vector<std::uint8_t>;
-
-Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
-  Numbers numbers(count);
-  const RandomKey key = {.seed = seed, .purpose = Purpose::test};
-  for (std::int64_t i = 0; i < count; ++i) numbers[i] = static_cast<real>(normal(key, i));
-  return numbers;
-}
 
 Numbers rounded(Numbers numbers) {
   for (real& number : numbers) number = std::round(number);
   return numbers;
 }
 
-double difference(const Numbers& actual, const Numbers& expected) {
-  REQUIRE(actual.size() == expected.size());
-  double largest = 0;
-  double scale = 1e-30;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    largest = std::max(largest, double(std::abs(actual[i] - expected[i])));
-    scale = std::max(scale, double(std::abs(expected[i])));
-  }
-  return largest / scale;
-}
-
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-12 : 1e-5;
-
-// Puts the instruction set and the number of threads back when it goes out of scope.
-struct Restore {
-  Isa isa = active_isa();
-  int threads = omp_get_max_threads();
-  ~Restore() {
-    set_active_isa(isa);
-    omp_set_num_threads(threads);
-  }
-};
-
-template <class Check>
-void on_every_isa(const Check& check) {
-  const Restore restore;
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    if (!isa_supported(isa)) continue;
-    CAPTURE(to_string(isa));
-    set_active_isa(isa);
-    check();
-  }
-}
 
 Conv2dShape same(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t k, std::int64_t r,
                  std::int64_t s) {
@@ -156,7 +117,7 @@ void check_shape(const Conv2dShape& s, std::int64_t pool_w) {
 }  // namespace
 
 TEST_CASE("conv2d first layer: all candidates of conv1 and conv2 and their union kernels") {
-  on_every_isa([] {
+  for_each_isa([] {
     for (const auto& [r, s] : {std::pair{2, 8}, {2, 7}, {2, 6}, {1, 9}, {1, 10}, {3, 5}, {3, 10}}) {
       for (const std::int64_t pool_w : {1, 2}) {
         check_shape(same(2, 13, 41, 8, r, s), pool_w);
@@ -177,7 +138,7 @@ TEST_CASE("conv2d first layer: odd sizes, few and many channels, any padding") {
       {1, 1, 6, 70, 4, 3, 3, 1, 1, 2, 0, 0, 2},   // uneven padding
       {2, 1, 40, 19, 6, 4, 5, 1, 1, 1, 2, 4, 0},  // padding on the left only
   };
-  on_every_isa([&] {
+  for_each_isa([&] {
     for (const Conv2dShape& shape : odd) {
       for (const std::int64_t pool_w : {1, 2}) {
         if (shape.out_w() >= pool_w) check_shape(shape, pool_w);
@@ -201,7 +162,7 @@ TEST_CASE("conv2d first layer: what it does not take") {
 }
 
 TEST_CASE("conv2d first layer: a NaN reaches the windows that see it and no others") {
-  on_every_isa([] {
+  for_each_isa([] {
     for (const auto& [r, s] : {std::pair{2, 8}, {8, 2}, {3, 3}, {1, 1}}) {
       for (const std::int64_t pool_w : {1, 2}) {
         const Conv2dShape shape = same(1, 20, 50, 8, r, s);
@@ -224,7 +185,7 @@ TEST_CASE("conv2d first layer: a NaN reaches the windows that see it and no othe
 }
 
 TEST_CASE("conv2d first layer: the same bits from one and two threads") {
-  on_every_isa([] {
+  for_each_isa([] {
     for (const auto& [r, s] : {std::pair{2, 8}, {9, 1}}) {
       const Conv2dShape shape = same(2, 120, 83, 8, r, s);
       const Numbers x = random_numbers(2 * 120 * 83, 1);

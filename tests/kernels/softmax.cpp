@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/cpu/isa.h"
 #include "tests/golden.h"
+#include "tests/kernels/isa.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -17,18 +17,6 @@ using namespace serenade;
 namespace {
 
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-14 : 2e-6;
-
-template <class F>
-void for_each_isa(const F& f) {
-  const cpu::Isa before = cpu::active_isa();
-  for (const cpu::Isa isa : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
-    if (!cpu::isa_supported(isa)) continue;
-    INFO("instruction set ", cpu::to_string(isa));
-    cpu::set_active_isa(isa);
-    f();
-  }
-  cpu::set_active_isa(before);
-}
 
 struct Sizes {
   std::int64_t outer, axis, inner;

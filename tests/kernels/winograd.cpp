@@ -16,21 +16,14 @@
 #include "kernels/cpu/conv2d_versions.h"
 #include "kernels/cpu/isa.h"
 #include "tensor/random.h"
+#include "tests/kernels/conv2d_case.h"
 
 using namespace serenade;
 using namespace serenade::cpu;
 
 namespace {
 
-using Numbers = std::vector<real>;
 using Index = std::vector<std::uint8_t>;
-
-Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
-  Numbers numbers(count);
-  const RandomKey key = {.seed = seed, .purpose = Purpose::test};
-  for (std::int64_t i = 0; i < count; ++i) numbers[i] = static_cast<real>(normal(key, i));
-  return numbers;
-}
 
 // Root of the mean square of the difference, relative to that of the expected numbers.
 double rms_error(const Numbers& actual, const std::vector<double>& expected) {
@@ -44,31 +37,6 @@ double rms_error(const Numbers& actual, const std::vector<double>& expected) {
 }
 
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-14 : 1e-5;
-
-struct Restore {
-  Isa isa = active_isa();
-  int threads = omp_get_max_threads();
-  ~Restore() {
-    set_active_isa(isa);
-    omp_set_num_threads(threads);
-  }
-};
-
-template <class F>
-void on_every_isa(const F& f) {
-  const Restore restore;
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    if (!isa_supported(isa)) continue;
-    set_active_isa(isa);
-    CAPTURE(to_string(isa));
-    f();
-  }
-}
-
-Conv2dShape same(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, std::int64_t k,
-                 std::int64_t r, std::int64_t s) {
-  return {n, c, h, w, k, r, s, 1, 1, (r - 1) / 2, r / 2, (s - 1) / 2, s / 2};
-}
 
 std::string describe(const Conv2dShape& s) {
   std::string text;
@@ -165,7 +133,7 @@ TEST_CASE("winograd: forward and input gradient within 1e-5 of the sum in double
     const std::vector<double> y = forward_in_double(shape, in.x, in.weight, in.bias);
     const std::vector<double> dx =
         input_gradient_in_double(shape, random_numbers(in.x.size(), 5), in.dy, in.weight);
-    on_every_isa([&] {
+    for_each_isa([&] {
       const Results results = run(shape, in);
       CHECK(rms_error(results.y, y) < kTolerance);
       CHECK(rms_error(results.dx, dx) < kTolerance);
@@ -275,7 +243,7 @@ void check_pooled(const Conv2dShape& s, const Inputs& in, std::int64_t ph, std::
 }  // namespace
 
 TEST_CASE("winograd: fused with ReLU and pooling is the plain result pooled") {
-  on_every_isa([] {
+  for_each_isa([] {
     for (const Conv2dShape& shape : kShapes) {
       CAPTURE(describe(shape));
       const Inputs in(shape);
@@ -293,7 +261,7 @@ TEST_CASE("winograd: NaN stays visible, plain and pooled, and does not leave its
   const Conv2dShape shape = same(1, 16, 24, 80, 16, 5, 5);
   Inputs in(shape);
   in.x[3 * 24 * 80 + 9 * 80 + 37] = std::numeric_limits<real>::quiet_NaN();
-  on_every_isa([&] {
+  for_each_isa([&] {
     Numbers y(in.dy.size());
     conv2d_forward_v3_winograd({.data = y.data()}, in.x.data(), in.weight.data(), in.bias.data(),
                                shape);

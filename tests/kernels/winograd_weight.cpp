@@ -14,60 +14,14 @@
 #include "kernels/cpu/conv2d_versions.h"
 #include "kernels/cpu/isa.h"
 #include "tensor/random.h"
+#include "tests/kernels/conv2d_case.h"
 
 using namespace serenade;
 using namespace serenade::cpu;
 
 namespace {
 
-using Numbers = std::vector<real>;
-
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-11 : 1e-4;
-
-Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
-  Numbers numbers(count);
-  const RandomKey key = {.seed = seed, .purpose = Purpose::test};
-  for (std::int64_t i = 0; i < count; ++i) numbers[i] = static_cast<real>(normal(key, i));
-  return numbers;
-}
-
-// Largest difference, relative to the largest expected number.
-double difference(const Numbers& actual, const Numbers& expected) {
-  REQUIRE(actual.size() == expected.size());
-  double largest = 0;
-  double scale = 1e-30;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    largest = std::max(largest, double(std::abs(actual[i] - expected[i])));
-    scale = std::max(scale, double(std::abs(expected[i])));
-  }
-  return largest / scale;
-}
-
-// Puts the instruction set and the number of threads back when it goes out of scope.
-struct Restore {
-  Isa isa = active_isa();
-  int threads = omp_get_max_threads();
-  ~Restore() {
-    set_active_isa(isa);
-    omp_set_num_threads(threads);
-  }
-};
-
-template <class Body>
-void for_each_isa(const Body& body) {
-  const Restore restore;
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    if (!isa_supported(isa)) continue;
-    CAPTURE(std::string(to_string(isa)));
-    set_active_isa(isa);
-    body();
-  }
-}
-
-Conv2dShape same(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, std::int64_t k,
-                 std::int64_t r, std::int64_t s) {
-  return {n, c, h, w, k, r, s, 1, 1, (r - 1) / 2, r / 2, (s - 1) / 2, s / 2};
-}
 
 std::string describe(const Conv2dShape& s) {
   std::string text;
