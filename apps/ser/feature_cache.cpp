@@ -22,6 +22,7 @@
 #include "apps/ser/error.h"
 #include "apps/ser/fnv.h"
 #include "apps/ser/parallel.h"
+#include "kernels/threads.h"
 
 namespace serenade::ser {
 
@@ -163,7 +164,7 @@ std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettin
 }
 
 Features features_of(const std::vector<float>& samples, const FeatureSettings& settings) {
-  FrontEnd front_end(settings);
+  FrontEnd front_end(settings, cpu::thread_count());
   return compute(samples, front_end);
 }
 

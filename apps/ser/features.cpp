@@ -12,6 +12,7 @@
 #include "apps/ser/audio.h"
 #include "apps/ser/error.h"
 #include "apps/ser/fnv.h"
+#include "apps/ser/parallel.h"
 
 namespace serenade::ser {
 
@@ -155,6 +156,10 @@ std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings) 
   return (samples - settings.window) / settings.shift + 1;
 }
 
+// Frames that are computed before they are written: a row of the picture gets that many
+// neighbouring numbers at once, where single ones would each touch another page.
+constexpr std::int64_t kBlock = 16;
+
 // Everything that is computed once per settings.
 struct FrontEnd::Plan {
   kiss_fftr_cfg transform = nullptr;
@@ -163,12 +168,14 @@ struct FrontEnd::Plan {
   std::vector<kiss_fft_cpx> spectrum;  // [dft / 2 + 1]
   std::vector<float> power;            // [dft / 2 + 1], mel only
   std::vector<Band> bands;             // mel only
+  std::vector<float> columns;          // [kBlock, rows]
 
   explicit Plan(const FeatureSettings& settings)
       : window(settings.window),
         signal(settings.dft),
         spectrum(settings.dft / 2 + 1),
-        power(settings.dft / 2 + 1) {
+        power(settings.dft / 2 + 1),
+        columns(static_cast<std::size_t>(kBlock * settings.rows())) {
     transform = kiss_fftr_alloc(settings.dft, 0, nullptr, nullptr);
     if (!transform) throw std::bad_alloc();
     for (int n = 0; n < settings.window; ++n) {
@@ -181,9 +188,13 @@ struct FrontEnd::Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  // Column t of a picture of `frames` columns.
-  void write_column(const FeatureSettings& settings, std::int64_t t, std::int64_t frames,
-                    float* values) {
+  // values: [rows], of one frame of the signal.
+  void frame(const FeatureSettings& settings, const float* samples, std::int64_t inside,
+             float* values) {
+    for (std::int64_t n = 0; n < inside; ++n) signal[n] = samples[n] * window[n];
+    std::fill(signal.begin() + std::max<std::int64_t>(0, inside), signal.begin() + settings.window,
+              0.0f);
+    kiss_fftr(transform, signal.data(), spectrum.data());
     const auto squared = [&](std::int64_t f) {
       return spectrum[f].r * spectrum[f].r + spectrum[f].i * spectrum[f].i;
     };
@@ -194,7 +205,7 @@ struct FrontEnd::Plan {
         for (std::size_t i = 0; i < bands[m].weights.size(); ++i) {
           energy += bands[m].weights[i] * power[bands[m].first + i];
         }
-        values[m * frames + t] = std::log(energy + static_cast<float>(settings.offset));
+        values[m] = std::log(energy + static_cast<float>(settings.offset));
       }
       return;
     }
@@ -207,31 +218,40 @@ struct FrontEnd::Plan {
       if (settings.kind == FeatureKind::mulaw) {
         value = std::log1p(255.0f * value / loudest) / std::log(256.0f);
       }
-      values[f * frames + t] = value;
+      values[f] = value;
     }
   }
 };
 
-FrontEnd::FrontEnd(const FeatureSettings& settings) : settings_(settings) {
+FrontEnd::FrontEnd(const FeatureSettings& settings, int threads) : settings_(settings) {
   check_settings(settings);
-  plan_ = std::make_unique<Plan>(settings);
+  for (int i = 0; i < std::max(1, threads); ++i) {
+    plans_.push_back(std::make_unique<Plan>(settings));
+  }
 }
 
 FrontEnd::~FrontEnd() = default;
 
 void FrontEnd::run(const float* samples, std::int64_t count, float* values) {
-  const std::int64_t frames = frame_count(count, settings_);
-  for (std::int64_t t = 0; t < frames; ++t) {
-    const std::int64_t first = t * settings_.shift;
-    const std::int64_t inside = std::min<std::int64_t>(settings_.window, count - first);
-    for (std::int64_t n = 0; n < inside; ++n) {
-      plan_->signal[n] = samples[first + n] * plan_->window[n];
+  const std::int64_t frames = frame_count(count, settings_), rows = settings_.rows();
+  const std::int64_t blocks = (frames + kBlock - 1) / kBlock;
+  const auto parts = std::min<std::int64_t>(static_cast<std::int64_t>(plans_.size()), blocks);
+  parallel_for(parts, static_cast<int>(parts), [&](std::int64_t part) {
+    Plan& plan = *plans_[static_cast<std::size_t>(part)];
+    for (std::int64_t block = part; block < blocks; block += parts) {
+      const std::int64_t begin = block * kBlock, end = std::min(frames, begin + kBlock);
+      for (std::int64_t t = begin; t < end; ++t) {
+        const std::int64_t first = t * settings_.shift;
+        const std::int64_t inside = std::min<std::int64_t>(settings_.window, count - first);
+        plan.frame(settings_, samples + first, inside, &plan.columns[(t - begin) * rows]);
+      }
+      for (std::int64_t f = 0; f < rows; ++f) {
+        for (std::int64_t t = begin; t < end; ++t) {
+          values[f * frames + t] = plan.columns[(t - begin) * rows + f];
+        }
+      }
     }
-    std::fill(plan_->signal.begin() + std::max<std::int64_t>(0, inside),
-              plan_->signal.begin() + settings_.window, 0.0f);
-    kiss_fftr(plan_->transform, plan_->signal.data(), plan_->spectrum.data());
-    plan_->write_column(settings_, t, frames, values);
-  }
+  });
 }
 
 Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings) {

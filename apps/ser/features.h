@@ -57,10 +57,11 @@ std::string settings_key(const FeatureSettings& settings);
 /// Frames of a signal of that many samples: at least 1 (short signals are padded with zeros).
 std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings);
 
-/// A front end made ready for many signals. Each thread needs its own.
+/// A front end made ready for many signals. Each thread needs its own; one may also use `threads`
+/// threads itself, for a single long signal. The values do not depend on it.
 class FrontEnd {
  public:
-  explicit FrontEnd(const FeatureSettings& settings);
+  explicit FrontEnd(const FeatureSettings& settings, int threads = 1);
   ~FrontEnd();
   FrontEnd(const FrontEnd&) = delete;
   FrontEnd& operator=(const FrontEnd&) = delete;
@@ -73,7 +74,7 @@ class FrontEnd {
  private:
   struct Plan;
   FeatureSettings settings_;
-  std::unique_ptr<Plan> plan_;
+  std::vector<std::unique_ptr<Plan>> plans_;  // one per thread
 };
 
 /// One signal at once: [rows, frames].
