@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "tensor/check.h"
 #include "tensor/tensor.h"
 
 namespace serenade {
@@ -85,5 +86,13 @@ class Variable {
 /// `name` must outlive the graph (a string literal). Undefined inputs are allowed.
 Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,
                      BackwardFunction backward);
+
+/// Throws std::invalid_argument naming `op` unless all inputs that are defined lie on one device.
+template <class... Inputs>
+void check_same_device(const char* op, const Variable& first, const Inputs&... others) {
+  const bool alike = ((!others.defined() || others.device() == first.device()) && ...);
+  check(alike, op, "all inputs must be on one device, and some are on the cpu, some on cuda; got ",
+        first.shape(), " on ", to_string(first.device()), " first; move them with to()");
+}
 
 }  // namespace serenade

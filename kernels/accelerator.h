@@ -29,6 +29,22 @@ enum class Float32Math { exact, tf32 };
 /// Whose convolutions run on the device: ours, or those of cuDNN, loaded at its first use.
 enum class ConvolutionLibrary { ours, cudnn };
 
+/// The kernels that a piece of work launched, ready to be launched again as a whole (a CUDA graph).
+struct LaunchGraph {
+  void* executable = nullptr;
+  int built = 0;    ///< how often it had to be made anew
+  int updated = 0;  ///< how often it only got new arguments
+};
+
+/// Runs `work`, which launches much the same kernels at each call. On the CPU that is all. On a
+/// device what it launches is recorded first; the graph of the call before gets the new arguments,
+/// or is built anew where the kernels are others, and is launched whole, which costs the device far
+/// less than one launch after the other. `work` must not wait for the device (read a result), and
+/// copies at most 8 MB from the host. It runs at every call, so labels, learning rates and the like
+/// may change.
+DECLARE_KERNEL(void run_recorded(LaunchGraph& graph, const std::function<void()>& work));
+DECLARE_KERNEL(void release_graph(LaunchGraph& graph));
+
 namespace cuda {
 
 const CudaDevice& device();
@@ -42,30 +58,6 @@ void set_float32_math(Float32Math math);
 Float32Math float32_math();
 void set_convolution_library(ConvolutionLibrary library);
 ConvolutionLibrary convolution_library();
-
-/// Runs pieces of work that launch the same kernels again and again, each as one CUDA graph: a call
-/// records what `work` launches instead of running it, brings the graph of the call before up to
-/// date with the new arguments, and launches it whole. Where the sequence of kernels has changed,
-/// the graph is built anew. Work must not wait for the device. Values on the host (labels, learning
-/// rates, dropout masks' keys) may change from call to call, because `work` runs every time.
-class LaunchGraph {
- public:
-  LaunchGraph();
-  ~LaunchGraph();
-  LaunchGraph(const LaunchGraph&) = delete;
-  LaunchGraph& operator=(const LaunchGraph&) = delete;
-
-  void run(const std::function<void()>& work);
-
-  /// How often the graph had to be built, and how often it was only brought up to date.
-  int built() const { return built_; }
-  int updated() const { return updated_; }
-
- private:
-  void* executable_ = nullptr;
-  int built_ = 0;
-  int updated_ = 0;
-};
 
 }  // namespace cuda
 

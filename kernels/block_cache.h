@@ -84,8 +84,8 @@ class BlockCache {
   }
 
   void to_system(void* block, std::size_t size) {
-    source_.free(block);
     sizes_.erase(block);
+    source_.free(block);
     counts_.held_bytes -= static_cast<std::int64_t>(size);
   }
 

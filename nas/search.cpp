@@ -75,6 +75,8 @@ SupernetSearch::SupernetSearch(Module& supernet, const SearchSpace& space,
       space_(space),
       options_(options),
       mixed_ops_(find_mixed_ops(supernet)),
+      weight_work_(supernet.device()),
+      architecture_work_(supernet.device()),
       activation_rms_(space.layers.size(), 0),
       gradient_norms_(space.layers.size(), 0) {
   space_.validate();
@@ -131,30 +133,47 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
     mixed_ops_[l].op->set_path(record.paths.back());
   }
 
-  const Variable value = loss();
-  check(value.defined() && value.numel() == 1, "SupernetSearch",
-        "the loss must have one element; got ",
-        value.defined() ? to_string(value.shape()) : std::string("none"));
+  // grad() walks only the part of the graph that leads to the trained parameters: an alpha step
+  // computes no gradient of any weight. Parameters that the paths leave out get none at all.
+  Variable value;
+  std::vector<Tensor> gradients;
+  const auto forward_and_backward = [&] {
+    value = loss();
+    check(value.defined() && value.numel() == 1, "SupernetSearch",
+          "the loss must have one element; got ",
+          value.defined() ? to_string(value.shape()) : std::string("none"));
+    gradients = grad(value, trained(phase));
+  };
+  // The first step of an epoch reads the layers' activations on the way, so it is not recorded.
+  if (phase == Phase::weights && epoch_weight_steps_ == 0) {
+    forward_and_backward();
+  } else {
+    (phase == Phase::weights ? weight_work_ : architecture_work_).run(forward_and_backward);
+  }
   record.loss = static_cast<double>(value.item());
   if (!std::isfinite(record.loss)) {
     throw NonFiniteLoss("search: the loss of the " + std::string(to_string(phase)) + " is " +
                         std::to_string(record.loss) + " in step " + std::to_string(record.step) +
                         "; a smaller learning rate may help");
   }
-  update(value, phase);
+  update(gradients, phase);
   return record;
 }
 
-void SupernetSearch::update(const Variable& loss, Phase phase) {
-  const bool joint = options_.mode == Mode::joint;
-  NamedParameters trained = phase == Phase::weights ? weights_ : alphas_;
-  if (joint) trained.insert(trained.end(), alphas_.begin(), alphas_.end());
-
-  // grad() walks only the part of the graph that leads to the trained parameters: an alpha step
-  // computes no gradient of any weight. Parameters that the paths leave out get none at all.
+std::vector<Variable> SupernetSearch::trained(Phase phase) const {
   std::vector<Variable> variables;
-  for (const auto& [name, parameter] : trained) variables.push_back(parameter);
-  const std::vector<Tensor> gradients = grad(loss, variables);
+  const bool joint = options_.mode == Mode::joint;
+  for (const auto& [name, parameter] : phase == Phase::weights ? weights_ : alphas_) {
+    variables.push_back(parameter);
+  }
+  if (joint) {
+    for (const auto& [name, parameter] : alphas_) variables.push_back(parameter);
+  }
+  return variables;
+}
+
+void SupernetSearch::update(const std::vector<Tensor>& gradients, Phase phase) {
+  std::vector<Variable> variables = trained(phase);
   for (std::size_t i = 0; i < variables.size(); ++i) variables[i].set_grad(gradients[i]);
 
   if (phase == Phase::weights) {
@@ -162,7 +181,7 @@ void SupernetSearch::update(const Variable& loss, Phase phase) {
     weight_optimizer_->step();
     for (const NamedMixedOp& mixed : mixed_ops_) mixed.op->count_update();
   }
-  if (phase == Phase::architecture || joint) alpha_optimizer_->step();
+  if (phase == Phase::architecture || options_.mode == Mode::joint) alpha_optimizer_->step();
   for (Variable& variable : variables) variable.zero_grad();
 }
 

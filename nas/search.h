@@ -31,6 +31,7 @@
 #include "nas/path.h"
 #include "nas/search_space.h"
 #include "nn/module.h"
+#include "nn/recorded_step.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
@@ -58,7 +59,8 @@ struct SearchOptions {
   std::uint64_t seed = 0;
 };
 
-/// Runs the supernet on a batch and returns the mean loss, a Variable with one element.
+/// Runs the supernet on a batch and returns the mean loss, a Variable with one element. Must not
+/// read results from the device: on a GPU the step is recorded (nn/recorded_step.h).
 using LossFunction = std::function<Variable()>;
 
 /// What happened in one step.
@@ -137,7 +139,8 @@ class SupernetSearch {
 
  private:
   StepRecord run_step(Phase phase, const LossFunction& loss);
-  void update(const Variable& loss, Phase phase);
+  std::vector<Variable> trained(Phase phase) const;
+  void update(const std::vector<Tensor>& gradients, Phase phase);
   void note_norms();
   std::string fingerprint() const;
   void apply_state(const SafetensorsFile& state);
@@ -148,6 +151,7 @@ class SupernetSearch {
   std::vector<NamedMixedOp> mixed_ops_;
   NamedParameters weights_, alphas_;
   std::unique_ptr<Adam> weight_optimizer_, alpha_optimizer_;
+  RecordedStep weight_work_, architecture_work_;
   std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
   std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;
   double epoch_weight_loss_ = 0, epoch_architecture_loss_ = 0;  // sums

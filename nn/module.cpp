@@ -87,6 +87,11 @@ void Module::to(Device device) {
   }
 }
 
+Device Module::device() const {
+  const std::vector<Variable> all = parameters();
+  return all.empty() ? Device::cpu : all.front().device();
+}
+
 void Module::train(bool on) {
   training_ = on;
   for (const auto& [name, child] : children_) child->train(on);

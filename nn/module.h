@@ -59,6 +59,8 @@ class Module {
   /// Moves all parameters to a device, before optimisers are made of them. A parameter that moves
   /// loses its gradient.
   void to(Device device);
+  /// Where its parameters are; the CPU for a module without any.
+  Device device() const;
 
   /// Training mode switches dropout on; modules start in it.
   void train(bool on = true);

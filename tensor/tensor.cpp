@@ -34,9 +34,8 @@ Tensor Tensor::from(const std::vector<real>& values, Shape shape, Device device)
   check(static_cast<std::int64_t>(values.size()) == element_count(shape), "tensor",
         "the number of values must be the product of the shape; got ", values.size(),
         " values for shape ", shape);
-  check(device == Device::cpu, "tensor", "values are read on the cpu; move them with to()");
   Tensor result = empty(std::move(shape), device);
-  std::copy(values.begin(), values.end(), result.data());
+  KERNEL(device, copy_from_host, result.data(), values.data(), values.size() * sizeof(real));
   return result;
 }
 
@@ -81,7 +80,9 @@ real Tensor::at(std::initializer_list<std::int64_t> indices) const {
           " of shape ", shape_);
     offset += index * strides_[axis++];
   }
-  return data()[offset];
+  real element = 0;
+  KERNEL(device(), copy_to_host, &element, data() + offset, sizeof(real));
+  return element;
 }
 
 std::vector<real> Tensor::to_vector() const {
@@ -178,7 +179,15 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(Device target) const {
   if (device() == target) return *this;
-  throw std::runtime_error("to: this build has no CUDA; use the cpu device");
+  const Tensor dense = contiguous();
+  Tensor result = empty(shape_, target);
+  const std::size_t bytes = static_cast<std::size_t>(numel_) * sizeof(real);
+  if (target == Device::cpu) {
+    KERNEL(device(), copy_to_host, result.data(), dense.data(), bytes);
+  } else {
+    KERNEL(target, copy_from_host, result.data(), dense.data(), bytes);
+  }
+  return result;
 }
 
 // Writing -----------------------------------------------------------------------------------------

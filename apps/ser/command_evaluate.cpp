@@ -11,6 +11,7 @@
 
 #include "apps/ser/audio.h"
 #include "apps/ser/commands.h"
+#include "apps/ser/compute_device.h"
 #include "apps/ser/config_options.h"
 #include "apps/ser/error.h"
 #include "apps/ser/experiment.h"
@@ -146,7 +147,7 @@ std::vector<real> probabilities_of(ModelFile& model, const std::string& file) {
   const Features features = features_of(audio.samples, model.config.features);
   const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
   const NoGrad no_grad;
-  const Variable scores = model.system->forward(data.utterance(0).input);
+  const Variable scores = model.system->forward(data.utterance(0).input.to(compute_device()));
   return softmax(scores, -1).value().to_vector();
 }
 

@@ -8,8 +8,8 @@
 #include "apps/ser/commands.h"
 #include "apps/ser/config_options.h"
 #include "apps/ser/text_table.h"
+#include "kernels/accelerator.h"
 #include "kernels/cpu/isa.h"
-#include "kernels/dispatch.h"
 #include "kernels/threads.h"
 
 namespace serenade::ser {
@@ -52,6 +52,21 @@ Json build_json() {
           {"cuda", kHasCuda}};
 }
 
+// The devices that `--device` can name here, and why not the GPU if not.
+Json devices_json() {
+  Json devices = Json::array({"cpu"});
+  if (cuda_device().usable) devices.push_back("cuda");
+  return devices;
+}
+
+std::string gpu_text() {
+  const CudaDevice gpu = cuda_device();
+  if (!gpu.usable) return "none (" + gpu.reason + ")";
+  return gpu.name + ", compute capability " + std::to_string(gpu.compute_capability / 10) + "." +
+         std::to_string(gpu.compute_capability % 10) + ", " +
+         std::to_string(gpu.memory_bytes >> 30) + " GiB";
+}
+
 void print_text(const Json& document, const Config& config) {
   std::cout << "preset " << config.preset << ": " << config.options.bins << " frequency rows\n";
   for (const auto& [name, system] : document["systems"].items()) {
@@ -71,7 +86,7 @@ void print_text(const Json& document, const Config& config) {
   std::cout << "\nserenade " << build["version"].get<std::string>() << ", "
             << build["real"].get<std::string>() << ", "
             << build["instruction_set"].get<std::string>() << " kernels, " << build["threads"]
-            << " threads, devices: cpu\n";
+            << " threads\nGPU: " << gpu_text() << "\n";
 }
 
 void run_info(const InfoOptions& options) {
@@ -82,7 +97,8 @@ void run_info(const InfoOptions& options) {
   document["systems"] = {{kGruSystem, system_json(kGruSystem, config)},
                          {kCapsuleSystem, system_json(kCapsuleSystem, config)}};
   document["build"] = build_json();
-  document["devices"] = {"cpu"};
+  document["devices"] = devices_json();
+  document["gpu"] = gpu_text();
   if (options.json) {
     std::cout << document.dump(2) << std::endl;
   } else {

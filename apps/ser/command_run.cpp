@@ -52,24 +52,31 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   RunFolder folder(out, config, options.output.existing());
 
   std::vector<FoldRun> runs;
-  std::vector<const Fold*> missing;
+  std::vector<Fold> missing;
   for (const Fold& fold : material.folds) {
     if (std::optional<FoldRun> finished = folder.finished_fold(fold.name)) {
       runs.push_back(std::move(*finished));
     } else {
-      missing.push_back(&fold);
+      missing.push_back(fold);
     }
   }
-  RunProgress progress(name, expected_work(config) * static_cast<double>(missing.size()));
-  for (const Fold* fold : missing) {
-    TrainedFold trained =
-        run_fold(config, material, *fold, progress.observe(config, fold->name, &folder));
-    folder.save_fold(config, trained.run, *trained.system, trained.normalisation);
-    for (const std::string& warning : trained.run.warnings) {
-      progress.message(fold->name + ": " + warning);
+  const std::vector<std::vector<Fold>> groups = group_by_training(config, missing);
+  RunProgress progress(name, expected_work(config) * static_cast<double>(groups.size()));
+  for (const std::vector<Fold>& group : groups) {
+    const std::string& first = group.front().name;
+    for (TrainedFold& trained :
+         run_folds(config, material, group, progress.observe(config, first, &folder))) {
+      FoldRun& run = trained.run;
+      if (run.fold != first) {  // the first one's epochs have been logged as they went by
+        for (const EpochRecord& epoch : run.epochs) folder.log_epoch(run.fold, epoch);
+      }
+      folder.save_fold(config, run, *trained.system, trained.normalisation);
+      for (const std::string& warning : run.warnings) {
+        progress.message(run.fold + ": " + warning);
+      }
+      runs.push_back(std::move(run));
     }
-    runs.push_back(std::move(trained.run));
-    progress.finish(config, fold->name);
+    progress.finish(config, first);
   }
   progress.finish();
 

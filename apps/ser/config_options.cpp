@@ -3,9 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
 #include "kernels/cpu/isa.h"
-#include "kernels/dispatch.h"
 #include "kernels/threads.h"
 
 namespace serenade::ser {
@@ -53,16 +53,15 @@ Existing OutputOptions::existing() const {
 void MachineOptions::add_to(CLI::App& command) {
   command.add_option("--threads", threads, "threads of the kernels; 0: one per processor")
       ->check(CLI::Range(0, 4096));
-  command.add_option("--device", device, "auto, cpu, cuda or cudnn")->type_name("DEVICE");
+  command
+      .add_option("--device", device,
+                  "auto: the GPU if there is one; cpu; cuda; cudnn: cuda with cuDNN's convolutions")
+      ->type_name("DEVICE");
+  command.add_flag("--tf32", tf32, "on the GPU: faster products of 10-bit factors");
 }
 
 void MachineOptions::apply() const {
-  if (device != "auto" && device != "cpu" && device != "cuda" && device != "cudnn") {
-    throw InputError("--device must be auto, cpu, cuda or cudnn; got '" + device + "'");
-  }
-  if ((device == "cuda" || device == "cudnn") && !kHasCuda) {
-    throw InputError("--device " + device + ": this build has no CUDA; use --device cpu");
-  }
+  choose_compute_device(device, tf32);
   try {
     cpu::active_isa();  // so that a wrong SERENADE_ISA is told before any work
   } catch (const std::invalid_argument& error) {

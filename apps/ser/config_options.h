@@ -41,11 +41,12 @@ struct OutputOptions {
   Existing existing() const;
 };
 
-/// `--threads` and `--device`, which take effect when apply() is called. Throws InputError for a
-/// device that this build or machine does not have.
+/// `--threads`, `--device` and `--tf32`, which take effect when apply() is called. Throws
+/// InputError for a device that this build or machine does not have.
 struct MachineOptions {
   int threads = 0;
   std::string device = "auto";
+  bool tf32 = false;
 
   void add_to(CLI::App& command);
   void apply() const;

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/ser/compute_device.h"
 #include "apps/ser/progress.h"
 #include "apps/ser/training_loop.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nn/optim.h"
+#include "nn/recorded_step.h"
 
 namespace serenade::ser {
 
@@ -65,7 +67,8 @@ std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corp
   std::vector<Prediction> predictions;
   for (const std::vector<std::int64_t>& group : data.equal_length_groups()) {
     const Batch batch = data.utterances(group);
-    const Tensor probabilities = softmax(system.forward(batch.input), -1).value();
+    const Tensor input = batch.input.to(system.device());
+    const Tensor probabilities = softmax(system.forward(input), -1).value().to(Device::cpu);
     const std::int64_t classes = probabilities.size(1);
     for (std::size_t i = 0; i < group.size(); ++i) {
       const Recording& recording = corpus.recordings[static_cast<std::size_t>(group[i])];
@@ -107,23 +110,28 @@ void end_epoch(System& system, const FoldData& data, EpochRecord record, Trainin
 
 // The steps of one epoch; fills in the record's loss and gradient norm.
 void train_epoch(System& system, Adam& adam, const Dataset& train, const Config& config,
-                 const Observer& observer, EpochRecord& record) {
+                 const Observer& observer, RecordedStep& recorded, EpochRecord& record) {
   const Batches batches(train, config.batch_size, config.seed,
                         static_cast<std::uint64_t>(record.epoch));
   double total = 0;
   for (std::int64_t step = 0; step < batches.count(); ++step) {
     const Batch batch = batches.batch(step);
+    const Tensor input = batch.input.to(system.device());
     adam.zero_grad();
-    const Variable loss = cross_entropy(system.forward(batch.input), batch.labels);
-    require_finite(loss.item(), record.stage, record.epoch, step);
-    backward(loss);
+    Variable loss;
+    recorded.run([&] {
+      loss = cross_entropy(system.forward(input), batch.labels);
+      backward(loss);
+    });
+    const double value = loss.item();
+    require_finite(value, record.stage, record.epoch, step);
     if (step + 1 == batches.count()) record.gradient_norm = gradient_norm(adam.parameters());
     adam.step();
-    total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
+    total += value * static_cast<double>(batch.labels.size());
     if (observer.on_step) {
       observer.on_step(record.stage, (record.epoch - 1) * batches.count() + step + 1,
                        config.epochs * batches.count(),
-                       epoch_text(record.epoch, config.epochs, loss.item()));
+                       epoch_text(record.epoch, config.epochs, value));
     }
   }
   record.train_loss = total / static_cast<double>(train.segment_count());
@@ -136,6 +144,8 @@ std::vector<Training> train_architecture(const Config& config, const std::vector
                                          const std::string& stage) {
   manual_seed(config.seed);
   const std::unique_ptr<System> system = make_system(config.options, genotype);
+  system->to(compute_device());
+  RecordedStep recorded(compute_device());
   Adam adam(system->named_parameters(), {});
   const std::unique_ptr<Schedule> schedule = make_schedule(config);
   std::vector<Training> trainings(folds.size());
@@ -144,7 +154,7 @@ std::vector<Training> train_architecture(const Config& config, const std::vector
     const Stopwatch watch;
     adam.set_learning_rate(schedule->learning_rate());
     EpochRecord record{.stage = stage, .epoch = epoch, .learning_rate = adam.learning_rate()};
-    train_epoch(*system, adam, folds.front().train, config, observer, record);
+    train_epoch(*system, adam, folds.front().train, config, observer, recorded, record);
     schedule->end_epoch(record.train_loss);
     const CapsuleLengths lengths = system->capsule_lengths();
     record.window_length = lengths.window;
@@ -161,6 +171,7 @@ std::vector<Training> train_architecture(const Config& config, const std::vector
     trainings[i].genotype = genotype;
     trainings[i].parameters = system->parameter_count();
     trainings[i].system = make_system(config.options, genotype);
+    trainings[i].system->to(compute_device());
     trainings[i].system->load_state_dict(best[i]);
     trainings[i].system->eval();
   }

@@ -110,6 +110,7 @@ Genotype configured_genotype(const Config& config);
 struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;
+  std::string device = "cpu";  ///< what it ran on, as compute_device_name() says
   Genotype genotype;
   std::vector<EpochRecord> epochs;    ///< of all stages in order
   std::vector<SearchRecord> history;  ///< empty without a search
@@ -135,6 +136,10 @@ TrainedFold run_fold(const Config& config, const Material& material, const Fold&
 /// the same, as those of the two directions of a session are, and the mode learns from nothing else
 /// (the modes sampling and dropout adapt alpha to the validation speaker).
 bool shares_training(const Config& config, const Fold& a, const Fold& b);
+
+/// `folds` in groups that share their training, each in the order given.
+std::vector<std::vector<Fold>> group_by_training(const Config& config,
+                                                 const std::vector<Fold>& folds);
 
 /// The same results as run_fold of each, bit for bit, with the common work done once. All pairs of
 /// the folds must share their training. Seconds are divided evenly; `observer` sees every step

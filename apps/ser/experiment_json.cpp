@@ -58,6 +58,7 @@ std::string to_json(const EpochRecord& record) { return epoch_json(record).dump(
 std::string to_json(const FoldRun& result) {
   json document = {{"fold", result.fold},
                    {"seed", result.seed},
+                   {"device", result.device},
                    {"genotype", json::parse(serenade::to_json(result.genotype))},
                    {"best_epoch", result.best_epoch},
                    {"best_validation_wa", result.best_validation_wa},
@@ -81,6 +82,7 @@ FoldRun fold_run_from_json(const std::string& text) {
     FoldRun result;
     result.fold = document.at("fold");
     result.seed = document.at("seed");
+    result.device = document.value("device", "cpu");
     result.genotype = genotype_from_json(document.at("genotype").dump(), result.fold);
     result.best_epoch = document.at("best_epoch");
     result.best_validation_wa = document.at("best_validation_wa");

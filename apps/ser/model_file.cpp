@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
 #include "tensor/safetensors.h"
 
@@ -68,6 +69,7 @@ ModelFile read_model(const std::string& path) {
     }
     model.system = make_system(model.config.options, model.genotype);
     model.system->load_state_dict(file.tensors);
+    model.system->to(compute_device());
     model.system->eval();
     return model;
   } catch (const InputError&) {

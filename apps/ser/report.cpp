@@ -54,6 +54,7 @@ std::string lead(const RunReport& report) {
   fact("search mode", report.mode);
   fact("corpus", report.corpus);
   fact("front end", report.preset);
+  fact("device", report.device);
   std::string markup = "<p class=\"soft\">" + escape(facts) + "</p>\n";
   if (report.synthetic) markup += notice(synthetic_notice(report.corpus));
   markup += headline(report) + accuracy_text(report);

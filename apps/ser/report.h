@@ -72,6 +72,7 @@ struct RunReport {
   std::string corpus;
   bool synthetic = false;  ///< machine-made voices: a notice heads the report
   std::string preset;
+  std::string device;
   std::string command;
   std::string date;
   std::uint64_t seed = 0;

@@ -35,6 +35,17 @@ double total_seconds(const RunResults& results) {
   return seconds;
 }
 
+// A resumed run may have gone on elsewhere.
+std::string device_of(const RunResults& results) {
+  std::string device;
+  for (const FoldRun& run : results.folds) {
+    if (device.find(run.device) == std::string::npos) {
+      device += (device.empty() ? "" : " and ") + run.device;
+    }
+  }
+  return device;
+}
+
 TrainingCurve curve_of(const std::string& name, const std::vector<EpochRecord>& epochs,
                        const std::string& stage, int kept) {
   TrainingCurve curve{.name = name, .epochs = {}, .kept_epoch = kept};
@@ -159,7 +170,8 @@ std::string to_text(const RunResults& results) {
   }
   std::ostringstream text;
   text << results.config.system << ", mode " << to_string(results.config.mode) << ", preset "
-       << results.config.preset << ", corpus " << results.corpus
+       << results.config.preset << ", corpus " << results.corpus << ", device "
+       << device_of(results)
        << (results.synthetic ? " (SYNTHETIC speech: says nothing about people)" : "") << "\n\n"
        << table.to_text() << "\n";
   const AccuracyIntervals& intervals = results.intervals;
@@ -182,6 +194,7 @@ std::string to_json(const RunResults& results) {
   Json document = {{"system", results.config.system},
                    {"mode", to_string(results.config.mode)},
                    {"preset", results.config.preset},
+                   {"device", device_of(results)},
                    {"corpus", results.corpus},
                    {"synthetic", results.synthetic},
                    {"seed", results.config.seed},
@@ -254,6 +267,7 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   report.corpus = results.corpus;
   report.synthetic = results.synthetic;
   report.preset = config.preset;
+  report.device = device_of(results);
   report.command = command;
   report.date = local_time();
   report.seed = config.seed;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
 #include "apps/ser/experiment.h"
 #include "apps/ser/training_loop.h"
@@ -32,7 +33,8 @@ double child_loss(System& supernet, const Dataset& train, const std::vector<std:
   const Batches batches(train, batch_size, 0, 0);
   for (std::int64_t i = 0; i < batches.count(); ++i) {
     const Batch batch = batches.batch(i);
-    const Variable loss = cross_entropy(supernet.forward(batch.input), batch.labels);
+    const Tensor input = batch.input.to(supernet.device());
+    const Variable loss = cross_entropy(supernet.forward(input), batch.labels);
     total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
   }
   supernet.train();
@@ -70,10 +72,12 @@ class SearchEpoch {
     for (std::int64_t step = 0; step < batches.count(); ++step) {
       double loss = 0;
       if (search_.trains_architecture()) {
-        loss = search_.architecture_step([&] { return loss_of(validation_.next()); }).loss;
+        const Batch batch = on_device(validation_.next());
+        loss = search_.architecture_step([&] { return loss_of(batch); }).loss;
       }
       if (search_.trains_weights()) {
-        loss = search_.weight_step([&] { return loss_of(batches.batch(step)); }).loss;
+        const Batch batch = on_device(batches.batch(step));
+        loss = search_.weight_step([&] { return loss_of(batch); }).loss;
       }
       if (observer_.on_step) {
         const auto epochs = search_.total_epochs();
@@ -85,6 +89,11 @@ class SearchEpoch {
   }
 
  private:
+  // The steps may be recorded, and inputs are moved before that.
+  Batch on_device(Batch batch) const {
+    batch.input = batch.input.to(supernet_.device());
+    return batch;
+  }
   Variable loss_of(const Batch& batch) {
     return cross_entropy(supernet_.forward(batch.input), batch.labels);
   }
@@ -109,6 +118,7 @@ Search search_architecture(const Config& config, const FoldData& data, const Obs
   const SearchSpace space = search_space(config.options);
   const bool equal_gain = config.supernet_gain == SupernetGain::one;
   const std::unique_ptr<System> supernet = make_supernet(config.options, config.mode, equal_gain);
+  supernet->to(compute_device());
   SupernetSearch search(*supernet, space, search_options(config));
   const std::unique_ptr<Schedule> schedule = make_schedule(config);
   EndlessBatches validation(data.validation, config.batch_size, config.seed);
@@ -204,6 +214,18 @@ bool shares_training(const Config& config, const Fold& a, const Fold& b) {
   return config.mode != Mode::sampling && config.mode != Mode::dropout && a.train == b.train;
 }
 
+std::vector<std::vector<Fold>> group_by_training(const Config& config,
+                                                 const std::vector<Fold>& folds) {
+  std::vector<std::vector<Fold>> groups;
+  for (const Fold& fold : folds) {
+    const auto shared = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+      return shares_training(config, group.front(), fold);
+    });
+    (shared != groups.end() ? *shared : groups.emplace_back()).push_back(fold);
+  }
+  return groups;
+}
+
 std::vector<TrainedFold> run_folds(const Config& config, const Material& material,
                                    const std::vector<Fold>& folds, const Observer& observer) {
   check(!folds.empty(), "run_folds", "needs at least one fold; got none");
@@ -216,6 +238,7 @@ std::vector<TrainedFold> run_folds(const Config& config, const Material& materia
   }
   FoldRun common;
   common.seed = config.seed;
+  common.device = compute_device_name();
   Genotype genotype = configured_genotype(config);
   if (searches(config)) {
     const Stopwatch watch;

@@ -30,6 +30,7 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
   check(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), op,
         "bias must have one number per output channel, [", weight.size(0), "]; got bias ",
         bias.defined() ? bias.shape() : Shape{}, " and weight ", weight.shape());
+  check_same_device(op, x, weight, bias);
   check(x.numel() > 0 && weight.numel() > 0, op, "no size may be 0; got input ", x.shape(),
         " and weight ", weight.shape());
   check(options.stride[0] >= 1 && options.stride[1] >= 1, op, "strides must be at least 1; got ",

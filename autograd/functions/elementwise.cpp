@@ -12,6 +12,7 @@ namespace serenade {
 // Arithmetic --------------------------------------------------------------------------------------
 
 Variable add(const Variable& a, const Variable& b) {
+  check_same_device("add", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("add", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());
@@ -23,6 +24,7 @@ Variable add(const Variable& a, const Variable& b) {
 }
 
 Variable sub(const Variable& a, const Variable& b) {
+  check_same_device("sub", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("sub", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());
@@ -34,6 +36,7 @@ Variable sub(const Variable& a, const Variable& b) {
 }
 
 Variable mul(const Variable& a, const Variable& b) {
+  check_same_device("mul", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("mul", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());
@@ -54,6 +57,7 @@ Variable mul(const Variable& a, const Variable& b) {
 }
 
 Variable div(const Variable& a, const Variable& b) {
+  check_same_device("div", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("div", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());

@@ -19,6 +19,7 @@ Variable matmul(const Variable& a, const Variable& b) {
   check(same_leading && a.size(-1) == b.size(-2), "matmul",
         "must be [.., M, K] and [.., K, N] with the same leading sizes; got ", a.shape(), " and ",
         b.shape());
+  check_same_device("matmul", a, b);
   const std::int64_t M = a.size(-2), K = a.size(-1), N = b.size(-1);
   Shape shape = a.shape();
   shape.back() = N;
@@ -50,6 +51,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   check(!bias.defined() || bias.shape() == Shape{out}, "linear",
         "the bias must have one element per row of the weight; got weight ", weight.shape(),
         ", bias ", bias.defined() ? bias.shape() : Shape{});
+  check_same_device("linear", x, weight, bias);
   Shape shape = x.shape();
   shape.back() = out;
   const std::int64_t rows = element_count(Shape(shape.begin(), shape.end() - 1));

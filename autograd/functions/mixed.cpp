@@ -63,6 +63,7 @@ Box union_box(const std::vector<Variable>& weights, const std::vector<bool>& act
 // candidates[q].coefficient names the place in parts. Gradients reach only parts in the list.
 Variable merge(const char* op, const std::vector<Variable>& parts, const Variable& coefficients,
                std::vector<MixedCandidate> candidates, Shape shape, std::int64_t planes, Box box) {
+  for (const Variable& part : parts) check_same_device(op, coefficients, part);
   std::vector<Tensor> numbers(parts.size());
   for (MixedCandidate& candidate : candidates) {
     Tensor& weight = numbers[candidate.coefficient];

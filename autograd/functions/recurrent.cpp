@@ -59,6 +59,9 @@ GruSizes checked_sizes(const Variable& x, const std::vector<GruWeights>& directi
           weights.bias_hh.shape());
     check_shape("gru", "bias_hh", weights.bias_hh, {3 * H});
   }
+  for (const GruWeights& w : directions) {
+    check_same_device("gru", x, h0, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh);
+  }
   if (h0.defined()) check_shape("gru", "h0", h0, {sizes.directions, sizes.batch, H});
   check_lengths("gru", options.lengths, sizes.batch, sizes.steps);
   return sizes;

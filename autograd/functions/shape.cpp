@@ -117,6 +117,7 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
     }
     check(alike == first, "concat", "parts must have the same shape but for axis ", at, "; got ",
           first, " and ", part.shape());
+    check_same_device("concat", parts[0], part);
     total += part.size(at);
   }
   shape[static_cast<std::size_t>(at)] = total;

@@ -91,7 +91,7 @@ class StagingArea {
 
 std::mutex staging_mutex;
 StagingArea staging;
-bool recording = false;  // inside LaunchGraph::run
+bool recording = false;  // inside run_recorded
 
 void wait_and_reuse_staging() {
   check(cudaStreamSynchronize(current_stream()), "running kernels");
@@ -179,13 +179,10 @@ void block_returned(void*) {}
 
 // Graphs -----------------------------------------------------------------------------------------
 
-LaunchGraph::LaunchGraph() = default;
+namespace {
 
-LaunchGraph::~LaunchGraph() {
-  if (executable_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
-}
-
-void LaunchGraph::run(const std::function<void()>& work) {
+// What `work` launches, as a graph.
+cudaGraph_t record(const std::function<void()>& work) {
   const cudaStream_t stream = current_stream();
   {
     const std::lock_guard<std::mutex> lock(staging_mutex);
@@ -201,25 +198,44 @@ void LaunchGraph::run(const std::function<void()>& work) {
     recording = false;
     cudaStreamEndCapture(stream, &graph);
     if (graph != nullptr) cudaGraphDestroy(graph);
-    cudaGetLastError();
+    cudaGetLastError();  // the exception tells what went wrong
     throw;
   }
   recording = false;
   check(cudaStreamEndCapture(stream, &graph), "recording a graph");
-  auto executable = static_cast<cudaGraphExec_t>(executable_);
+  return graph;
+}
+
+bool update(cudaGraphExec_t executable, cudaGraph_t graph) {
   cudaGraphExecUpdateResultInfo result{};
-  if (executable != nullptr && cudaGraphExecUpdate(executable, graph, &result) == cudaSuccess) {
-    ++updated_;
+  if (cudaGraphExecUpdate(executable, graph, &result) == cudaSuccess) return true;
+  cudaGetLastError();  // other kernels than before: no error
+  return false;
+}
+
+}  // namespace
+
+void run_recorded(LaunchGraph& graph, const std::function<void()>& work) {
+  const cudaGraph_t recorded = record(work);
+  auto executable = static_cast<cudaGraphExec_t>(graph.executable);
+  if (executable != nullptr && update(executable, recorded)) {
+    ++graph.updated;
   } else {
-    cudaGetLastError();
     if (executable != nullptr) cudaGraphExecDestroy(executable);
-    executable_ = nullptr;
-    check(cudaGraphInstantiate(&executable, graph, 0), "building a graph");
-    executable_ = executable;
-    ++built_;
+    graph.executable = nullptr;
+    check(cudaGraphInstantiate(&executable, recorded, 0), "building a graph");
+    graph.executable = executable;
+    ++graph.built;
   }
-  cudaGraphDestroy(graph);
-  check(cudaGraphLaunch(executable, stream), "launching a graph");
+  cudaGraphDestroy(recorded);
+  check(cudaGraphLaunch(executable, current_stream()), "launching a graph");
+}
+
+void release_graph(LaunchGraph& graph) {
+  if (graph.executable != nullptr) {
+    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.executable));
+  }
+  graph = {};
 }
 
 }  // namespace serenade::cuda

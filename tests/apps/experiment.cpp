@@ -177,6 +177,7 @@ TEST_CASE("experiment: folds that share their training are what each is alone") 
     const Material material = load_material(config);
     REQUIRE(material.folds.size() == 2);
     REQUIRE(shares_training(config, material.folds[0], material.folds[1]));
+    CHECK(group_by_training(config, material.folds).size() == 1);
     std::vector<TrainedFold> together = run_folds(config, material, material.folds, {});
     for (std::size_t i = 0; i < 2; ++i) {
       const FoldRun alone = run_fold(config, material, material.folds[i], {}).run;
@@ -187,6 +188,7 @@ TEST_CASE("experiment: folds that share their training are what each is alone") 
   config.direction = Direction::both;
   const Material material = load_material(config);
   CHECK_FALSE(shares_training(config, material.folds[0], material.folds[1]));
+  CHECK(group_by_training(config, material.folds).size() == 2);
   CHECK_THROWS_AS(run_folds(config, material, material.folds, {}), std::invalid_argument);
 }
 

@@ -38,13 +38,15 @@ TEST_CASE("cuda memory: cleared and uploaded arrays") {
 }
 
 TEST_CASE("cuda memory: a launch graph runs its work each time, with new values") {
-  cuda::LaunchGraph graph;
+  LaunchGraph graph;
   const DeviceNumbers x(Numbers(4, 0));
   for (int step = 1; step <= 3; ++step) {
     const Numbers values(4, static_cast<real>(step));
-    graph.run([&] { cuda::copy_to_device(x.data(), values.data(), 4 * sizeof(real)); });
+    cuda::run_recorded(graph,
+                       [&] { cuda::copy_to_device(x.data(), values.data(), 4 * sizeof(real)); });
     CHECK(x.values() == values);
   }
-  CHECK(graph.built() == 1);
-  CHECK(graph.updated() == 2);
+  CHECK(graph.built == 1);
+  CHECK(graph.updated == 2);
+  cuda::release_graph(graph);
 }

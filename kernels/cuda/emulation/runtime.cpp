@@ -59,11 +59,10 @@ void block_lent(void* block, std::size_t bytes) {
 }
 void block_returned(void* block) { emulation::forget_memory(block); }
 
-LaunchGraph::LaunchGraph() = default;
-LaunchGraph::~LaunchGraph() = default;
-void LaunchGraph::run(const std::function<void()>& work) {
+void run_recorded(LaunchGraph& graph, const std::function<void()>& work) {
   work();
-  ++(built_ == 0 ? built_ : updated_);
+  ++(graph.built == 0 ? graph.built : graph.updated);
 }
+void release_graph(LaunchGraph& graph) { graph = {}; }
 
 }  // namespace serenade::cuda
