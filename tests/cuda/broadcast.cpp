@@ -50,6 +50,9 @@ const Case kCases[] = {
     {"b cut out of wider rows", {5, 8}, {8, 1}, {12, 1}},
     {"four axes, every other repeated", {2, 3, 4, 5}, {4, 0, 1, 0}, {0, 5, 0, 1}},
     {"short rows", {40, 3}, {1, 0}, {0, 1}},
+    {"more rows than the grid's loop takes in one turn", {2500, 16}, {1, 0}, {16, 1}},
+    {"channels in chunks that cross rows", {4, 3, 700}, {0, 1, 0}, {2100, 700, 1}},
+    {"the same without whole Quads", {4, 3, 301}, {0, 1, 0}, {903, 301, 1}},
 };
 
 using Forward = void (*)(real*, const real*, const real*, const Broadcast&);

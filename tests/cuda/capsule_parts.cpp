@@ -12,8 +12,9 @@ struct Capsules {
   std::int64_t numbers() const { return count * size; }
 };
 
-// Groups of 1 to 32 lanes, idle lanes, capsules longer than a warp, several blocks.
-const Capsules kCapsules[] = {{1, 1}, {3, 5}, {70, 8}, {9, 16}, {3, 45}, {0, 8}, {2, 0}};
+// Groups of 1 to 32 lanes, idle lanes, capsules longer than a warp, several blocks, several turns
+// of their loop.
+const Capsules kCapsules[] = {{1, 1}, {3, 5}, {70, 8}, {9, 16}, {3, 45}, {0, 8}, {2, 0}, {1100, 8}};
 
 // The first capsule is the zero vector.
 Numbers capsules_of(const Capsules& c, std::uint64_t seed) {
