@@ -6,6 +6,8 @@
 #   make build      build/serenade, the program
 #   make bench      our kernels and training steps against oneDNN, OpenBLAS and PyTorch where they are
 #                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
+#   make test-gpu   the CUDA kernels and both systems on this machine's GPU, against the CPU
+#   make bench-gpu  the CUDA kernels against their floors and cuDNN on this machine's GPU
 #   make format     lay out all sources with clang-format
 #   make check-format   fail where `make format` would change something
 #   make asan       the tests under address and undefined-behaviour sanitizers
@@ -28,10 +30,10 @@ RUN := $(BUILD)/run
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
-.PHONY: help setup build run test bench format check-format asan clean
+.PHONY: help setup build run test bench test-gpu bench-gpu format check-format asan clean
 
 help:
-	@sed -n '3,16{s/^# \{0,1\}//;p}' Makefile
+	@sed -n '3,18{s/^# \{0,1\}//;p}' Makefile
 
 # Missing packages by name; nothing is done when all are there.
 setup:
@@ -67,7 +69,7 @@ build: setup
 
 run: build
 	@test -e $(DEMO)/README.txt || $(BUILD)/serenade corpus make $(DEMO)
-	@$(BUILD)/serenade search --corpus $(DEMO) --system CNN_GRU_att --mode dropout --preset mel \
+	@$(BUILD)/serenade search --device cpu --corpus $(DEMO) --system CNN_GRU_att --mode dropout --preset mel \
 	  --search-epochs 20 --epochs 20 --direction first --folds 1 --out $(RUN) --replace
 
 test: setup
@@ -82,6 +84,16 @@ bench: setup
 	@$(BUILD)/bench_peers --items "$(ITEMS)" --python "$(PYTHON)" --serenade $(BUILD)/serenade \
 	  --json $(BUILD)/bench.json
 	@$(if $(ITEMS),,cmake --build $(BUILD) -j $(JOBS) --target bench-ladders)
+
+test-gpu: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake --build $(BUILD) -j $(JOBS) --target gpu
+	@bash tests/cuda/on_gpu.sh $(BUILD)
+
+bench-gpu: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake --build $(BUILD) -j $(JOBS) --target gpu
+	@bash tests/bench/gpu/run.sh $(BUILD) "$(PYTHON)"
 
 format:
 	@clang-format -i $(SOURCES)

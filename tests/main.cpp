@@ -1,6 +1,6 @@
 // The test program's main: runs doctest, then makes sure that every golden file was used. With
-// SERENADE_ISA naming a set that the processor lacks, it says so and ends with the exit code that
-// ctest counts as skipped.
+// SERENADE_ISA naming a set that the processor lacks, or without the GPU that the program is for,
+// it says so and ends with the exit code that ctest counts as skipped.
 
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
@@ -8,6 +8,7 @@
 #include <iostream>
 #include <stdexcept>
 
+#include "kernels/accelerator.h"
 #include "kernels/cpu/isa.h"
 #include "tests/golden.h"
 
@@ -20,6 +21,12 @@ int main(int argc, char** argv) {
     std::cerr << "skipped: " << error.what() << "\n";
     return kSkipped;
   }
+#ifdef SERENADE_NEEDS_GPU
+  if (!serenade::cuda_device().usable) {
+    std::cerr << "skipped: " << serenade::cuda_device().reason << "\n";
+    return kSkipped;
+  }
+#endif
   doctest::Context context;
   context.setOption("order-by", "suite");  // suites named "zz ..." look back at the others
   context.applyCommandLine(argc, argv);

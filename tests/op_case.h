@@ -17,6 +17,9 @@ struct OpCaseOptions {
 /// Double build: gradcheck of every element of every input. Float build: forward and backward run
 /// and give finite numbers. Either build: running twice gives the same bits, and `function` is
 /// noted as covered (a test compares the notes with autograd/functions.h).
+///
+/// In the programs that test a device (SERENADE_TEST_DEVICE), inputs are moved there, and result
+/// and gradients must be those of the CPU up to rounding instead.
 void check_op(const std::string& function, const std::vector<Tensor>& inputs,
               const std::function<Variable(const std::vector<Variable>&)>& f,
               const OpCaseOptions& options = {});

@@ -1,0 +1,56 @@
+#pragma once
+// What `make bench-gpu` measures, and how a row looks.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/accelerator.h"
+#include "tests/bench/gpu/device_timing.h"
+
+namespace serenade::bench {
+
+/// The setting of a row: whose kernels, and how exact.
+struct GpuMode {
+  const char* name;  ///< "float32", "tf32"
+  Float32Math math;
+  ConvolutionLibrary library = ConvolutionLibrary::ours;
+
+  void use() const {
+    cuda::set_float32_math(math);
+    cuda::set_convolution_library(library);
+  }
+};
+
+inline constexpr GpuMode kFloat32{"float32", Float32Math::exact};
+inline constexpr GpuMode kTf32{"tf32", Float32Math::tf32};
+
+/// A peer's time in microseconds; 0: it did not take part.
+struct PeerTime {
+  std::string name;
+  double microseconds = 0;
+};
+
+/// Rows printed as a Markdown table as they come, and written as JSON at the end.
+class GpuReport {
+ public:
+  GpuReport();
+
+  void heading(const std::string& title);
+  /// flops, bytes: counted for the plain algorithm, each array once; the floor is the larger of the
+  /// times that this device's measured peaks need for them. 0 flops and bytes: no floor is printed.
+  void row(const std::string& item, const GpuMode& mode, double flops, double bytes,
+           double microseconds, const std::vector<PeerTime>& peers);
+  void write_json(const std::string& path) const;
+
+ private:
+  DevicePeaks peaks_;
+  std::vector<std::string> records_;
+};
+
+void bench_convolutions(GpuReport& report);
+void bench_layers(GpuReport& report);
+/// `python`: an interpreter that has PyTorch, or empty.
+void bench_steps(GpuReport& report, const std::string& python);
+
+}  // namespace serenade::bench

@@ -1,0 +1,104 @@
+// Recurrent and capsule layers, and the optimiser.
+
+#include <vector>
+
+#include "kernels/capsule.h"
+#include "kernels/cuda/runtime.h"
+#include "kernels/gru.h"
+#include "kernels/optim.h"
+#include "tests/bench/gpu/items.h"
+
+namespace serenade::bench {
+
+namespace {
+
+using cuda::DeviceArray;
+
+// An array on the device, filled with one small number.
+struct Filled {
+  DeviceArray<real> array;
+  Filled(std::int64_t count, real value) : array(count) { cuda::fill(array.data(), value, count); }
+  real* data() const { return array.data(); }
+};
+
+void bench_gru(GpuReport& report, std::int64_t inputs) {
+  const GruSizes s{.batch = 32, .steps = 50, .inputs = inputs, .hidden = 64, .directions = 2};
+  const std::int64_t rows = s.batch * s.steps, gates = 3 * s.hidden;
+  const Filled x(rows * inputs, real(0.1)), dx(rows * inputs, 0);
+  const Filled y(rows * 2 * s.hidden, 0), dy(rows * 2 * s.hidden, real(0.01));
+  const Filled saved(2 * rows * 4 * s.hidden, 0);
+  const Filled w_ih(gates * inputs, real(0.01)), w_hh(gates * s.hidden, real(0.01));
+  const Filled b_ih(gates, real(0.1)), b_hh(gates, real(0.1));
+  const Filled dw_ih(gates * inputs, 0), dw_hh(gates * s.hidden, 0), db(gates, 0);
+  const GruParameters one{w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data()};
+  const std::vector<GruParameters> parameters = {one, one};
+  // One set of gradients for both directions would be a race on a device that runs them at once.
+  const Filled dw_ih2(gates * inputs, 0), dw_hh2(gates * s.hidden, 0), db2(gates, 0);
+  const std::vector<GruParameterGradients> gradients = {
+      {dw_ih.data(), dw_hh.data(), db.data(), nullptr},
+      {dw_ih2.data(), dw_hh2.data(), db2.data(), nullptr}};
+  const double projection = 2.0 * 2 * static_cast<double>(rows * inputs * gates);
+  const double recurrence = 2.0 * 2 * static_cast<double>(rows * s.hidden * gates);
+  const double bytes = 4.0 * static_cast<double>(rows * inputs + rows * 2 * s.hidden * 5);
+  const std::string name =
+      "GRU 64, both directions, T 50, batch 32, input " + std::to_string(inputs);
+  for (const GpuMode& mode : {kFloat32, kTf32}) {
+    mode.use();
+    report.row(name + ", forward", mode, projection + recurrence, bytes, device_microseconds([&] {
+                 cuda::gru_forward(y.data(), saved.data(), x.data(), nullptr, parameters.data(),
+                                   nullptr, s);
+               }),
+               {});
+    report.row(name + ", backward", mode, 2 * (projection + recurrence), 2 * bytes,
+               device_microseconds([&] {
+                 cuda::gru_backward(dx.data(), nullptr, gradients.data(), dy.data(), y.data(),
+                                    saved.data(), x.data(), nullptr, parameters.data(), nullptr, s);
+               }),
+               {});
+  }
+}
+
+void bench_capsules(GpuReport& report) {
+  const CapsuleShape s{.N = 144, .I = 1280, .D = 8, .J = 8, .O = 8};
+  const Filled u(s.N * s.I * s.D, real(0.1)), du(s.N * s.I * s.D, 0);
+  const Filled weight(s.weights(), real(0.05)), dweight(s.weights(), 0);
+  const Filled bias(s.J * s.O, real(0.1)), dbias(s.J * s.O, 0);
+  const Filled v(s.N * s.J * s.O, 0), dv(s.N * s.J * s.O, real(0.01));
+  const Filled steps(s.N * s.iterations * s.J * s.O, 0);
+  const double votes = 2.0 * static_cast<double>(s.N * s.I * s.D * s.J * s.O);
+  const double agreement = 2.0 * static_cast<double>(s.N * s.I * s.J * s.O);
+  const double bytes = 4.0 * static_cast<double>(s.N * s.I * s.D + s.weights());
+  report.row("capsules, 144 windows of 1280, votes and routing, forward", kFloat32,
+             votes + 5 * agreement, bytes, device_microseconds([&] {
+               cuda::capsule_layer_forward(v.data(), steps.data(), u.data(), weight.data(),
+                                           bias.data(), s);
+             }),
+             {});
+  report.row("capsules, the same, backward", kFloat32, 3 * votes + 10 * agreement, 2 * bytes,
+             device_microseconds([&] {
+               cuda::capsule_layer_backward(du.data(), dweight.data(), dbias.data(), dv.data(),
+                                            steps.data(), u.data(), weight.data(), s);
+             }),
+             {});
+}
+
+void bench_adam(GpuReport& report) {
+  constexpr std::int64_t kCount = std::int64_t{1} << 20;
+  const Filled p(kCount, 1), m(kCount, 0), v(kCount, 0), g(kCount, real(0.1));
+  const AdamTensor tensor{p.data(), m.data(), v.data(), g.data(), kCount, 1};
+  report.row("Adam, 2^20 parameters", kFloat32, 0, 7.0 * 4 * kCount,
+             device_microseconds([&] { cuda::adam_step(&tensor, 1, AdamStep{}); }), {});
+}
+
+}  // namespace
+
+void bench_layers(GpuReport& report) {
+  report.heading("Layers and the optimiser");
+  bench_gru(report, 2048);
+  bench_gru(report, 96);
+  kFloat32.use();
+  bench_capsules(report);
+  bench_adam(report);
+}
+
+}  // namespace serenade::bench

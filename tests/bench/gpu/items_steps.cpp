@@ -1,0 +1,121 @@
+// Whole training steps on the device: forward and backward recorded as one graph, then Adam.
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/ser/systems.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "nas/search.h"
+#include "nn/optim.h"
+#include "nn/recorded_step.h"
+#include "tensor/random.h"
+#include "tests/bench/gpu/items.h"
+
+namespace serenade::bench {
+
+namespace {
+
+constexpr std::int64_t kFrames = 200, kBatch = 16;
+
+/// By item: the forms that PyTorch was timed in.
+using PeerTimes = std::map<std::string, std::vector<PeerTime>>;
+
+PeerTimes pytorch_times(const std::string& python) {
+  PeerTimes times;
+  if (python.empty()) return times;
+  const std::string command =
+      python + " " SERENADE_SOURCE_DIR "/tests/bench/gpu/pytorch_gpu.py 2>/dev/null";
+  FILE* answers = popen(command.c_str(), "r");
+  if (answers == nullptr) return times;
+  std::array<char, 1024> line{};
+  while (std::fgets(line.data(), line.size(), answers) != nullptr) {
+    const auto answer = nlohmann::json::parse(line.data(), nullptr, false);
+    if (!answer.is_object()) continue;
+    times[answer.at("item")].push_back({"PyTorch " + answer.at("version").get<std::string>() + " " +
+                                            answer.at("form").get<std::string>(),
+                                        1e3 * answer.at("ms").get<double>()});
+  }
+  if (pclose(answers) != 0 || times.empty()) {
+    std::printf("\nPyTorch with CUDA was not found through %s; its columns are left out.\n",
+                python.c_str());
+  }
+  return times;
+}
+
+// What a step does, for as long as it is timed.
+class Job {
+ public:
+  Job(const std::string& name, Mode mode, std::int64_t bins)
+      : mode_(mode), recorded_(Device::cuda) {
+    options_.name = name;
+    options_.bins = bins;
+    manual_seed(7);
+    system_ = mode == Mode::none ? make_system(options_, hand_made_genotype(options_))
+                                 : make_supernet(options_, mode);
+    system_->to(Device::cuda);
+    Tensor x = Tensor::empty({kBatch, 1, bins, kFrames});
+    fill_normal_(x, 0, 1, {7, Purpose::test, 1});
+    x_ = x.to(Device::cuda);
+    for (std::int64_t i = 0; i < kBatch; ++i) labels_.push_back(i % 4);
+    if (mode == Mode::none) {
+      adam_ = std::make_unique<Adam>(system_->named_parameters(), Adam::Options{});
+    } else {
+      search_ = std::make_unique<SupernetSearch>(*system_, search_space(options_),
+                                                 SearchOptions{.mode = mode});
+    }
+  }
+
+  void step() {
+    const auto loss = [this] { return cross_entropy(system_->forward(x_), labels_); };
+    if (search_) {
+      search_->weight_step(loss);
+      return;
+    }
+    adam_->zero_grad();
+    recorded_.run([&] { backward(loss()); });
+    adam_->step();
+  }
+
+ private:
+  Mode mode_;
+  ser::SystemOptions options_;
+  std::unique_ptr<ser::System> system_;
+  RecordedStep recorded_;
+  Tensor x_;
+  Indices labels_;
+  std::unique_ptr<Adam> adam_;
+  std::unique_ptr<SupernetSearch> search_;
+};
+
+}  // namespace
+
+void bench_steps(GpuReport& report, const std::string& python) {
+  const PeerTimes peers = pytorch_times(python);
+  report.heading("Training steps, batch 16");
+  const std::pair<const char*, std::int64_t> presets[] = {{"small", 200}, {"paper", 4096}};
+  for (const char* name : {ser::kGruSystem, ser::kCapsuleSystem}) {
+    for (const auto& [preset, bins] : presets) {
+      for (const Mode mode : {Mode::none, Mode::joint, Mode::dropout}) {
+        const std::string item =
+            std::string(name) + ", " + to_string(mode) + ", " + preset + ", batch 16";
+        const auto theirs = peers.find(item);
+        for (const GpuMode& gpu_mode : {kFloat32, kTf32}) {
+          gpu_mode.use();
+          Job job(name, mode, bins);
+          const double time = device_microseconds([&] { job.step(); }, 10);
+          report.row(item, gpu_mode, 0, 0, time,
+                     theirs == peers.end() ? std::vector<PeerTime>{} : theirs->second);
+        }
+      }
+    }
+  }
+  kFloat32.use();
+}
+
+}  // namespace serenade::bench

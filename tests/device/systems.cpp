@@ -1,0 +1,159 @@
+// Both systems, alone and as supernets in every mode of search, trained on the CPU and on the
+// device: the same losses, the same parameters up to rounding, and the same bits when repeated.
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "apps/ser/systems.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/accelerator.h"
+#include "nas/search.h"
+#include "nn/optim.h"
+#include "nn/recorded_step.h"
+#include "tensor/random.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+// The emulation runs some 20 million thread steps a second: a few steps of small inputs there.
+#ifdef SERENADE_EMULATED
+constexpr std::int64_t kBins = 32, kFrames = 12, kSamples = 2;
+constexpr int kSteps = 2;
+#else
+constexpr std::int64_t kBins = 200, kFrames = 200, kSamples = 16;
+constexpr int kSteps = 20;
+#endif
+constexpr double kTolerance = sizeof(real) == 8 ? 1e-9 : 1e-3;
+
+struct Course {
+  std::vector<double> losses;
+  StateDict parameters;
+};
+
+SystemOptions options_of(const std::string& name) {
+  return {.name = name, .bins = kBins, .dropout = 0.25};
+}
+
+Tensor input() {
+  Tensor x = Tensor::empty({kSamples, 1, kBins, kFrames});
+  fill_normal_(x, 0, 1, {3, Purpose::test, 0});
+  return x;
+}
+
+Indices labels() {
+  Indices labels;
+  for (std::int64_t i = 0; i < kSamples; ++i) labels.push_back(i % 4);
+  return labels;
+}
+
+Course train_one(const std::string& name, Device device) {
+  manual_seed(11);
+  const SystemOptions options = options_of(name);
+  const auto system = make_system(options, hand_made_genotype(options));
+  system->to(device);
+  const Tensor x = input().to(device);
+  Adam adam(system->named_parameters(), {});
+  RecordedStep recorded(device);
+  Course course;
+  for (int step = 0; step < kSteps; ++step) {
+    adam.zero_grad();
+    Variable loss;
+    recorded.run([&] {
+      loss = cross_entropy(system->forward(x), labels());
+      backward(loss);
+    });
+    course.losses.push_back(loss.item());
+    adam.step();
+  }
+  course.parameters = system->state_dict();
+  return course;
+}
+
+Course search(const std::string& name, Mode mode, Device device) {
+  manual_seed(12);
+  const SystemOptions options = options_of(name);
+  const auto supernet = make_supernet(options, mode);
+  supernet->to(device);
+  const Tensor x = input().to(device);
+  SupernetSearch search(*supernet, search_space(options), {.mode = mode, .seed = 5});
+  const auto loss = [&] { return cross_entropy(supernet->forward(x), labels()); };
+  Course course;
+  for (int step = 0; step < kSteps; ++step) {
+    if (mode != Mode::joint) course.losses.push_back(search.architecture_step(loss).loss);
+    course.losses.push_back(search.weight_step(loss).loss);
+  }
+  course.parameters = supernet->state_dict();
+  return course;
+}
+
+void check_same_course(const Course& device, const Course& cpu) {
+  REQUIRE(device.losses.size() == cpu.losses.size());
+  for (std::size_t i = 0; i < cpu.losses.size(); ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(device.losses[i] - cpu.losses[i]) <= kTolerance * cpu.losses[i]);
+  }
+  for (const auto& [name, expected] : cpu.parameters) {
+    CAPTURE(name);
+    CHECK(device.parameters.at(name).device() == Device::cuda);
+    // Adam moves an entry by up to the learning rate whatever the size of its gradient, so a
+    // gradient that rounds to the other side of zero shows as such a step. In double, none does.
+    const double allowed = sizeof(real) == 8 ? 1e-7 : 2e-3 * kSteps;
+    CHECK(all_close(device.parameters.at(name), expected, allowed, allowed));
+  }
+}
+
+void check_same_bits(const Course& first, const Course& second) {
+  CHECK(first.losses == second.losses);
+  for (const auto& [name, tensor] : first.parameters) {
+    CAPTURE(name);
+    CHECK(tensor.to_vector() == second.parameters.at(name).to_vector());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("device: a system trains as on the CPU, and the same way twice") {
+  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+    CAPTURE(name);
+    const Course cpu = train_one(name, Device::cpu), device = train_one(name, Device::cuda);
+    check_same_course(device, cpu);
+    check_same_bits(device, train_one(name, Device::cuda));
+  }
+}
+
+TEST_CASE("device: a supernet is searched as on the CPU, in every mode") {
+  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+    for (const Mode mode : {Mode::joint, Mode::sampling, Mode::dropout}) {
+      CAPTURE(name);
+      CAPTURE(to_string(mode));
+      const Course device = search(name, mode, Device::cuda);
+      check_same_course(device, search(name, mode, Device::cpu));
+      check_same_bits(device, search(name, mode, Device::cuda));
+    }
+  }
+}
+
+TEST_CASE("device: utterances of different lengths are recognised as on the CPU") {
+  const NoGrad no_grad;
+  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+    manual_seed(13);
+    const SystemOptions options = options_of(name);
+    const auto system = make_system(options, hand_made_genotype(options));
+    system->eval();
+    for (const std::int64_t frames : {5, 23}) {
+      Tensor x = Tensor::empty({1, 1, kBins, frames});
+      fill_normal_(x, 0, 1, {4, Purpose::test, 0});
+      system->to(Device::cpu);
+      const Tensor expected = system->forward(Variable(x)).value();
+      system->to(Device::cuda);
+      const Tensor actual = system->forward(Variable(x.to(Device::cuda))).value();
+      CHECK(all_close(actual, expected, sizeof(real) == 8 ? 1e-9 : 1e-3, 1e-6));
+    }
+  }
+}
