@@ -1,0 +1,163 @@
+// The GRU on a device, in the moves of the CPU's:
+//   forward:  1. input projection: one matrix product per direction over all steps, straight into
+//                `saved`
+//             2. recurrence: all steps of all sequences in one launch (gru_versions.h)
+//   backward: 1. recurrence in reverse, which leaves the gradients of the gates of all steps
+//             2. dx and each weight gradient as a matrix product over all steps; biases as sums
+//                over sequences in their order
+//
+// At D inputs the products are 3 D / H of the recurrence's work: 96 times as much for 2048 inputs
+// and 64 units. What limits the recurrence is the chain from step to step, not arithmetic.
+// Formulas: kernels/gru.h.
+
+#include "kernels/gru.h"
+
+#include "kernels/blas.h"
+#include "kernels/cuda/gru_recurrence.cuh"
+#include "kernels/cuda/gru_versions.h"
+#include "kernels/cuda/runtime.h"
+
+namespace serenade::cuda {
+
+namespace {
+
+constexpr int kBiasThreads = 64;
+
+/// bias gradients of one direction += the sums of its sequences. sums: [N, 4, H]. What b_hh gets
+/// for the candidate is D(m) or, reset before, D(a_n).
+__global__ void __launch_bounds__(kBiasThreads)
+    add_bias_gradients(GlobalPointer<real> bias_ih, GlobalPointer<real> bias_hh,
+                       GlobalPointer<const real> sums, GruDimensions s) {
+  const int H = s.hidden, column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (column >= 3 * H) return;
+  const int other = s.reset_after && column >= 2 * H ? column + H : column;
+  real input = 0, recurrent = 0;
+  for (int sequence = 0; sequence < s.batch; ++sequence) {
+    const std::int64_t at = std::int64_t{sequence} * 4 * H;
+    const real a = sums[at + column], b = sums[at + other];
+    input += a;
+    recurrent += b;
+  }
+  if (bias_ih != nullptr) bias_ih[column] += input;
+  if (bias_hh != nullptr) bias_hh[column] += recurrent;
+}
+
+GruDimensions dimensions(const GruSizes& s) {
+  return {static_cast<int>(s.batch), static_cast<int>(s.steps), static_cast<int>(s.hidden),
+          static_cast<int>(s.directions), s.reset_after};
+}
+
+GruWeights weights(const GruParameters* parameters, std::int64_t direction, const GruSizes& s) {
+  if (direction >= s.directions) return {nullptr, nullptr, nullptr};
+  const GruParameters& p = parameters[direction];
+  return {p.weight_hh, p.bias_ih, p.bias_hh};
+}
+
+bool is_empty(const GruSizes& s) {
+  return s.batch == 0 || s.steps == 0 || s.hidden == 0 || s.directions == 0;
+}
+
+/// Gradient [m, n] += d [rows, m]^T x [rows, n], with d part of rows of 3 H.
+void add_weight_gradient(real* gradient, std::int64_t m, std::int64_t n, const real* d,
+                         const real* x, std::int64_t ldx, const GruSizes& s) {
+  gemm(true, false, m, n, s.batch * s.steps, 1, d, 3 * s.hidden, x, ldx, 1, gradient, n);
+}
+
+/// What the first move backward leaves. [K, N, T, 3 H] twice, [K, N, T, H], [K, N, 4, H].
+struct GateGradients {
+  DeviceArray<real> input, recurrent, previous, bias_sums;
+
+  explicit GateGradients(const GruSizes& s)
+      : input(s.directions * s.batch * s.steps * 3 * s.hidden),
+        recurrent(s.reset_after ? s.directions * s.batch * s.steps * 3 * s.hidden : 0),
+        previous(s.directions * s.batch * s.steps * s.hidden),
+        bias_sums(s.directions * s.batch * 4 * s.hidden) {}
+};
+
+/// The second move backward, for direction k.
+void products_over_steps(real* dx, const GruParameterGradients& g, const GateGradients& d,
+                         const real* saved, const real* x, const real* weight_ih, std::int64_t k,
+                         const GruSizes& s) {
+  const std::int64_t rows = s.batch * s.steps, H = s.hidden, D = s.inputs;
+  const real* d_input = d.input.data() + k * rows * 3 * H;
+  const real* previous = d.previous.data() + k * rows * H;
+  if (dx != nullptr) gemm(false, false, rows, D, 3 * H, 1, d_input, 3 * H, weight_ih, D, 1, dx, D);
+  if (g.weight_ih != nullptr) add_weight_gradient(g.weight_ih, 3 * H, D, d_input, x, D, s);
+  if (g.weight_hh != nullptr && s.reset_after) {
+    const real* d_recurrent = d.recurrent.data() + k * rows * 3 * H;
+    add_weight_gradient(g.weight_hh, 3 * H, H, d_recurrent, previous, H, s);
+  } else if (g.weight_hh != nullptr) {  // the candidate's weights saw m = r * h
+    const real* m = saved + k * rows * 4 * H + 3 * H;
+    add_weight_gradient(g.weight_hh, 2 * H, H, d_input, previous, H, s);
+    add_weight_gradient(g.weight_hh + 2 * H * H, H, H, d_input + 2 * H, m, 4 * H, s);
+  }
+  if (g.bias_ih == nullptr && g.bias_hh == nullptr) return;
+  SERENADE_LAUNCH(add_bias_gradients, dim3(blocks_for(3 * H, kBiasThreads)), dim3(kBiasThreads), 0,
+                  current_stream(), g.bias_ih, g.bias_hh, d.bias_sums.data() + k * s.batch * 4 * H,
+                  dimensions(s));
+}
+
+}  // namespace
+
+GruVersion gru_version(std::int64_t hidden) {
+  if (hidden <= 64) return GruVersion::split_rows;
+  return hidden <= 128 ? GruVersion::registers : GruVersion::plain;
+}
+
+void gru_forward_with(GruVersion version, real* y, real* saved, const real* x, const real* h0,
+                      const GruParameters* parameters, const std::int64_t* lengths,
+                      const GruSizes& s) {
+  if (is_empty(s)) return;
+  const std::int64_t rows = s.batch * s.steps, H = s.hidden, D = s.inputs;
+  for (std::int64_t k = 0; k < s.directions; ++k) {
+    gemm(false, true, rows, 3 * H, D, 1, x, D, parameters[k].weight_ih, D, 0,
+         saved + k * rows * 4 * H, 4 * H);
+  }
+  const OnDevice<std::int64_t> device_lengths(lengths, s.batch);
+  const GruForwardArrays arrays{y, saved, h0, device_lengths.data()};
+  const auto recurrence = version == GruVersion::plain       ? recurrence_forward_v0_plain
+                          : version == GruVersion::registers ? recurrence_forward_v1_registers
+                                                             : recurrence_forward_v2_split_rows;
+  recurrence(arrays, weights(parameters, 0, s), weights(parameters, 1, s), dimensions(s));
+}
+
+void gru_backward_with(GruVersion version, real* dx, real* dh0,
+                       const GruParameterGradients* gradients, const real* dy, const real* y,
+                       const real* saved, const real* x, const real* h0,
+                       const GruParameters* parameters, const std::int64_t* lengths,
+                       const GruSizes& s) {
+  if (is_empty(s)) return;
+  const GateGradients d(s);
+  const OnDevice<std::int64_t> device_lengths(lengths, s.batch);
+  const GruBackwardArrays arrays{d.input.data(),
+                                 d.recurrent.data(),
+                                 d.previous.data(),
+                                 d.bias_sums.data(),
+                                 dh0,
+                                 dy,
+                                 y,
+                                 saved,
+                                 h0,
+                                 device_lengths.data()};
+  const auto recurrence = version == GruVersion::plain       ? recurrence_backward_v0_plain
+                          : version == GruVersion::registers ? recurrence_backward_v1_registers
+                                                             : recurrence_backward_v2_split_rows;
+  recurrence(arrays, weights(parameters, 0, s), weights(parameters, 1, s), dimensions(s));
+  for (std::int64_t k = 0; k < s.directions; ++k) {
+    products_over_steps(dx, gradients[k], d, saved, x, parameters[k].weight_ih, k, s);
+  }
+}
+
+void gru_forward(real* y, real* saved, const real* x, const real* h0,
+                 const GruParameters* parameters, const std::int64_t* lengths, const GruSizes& s) {
+  gru_forward_with(gru_version(s.hidden), y, saved, x, h0, parameters, lengths, s);
+}
+
+void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, const real* dy,
+                  const real* y, const real* saved, const real* x, const real* h0,
+                  const GruParameters* parameters, const std::int64_t* lengths, const GruSizes& s) {
+  gru_backward_with(gru_version(s.hidden), dx, dh0, gradients, dy, y, saved, x, h0, parameters,
+                    lengths, s);
+}
+
+}  // namespace serenade::cuda
