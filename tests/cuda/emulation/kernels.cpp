@@ -12,7 +12,7 @@
 #include <numeric>
 #include <vector>
 
-#include "tests/cuda/example_kernels.cuh"
+#include "tests/cuda/emulation/example_kernels.cuh"
 
 using namespace serenade::cuda;
 using serenade::emulation::Buffer;

@@ -22,7 +22,7 @@ using serenade::emulation::KernelError;
 
 namespace {
 
-constexpr const char* kThisFile = "tests/cuda/planted_bugs.cpp";
+constexpr const char* kThisFile = "tests/cuda/emulation/planted_bugs.cpp";
 
 std::set<unsigned> lines_of(const std::string& bug) {
   std::ifstream source(std::string(SERENADE_SOURCE_DIR) + "/" + kThisFile);
