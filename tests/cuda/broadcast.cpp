@@ -48,6 +48,8 @@ const Case kCases[] = {
     {"an outer product", {5, 12}, {1, 0}, {0, 1}},
     {"an outer product turned", {5, 12}, {0, 1}, {1, 0}},
     {"b cut out of wider rows", {5, 8}, {8, 1}, {12, 1}},
+    {"b cut out, its rows no whole Quads", {5, 8}, {0, 1}, {10, 1}},
+    {"b cut out, a repeated along its rows", {5, 8}, {1, 0}, {10, 1}},
     {"four axes, every other repeated", {2, 3, 4, 5}, {4, 0, 1, 0}, {0, 5, 0, 1}},
     {"short rows", {40, 3}, {1, 0}, {0, 1}},
     {"more rows than the grid's loop takes in one turn", {2500, 16}, {1, 0}, {16, 1}},

@@ -99,6 +99,21 @@ TEST_CASE("cuda reduce: maximum") {
   }
 }
 
+TEST_CASE("cuda reduce: of equal numbers the first takes the gradient") {
+  for (const AxisShape& s : {AxisShape{2, 5, 1}, AxisShape{2, 1500, 1}, AxisShape{2, 5, 2}}) {
+    const auto lanes = static_cast<std::size_t>(s.lanes());
+    const Numbers x(static_cast<std::size_t>(s.count()), 3), y(lanes, 3), dy(lanes, 1);
+    Numbers expected(x.size());
+    cpu::max_backward(expected.data(), dy.data(), x.data(), y.data(), s.outer, s.axis, s.inner);
+    const Numbers dx = run_repeatedly([&] {
+      const DeviceNumbers out(Numbers(x.size(), 0)), d(dy), in(x), best(y);
+      cuda::max_backward(out.data(), d.data(), in.data(), best.data(), s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(dx == expected);
+  }
+}
+
 TEST_CASE("cuda reduce: softmax and its logarithm") {
   const AxisForward forward[][2] = {{cpu::softmax_forward, cuda::softmax_forward},
                                     {cpu::log_softmax_forward, cuda::log_softmax_forward}};
@@ -161,7 +176,10 @@ TEST_CASE("cuda pool: forward and backward") {
     const auto results = static_cast<std::size_t>(s.planes * s.out_h() * s.out_w());
     const Numbers before = random_numbers(static_cast<std::int64_t>(x.size()), 2);
     const Numbers dy = random_numbers(static_cast<std::int64_t>(results), 3);
-    if (x.size() > 5) x[5] = static_cast<real>(std::nan(""));
+    for (const std::int64_t at : {std::int64_t{5}, s.width + 1, 3 * s.width}) {
+      if (at < s.height * s.width)
+        x[static_cast<std::size_t>(at)] = static_cast<real>(std::nan(""));
+    }
     Numbers expected(results), expected_dx = before;
     std::vector<std::int32_t> index(results);
     cpu::max_pool2d_forward(expected.data(), index.data(), x.data(), s);
