@@ -2,11 +2,11 @@
 // NVIDIA's convolutions and GRU: a yardstick for ours, and what `--device cudnn` runs. Loaded when
 // first asked for, never linked, so a program does without the library.
 //
-// The functions take the arguments of their namesakes in kernels/conv2d.h and kernels/gru.h, run in
-// float32_math(), and use only algorithms that give the same bits every time. They throw
+// All of it runs in float32_math() with algorithms that give the same bits every time, and throws
 // std::runtime_error where cuDNN is not available or refuses.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "kernels/conv2d.h"
@@ -19,6 +19,7 @@ namespace serenade::cuda {
 /// without a full stop.
 bool cudnn_available(std::string* reason);
 
+// The arguments of their namesakes in kernels/conv2d.h.
 void conv2d_forward_cudnn(real* y, const real* x, const real* weight, const real* bias,
                           const Conv2dShape& shape);
 void conv2d_backward_input_cudnn(real* dx, const real* dy, const real* weight,
@@ -26,9 +27,22 @@ void conv2d_backward_input_cudnn(real* dx, const real* dy, const real* weight,
 void conv2d_backward_weight_cudnn(real* dweight, const real* dy, const real* x,
                                   const Conv2dShape& shape);
 
-/// y of gru_forward; reset after only. Beside the arguments of gru_forward there is no `saved`:
-/// what cuDNN keeps for a backward is thrown away.
-void gru_forward_cudnn(real* y, const real* x, const real* h0, const GruParameters* parameters,
-                       const std::int64_t* lengths, const GruSizes& sizes);
+/// cuDNN's GRU, reset after only. Its weights are stored in its own way when it is made; `forward`
+/// then does what gru_forward does, and keeps as much for a backward that nobody calls.
+class CudnnGru {
+ public:
+  /// parameters: K entries, lengths: N entries or null, both in host memory, as for gru_forward.
+  CudnnGru(const GruParameters* parameters, const std::int64_t* lengths, const GruSizes& sizes);
+  ~CudnnGru();
+  CudnnGru(const CudnnGru&) = delete;
+  CudnnGru& operator=(const CudnnGru&) = delete;
+
+  /// y: [N, T, K, H]; x: [N, T, D]; h0: [K, N, H] or null.
+  void forward(real* y, const real* x, const real* h0);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace serenade::cuda

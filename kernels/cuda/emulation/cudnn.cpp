@@ -4,33 +4,36 @@
 
 #include <stdexcept>
 
+#include "kernels/cuda/cudnn_api.h"
+
 namespace serenade::cuda {
-namespace {
 
-constexpr const char* kReason = "cuDNN does not run on the emulated device";
+const cudnn::Library& cudnn::library() {
+  static const Library none = [] {
+    Library library;
+    library.reason = "cuDNN does not run on the emulated device";
+    return library;
+  }();
+  return none;
+}
 
-}  // namespace
+const cudnn::Library& cudnn::prepared_library() { throw std::runtime_error(library().reason); }
 
 bool cudnn_available(std::string* reason) {
-  if (reason != nullptr) *reason = kReason;
+  if (reason != nullptr) *reason = cudnn::library().reason;
   return false;
 }
 
 void conv2d_forward_cudnn(real*, const real*, const real*, const real*, const Conv2dShape&) {
-  throw std::runtime_error(kReason);
+  cudnn::prepared_library();
 }
 
 void conv2d_backward_input_cudnn(real*, const real*, const real*, const Conv2dShape&) {
-  throw std::runtime_error(kReason);
+  cudnn::prepared_library();
 }
 
 void conv2d_backward_weight_cudnn(real*, const real*, const real*, const Conv2dShape&) {
-  throw std::runtime_error(kReason);
-}
-
-void gru_forward_cudnn(real*, const real*, const real*, const GruParameters*, const std::int64_t*,
-                       const GruSizes&) {
-  throw std::runtime_error(kReason);
+  cudnn::prepared_library();
 }
 
 }  // namespace serenade::cuda

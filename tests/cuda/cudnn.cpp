@@ -1,0 +1,145 @@
+// cuDNN's convolutions and GRU against ours on the CPU, where cuDNN is there. Elsewhere: that it
+// says so.
+
+#include "kernels/cuda/cudnn.h"
+
+#include <memory>
+#include <stdexcept>
+
+#include "tests/cuda/device_case.h"
+
+using namespace serenade;
+using namespace serenade::test;
+
+namespace {
+
+/// Pads alike and not alike, strides, one channel.
+const Conv2dShape kShapes[] = {
+    {.N = 2,
+     .C = 3,
+     .H = 9,
+     .W = 11,
+     .K = 4,
+     .R = 3,
+     .S = 3,
+     .pad_top = 1,
+     .pad_bottom = 1,
+     .pad_left = 1,
+     .pad_right = 1},
+    {.N = 2,
+     .C = 1,
+     .H = 10,
+     .W = 12,
+     .K = 8,
+     .R = 2,
+     .S = 8,
+     .pad_bottom = 1,
+     .pad_left = 3,
+     .pad_right = 4},
+    {.N = 3,
+     .C = 16,
+     .H = 6,
+     .W = 10,
+     .K = 64,
+     .R = 5,
+     .S = 5,
+     .stride_h = 4,
+     .stride_w = 2,
+     .pad_top = 1,
+     .pad_bottom = 2,
+     .pad_left = 1,
+     .pad_right = 2},
+};
+
+void check_convolution(const Conv2dShape& p) {
+  const Numbers x = random_numbers(p.N * p.C * p.H * p.W, 1);
+  const Numbers weight = random_numbers(p.K * p.C * p.R * p.S, 2);
+  const Numbers bias = random_numbers(p.K, 3);
+  const Numbers dy = random_numbers(p.N * p.K * p.out_h() * p.out_w(), 4);
+  Numbers y(dy.size()), dx(x.size(), 1), dweight(weight.size(), 1);
+  cpu::conv2d_forward(y.data(), x.data(), weight.data(), bias.data(), p);
+  cpu::conv2d_backward_input(dx.data(), dy.data(), weight.data(), p);
+  cpu::conv2d_backward_weight(dweight.data(), dy.data(), x.data(), p);
+
+  const DeviceNumbers x_on(x), weight_on(weight), bias_on(bias), dy_on(dy), y_on(y.size());
+  const auto gradients_begin_at_1 = [](std::size_t count) { return Numbers(count, 1); };
+  CHECK(relative_error(run_repeatedly([&] {
+                         cuda::conv2d_forward_cudnn(y_on.data(), x_on.data(), weight_on.data(),
+                                                    bias_on.data(), p);
+                         return y_on.values();
+                       }),
+                       y) < kForwardTolerance);
+  CHECK(relative_error(run_repeatedly([&] {
+                         const DeviceNumbers dx_on(gradients_begin_at_1(dx.size()));
+                         cuda::conv2d_backward_input_cudnn(dx_on.data(), dy_on.data(),
+                                                           weight_on.data(), p);
+                         return dx_on.values();
+                       }),
+                       dx) < kGradientTolerance);
+  CHECK(relative_error(run_repeatedly([&] {
+                         const DeviceNumbers dweight_on(gradients_begin_at_1(dweight.size()));
+                         cuda::conv2d_backward_weight_cudnn(dweight_on.data(), dy_on.data(),
+                                                            x_on.data(), p);
+                         return dweight_on.values();
+                       }),
+                       dweight) < kGradientTolerance);
+}
+
+void check_gru(const GruSizes& p, const std::int64_t* lengths) {
+  const std::int64_t H = p.hidden, K = p.directions;
+  const Numbers x = random_numbers(p.batch * p.steps * p.inputs, 5);
+  const Numbers h0 = random_numbers(K * p.batch * H, 6);
+  std::vector<Numbers> weights;  // four per direction
+  for (std::int64_t k = 0; k < K; ++k) {
+    for (const std::int64_t count : {3 * H * p.inputs, 3 * H * H, 3 * H, 3 * H}) {
+      weights.push_back(random_numbers(count, 7 + weights.size()));
+      for (real& w : weights.back()) w *= real(0.3);
+    }
+  }
+  std::vector<GruParameters> on_host, on_device;
+  std::vector<std::unique_ptr<DeviceNumbers>> copies;
+  for (const Numbers& w : weights) copies.push_back(std::make_unique<DeviceNumbers>(w));
+  for (std::size_t k = 0; k < static_cast<std::size_t>(4 * K); k += 4) {
+    on_host.push_back(
+        {weights[k].data(), weights[k + 1].data(), weights[k + 2].data(), weights[k + 3].data()});
+    on_device.push_back(
+        {copies[k]->data(), copies[k + 1]->data(), copies[k + 2]->data(), copies[k + 3]->data()});
+  }
+  Numbers y(static_cast<std::size_t>(p.batch * p.steps * K * H));
+  Numbers saved(y.size() * 4);
+  cpu::gru_forward(y.data(), saved.data(), x.data(), h0.data(), on_host.data(), lengths, p);
+
+  const DeviceNumbers x_on(x), h0_on(h0), y_on(y.size());
+  cuda::CudnnGru gru(on_device.data(), lengths, p);
+  CHECK(relative_error(run_repeatedly([&] {
+                         gru.forward(y_on.data(), x_on.data(), h0_on.data());
+                         return y_on.values();
+                       }),
+                       y) < kForwardTolerance);
+}
+
+}  // namespace
+
+TEST_CASE("cuda cudnn: convolutions agree with ours on the CPU") {
+  if (!cuda::cudnn_available(nullptr)) return;
+  for (const Conv2dShape& p : kShapes) check_convolution(p);
+}
+
+TEST_CASE("cuda cudnn: the GRU agrees with ours on the CPU") {
+  if (!cuda::cudnn_available(nullptr)) return;
+  const std::int64_t lengths[] = {3, 5, 1};
+  check_gru({.batch = 3, .steps = 5, .inputs = 4, .hidden = 8}, nullptr);
+  check_gru({.batch = 3, .steps = 5, .inputs = 4, .hidden = 8, .directions = 2}, lengths);
+}
+
+TEST_CASE("cuda cudnn: where it is missing, one sentence says why") {
+  std::string reason;
+  if (cuda::cudnn_available(&reason)) {
+    CHECK(reason.empty());
+    return;
+  }
+  CHECK_FALSE(reason.empty());
+  CHECK(reason.find('\n') == std::string::npos);
+  CHECK_THROWS_AS(cuda::conv2d_forward_cudnn(nullptr, nullptr, nullptr, nullptr, kShapes[0]),
+                  std::runtime_error);
+}
