@@ -6,11 +6,14 @@
 //             2. dx and each weight gradient as a matrix product over all steps; biases as sums
 //                over sequences in their order
 //
-// At D inputs the products are 3 D / H of the recurrence's work: 96 times as much for 2048 inputs
-// and 64 units. What limits the recurrence is the chain from step to step, not arithmetic.
+// The projection does D / H times the operations of the recurrence: 32 times for 2048 inputs and 64
+// units. What limits the recurrence is the chain from step to step, not arithmetic.
 // Formulas: kernels/gru.h.
 
 #include "kernels/gru.h"
+
+#include <stdexcept>
+#include <string>
 
 #include "kernels/blas.h"
 #include "kernels/cuda/gru_recurrence.cuh"
@@ -23,14 +26,13 @@ namespace {
 
 constexpr int kBiasThreads = 64;
 
-/// bias gradients of one direction += the sums of its sequences. sums: [N, 4, H]. What b_hh gets
-/// for the candidate is D(m) or, reset before, D(a_n).
+/// bias gradients of one direction += the sums of its sequences. sums: [N, 4, H].
 __global__ void __launch_bounds__(kBiasThreads)
     add_bias_gradients(GlobalPointer<real> bias_ih, GlobalPointer<real> bias_hh,
                        GlobalPointer<const real> sums, GruDimensions s) {
   const int H = s.hidden, column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (column >= 3 * H) return;
-  const int other = s.reset_after && column >= 2 * H ? column + H : column;
+  const int other = column >= 2 * H ? column + H : column;
   real input = 0, recurrent = 0;
   for (int sequence = 0; sequence < s.batch; ++sequence) {
     const std::int64_t at = std::int64_t{sequence} * 4 * H;
@@ -51,6 +53,12 @@ GruWeights weights(const GruParameters* parameters, std::int64_t direction, cons
   if (direction >= s.directions) return {nullptr, nullptr, nullptr};
   const GruParameters& p = parameters[direction];
   return {p.weight_hh, p.bias_ih, p.bias_hh};
+}
+
+void require(GruVersion version, const GruSizes& s) {
+  if (gru_version_takes(version, s.hidden, s.reset_after)) return;
+  throw std::logic_error("gru: this version does not take " + std::to_string(s.hidden) +
+                         " hidden units");
 }
 
 bool is_empty(const GruSizes& s) {
@@ -99,14 +107,29 @@ void products_over_steps(real* dx, const GruParameterGradients& g, const GateGra
 
 }  // namespace
 
-GruVersion gru_version(std::int64_t hidden) {
-  if (hidden <= 64) return GruVersion::split_rows;
-  return hidden <= 128 ? GruVersion::registers : GruVersion::plain;
+bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after) {
+  switch (version) {
+    case GruVersion::plain:
+      return true;
+    case GruVersion::registers:
+      return hidden <= (reset_after ? 128 : 64);
+    case GruVersion::split_rows:
+      return hidden <= 64;
+  }
+  return false;
+}
+
+GruVersion gru_version(std::int64_t hidden, bool reset_after) {
+  for (const GruVersion version : {GruVersion::split_rows, GruVersion::registers}) {
+    if (gru_version_takes(version, hidden, reset_after)) return version;
+  }
+  return GruVersion::plain;
 }
 
 void gru_forward_with(GruVersion version, real* y, real* saved, const real* x, const real* h0,
                       const GruParameters* parameters, const std::int64_t* lengths,
                       const GruSizes& s) {
+  require(version, s);
   if (is_empty(s)) return;
   const std::int64_t rows = s.batch * s.steps, H = s.hidden, D = s.inputs;
   for (std::int64_t k = 0; k < s.directions; ++k) {
@@ -126,6 +149,7 @@ void gru_backward_with(GruVersion version, real* dx, real* dh0,
                        const real* saved, const real* x, const real* h0,
                        const GruParameters* parameters, const std::int64_t* lengths,
                        const GruSizes& s) {
+  require(version, s);
   if (is_empty(s)) return;
   const GateGradients d(s);
   const OnDevice<std::int64_t> device_lengths(lengths, s.batch);
@@ -150,14 +174,14 @@ void gru_backward_with(GruVersion version, real* dx, real* dh0,
 
 void gru_forward(real* y, real* saved, const real* x, const real* h0,
                  const GruParameters* parameters, const std::int64_t* lengths, const GruSizes& s) {
-  gru_forward_with(gru_version(s.hidden), y, saved, x, h0, parameters, lengths, s);
+  gru_forward_with(gru_version(s.hidden, s.reset_after), y, saved, x, h0, parameters, lengths, s);
 }
 
 void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, const real* dy,
                   const real* y, const real* saved, const real* x, const real* h0,
                   const GruParameters* parameters, const std::int64_t* lengths, const GruSizes& s) {
-  gru_backward_with(gru_version(s.hidden), dx, dh0, gradients, dy, y, saved, x, h0, parameters,
-                    lengths, s);
+  gru_backward_with(gru_version(s.hidden, s.reset_after), dx, dh0, gradients, dy, y, saved, x, h0,
+                    parameters, lengths, s);
 }
 
 }  // namespace serenade::cuda

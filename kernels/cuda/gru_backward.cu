@@ -32,41 +32,42 @@ __device__ __forceinline__ UnitStep read_step(const GruBackwardArrays& arrays, c
   return x;
 }
 
-/// Gradients of one step of one unit.
-struct UnitGradients {
-  real da_r = 0, da_z = 0, da_n = 0, dm = 0;
-
-  __device__ __forceinline__ real input(int gate) const {
-    return gate == 0 ? da_r : gate == 1 ? da_z : da_n;
-  }
-};
-
 template <int Width, int Parts, bool ResetAfter>
 __global__ void __launch_bounds__(3 * Width * Parts)
     backward_registers(GruBackwardArrays arrays, GruWeights first, GruWeights second,
                        GruDimensions s) {
+  using Thread = GruThread<Width, Parts>;
+  SERENADE_SHARED(real, tail, [Thread::kTail]);
   SERENADE_SHARED(real, d_gates, [3][Width]);  // what W_hh is applied to: D(a_r), D(a_z), D(m)
   SERENADE_SHARED(real, sums, [3][Width]);     // the products
-  using Thread = GruThread<Width, Parts>;
   const Thread own(s.hidden);
   const GruWalk walk(arrays.lengths, s);
   const GruWeights w = walk.direction == 0 ? first : second;
   const int H = s.hidden, gate = own.gate, unit = own.unit;
 
   real weights[Thread::kWeights];
-  SERENADE_UNROLL for (int i = 0; i < Thread::kWeights; ++i) {
-    weights[i] = 0;
-    if (own.real_unit && own.place(i) < H) {
-      weights[i] = w.weight_hh[(gate * H + own.place(i)) * H + unit];
-    }
-  }
+  own.fetch(weights, tail, H,
+            [&](int i) -> real { return w.weight_hh[(gate * H + i) * H + unit]; });
   const bool writes = own.real_unit && own.part == 0;
-  const auto share = [&](int which, real value) {  // one thread of each unit and gate
-    if (gate == which && own.part == 0) d_gates[which][unit] = value;
+  real d_state = 0, input_sum = 0, recurrent_sum = 0;
+  UnitStep x;
+  if (own.real_unit) x = read_step(arrays, walk, walk.length - 1, unit);
+  // D(a) of a gate and what W_hh is applied to on the way back, from that gate's threads. Done as
+  // early as can be: during a product, every register counts.
+  const auto put = [&](int which, int i, real input, real recurrent) {
+    if (gate != which) return;
+    if (own.part == 0) d_gates[which][unit] = recurrent;
+    input_sum += input;
+    recurrent_sum += recurrent;
+    if (!writes) return;
+    const std::int64_t step = walk.step(walk.time(i));
+    arrays.d_input[(step * 3 + which) * H + unit] = input;
+    if (ResetAfter) arrays.d_recurrent[(step * 3 + which) * H + unit] = recurrent;
+    if (which == 0) arrays.previous[step * H + unit] = x.h;
   };
   const auto multiply = [&](bool taking_part) {
     if (!taking_part) return;
-    const real product = own.dot(weights, d_gates[gate]);
+    const real product = own.dot(weights, tail, d_gates[gate]);
     if (own.part == 0) sums[gate][unit] = product;
   };
   const auto product = [&](int which) {
@@ -74,54 +75,40 @@ __global__ void __launch_bounds__(3 * Width * Parts)
     return value;
   };
 
-  real d_state = 0, bias_sum = 0, candidate_sum = 0;
-  UnitStep x;
-  if (own.real_unit) x = read_step(arrays, walk, walk.length - 1, unit);
   for (int i = walk.length - 1; i >= 0; --i) {
     UnitStep next;
     if (own.real_unit && i > 0) next = read_step(arrays, walk, i - 1, unit);
     const real d = d_state + x.dy;
-    UnitGradients g;
-    g.da_n = d * (1 - x.z) * (1 - x.n * x.n);
-    g.da_z = d * (x.h - x.n) * x.z * (1 - x.z);
-    share(1, g.da_z);
+    const real da_n = d * (1 - x.z) * (1 - x.n * x.n);
+    const real da_z = d * (x.h - x.n) * x.z * (1 - x.z);
+    d_state = d * x.z;
+    put(1, i, da_z, da_z);
     if constexpr (ResetAfter) {
-      g.dm = g.da_n * x.r;
-      g.da_r = g.da_n * x.m * x.r * (1 - x.r);
-      share(0, g.da_r);
-      share(2, g.dm);
+      const real dm = da_n * x.r, da_r = dm * x.m * (1 - x.r);
+      put(0, i, da_r, da_r);
+      put(2, i, da_n, dm);
       __syncthreads();
       multiply(true);
       __syncthreads();
-      d_state = d * x.z + product(0) + product(1) + product(2);
+      d_state += product(0) + product(1) + product(2);
     } else {
-      share(2, g.da_n);
+      put(2, i, da_n, da_n);
       __syncthreads();
       multiply(gate > 0);
       __syncthreads();
-      g.dm = product(2);
-      g.da_r = g.dm * x.h * x.r * (1 - x.r);
-      share(0, g.da_r);
+      const real dm = product(2), da_r = dm * x.h * x.r * (1 - x.r);
+      put(0, i, da_r, da_r);
+      d_state += dm * x.r;
       __syncthreads();
       multiply(gate == 0);
       __syncthreads();
-      d_state = d * x.z + g.dm * x.r + product(0) + product(1);
-    }
-    bias_sum += g.input(gate);
-    candidate_sum += g.dm;
-    if (writes) {
-      const std::int64_t step = walk.step(walk.time(i));
-      arrays.d_input[(step * 3 + gate) * H + unit] = g.input(gate);
-      if (ResetAfter) {
-        arrays.d_recurrent[(step * 3 + gate) * H + unit] = gate == 2 ? g.dm : g.input(gate);
-      }
-      if (gate == 0) arrays.previous[step * H + unit] = x.h;
+      d_state += product(0) + product(1);
     }
     x = next;
   }
   if (writes) {
-    arrays.bias_sums[(walk.row() * 4 + gate) * H + unit] = bias_sum;
-    if (gate == 2) arrays.bias_sums[(walk.row() * 4 + 3) * H + unit] = candidate_sum;
+    arrays.bias_sums[(walk.row() * 4 + gate) * H + unit] = input_sum;
+    if (gate == 2) arrays.bias_sums[(walk.row() * 4 + 3) * H + unit] = recurrent_sum;
     if (gate == 0 && arrays.dh0 != nullptr) arrays.dh0[walk.row() * H + unit] += d_state;
   }
   walk.clear_padding(arrays.d_input, 3 * H);
@@ -137,7 +124,7 @@ void launch_width(const GruBackwardArrays& arrays, const GruWeights& first,
   if (s.reset_after) {
     SERENADE_LAUNCH((backward_registers<Width, Parts, true>), grid, block, 0, current_stream(),
                     arrays, first, second, s);
-  } else {
+  } else if constexpr (Width < 128) {
     SERENADE_LAUNCH((backward_registers<Width, Parts, false>), grid, block, 0, current_stream(),
                     arrays, first, second, s);
   }

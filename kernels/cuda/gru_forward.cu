@@ -17,22 +17,24 @@ template <int Width, int Parts, bool ResetAfter>
 __global__ void __launch_bounds__(3 * Width * Parts)
     forward_registers(GruForwardArrays arrays, GruWeights first, GruWeights second,
                       GruDimensions s) {
+  using Thread = GruThread<Width, Parts>;
+  SERENADE_SHARED(real, tail, [Thread::kTail]);
   SERENADE_SHARED(real, state, [Width]);
   SERENADE_SHARED(real, reset, [Width]);   // r, or r * h with reset before
   SERENADE_SHARED(real, update, [Width]);  // z
-  using Thread = GruThread<Width, Parts>;
   const Thread own(s.hidden);
   const GruWalk walk(arrays.lengths, s);
   const GruWeights w = walk.direction == 0 ? first : second;
   const int H = s.hidden, row = own.gate * H + own.unit;  // of the stacked gates
 
   real weights[Thread::kWeights];
-  SERENADE_UNROLL for (int i = 0; i < Thread::kWeights; ++i) {
-    weights[i] = 0;
-    if (own.real_unit && own.place(i) < H) weights[i] = w.weight_hh[row * H + own.place(i)];
+  own.fetch(weights, tail, H, [&](int i) -> real { return w.weight_hh[row * H + i]; });
+  real input_bias = own.real_unit ? value_or_zero(w.bias_ih, row) : real(0);
+  real recurrent_bias = own.real_unit ? value_or_zero(w.bias_hh, row) : real(0);
+  if constexpr (!ResetAfter) {
+    input_bias += recurrent_bias;
+    recurrent_bias = 0;
   }
-  const real input_bias = own.real_unit ? value_or_zero(w.bias_ih, row) : real(0);
-  const real recurrent_bias = own.real_unit ? value_or_zero(w.bias_hh, row) : real(0);
   const bool writes = own.real_unit && own.part == 0;
   const auto projection = [&](int i) {  // what the gate gets from x at step i
     if (!own.real_unit || i >= walk.length) return real(0);
@@ -49,7 +51,7 @@ __global__ void __launch_bounds__(3 * Width * Parts)
     const GlobalPointer<real> gates = arrays.saved + walk.step(t) * 4 * H;
     const real next_projected = projection(i + 1);  // on its way during the products
     real recurrent = recurrent_bias;
-    if (ResetAfter || own.gate < 2) recurrent += own.dot(weights, state);
+    if (ResetAfter || own.gate < 2) recurrent += own.dot(weights, tail, state);
     if (own.gate < 2 && own.part == 0) {
       const real value = logistic(projected + input_bias + recurrent);
       const real before = state[own.unit];
@@ -68,7 +70,7 @@ __global__ void __launch_bounds__(3 * Width * Parts)
         const real r = reset[own.unit];
         recurrent = r * m;
       } else {
-        recurrent += own.dot(weights, reset);
+        recurrent += own.dot(weights, tail, reset);
       }
       const real n = tanh(projected + input_bias + recurrent);
       h = (1 - z) * n + z * h;
@@ -94,7 +96,7 @@ void launch_width(const GruForwardArrays& arrays, const GruWeights& first, const
   if (s.reset_after) {
     SERENADE_LAUNCH((forward_registers<Width, Parts, true>), grid, block, 0, current_stream(),
                     arrays, first, second, s);
-  } else {
+  } else if constexpr (Width < 128) {
     SERENADE_LAUNCH((forward_registers<Width, Parts, false>), grid, block, 0, current_stream(),
                     arrays, first, second, s);
   }

@@ -118,6 +118,7 @@ __global__ void __launch_bounds__(kMostThreads)
       d_input[2 * H + u] = da_n;
       bias_sums[H + u] += da_z;
       bias_sums[2 * H + u] += da_n;
+      bias_sums[3 * H + u] += s.reset_after ? da_n * r : da_n;
       if (s.reset_after) {
         const GlobalPointer<real> d_recurrent = arrays.d_recurrent + walk.step(t) * 3 * H;
         const real da_r = da_n * m * r * (1 - r);
@@ -125,7 +126,6 @@ __global__ void __launch_bounds__(kMostThreads)
         d_recurrent[u] = da_r;
         d_recurrent[H + u] = da_z;
         d_recurrent[2 * H + u] = da_n * r;
-        bias_sums[3 * H + u] += da_n * r;
       }
     });
     __syncthreads();

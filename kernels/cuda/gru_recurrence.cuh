@@ -31,8 +31,10 @@ struct GruBackwardArrays {
   GlobalPointer<real> d_input;  ///< [K, N, T, 3 H]: D(a_r), D(a_z), D(a_n); see cpu/gru_definition
   GlobalPointer<real> d_recurrent;  ///< [K, N, T, 3 H]: D(a_r), D(a_z), D(m); reset after only
   GlobalPointer<real> previous;     ///< [K, N, T, H]: the state that each step started from
-  GlobalPointer<real> bias_sums;    ///< [K, N, 4, H]: of D(a_r), D(a_z), D(a_n), D(m) over T
-  GlobalPointer<real> dh0;          ///< added to; may be null
+  /// [K, N, 4, H], over all steps: D(a_r), D(a_z), D(a_n), and what b_hh gets for the candidate:
+  /// D(m), or D(a_n) with reset before.
+  GlobalPointer<real> bias_sums;
+  GlobalPointer<real> dh0;  ///< added to; may be null
   GlobalPointer<const real> dy, y, saved, h0;
   GlobalPointer<const std::int64_t> lengths;
 };

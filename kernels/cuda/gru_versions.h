@@ -5,7 +5,8 @@
 //
 //   v0 plain       a thread per hidden unit; weights are read from memory at every step; any H
 //   v1 registers   a thread per row of W_hh (backward: per column and gate), which it keeps in
-//                  registers over all steps; H up to 128
+//                  registers over all steps; H up to 128, or 64 with reset before (which has two
+//                  products in a row per step, too much for what 128 leaves of the registers)
 //   v2 split rows  two neighbouring threads share a row and add their halves by a shuffle: twice
 //                  the warps for the four schedulers, half as long a chain; H up to 64
 
@@ -15,10 +16,13 @@ namespace serenade::cuda {
 
 enum class GruVersion { plain, registers, split_rows };
 
-/// The version in use for a number of hidden units.
-GruVersion gru_version(std::int64_t hidden);
+/// Whether a version takes so many hidden units.
+bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after);
 
-/// gru_forward and gru_backward with the recurrence of a version; it must take sizes.hidden.
+/// The version in use: the last that takes them.
+GruVersion gru_version(std::int64_t hidden, bool reset_after);
+
+/// gru_forward and gru_backward with the recurrence of a version, which must take the sizes.
 void gru_forward_with(GruVersion version, real* y, real* saved, const real* x, const real* h0,
                       const GruParameters* parameters, const std::int64_t* lengths,
                       const GruSizes& sizes);
