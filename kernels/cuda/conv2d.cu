@@ -1,0 +1,93 @@
+// Convolution: the choice of the version in use (formulas and shapes: kernels/conv2d.h; the steps:
+// kernels/cuda/conv2d_versions.h).
+
+#include "kernels/conv2d.h"
+
+#include "kernels/accelerator.h"
+#include "kernels/cuda/conv2d_versions.h"
+#include "kernels/cuda/cudnn.h"
+
+namespace serenade::cuda {
+
+ConvVersion conv2d_version(const Conv2dShape&, ConvPass, bool) { return ConvVersion::plain; }
+
+namespace {
+
+ConvVersion version_in_use(const Conv2dShape& shape, ConvPass pass) {
+  return conv2d_version(shape, pass, float32_math() == Float32Math::tf32);
+}
+
+void forward(const ConvSink& y, const real* x, const real* weight, const real* bias,
+             const Conv2dShape& shape) {
+  switch (version_in_use(shape, ConvPass::forward)) {
+    default:
+      return conv2d_forward_v0_plain(y, x, weight, bias, shape);
+  }
+}
+
+void backward_input(real* dx, const ConvSource& dy, const real* weight, const Conv2dShape& shape) {
+  switch (version_in_use(shape, ConvPass::backward_input)) {
+    default:
+      return conv2d_backward_input_v0_plain(dx, dy, weight, shape);
+  }
+}
+
+void backward_weight(real* dweight, const ConvSource& dy, const real* x, const Conv2dShape& shape) {
+  switch (version_in_use(shape, ConvPass::backward_weight)) {
+    default:
+      return conv2d_backward_weight_v0_plain(dweight, dy, x, shape);
+  }
+}
+
+bool cudnn_in_use() { return convolution_library() == ConvolutionLibrary::cudnn; }
+
+}  // namespace
+
+void conv2d_forward(real* y, const real* x, const real* weight, const real* bias,
+                    const Conv2dShape& shape) {
+  if (cudnn_in_use()) return conv2d_forward_cudnn(y, x, weight, bias, shape);
+  forward({.data = y}, x, weight, bias, shape);
+}
+
+void conv2d_backward_input(real* dx, const real* dy, const real* weight, const Conv2dShape& shape) {
+  if (cudnn_in_use()) return conv2d_backward_input_cudnn(dx, dy, weight, shape);
+  backward_input(dx, {.data = dy}, weight, shape);
+}
+
+void conv2d_backward_weight(real* dweight, const real* dy, const real* x,
+                            const Conv2dShape& shape) {
+  if (cudnn_in_use()) return conv2d_backward_weight_cudnn(dweight, dy, x, shape);
+  backward_weight(dweight, {.data = dy}, x, shape);
+}
+
+void conv2d_backward_bias(real* dbias, const real* dy, const Conv2dShape& shape) {
+  conv2d_backward_bias_v0_plain(dbias, {.data = dy}, shape);
+}
+
+// The fused functions are ours in any case: cuDNN has no pooling that keeps the winner's place.
+
+void conv2d_relu_maxpool_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
+                                 const real* bias, const Conv2dShape& shape, std::int64_t pool_h,
+                                 std::int64_t pool_w) {
+  forward({y, index, pool_h, pool_w}, x, weight, bias, shape);
+}
+
+void conv2d_relu_maxpool_backward_input(real* dx, const real* dy, const std::uint8_t* index,
+                                        const real* weight, const Conv2dShape& shape,
+                                        std::int64_t pool_h, std::int64_t pool_w) {
+  backward_input(dx, {dy, index, pool_h, pool_w}, weight, shape);
+}
+
+void conv2d_relu_maxpool_backward_weight(real* dweight, const real* dy, const std::uint8_t* index,
+                                         const real* x, const Conv2dShape& shape,
+                                         std::int64_t pool_h, std::int64_t pool_w) {
+  backward_weight(dweight, {dy, index, pool_h, pool_w}, x, shape);
+}
+
+void conv2d_relu_maxpool_backward_bias(real* dbias, const real* dy, const std::uint8_t* index,
+                                       const Conv2dShape& shape, std::int64_t pool_h,
+                                       std::int64_t pool_w) {
+  conv2d_backward_bias_v0_plain(dbias, {dy, index, pool_h, pool_w}, shape);
+}
+
+}  // namespace serenade::cuda

@@ -1,0 +1,183 @@
+// Convolution v0: the formula of kernels/conv2d.h, one thread per result. Any shape; what it costs
+// is that each of C * R * S factors comes from memory (mostly a cache) for every output.
+
+#include "kernels/cuda/conv2d_map.cuh"
+#include "kernels/cuda/conv2d_versions.h"
+
+namespace serenade::cuda {
+namespace {
+
+/// bias[k] + sum over c, r, s of weight times x at output (n, k, i, j).
+__device__ real output_at(GlobalPointer<const real> x, GlobalPointer<const real> weight,
+                          GlobalPointer<const real> bias, const ConvSizes& s, std::int64_t n, int k,
+                          int i, int j) {
+  real sum = 0;
+  if (bias) sum = bias[k];
+  for (int c = 0; c < s.C; ++c) {
+    for (int r = 0; r < s.R; ++r) {
+      const int h = i * s.stride_h + r - s.pad_top;
+      if (h < 0 || h >= s.H) continue;
+      const std::int64_t row = ((n * s.C + c) * s.H + h) * s.W;
+      for (int t = 0; t < s.S; ++t) {
+        const int w = j * s.stride_w + t - s.pad_left;
+        if (w < 0 || w >= s.W) continue;
+        const real factor = weight[((k * s.C + c) * s.R + r) * s.S + t], value = x[row + w];
+        sum += factor * value;
+      }
+    }
+  }
+  return sum;
+}
+
+/// One thread per element of y: a pixel, or a window of the pooling.
+__global__ void __launch_bounds__(kLoopThreads)
+    forward_plain(MapSink y, GlobalPointer<const real> x, GlobalPointer<const real> weight,
+                  GlobalPointer<const real> bias, ConvSizes s) {
+  const int rows = y.map.pooled_h(), columns = y.map.pooled_w();
+  const std::int64_t count = s.N * s.K * rows * columns;
+  for (std::int64_t at = loop_begin(); at < count; at += loop_step()) {
+    const std::int64_t row = at / columns, plane = row / rows, n = plane / s.K;
+    const int k = static_cast<int>(plane - n * s.K);
+    const int i = static_cast<int>(row - plane * rows);
+    const int j = static_cast<int>(at - row * columns);
+    if (!y.index) {
+      y.data[at] = output_at(x, weight, bias, s, n, k, i, j);
+      continue;
+    }
+    WindowMaximum maximum;
+    for (int a = 0; a < y.map.pool_h; ++a) {
+      for (int b = 0; b < y.map.pool_w; ++b) {
+        maximum.see(output_at(x, weight, bias, s, n, k, i * y.map.pool_h + a, j * y.map.pool_w + b),
+                    a * y.map.pool_w + b);
+      }
+    }
+    maximum.store(y, at);
+  }
+}
+
+/// One thread per element of dx, which gathers from the outputs that saw it.
+__global__ void __launch_bounds__(kLoopThreads)
+    backward_input_plain(GlobalPointer<real> dx, MapSource dy, GlobalPointer<const real> weight,
+                         ConvSizes s) {
+  const std::int64_t count = s.N * s.C * s.H * s.W;
+  for (std::int64_t at = loop_begin(); at < count; at += loop_step()) {
+    const std::int64_t row = at / s.W, plane = row / s.H, n = plane / s.C;
+    const int c = static_cast<int>(plane - n * s.C);
+    const int h = static_cast<int>(row - plane * s.H), w = static_cast<int>(at - row * s.W);
+    real sum = 0;
+    for (int r = 0; r < s.R; ++r) {
+      const int i = (h + s.pad_top - r) / s.stride_h;
+      if (h + s.pad_top - r < 0 || i * s.stride_h != h + s.pad_top - r) continue;
+      for (int t = 0; t < s.S; ++t) {
+        const int j = (w + s.pad_left - t) / s.stride_w;
+        if (w + s.pad_left - t < 0 || j * s.stride_w != w + s.pad_left - t) continue;
+        for (int k = 0; k < s.K; ++k) {
+          const real factor = weight[((k * s.C + c) * s.R + r) * s.S + t];
+          sum += factor * dy.at(n, k, i, j);
+        }
+      }
+    }
+    dx[at] += sum;
+  }
+}
+
+constexpr int kSumThreads = 128;
+
+/// A chunk of all pixels' dy times the x that tap blockIdx.x met; x null: of dy alone, for channel
+/// blockIdx.x. partials: [chunks][taps]
+__global__ void __launch_bounds__(kSumThreads)
+    sum_pixels_plain(GlobalPointer<real> partials, MapSource dy, GlobalPointer<const real> x,
+                     ConvSizes s, std::int64_t chunk) {
+  SERENADE_SHARED(real, scratch, [32]);
+  int k = static_cast<int>(blockIdx.x), c = 0, r = 0, t = 0;
+  if (x) {
+    t = k % s.S;
+    r = k / s.S % s.R;
+    c = k / (s.S * s.R) % s.C;
+    k = k / (s.S * s.R * s.C);
+  }
+  const std::int64_t pixels = s.N * s.out_h * s.out_w, begin = blockIdx.y * chunk;
+  const std::int64_t end = begin + chunk < pixels ? begin + chunk : pixels;
+  real sum = 0;
+  for (std::int64_t at = begin + threadIdx.x; at < end; at += kSumThreads) {
+    const std::int64_t row = at / s.out_w, n = row / s.out_h;
+    const int i = static_cast<int>(row - n * s.out_h), j = static_cast<int>(at - row * s.out_w);
+    if (!x) {
+      sum += dy.at(n, k, i, j);
+      continue;
+    }
+    const int h = i * s.stride_h + r - s.pad_top, w = j * s.stride_w + t - s.pad_left;
+    if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
+    const real value = x[((n * s.C + c) * s.H + h) * s.W + w];
+    sum += dy.at(n, k, i, j) * value;
+  }
+  sum = over_block(sum, SharedPointer<real>(scratch), Plus{});
+  if (threadIdx.x == 0)
+    partials[static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(kLoopThreads)
+    add_partials_in_order(GlobalPointer<real> totals, GlobalPointer<const real> partials,
+                          std::int64_t count, std::int64_t size) {
+  for (std::int64_t i = loop_begin(); i < size; i += loop_step()) {
+    real sum = 0;
+    for (std::int64_t p = 0; p < count; ++p) {
+      const real partial = partials[p * size + i];
+      sum += partial;
+    }
+    totals[i] += sum;
+  }
+}
+
+// Chunks of pixels, from the sizes alone.
+void sum_pixels(real* totals, std::int64_t taps, const ConvSource& dy, const real* x,
+                const Conv2dShape& shape) {
+  constexpr std::int64_t kLeastPixels = 4096, kMostChunks = 256;
+  const std::int64_t pixels = shape.N * shape.out_h() * shape.out_w();
+  if (taps == 0 || pixels == 0) return;
+  std::int64_t chunks = std::clamp<std::int64_t>(pixels / kLeastPixels, 1, kMostChunks);
+  const std::int64_t chunk = (pixels + chunks - 1) / chunks;
+  chunks = (pixels + chunk - 1) / chunk;
+  const DeviceArray<real> partials(chunks * taps);
+  SERENADE_LAUNCH(sum_pixels_plain,
+                  dim3(static_cast<unsigned>(taps), static_cast<unsigned>(chunks)),
+                  dim3(kSumThreads), 0, current_stream(), partials.data(), gradient_map(dy, shape),
+                  x, ConvSizes(shape), chunk);
+  add_conv_partials(totals, partials.data(), chunks, taps);
+}
+
+}  // namespace
+
+void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
+                             const Conv2dShape& shape) {
+  const std::int64_t count =
+      shape.N * shape.K * (shape.out_h() / y.pool_h) * (shape.out_w() / y.pool_w);
+  if (count == 0) return;
+  SERENADE_LAUNCH(forward_plain, loop_grid(count), dim3(kLoopThreads), 0, current_stream(),
+                  output_map(y, shape), x, weight, bias, ConvSizes(shape));
+}
+
+void conv2d_backward_input_v0_plain(real* dx, const ConvSource& dy, const real* weight,
+                                    const Conv2dShape& shape) {
+  const std::int64_t count = shape.N * shape.C * shape.H * shape.W;
+  if (count == 0) return;
+  SERENADE_LAUNCH(backward_input_plain, loop_grid(count), dim3(kLoopThreads), 0, current_stream(),
+                  dx, gradient_map(dy, shape), weight, ConvSizes(shape));
+}
+
+void conv2d_backward_weight_v0_plain(real* dweight, const ConvSource& dy, const real* x,
+                                     const Conv2dShape& shape) {
+  sum_pixels(dweight, shape.K * shape.C * shape.R * shape.S, dy, x, shape);
+}
+
+void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape) {
+  sum_pixels(dbias, shape.K, dy, nullptr, shape);
+}
+
+void add_conv_partials(real* totals, const real* partials, std::int64_t count, std::int64_t size) {
+  if (size == 0) return;
+  SERENADE_LAUNCH(add_partials_in_order, loop_grid(size), dim3(kLoopThreads), 0, current_stream(),
+                  totals, partials, count, size);
+}
+
+}  // namespace serenade::cuda

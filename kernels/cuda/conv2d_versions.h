@@ -1,0 +1,46 @@
+#pragma once
+// The ladder of the convolution. Every step computes the same.
+//
+//   v0 plain           one thread per output (or input, or weight), the formula: any shape
+//
+// A ConvSource says how an image is stored, a ConvSink how it is to be stored: as it is, or through
+// ReLU and pooling, in which case `index` is not null (kernels/conv2d.h).
+
+#include <cstdint>
+
+#include "kernels/conv2d.h"
+
+namespace serenade::cuda {
+
+/// dy: [N, K, out_h, out_w], or per window of the pooling where index is not null.
+struct ConvSource {
+  const real* data = nullptr;
+  const std::uint8_t* index = nullptr;
+  std::int64_t pool_h = 1, pool_w = 1;
+};
+
+/// y: the same.
+struct ConvSink {
+  real* data = nullptr;
+  std::uint8_t* index = nullptr;
+  std::int64_t pool_h = 1, pool_w = 1;
+};
+
+enum class ConvVersion { plain };
+enum class ConvPass { forward, backward_input, backward_weight };
+
+/// The version in use. Depends on sizes only, and on `tensor_cores`: whether they may be used.
+ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores);
+
+void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
+                             const Conv2dShape& shape);
+void conv2d_backward_input_v0_plain(real* dx, const ConvSource& dy, const real* weight,
+                                    const Conv2dShape& shape);
+void conv2d_backward_weight_v0_plain(real* dweight, const ConvSource& dy, const real* x,
+                                     const Conv2dShape& shape);
+void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape);
+
+/// totals[i] += sum over p < count of partials[p][i], in the order of p. partials: [count][size].
+void add_conv_partials(real* totals, const real* partials, std::int64_t count, std::int64_t size);
+
+}  // namespace serenade::cuda
