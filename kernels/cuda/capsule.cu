@@ -18,11 +18,17 @@ void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const r
 
 void capsule_layer_forward(real* v, real* s, const real* u, const real* weight, const real* bias,
                            const CapsuleShape& shape) {
+  if (recomputes_votes(u, weight, shape)) {
+    return capsule_layer_forward_v2_recomputed_votes(v, s, u, weight, bias, shape);
+  }
   capsule_layer_forward_v0_stored_votes(v, s, u, weight, bias, shape);
 }
 
 void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv, const real* s,
                             const real* u, const real* weight, const CapsuleShape& shape) {
+  if (recomputes_votes(u, weight, shape)) {
+    return capsule_layer_backward_v2_recomputed_votes(du, dweight, dbias, dv, s, u, weight, shape);
+  }
   capsule_layer_backward_v0_stored_votes(du, dweight, dbias, dv, s, u, weight, shape);
 }
 

@@ -50,13 +50,20 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   }
 }
 
-/// dbias += ds, over samples and iterations in order. One thread per number of dbias: [J, O].
-__global__ void __launch_bounds__(kCapsuleThreads)
-    capsule_bias_gradient(GlobalPointer<real> dbias, GlobalPointer<const real> ds, CapsuleSizes p) {
-  const std::int64_t k = capsule_thread(), JO = p.J * p.O;
-  if (k >= JO) return;
+/// dbias [J, O] += ds, over samples and iterations: a warp's lanes are neighbouring numbers of
+/// dbias, the warps of a block take turns with the rows of ds.
+__global__ void __launch_bounds__(1024)
+    capsule_bias_gradient(GlobalPointer<real> dbias, GlobalPointer<const real> ds,
+                          std::int64_t rows, std::int64_t JO) {
+  SERENADE_SHARED(real, sums, [32][32]);
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const std::int64_t k = static_cast<std::int64_t>(blockIdx.x) * 32 + lane;
   real sum = 0;
-  for (std::int64_t nt = 0; nt < p.N * p.R; ++nt) sum += ds[nt * JO + k];
+  for (std::int64_t row = warp; row < rows && k < JO; row += 32) sum += ds[row * JO + k];
+  sums[warp][lane] = sum;
+  __syncthreads();
+  if (warp != 0 || k >= JO) return;
+  for (int other = 1; other < 32; ++other) sum += sums[other][lane];
   dbias[k] += sum;
 }
 
@@ -72,7 +79,10 @@ void squash_gradient(real* ds, const real* dv, const real* s, std::int64_t t,
 }
 
 void bias_gradient(real* dbias, const real* ds, const CapsuleSizes& p) {
-  LAUNCH_CAPSULE_ITEMS(capsule_bias_gradient, p.J * p.O, dbias, ds, p);
+  const std::int64_t JO = p.J * p.O;
+  if (JO == 0) return;
+  SERENADE_LAUNCH(capsule_bias_gradient, dim3(blocks_for(JO, 32)), dim3(1024), 0, current_stream(),
+                  dbias, ds, p.N * p.R, JO);
 }
 
 }  // namespace serenade::cuda

@@ -5,6 +5,9 @@
 //   v0 definition     the procedure line by line: logits, coefficients and votes in memory, one
 //                     thread per number
 //   v0 stored votes   the layer: predict all votes, then route them
+//   v2 recomputed votes
+//                     the layer: votes predicted anew in every pass by warps that hold weights in
+//                     registers and show them many samples; D = J = O = 8
 
 #include "kernels/capsule.h"
 
@@ -21,5 +24,13 @@ void capsule_layer_forward_v0_stored_votes(real* v, real* s, const real* u, cons
 void capsule_layer_backward_v0_stored_votes(real* du, real* dweight, real* dbias, const real* dv,
                                             const real* s, const real* u, const real* weight,
                                             const CapsuleShape& shape);
+
+/// Whether v2 can: D = J = O = 8, weights of their own, arrays that begin at multiples of 16 bytes.
+bool recomputes_votes(const real* u, const real* weight, const CapsuleShape& shape);
+void capsule_layer_forward_v2_recomputed_votes(real* v, real* s, const real* u, const real* weight,
+                                               const real* bias, const CapsuleShape& shape);
+void capsule_layer_backward_v2_recomputed_votes(real* du, real* dweight, real* dbias,
+                                                const real* dv, const real* s, const real* u,
+                                                const real* weight, const CapsuleShape& shape);
 
 }  // namespace serenade::cuda

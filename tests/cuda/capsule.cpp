@@ -153,6 +153,35 @@ TEST_CASE("cuda capsule: the layer with stored votes") {
   }
 }
 
+TEST_CASE("cuda capsule: the layer with recomputed votes") {
+  const CapsuleShape once{.N = 2, .I = 3, .D = 8, .J = 8, .O = 8, .iterations = 1};
+  const CapsuleShape few{.N = 5, .I = 18, .D = 8, .J = 8, .O = 8, .iterations = 2};
+  for (const CapsuleShape& p : {once, few, kWindows}) {
+    check_layer(p, cuda::capsule_layer_forward_v2_recomputed_votes,
+                cuda::capsule_layer_backward_v2_recomputed_votes);
+  }
+}
+
+TEST_CASE("cuda capsule: the layer with recomputed votes, several samples per block") {
+  const CapsuleShape p{.N = 541, .I = 16, .D = 8, .J = 8, .O = 8, .iterations = 2};
+  const Inputs in(p);
+  const Results expected = layer_on_cpu(in, p);
+  const DeviceNumbers u(in.u), weight(in.weight), bias(in.bias), dv(in.dv);
+  const DeviceNumbers v(expected.v.size()), s(expected.s.size());
+  const DeviceNumbers du(Results(p).du), dweight(Results(p).dweight), dbias(Results(p).dbias);
+  cuda::capsule_layer_forward_v2_recomputed_votes(v.data(), s.data(), u.data(), weight.data(),
+                                                  bias.data(), p);
+  cuda::capsule_layer_backward_v2_recomputed_votes(du.data(), dweight.data(), dbias.data(),
+                                                   dv.data(), s.data(), u.data(), weight.data(), p);
+  Results actual(p);
+  actual.v = v.values();
+  actual.s = s.values();
+  actual.du = du.values();
+  actual.dweight = dweight.values();
+  actual.dbias = dbias.values();
+  check_same(actual, expected);
+}
+
 TEST_CASE("cuda capsule: routing in use") {
   CapsuleShape once = kWindows, many = kOdd;
   once.iterations = 1;

@@ -1,0 +1,366 @@
+// v2 of the layer: votes are predicted anew in every pass and never stored. For D = J = O = 8 and
+// weights of their own, the window capsules (formulas and shapes: kernels/capsule.h).
+//
+// The paper's 144 windows of 1280 capsules, counted, on an H200:
+//   prediction       94 M multiply-adds per pass, 2.8 us at 67 TFLOP/s; votes from memory would be
+//                    47 MB, 11 us
+//   weights          2.6 MB. A block per window would read them 144 times, 377 MB; here a warp
+//   holds
+//                    the weights of four capsules in registers and shows them 24 windows, so that
+//                    they are read 6 times, 16 MB, mostly from the second-level cache
+//   everything else  8 shuffles, one exponential and 60 operations for 64 multiply-adds
+//
+// A lane is an output capsule j of one of four neighbouring input capsules (capsule_lanes.cuh) and
+// keeps W_ij, 64 numbers. A pass ends in sums over input capsules for every window: over the four
+// of a warp by shuffles, over the warps of a block in shared memory, over blocks by a second
+// kernel, all in an order that follows from the sizes alone.
+//
+// Backward, where R - 1 passes find ds of every iteration, ends with a pass in which a block owns
+// four input capsules and goes over many windows: dW stays in registers beside W, and du is
+// complete at once. It predicts votes a third time; to keep c and g for it instead would be 24 MB
+// to write and to read.
+
+#include <algorithm>
+
+#include "kernels/cuda/capsule_lanes.cuh"
+#include "kernels/cuda/capsule_steps.cuh"
+#include "kernels/cuda/capsule_versions.h"
+
+namespace serenade::cuda {
+namespace {
+
+constexpr int kSize = 8;                 // D, J and O
+constexpr int kNumbers = kSize * kSize;  // of W_ij, and of the votes of one input capsule
+constexpr int kWarps = 4, kThreads = 32 * kWarps;
+constexpr int kTogether = 32 / kSize;  // input capsules of a warp
+constexpr int kWindows = 24;  // samples, at most, that see the weights in a block's registers
+constexpr int kFinishThreads = 512, kParts = kFinishThreads / kNumbers;
+
+/// The sizes of one call in 32 bits; whatever is multiplied by them is an offset in 64.
+struct WindowSizes {
+  int N, I, R, quads;  // quads: groups of kTogether input capsules
+
+  explicit WindowSizes(const CapsuleShape& p)
+      : N(static_cast<int>(p.N)),
+        I(static_cast<int>(p.I)),
+        R(static_cast<int>(p.iterations)),
+        quads((I + kTogether - 1) / kTogether) {}
+};
+
+/// W_ij of this lane, or zeros.
+__device__ __forceinline__ void load_weights(real (&w)[kNumbers], GlobalPointer<const real> weight,
+                                             std::int64_t ij, bool inside) {
+  load_capsule(w, weight + ij * kNumbers, inside);
+}
+
+__device__ __forceinline__ void predict(real (&vote)[kSize], const real (&u)[kSize],
+                                        const real (&w)[kNumbers]) {
+  for (int o = 0; o < kSize; ++o) vote[o] = 0;
+  for (int d = 0; d < kSize; ++d) {
+    for (int o = 0; o < kSize; ++o) vote[o] += u[d] * w[d * kSize + o];
+  }
+}
+
+__device__ __forceinline__ bool is_valid(GlobalPointer<const std::int64_t> lengths, int n, int i) {
+  return !lengths || i < static_cast<std::int64_t>(lengths[n]);
+}
+
+/// Input capsule i of sample n; zeros, and so zero votes, where there is none that counts.
+__device__ __forceinline__ void load_input(real (&x)[kSize], GlobalPointer<const real> u,
+                                           GlobalPointer<const std::int64_t> lengths, int n, int i,
+                                           const WindowSizes& p) {
+  const bool counts = i < p.I && is_valid(lengths, n, i);
+  load_capsule(x, u + (static_cast<std::int64_t>(n) * p.I + i) * kSize, counts);
+}
+
+/// The factor of a vote in the sum over input capsules.
+enum class Factor {
+  one,            // iteration 1; 1 / J follows later
+  coefficient,    // c
+  logit_gradient  // g: the gradient of the sum of earlier v
+};
+
+/// partials: [slices, N, J, O], sums over the 16 input capsules of a slice (blockIdx.x), for
+/// windows_per_block samples (blockIdx.y). earlier, ds: one iteration's, sample n at n * stride,
+/// [J, O]. Registers: at most 128, so that 16 warps share a multiprocessor. Shared memory: 24 KB.
+template <Factor factor>
+__global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 4 : 2)
+    capsule_window_sums(GlobalPointer<real> partials, GlobalPointer<const real> u,
+                        GlobalPointer<const real> weight, GlobalPointer<const real> earlier,
+                        GlobalPointer<const real> ds, std::int64_t stride,
+                        GlobalPointer<const std::int64_t> lengths, WindowSizes p,
+                        int windows_per_block) {
+  SERENADE_SHARED(real, sums, [kWarps][kWindows][kNumbers]);
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int j = lane % kSize, own = j * kSize + lane / 16 * 4 + lane / 8 % 2 * 2;
+  const int first_n = static_cast<int>(blockIdx.y) * windows_per_block;
+  const int windows = min(windows_per_block, p.N - first_n);
+  const int i = (static_cast<int>(blockIdx.x) * kWarps + warp) * kTogether + lane / kSize;
+  real w[kNumbers];
+  load_weights(w, weight, static_cast<std::int64_t>(i) * kSize + j, i < p.I);
+  real next[kSize];  // the input capsule of the next sample, on its way
+  load_input(next, u, lengths, first_n, i, p);
+  for (int window = 0; window < windows; ++window) {
+    const std::int64_t n = first_n + window;
+    real x[kSize], vote[kSize];
+    for (int d = 0; d < kSize; ++d) x[d] = next[d];
+    load_input(next, u, lengths, first_n + min(window + 1, windows - 1), i, p);
+    predict(vote, x, w);
+    if constexpr (factor != Factor::one) {
+      load_capsule(x, earlier + n * stride + j * kSize, true);
+      real by = 0;
+      if constexpr (factor == Factor::coefficient) {
+        by = softmax_over<kSize>(dot(vote, x), true);
+      } else {
+        real d[kSize];
+        load_capsule(d, ds + n * stride + j * kSize, true);
+        by = routing_gradient<kSize>(vote, x, d, true).g;
+      }
+      for (int o = 0; o < kSize; ++o) vote[o] *= by;
+    }
+    add_up_halves<16, kSize, 2>(vote, lane);
+    sums[warp][window][own] = vote[0];
+    sums[warp][window][own + 1] = vote[1];
+  }
+  __syncthreads();
+  for (int k = static_cast<int>(threadIdx.x); k < windows * kNumbers; k += kThreads) {
+    real sum = 0;
+    for (int from = 0; from < kWarps; ++from) sum += sums[from][k / kNumbers][k % kNumbers];
+    partials[(static_cast<std::int64_t>(blockIdx.x) * p.N + first_n) * kNumbers + k] = sum;
+  }
+}
+
+/// The sum of a sample's partials over slices, number threadIdx.x % kNumbers, in every thread of a
+/// block of kFinishThreads.
+__device__ __forceinline__ real add_up_slices(SharedPointer<real> scratch,
+                                              GlobalPointer<const real> partials, int slices,
+                                              std::int64_t n, int N) {
+  const int k = static_cast<int>(threadIdx.x) % kNumbers;
+  real sum = 0;
+  for (int slice = static_cast<int>(threadIdx.x) / kNumbers; slice < slices; slice += kParts) {
+    sum += partials[(static_cast<std::int64_t>(slice) * N + n) * kNumbers + k];
+  }
+  scratch[threadIdx.x] = sum;
+  __syncthreads();
+  sum = 0;
+  for (int part = 0; part < kParts; ++part) sum += scratch[part * kNumbers + k];
+  return sum;
+}
+
+/// s = scale sum + bias; v = squash(s), which joins the sum of earlier ones (begun if `first`). s:
+/// sample n at n * stride. A block per sample.
+__global__ void __launch_bounds__(kFinishThreads)
+    capsule_window_finish(GlobalPointer<real> v, GlobalPointer<real> s, GlobalPointer<real> earlier,
+                          GlobalPointer<const real> partials, GlobalPointer<const real> bias,
+                          std::int64_t stride, int slices, int N, real scale, bool first) {
+  SERENADE_SHARED(real, scratch, [kFinishThreads]);
+  const std::int64_t n = blockIdx.x;
+  const int k = static_cast<int>(threadIdx.x) % kNumbers;
+  real sum = scale * add_up_slices(SharedPointer<real>(scratch), partials, slices, n, N);
+  if (bias) sum += bias[k];
+  const real value = sum * squash_factor(over_lanes(sum * sum, kSize, Plus{}));
+  if (threadIdx.x >= kNumbers) return;
+  const real before = first ? real(0) : static_cast<real>(earlier[n * kNumbers + k]);
+  s[n * stride + k] = sum;
+  v[n * kNumbers + k] = value;
+  earlier[n * kNumbers + k] = before + value;
+}
+
+/// dv of the iteration before += the sum, since every later iteration used it (begun if `first`);
+/// then its ds. s, ds: that iteration's, sample n at n * stride. A block per sample.
+__global__ void __launch_bounds__(kFinishThreads)
+    capsule_window_finish_gradient(GlobalPointer<real> ds, GlobalPointer<real> dv,
+                                   GlobalPointer<const real> partials, GlobalPointer<const real> s,
+                                   std::int64_t stride, int slices, int N, bool first) {
+  SERENADE_SHARED(real, scratch, [kFinishThreads]);
+  const std::int64_t n = blockIdx.x;
+  const int k = static_cast<int>(threadIdx.x) % kNumbers;
+  real sum = add_up_slices(SharedPointer<real>(scratch), partials, slices, n, N);
+  if (threadIdx.x >= kNumbers) return;  // whole warps
+  if (!first) sum += dv[n * kNumbers + k];
+  const real x = s[n * stride + k];
+  const real n2 = over_lanes(x * x, kSize, Plus{}), along = over_lanes(x * sum, kSize, Plus{});
+  dv[n * kNumbers + k] = sum;
+  ds[n * stride + k] = squash_factor(n2) * sum + 2 * squash_slope(n2) * along * x;
+}
+
+/// The gradient of a vote: sum over iterations of c ds + g e. earlier, ds: of one sample and output
+/// capsule in [R, J, O].
+__device__ __forceinline__ void vote_gradient(real (&dvote)[kSize], const real (&vote)[kSize],
+                                              GlobalPointer<const real> earlier,
+                                              GlobalPointer<const real> ds, int R, bool last_only) {
+  for (int o = 0; o < kSize; ++o) dvote[o] = 0;
+  for (int t = last_only ? R - 1 : 0; t < R; ++t) {
+    real d[kSize], e[kSize];
+    load_capsule(d, ds + t * kNumbers, true);
+    RoutingGradient by{real(1) / kSize, 0};
+    if (t > 0) {
+      load_capsule(e, earlier + t * kNumbers, true);
+      by = routing_gradient<kSize>(vote, e, d, true);
+    }
+    for (int o = 0; o < kSize; ++o) {
+      dvote[o] += by.c * d[o];
+      if (t > 0 && !last_only) dvote[o] += by.g * e[o];
+    }
+  }
+}
+
+/// du and dW (either may be null) of four input capsules (blockIdx.x) from `samples` of the samples
+/// (blockIdx.y), with which warps take turns. dweight: [gridDim.y, I, J, D, O], added to.
+/// Registers: 64 for W and 64 for dW, so two blocks share a multiprocessor. Shared memory: 8 KB.
+__global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
+    capsule_window_spread(GlobalPointer<real> du, GlobalPointer<real> dweight,
+                          GlobalPointer<const real> u, GlobalPointer<const real> weight,
+                          GlobalPointer<const real> earlier, GlobalPointer<const real> ds,
+                          GlobalPointer<const std::int64_t> lengths, WindowSizes p, int samples,
+                          bool last_only) {
+  SERENADE_SHARED(real, sums, [kNumbers][33]);  // rows of 33: read along columns in the end
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int j = lane % kSize, i = static_cast<int>(blockIdx.x) * kTogether + lane / kSize;
+  const int first_n = static_cast<int>(blockIdx.y) * samples, end_n = min(p.N, first_n + samples);
+  real w[kNumbers], dw[kNumbers] = {};
+  load_weights(w, weight, static_cast<std::int64_t>(i) * kSize + j, i < p.I);
+  for (int n = first_n + warp; n < end_n; n += kWarps) {
+    const bool counts = i < p.I && is_valid(lengths, n, i);
+    const std::int64_t row = static_cast<std::int64_t>(n) * p.R * kNumbers + j * kSize;
+    real x[kSize], vote[kSize], dvote[kSize], dx[kSize];
+    load_input(x, u, lengths, n, i, p);
+    predict(vote, x, w);
+    vote_gradient(dvote, vote, earlier + row, ds + row, p.R, last_only);
+    for (int d = 0; d < kSize; ++d) {
+      dx[d] = 0;
+      for (int o = 0; o < kSize; ++o) {
+        dw[d * kSize + o] += x[d] * dvote[o];
+        dx[d] += w[d * kSize + o] * dvote[o];
+      }
+    }
+    add_up_halves<4, kSize, 1>(dx, lane);
+    if (du && counts) du[(static_cast<std::int64_t>(n) * p.I + i) * kSize + j] += dx[0];
+  }
+  if (!dweight) return;
+  for (int turn = 0; turn < kWarps; ++turn) {
+    if (turn == warp) {
+      for (int k = 0; k < kNumbers; ++k) {
+        const real before = turn == 0 ? real(0) : static_cast<real>(sums[k][lane]);
+        sums[k][lane] = before + dw[k];
+      }
+    }
+    __syncthreads();
+  }
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kTogether * kSize * kNumbers;
+  const std::int64_t end = static_cast<std::int64_t>(p.I) * kSize * kNumbers;
+  const std::int64_t to = blockIdx.y * end + first;
+  for (int k = static_cast<int>(threadIdx.x); k < 32 * kNumbers; k += kThreads) {
+    if (first + k < end) dweight[to + k] += sums[k % kNumbers][k / kNumbers];
+  }
+}
+
+/// dweight += the partial gradients [splits, count], in order.
+__global__ void __launch_bounds__(kCapsuleThreads)
+    capsule_add_splits(GlobalPointer<real> dweight, GlobalPointer<const real> partials, int splits,
+                       std::int64_t count) {
+  const std::int64_t k = capsule_thread();
+  if (k >= count) return;
+  real sum = 0;
+  for (int split = 0; split < splits; ++split) sum += partials[split * count + k];
+  dweight[k] += sum;
+}
+
+/// The last pass. Where input capsules are few, samples are cut into splits with a partial dW each:
+/// about four blocks for each place on the largest devices, of at least eight samples.
+void spread(real* du, real* dweight, const real* u, const real* weight, const real* earlier,
+            const real* ds, const std::int64_t* lengths, const WindowSizes& p, bool last_only) {
+  const int wanted = std::max(1, std::min(960 / p.quads, p.N / 8));
+  const int samples = (p.N + wanted - 1) / wanted, splits = (p.N + samples - 1) / samples;
+  const std::int64_t count = static_cast<std::int64_t>(p.I) * kSize * kNumbers;
+  const bool cut = dweight != nullptr && splits > 1;
+  const DeviceArray<real> partials(cut ? splits * count : 0);
+  if (cut) clear(partials.data(), static_cast<std::size_t>(splits * count) * sizeof(real));
+  SERENADE_LAUNCH(capsule_window_spread,
+                  dim3(static_cast<unsigned>(p.quads), static_cast<unsigned>(splits)),
+                  dim3(kThreads), 0, current_stream(), du, cut ? partials.data() : dweight, u,
+                  weight, earlier, ds, lengths, p, samples, last_only);
+  if (cut) {
+    LAUNCH_CAPSULE_ITEMS(capsule_add_splits, count, dweight, partials.data(), splits, count);
+  }
+}
+
+/// How a pass is cut into blocks: a warp has four input capsules, and as many samples as leave two
+/// blocks for each multiprocessor of the largest devices.
+struct Cut {
+  int slices, windows, chunks;
+
+  explicit Cut(const WindowSizes& p) : slices((p.quads + kWarps - 1) / kWarps) {
+    constexpr std::int64_t kBlocks = 264;
+    const std::int64_t most = static_cast<std::int64_t>(p.N) * slices / kBlocks;
+    windows = static_cast<int>(std::clamp<std::int64_t>(most, 1, kWindows));
+    chunks = (p.N + windows - 1) / windows;
+  }
+  std::int64_t partials(const WindowSizes& p) const {
+    return static_cast<std::int64_t>(slices) * p.N * kNumbers;
+  }
+  dim3 grid() const { return dim3(static_cast<unsigned>(slices), static_cast<unsigned>(chunks)); }
+};
+
+template <Factor factor>
+void add_up_windows(real* partials, const real* u, const real* weight, const real* earlier,
+                    const real* ds, std::int64_t stride, const std::int64_t* lengths,
+                    const WindowSizes& p, const Cut& cut) {
+  SERENADE_LAUNCH(capsule_window_sums<factor>, cut.grid(), dim3(kThreads), 0, current_stream(),
+                  partials, u, weight, earlier, ds, stride, lengths, p, cut.windows);
+}
+
+}  // namespace
+
+bool recomputes_votes(const real* u, const real* weight, const CapsuleShape& p) {
+  return p.D == kSize && p.J == kSize && p.O == kSize && !p.shared_weight && p.I > 0 &&
+         p.I < (1 << 28) && p.N < (1 << 16) && takes_quads(u) && takes_quads(weight);
+}
+
+void capsule_layer_forward_v2_recomputed_votes(real* v, real* s, const real* u, const real* weight,
+                                               const real* bias, const CapsuleShape& shape) {
+  if (shape.N == 0) return;
+  const WindowSizes p(shape);
+  const Cut cut(p);
+  const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
+  const DeviceArray<real> earlier(static_cast<std::int64_t>(p.N) * kNumbers);
+  const DeviceArray<real> partials(cut.partials(p));
+  const std::int64_t stride = static_cast<std::int64_t>(p.R) * kNumbers;
+  for (int t = 0; t < p.R; ++t) {
+    const auto pass = t == 0 ? add_up_windows<Factor::one> : add_up_windows<Factor::coefficient>;
+    pass(partials.data(), u, weight, earlier.data(), nullptr, kNumbers, lengths.data(), p, cut);
+    SERENADE_LAUNCH(capsule_window_finish, dim3(static_cast<unsigned>(p.N)), dim3(kFinishThreads),
+                    0, current_stream(), v, s + t * kNumbers, earlier.data(), partials.data(), bias,
+                    stride, cut.slices, p.N, t == 0 ? real(1) / kSize : real(1), t == 0);
+  }
+}
+
+void capsule_layer_backward_v2_recomputed_votes(real* du, real* dweight, real* dbias,
+                                                const real* dv, const real* s, const real* u,
+                                                const real* weight, const CapsuleShape& shape) {
+  if (shape.N == 0) return;
+  const WindowSizes p(shape);
+  const Cut cut(p);
+  const CapsuleSizes sizes(shape);
+  const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
+  const std::int64_t numbers = static_cast<std::int64_t>(p.N) * kNumbers, stride = p.R * kNumbers;
+  const DeviceArray<real> earlier(p.R * numbers), ds(p.R * numbers), dv_before(numbers);
+  const DeviceArray<real> partials(cut.partials(p));
+  add_up_earlier(earlier.data(), s, sizes);
+  clear(ds.data(), static_cast<std::size_t>(p.R * numbers) * sizeof(real));
+  squash_gradient(ds.data(), dv, s, p.R - 1, sizes);
+  for (int t = p.R - 1; t > 0 && !shape.last_only; --t) {
+    const std::int64_t before = (t - 1) * kNumbers;
+    add_up_windows<Factor::logit_gradient>(partials.data(), u, weight,
+                                           earlier.data() + t * kNumbers, ds.data() + t * kNumbers,
+                                           stride, lengths.data(), p, cut);
+    SERENADE_LAUNCH(capsule_window_finish_gradient, dim3(static_cast<unsigned>(p.N)),
+                    dim3(kFinishThreads), 0, current_stream(), ds.data() + before, dv_before.data(),
+                    partials.data(), s + before, stride, cut.slices, p.N, t == p.R - 1);
+  }
+  if (dbias != nullptr) bias_gradient(dbias, ds.data(), sizes);
+  if (du == nullptr && dweight == nullptr) return;
+  spread(du, dweight, u, weight, earlier.data(), ds.data(), lengths.data(), p, shape.last_only);
+}
+
+}  // namespace serenade::cuda
