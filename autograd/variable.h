@@ -91,8 +91,8 @@ Variable make_result(const char* name, Tensor value, const std::vector<Variable>
 template <class... Inputs>
 void check_same_device(const char* op, const Variable& first, const Inputs&... others) {
   const bool alike = ((!others.defined() || others.device() == first.device()) && ...);
-  check(alike, op, "all inputs must be on one device, and some are on the cpu, some on cuda; got ",
-        first.shape(), " on ", to_string(first.device()), " first; move them with to()");
+  check(alike, op, "all inputs must be on one device, and some are on the cpu, some on cuda; ",
+        "move them with to()");
 }
 
 }  // namespace serenade

@@ -25,9 +25,11 @@ namespace {
 #ifdef SERENADE_EMULATED
 constexpr std::int64_t kBins = 32, kFrames = 12, kSamples = 2;
 constexpr int kSteps = 2;
+constexpr bool kRepeatsAll = false;
 #else
 constexpr std::int64_t kBins = 200, kFrames = 200, kSamples = 16;
 constexpr int kSteps = 20;
+constexpr bool kRepeatsAll = true;
 #endif
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-9 : 1e-3;
 
@@ -134,7 +136,9 @@ TEST_CASE("device: a supernet is searched as on the CPU, in every mode") {
       CAPTURE(to_string(mode));
       const Course device = search(name, mode, Device::cuda);
       check_same_course(device, search(name, mode, Device::cpu));
-      check_same_bits(device, search(name, mode, Device::cuda));
+      if (kRepeatsAll || mode == Mode::dropout) {
+        check_same_bits(device, search(name, mode, Device::cuda));
+      }
     }
   }
 }
