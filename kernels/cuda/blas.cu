@@ -184,6 +184,11 @@ GemmSizes gemm_sizes(const GemmCall& call, int columns, std::int64_t split_depth
   return s;
 }
 
+GemmTile fitting_tile(const GemmCall& call, GemmTile wanted) {
+  const GemmSizes s = gemm_sizes(call, 1, 1);
+  return wanted == GemmTile::large && !(s.a_vectors && s.b_vectors) ? GemmTile::medium : wanted;
+}
+
 dim3 gemm_grid(const GemmCall& call, int rows, int columns, std::int64_t split_depth) {
   const std::int64_t splits = std::max<std::int64_t>(1, ceil_div(call.k, split_depth));
   return dim3(static_cast<unsigned>(ceil_div(call.m, rows) * ceil_div(call.n, columns)), 1,

@@ -6,7 +6,7 @@
 // pair of tiles is used, two more are on their way.
 //
 //   tile        threads  per thread  registers     shared memory (float)
-//   128 x 128     256      8 x 8     145 to 230    50 to 60 KB
+//   128 x 128     256      8 x 8     125 to 200    50 to 60 KB
 //    64 x  64     128      8 x 4     105 to 128    27 to 30 KB
 //   128 x  16     128      4 x 4      95 to 124    29 to 34 KB
 
@@ -18,10 +18,12 @@ namespace serenade::cuda {
 
 namespace {
 
+constexpr int kLargeThreads = 256;  // of the tile of 128 x 128
+
 /// The elements of a tile that one of `Lanes` threads multiplies: Count of them.
 template <bool AlongDepth, int Outer, int Threads, int Count>
 struct Fragment {
-  using Tile = OperandTile<AlongDepth, Outer, Threads>;
+  using Tile = OperandTile<AlongDepth, Outer, Threads, Threads == kLargeThreads>;
   static constexpr int kLanes = Outer / Count;
 
   /// Element i: neighbours in memory are read together; those of neighbouring lanes adjoin.
@@ -93,10 +95,17 @@ struct RegisterBlock {
   }
 };
 
+/// Blocks that share a multiprocessor: the registers are divided among them. Of the large tiles,
+/// two that both lie along k need too many for a second block.
+constexpr int blocks_at_once(bool transpose_a, bool transpose_b, int elements) {
+  if (elements < 128 * 128) return 4;
+  return !transpose_a && transpose_b ? 1 : 2;
+}
+
 template <bool TransposeA, bool TransposeB, int Rows, int Columns, int ThreadRows,
           int ThreadColumns>
 __global__ void __launch_bounds__(Rows / ThreadRows * (Columns / ThreadColumns),
-                                  Rows* Columns > 64 * 64 ? 1 : 4)
+                                  blocks_at_once(TransposeA, TransposeB, Rows* Columns))
     register_block(GlobalPointer<real> c, GlobalPointer<const real> a, GlobalPointer<const real> b,
                    GemmSizes s) {
   using Block = RegisterBlock<TransposeA, TransposeB, Rows, Columns, ThreadRows, ThreadColumns>;
@@ -160,6 +169,7 @@ void launch_tile(const GemmCall& call, GemmTile tile, std::int64_t split_depth) 
 }  // namespace
 
 void gemm_v2_register_block(const GemmCall& call, GemmTile tile, std::int64_t split_depth) {
+  tile = fitting_tile(call, tile);
   if (call.transpose_a) {
     call.transpose_b ? launch_tile<true, true>(call, tile, split_depth)
                      : launch_tile<true, false>(call, tile, split_depth);

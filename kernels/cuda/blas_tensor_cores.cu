@@ -31,8 +31,9 @@ template <bool TransposeA, bool TransposeB, int Rows, int Columns, int WarpRows,
 struct TensorBlock {
   static constexpr int kWarps = Rows / WarpRows * (Columns / WarpColumns);
   static constexpr int kThreads = 32 * kWarps;
-  using A = OperandTile<!TransposeA, Rows, kThreads>;
-  using B = OperandTile<TransposeB, Columns, kThreads>;
+  static constexpr bool kLarge = Rows == 128;
+  using A = OperandTile<!TransposeA, Rows, kThreads, kLarge>;
+  using B = OperandTile<TransposeB, Columns, kThreads, kLarge>;
   static constexpr int kStage = A::kSize + B::kSize;
   static constexpr std::size_t kBytes = sizeof(float) * kTileStages * kStage;
   static constexpr int kDown = WarpRows / 16, kAcross = WarpColumns / 8;  // products of a warp
@@ -132,6 +133,7 @@ void launch_tile(const GemmCall& call, GemmTile tile, std::int64_t split_depth) 
 }  // namespace
 
 void gemm_v3_tensor_cores(const GemmCall& call, GemmTile tile, std::int64_t split_depth) {
+  tile = fitting_tile(call, tile);
   if (call.transpose_a) {
     call.transpose_b ? launch_tile<true, true>(call, tile, split_depth)
                      : launch_tile<true, false>(call, tile, split_depth);

@@ -53,7 +53,7 @@ struct GemmBlock {
 
 /// The tile of an operand whose neighbours in memory follow k (`AlongDepth`) or the outer axis. The
 /// padding of a row puts what a warp reads at once into different banks.
-template <bool AlongDepth, int Outer, int Threads>
+template <bool AlongDepth, int Outer, int Threads, bool VectorsOnly>
 struct OperandTile {
   static constexpr int kRow = AlongDepth ? kTileDepth : Outer;
   static constexpr int kRows = AlongDepth ? Outer : kTileDepth;
@@ -71,7 +71,7 @@ struct OperandTile {
                                                       bool vectors) {
     const int row = AlongDepth ? outer : k, row_end = AlongDepth ? outer_end : k_end;
     const int first = AlongDepth ? k : outer, end = AlongDepth ? k_end : outer_end;
-    if (vectors) {
+    if (VectorsOnly || vectors) {
       copy<kVector>(tile, x, ld, row, row_end, first, end);
     } else {
       copy<1>(tile, x, ld, row, row_end, first, end);
@@ -113,6 +113,11 @@ __device__ __forceinline__ void put_element(GlobalPointer<real> c, std::int64_t 
 
 /// For tiles of so many columns.
 GemmSizes gemm_sizes(const GemmCall& call, int columns, std::int64_t split_depth);
+
+/// The large tile copies 16 bytes at a time and nothing else: addresses of single numbers would
+/// cost registers that it does not have. Where that is impossible, the medium tile gives the same
+/// bits.
+GemmTile fitting_tile(const GemmCall& call, GemmTile wanted);
 
 /// A block per tile and matrix and split.
 dim3 gemm_grid(const GemmCall& call, int rows, int columns, std::int64_t split_depth);

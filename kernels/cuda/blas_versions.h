@@ -35,7 +35,8 @@ struct GemmCall {
 
 enum class GemmVersion { plain, shared_tile, register_block, tensor_cores };
 
-/// Tiles of C that a block computes: 128 x 128, 64 x 64, or 128 x 16 (not for tensor cores).
+/// Tiles of C that a block computes: 128 x 128 (where A and B can be read 16 bytes at a time, else
+/// medium), 64 x 64, or 128 x 16 (not for tensor cores).
 enum class GemmTile { large, medium, narrow };
 
 struct GemmPlan {

@@ -120,6 +120,16 @@ TEST_CASE("cuda blas: register blocks of every size, ragged and aligned") {
   check_plan({128, 16, 16}, plan(cuda::GemmTile::narrow), true, false);
 }
 
+TEST_CASE("cuda blas: the size of the tile does not change a bit") {
+  for (const bool transpose_b : {false, true}) {
+    const Product product({132, 20, 40}, false, transpose_b);
+    const auto with = [&](cuda::GemmTile tile) {
+      return product.on_device({cuda::GemmVersion::register_block, tile});
+    };
+    CHECK(with(cuda::GemmTile::large) == with(cuda::GemmTile::medium));
+  }
+}
+
 TEST_CASE("cuda blas: splits of k are added in their order") {
   cuda::GemmPlan plan = kMediumBlock;
   plan.splits = 5;
