@@ -10,7 +10,7 @@ namespace serenade::cuda {
 
 /// `size` neighbouring numbers that begin at a multiple of 16 bytes, or zeros.
 template <int size>
-__device__ __forceinline__ void load_capsule(real (&x)[size], GlobalPointer<const real> from,
+__device__ __forceinline__ void load_capsule(real (&x)[size], AliasedPointer<const real> from,
                                              bool counts) {
   static_assert(size % 4 == 0);
   for (int o = 0; o < size; o += 4) {
@@ -51,6 +51,29 @@ __device__ __forceinline__ RoutingGradient routing_gradient(const real (&vote)[s
   const real c = softmax_over<lanes>(dot(vote, earlier), exists);
   const real dc = dot(vote, ds);
   return {c, c * (dc - over_lanes(exists ? c * dc : real(0), lanes, Plus{}))};
+}
+
+/// The whole gradient of a vote. earlier, ds: this output capsule's in [R, ...], iteration t at
+/// t * stride; uniform: c of iteration 1.
+template <int lanes, int size>
+__device__ __forceinline__ void vote_gradient(real (&dvote)[size], const real (&vote)[size],
+                                              AliasedPointer<const real> earlier,
+                                              AliasedPointer<const real> ds, int stride, int R,
+                                              real uniform, bool exists, bool last_only) {
+  for (int o = 0; o < size; ++o) dvote[o] = 0;
+  for (int t = last_only ? R - 1 : 0; t < R; ++t) {
+    real d[size], e[size];
+    load_capsule(d, ds + t * stride, true);
+    RoutingGradient by{uniform, 0};
+    if (t > 0) {
+      load_capsule(e, earlier + t * stride, true);
+      by = routing_gradient<lanes>(vote, e, d, exists);
+    }
+    for (int o = 0; o < size; ++o) {
+      dvote[o] += by.c * d[o];
+      if (t > 0 && !last_only) dvote[o] += by.g * e[o];
+    }
+  }
 }
 
 /// Adds up each of the `size` numbers of x over the lanes that differ in the bits of `first_step`

@@ -184,27 +184,6 @@ __global__ void __launch_bounds__(kFinishThreads)
   ds[n * stride + k] = squash_factor(n2) * sum + 2 * squash_slope(n2) * along * x;
 }
 
-/// The gradient of a vote: sum over iterations of c ds + g e. earlier, ds: of one sample and output
-/// capsule in [R, J, O].
-__device__ __forceinline__ void vote_gradient(real (&dvote)[kSize], const real (&vote)[kSize],
-                                              GlobalPointer<const real> earlier,
-                                              GlobalPointer<const real> ds, int R, bool last_only) {
-  for (int o = 0; o < kSize; ++o) dvote[o] = 0;
-  for (int t = last_only ? R - 1 : 0; t < R; ++t) {
-    real d[kSize], e[kSize];
-    load_capsule(d, ds + t * kNumbers, true);
-    RoutingGradient by{real(1) / kSize, 0};
-    if (t > 0) {
-      load_capsule(e, earlier + t * kNumbers, true);
-      by = routing_gradient<kSize>(vote, e, d, true);
-    }
-    for (int o = 0; o < kSize; ++o) {
-      dvote[o] += by.c * d[o];
-      if (t > 0 && !last_only) dvote[o] += by.g * e[o];
-    }
-  }
-}
-
 /// du and dW (either may be null) of four input capsules (blockIdx.x) from `samples` of the samples
 /// (blockIdx.y), with which warps take turns. dweight: [gridDim.y, I, J, D, O], added to.
 /// Registers: 64 for W and 64 for dW, so two blocks share a multiprocessor. Shared memory: 8 KB.
@@ -226,7 +205,8 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
     real x[kSize], vote[kSize], dvote[kSize], dx[kSize];
     load_input(x, u, lengths, n, i, p);
     predict(vote, x, w);
-    vote_gradient(dvote, vote, earlier + row, ds + row, p.R, last_only);
+    vote_gradient<kSize>(dvote, vote, earlier + row, ds + row, kNumbers, p.R, real(1) / kSize, true,
+                         last_only);
     for (int d = 0; d < kSize; ++d) {
       dx[d] = 0;
       for (int o = 0; o < kSize; ++o) {

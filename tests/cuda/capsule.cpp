@@ -153,6 +153,22 @@ TEST_CASE("cuda capsule: the layer with stored votes") {
   }
 }
 
+TEST_CASE("cuda capsule: routing in one block, all numbers of lanes") {
+  const CapsuleShape shapes[] = {
+      {.N = 2, .I = 1, .J = 1, .O = 8, .iterations = 1},
+      {.N = 2, .I = 9, .J = 4, .O = 16},
+      {.N = 2, .I = 70, .J = 3, .O = 8, .iterations = 4},
+      {.N = 3, .I = 37, .J = 7, .O = 16, .iterations = 2},
+      {.N = 2, .I = 33, .J = 8, .O = 8},
+      {.N = 2, .I = 5, .J = 13, .O = 8},
+      {.N = 2, .I = 18, .J = 16, .O = 16},
+  };
+  for (const CapsuleShape& p : shapes) {
+    check_routing(p, cuda::capsule_routing_forward_v1_one_block,
+                  cuda::capsule_routing_backward_v1_one_block);
+  }
+}
+
 TEST_CASE("cuda capsule: the layer with recomputed votes") {
   const CapsuleShape once{.N = 2, .I = 3, .D = 8, .J = 8, .O = 8, .iterations = 1};
   const CapsuleShape few{.N = 5, .I = 18, .D = 8, .J = 8, .O = 8, .iterations = 2};
