@@ -9,17 +9,24 @@
 
 namespace serenade::cuda {
 
-ConvVersion conv2d_version(const Conv2dShape&, ConvPass, bool) { return ConvVersion::plain; }
+ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass, bool, std::int64_t pool_h,
+                           std::int64_t pool_w) {
+  return conv2d_register_block_takes(shape, pool_h, pool_w) ? ConvVersion::register_block
+                                                            : ConvVersion::plain;
+}
 
 namespace {
 
-ConvVersion version_in_use(const Conv2dShape& shape, ConvPass pass) {
-  return conv2d_version(shape, pass, float32_math() == Float32Math::tf32);
+ConvVersion version_in_use(const Conv2dShape& shape, ConvPass pass, std::int64_t pool_h = 1,
+                           std::int64_t pool_w = 1) {
+  return conv2d_version(shape, pass, float32_math() == Float32Math::tf32, pool_h, pool_w);
 }
 
 void forward(const ConvSink& y, const real* x, const real* weight, const real* bias,
              const Conv2dShape& shape) {
-  switch (version_in_use(shape, ConvPass::forward)) {
+  switch (version_in_use(shape, ConvPass::forward, y.pool_h, y.pool_w)) {
+    case ConvVersion::register_block:
+      return conv2d_forward_v2_register_block(y, x, weight, bias, shape);
     default:
       return conv2d_forward_v0_plain(y, x, weight, bias, shape);
   }
@@ -27,6 +34,8 @@ void forward(const ConvSink& y, const real* x, const real* weight, const real* b
 
 void backward_input(real* dx, const ConvSource& dy, const real* weight, const Conv2dShape& shape) {
   switch (version_in_use(shape, ConvPass::backward_input)) {
+    case ConvVersion::register_block:
+      return conv2d_backward_input_v2_register_block(dx, dy, weight, shape);
     default:
       return conv2d_backward_input_v0_plain(dx, dy, weight, shape);
   }
@@ -34,6 +43,8 @@ void backward_input(real* dx, const ConvSource& dy, const real* weight, const Co
 
 void backward_weight(real* dweight, const ConvSource& dy, const real* x, const Conv2dShape& shape) {
   switch (version_in_use(shape, ConvPass::backward_weight)) {
+    case ConvVersion::register_block:
+      return conv2d_backward_weight_v2_register_block(dweight, dy, x, shape);
     default:
       return conv2d_backward_weight_v0_plain(dweight, dy, x, shape);
   }

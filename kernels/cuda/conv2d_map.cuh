@@ -65,6 +65,22 @@ struct MapSink {
       data[at] = value;
     }
   }
+
+  /// Columns w .. w + 3, w a multiple of 4; `quads` where rows are whole Quads.
+  __device__ __forceinline__ void put_quad(std::int64_t n, int c, int h, int w, Quad four,
+                                           bool quads) const {
+    if (!quads) {
+      SERENADE_UNROLL for (int e = 0; e < 4; ++e) put(n, c, h, w + e, four.value[e]);
+      return;
+    }
+    if (c >= map.channels || h >= map.height || w >= map.width) return;
+    const std::int64_t at = ((n * map.channels + c) * map.height + h) * map.width + w;
+    if (add) {
+      const Quad old = load_vector<Quad>(data + at);
+      SERENADE_UNROLL for (int e = 0; e < 4; ++e) four.value[e] += old.value[e];
+    }
+    store_vector(data + at, four);
+  }
 };
 
 /// max(relu(window)), one element after the other: the first of equals, and NaN before numbers.

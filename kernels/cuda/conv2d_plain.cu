@@ -8,9 +8,10 @@ namespace serenade::cuda {
 namespace {
 
 /// bias[k] + sum over c, r, s of weight times x at output (n, k, i, j).
-__device__ real output_at(GlobalPointer<const real> x, GlobalPointer<const real> weight,
-                          GlobalPointer<const real> bias, const ConvSizes& s, std::int64_t n, int k,
-                          int i, int j) {
+__device__ __forceinline__ real output_at(GlobalPointer<const real> x,
+                                          GlobalPointer<const real> weight,
+                                          GlobalPointer<const real> bias, const ConvSizes& s,
+                                          std::int64_t n, int k, int i, int j) {
   real sum = 0;
   if (bias) sum = bias[k];
   for (int c = 0; c < s.C; ++c) {
@@ -29,29 +30,31 @@ __device__ real output_at(GlobalPointer<const real> x, GlobalPointer<const real>
   return sum;
 }
 
-/// One thread per element of y: a pixel, or a window of the pooling.
-__global__ void __launch_bounds__(kLoopThreads)
+constexpr int kLineThreads = 128;
+
+/// One block per row of y, one thread per element of it: a pixel, or a window of the pooling.
+template <bool Pooled>
+__global__ void __launch_bounds__(kLineThreads)
     forward_plain(MapSink y, GlobalPointer<const real> x, GlobalPointer<const real> weight,
                   GlobalPointer<const real> bias, ConvSizes s) {
   const int rows = y.map.pooled_h(), columns = y.map.pooled_w();
-  const std::int64_t count = s.N * s.K * rows * columns;
-  for (std::int64_t at = loop_begin(); at < count; at += loop_step()) {
-    const std::int64_t row = at / columns, plane = row / rows, n = plane / s.K;
-    const int k = static_cast<int>(plane - n * s.K);
-    const int i = static_cast<int>(row - plane * rows);
-    const int j = static_cast<int>(at - row * columns);
-    if (!y.index) {
-      y.data[at] = output_at(x, weight, bias, s, n, k, i, j);
-      continue;
-    }
-    WindowMaximum maximum;
-    for (int a = 0; a < y.map.pool_h; ++a) {
-      for (int b = 0; b < y.map.pool_w; ++b) {
+  const unsigned plane = blockIdx.x / static_cast<unsigned>(rows);
+  const std::int64_t n = plane / static_cast<unsigned>(s.K);
+  const int k = static_cast<int>(plane % static_cast<unsigned>(s.K));
+  const int i = static_cast<int>(blockIdx.x % static_cast<unsigned>(rows));
+  for (int j = static_cast<int>(threadIdx.x); j < columns; j += kLineThreads) {
+    const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * columns + j;
+    if constexpr (Pooled) {
+      WindowMaximum maximum;
+      for (int e = 0; e < y.map.pool_h * y.map.pool_w; ++e) {
+        const int a = e / y.map.pool_w, b = e - a * y.map.pool_w;
         maximum.see(output_at(x, weight, bias, s, n, k, i * y.map.pool_h + a, j * y.map.pool_w + b),
-                    a * y.map.pool_w + b);
+                    e);
       }
+      maximum.store(y, at);
+    } else {
+      y.data[at] = output_at(x, weight, bias, s, n, k, i, j);
     }
-    maximum.store(y, at);
   }
 }
 
@@ -116,17 +119,32 @@ __global__ void __launch_bounds__(kSumThreads)
     partials[static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(kLoopThreads)
+constexpr int kAddColumns = 32, kAddRows = 8;
+
+/// One total per column of the block. Its rows share the partials, an eighth to each, which they
+/// add in order; then the eighths are added in order.
+__global__ void __launch_bounds__(kAddColumns* kAddRows)
     add_partials_in_order(GlobalPointer<real> totals, GlobalPointer<const real> partials,
                           std::int64_t count, std::int64_t size) {
-  for (std::int64_t i = loop_begin(); i < size; i += loop_step()) {
-    real sum = 0;
-    for (std::int64_t p = 0; p < count; ++p) {
+  SERENADE_SHARED(real, sums, [kAddRows][kAddColumns]);
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kAddColumns + threadIdx.x;
+  const std::int64_t share = (count + kAddRows - 1) / kAddRows, begin = threadIdx.y * share;
+  const std::int64_t end = begin + share < count ? begin + share : count;
+  real sum = 0;
+  if (i < size) {
+    for (std::int64_t p = begin; p < end; ++p) {
       const real partial = partials[p * size + i];
       sum += partial;
     }
-    totals[i] += sum;
   }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || i >= size) return;
+  for (int row = 1; row < kAddRows; ++row) {
+    const real more = sums[row][threadIdx.x];
+    sum += more;
+  }
+  totals[i] += sum;
 }
 
 // Chunks of pixels, from the sizes alone.
@@ -150,10 +168,10 @@ void sum_pixels(real* totals, std::int64_t taps, const ConvSource& dy, const rea
 
 void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
                              const Conv2dShape& shape) {
-  const std::int64_t count =
-      shape.N * shape.K * (shape.out_h() / y.pool_h) * (shape.out_w() / y.pool_w);
-  if (count == 0) return;
-  SERENADE_LAUNCH(forward_plain, loop_grid(count), dim3(kLoopThreads), 0, current_stream(),
+  const std::int64_t lines = shape.N * shape.K * (shape.out_h() / y.pool_h);
+  if (lines == 0) return;
+  SERENADE_LAUNCH(y.index == nullptr ? forward_plain<false> : forward_plain<true>,
+                  dim3(static_cast<unsigned>(lines)), dim3(kLineThreads), 0, current_stream(),
                   output_map(y, shape), x, weight, bias, ConvSizes(shape));
 }
 
@@ -176,8 +194,8 @@ void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv
 
 void add_conv_partials(real* totals, const real* partials, std::int64_t count, std::int64_t size) {
   if (size == 0) return;
-  SERENADE_LAUNCH(add_partials_in_order, loop_grid(size), dim3(kLoopThreads), 0, current_stream(),
-                  totals, partials, count, size);
+  SERENADE_LAUNCH(add_partials_in_order, dim3(blocks_for(size, kAddColumns)),
+                  dim3(kAddColumns, kAddRows), 0, current_stream(), totals, partials, count, size);
 }
 
 }  // namespace serenade::cuda

@@ -2,6 +2,8 @@
 // The ladder of the convolution. Every step computes the same.
 //
 //   v0 plain           one thread per output (or input, or weight), the formula: any shape
+//   v2 register block  stride 1, kernels up to 8 x 8: a thread has 4 columns times 16 channels in
+//                      registers, inputs and weights in shared memory
 //
 // A ConvSource says how an image is stored, a ConvSink how it is to be stored: as it is, or through
 // ReLU and pooling, in which case `index` is not null (kernels/conv2d.h).
@@ -26,18 +28,33 @@ struct ConvSink {
   std::int64_t pool_h = 1, pool_w = 1;
 };
 
-enum class ConvVersion { plain };
+enum class ConvVersion { plain, register_block };
 enum class ConvPass { forward, backward_input, backward_weight };
 
 /// The version in use. Depends on sizes only, and on `tensor_cores`: whether they may be used.
-ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores);
+/// Windows are those that the forward pass pools.
+ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores,
+                           std::int64_t pool_h = 1, std::int64_t pool_w = 1);
+
+/// True if v2 takes the shape, and windows of pool_h x pool_w if its result is to be pooled.
+bool conv2d_register_block_takes(const Conv2dShape& shape, std::int64_t pool_h = 1,
+                                 std::int64_t pool_w = 1);
 
 void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
                              const Conv2dShape& shape);
+void conv2d_forward_v2_register_block(const ConvSink& y, const real* x, const real* weight,
+                                      const real* bias, const Conv2dShape& shape);
+
 void conv2d_backward_input_v0_plain(real* dx, const ConvSource& dy, const real* weight,
                                     const Conv2dShape& shape);
+void conv2d_backward_input_v2_register_block(real* dx, const ConvSource& dy, const real* weight,
+                                             const Conv2dShape& shape);
+
 void conv2d_backward_weight_v0_plain(real* dweight, const ConvSource& dy, const real* x,
                                      const Conv2dShape& shape);
+void conv2d_backward_weight_v2_register_block(real* dweight, const ConvSource& dy, const real* x,
+                                              const Conv2dShape& shape);
+
 void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape);
 
 /// totals[i] += sum over p < count of partials[p][i], in the order of p. partials: [count][size].

@@ -1,0 +1,143 @@
+#pragma once
+// What v2 and v3 of the convolution share: blocks of 32 x 32 outputs, stride 1. The input gradient
+// is the same convolution, of dy with the weights flipped and their channels exchanged.
+
+#include "kernels/cuda/conv2d_map.cuh"
+
+namespace serenade::cuda {
+
+inline constexpr int kConvTile = 32;   // rows and columns of outputs
+inline constexpr int kConvPitch = 40;  // columns of a tile of inputs: kernels up to 8 wide reach 39
+inline constexpr int kMostConvTaps = 8;  // rows and columns of a kernel
+
+/// One convolution with stride 1, from x [N, inputs, ..] to y [N, y.map.channels, ..].
+struct TiledConv {
+  MapSource x;
+  MapSink y;
+  AliasedPointer<const real> bias;  // or null
+  int inputs, R, S;
+  int pad_top, pad_left;  // may be negative
+  int output_blocks;      // blocks of output channels
+  int tiles_h, tiles_w;
+  int step_h, step_w;  // rows and columns from tile to tile: whole windows of the pooling
+  bool quads;          // rows of y are whole Quads
+
+  __device__ __forceinline__ real bias_of(int k) const {
+    real value = 0;
+    if (bias && k < y.map.channels) value = bias[k];
+    return value;
+  }
+};
+
+/// What block blockIdx.x computes.
+struct TilePlace {
+  std::int64_t n;
+  int output_block, row, column;
+
+  __device__ __forceinline__ explicit TilePlace(const TiledConv& p) {
+    const unsigned line = blockIdx.x / static_cast<unsigned>(p.tiles_w);
+    const unsigned image = line / static_cast<unsigned>(p.tiles_h);
+    column = static_cast<int>(blockIdx.x - line * static_cast<unsigned>(p.tiles_w)) * p.step_w;
+    row = static_cast<int>(line - image * static_cast<unsigned>(p.tiles_h)) * p.step_h;
+    const unsigned sample = image / static_cast<unsigned>(p.output_blocks);
+    output_block = static_cast<int>(image - sample * static_cast<unsigned>(p.output_blocks));
+    n = sample;
+  }
+};
+
+/// Pools `channels` planes [kConvTile][pitch] of a tile that lies in shared memory; the first one
+/// is channel `first` of y. Called by all threads of a block.
+template <int pitch>
+__device__ __forceinline__ void pool_tile(SharedPointer<const real> stage, const TiledConv& p,
+                                          const TilePlace& at, int first, int channels,
+                                          int threads) {
+  const MapWindows& map = p.y.map;
+  const int rows = p.step_h / map.pool_h, columns = p.step_w / map.pool_w;
+  const int top = at.row / map.pool_h, left = at.column / map.pool_w;
+  for (int e = static_cast<int>(threadIdx.x); e < channels * rows * columns; e += threads) {
+    const int line = e / columns, j = e - line * columns, c = line / rows, i = line - c * rows;
+    if (first + c >= map.channels || top + i >= map.pooled_h() || left + j >= map.pooled_w()) {
+      continue;
+    }
+    WindowMaximum maximum;
+    for (int a = 0; a < map.pool_h; ++a) {
+      for (int b = 0; b < map.pool_w; ++b) {
+        const real value = stage[(c * kConvTile + i * map.pool_h + a) * pitch + j * map.pool_w + b];
+        maximum.see(value, a * map.pool_w + b);
+      }
+    }
+    maximum.store(p.y, map.place(at.n, first + c, top + i, left + j));
+  }
+}
+
+/// Where the weights of one convolution lie in [K, C, R, S], as its input and output channels.
+struct TapOrder {
+  int inputs, outputs, R, S;
+  bool transposed;  // of the input gradient
+
+  /// The weight from input channel c to output channel k at (r, s); 0 for channels beyond the last.
+  __device__ __forceinline__ real at(GlobalPointer<const real> weight, int k, int c, int r,
+                                     int s) const {
+    if (k >= outputs || c >= inputs) return 0;
+    const std::int64_t place =
+        transposed
+            ? ((static_cast<std::int64_t>(c) * outputs + k) * R + (R - 1 - r)) * S + (S - 1 - s)
+            : ((static_cast<std::int64_t>(k) * inputs + c) * R + r) * S + s;
+    const real value = weight[place];
+    return value;
+  }
+};
+
+inline TapOrder tap_order(const Conv2dShape& s, bool transposed) {
+  const int C = static_cast<int>(s.C), K = static_cast<int>(s.K);
+  return {transposed ? K : C, transposed ? C : K, static_cast<int>(s.R), static_cast<int>(s.S),
+          transposed};
+}
+
+inline void cut_into_tiles(TiledConv& p, int outputs_per_block) {
+  const MapWindows& map = p.y.map;
+  const auto divide_up = [](int n, int by) { return (n + by - 1) / by; };
+  p.step_h = kConvTile / map.pool_h * map.pool_h;
+  p.step_w = kConvTile / map.pool_w * map.pool_w;
+  p.tiles_h = divide_up(map.height, p.step_h);
+  p.tiles_w = divide_up(map.width, p.step_w);
+  p.output_blocks = divide_up(map.channels, outputs_per_block);
+  p.quads = map.width % 4 == 0;
+}
+
+inline TiledConv tiled_forward(const ConvSink& y, const real* x, const real* bias,
+                               const Conv2dShape& s, int outputs_per_block) {
+  TiledConv p{};
+  p.x = {x, nullptr, map_windows(s.C, s.H, s.W)};
+  p.y = output_map(y, s);
+  p.bias = bias;
+  p.inputs = static_cast<int>(s.C);
+  p.R = static_cast<int>(s.R);
+  p.S = static_cast<int>(s.S);
+  p.pad_top = static_cast<int>(s.pad_top);
+  p.pad_left = static_cast<int>(s.pad_left);
+  cut_into_tiles(p, outputs_per_block);
+  p.quads = p.quads && takes_quads(y.data);
+  return p;
+}
+
+inline TiledConv tiled_backward_input(real* dx, const ConvSource& dy, const Conv2dShape& s,
+                                      int outputs_per_block) {
+  TiledConv p{};
+  p.x = gradient_map(dy, s);
+  p.y = {dx, nullptr, map_windows(s.C, s.H, s.W), true};
+  p.inputs = static_cast<int>(s.K);
+  p.R = static_cast<int>(s.R);
+  p.S = static_cast<int>(s.S);
+  p.pad_top = static_cast<int>(s.R - 1 - s.pad_top);
+  p.pad_left = static_cast<int>(s.S - 1 - s.pad_left);
+  cut_into_tiles(p, outputs_per_block);
+  p.quads = p.quads && takes_quads(dx);
+  return p;
+}
+
+inline std::int64_t blocks_of(const TiledConv& p, std::int64_t samples) {
+  return samples * p.output_blocks * p.tiles_h * p.tiles_w;
+}
+
+}  // namespace serenade::cuda
