@@ -9,9 +9,9 @@
 //
 // Reads of the votes: R forward; R backward, and du_hat is read and written once. For the utterance
 // capsules (16 samples, I 9, J 4, O 16) that is 2.3 KB per sample, which stay in the first-level
-// cache: one launch of a few microseconds. For 144 windows of 1280 capsules it is 47 MB per
-// iteration, 11 us each from memory, and one block and a bit per multiprocessor; there the layer
-// does better without stored votes (capsule_recomputed_votes.cu).
+// cache, so what counts is the single launch. For 144 windows of 1280 capsules it is 47 MB per
+// iteration, no less than 11 us from memory; there the layer does better without stored votes
+// (capsule_recomputed_votes.cu).
 
 #include <algorithm>
 

@@ -1,14 +1,17 @@
 // v2 of the layer: votes are predicted anew in every pass and never stored. For D = J = O = 8 and
 // weights of their own, the window capsules (formulas and shapes: kernels/capsule.h).
 //
-// The paper's 144 windows of 1280 capsules, counted, on an H200:
-//   prediction       94 M multiply-adds per pass, 2.8 us at 67 TFLOP/s; votes from memory would be
-//                    47 MB, 11 us
+// The paper's 144 windows of 1280 capsules, counted for an H200:
+//   prediction       94 M multiply-adds per pass, no less than 2.8 us at 67 TFLOP/s; votes from
+//                    memory would be 47 MB, no less than 11 us
 //   weights          2.6 MB. A block per window would read them 144 times, 377 MB; here a warp
 //   holds
 //                    the weights of four capsules in registers and shows them 24 windows, so that
 //                    they are read 6 times, 16 MB, mostly from the second-level cache
-//   everything else  8 shuffles, one exponential and 60 operations for 64 multiply-adds
+//   everything else  12 shuffles for the softmax and the sum over a warp's capsules, one
+//   exponential
+//                    and about 60 operations for 64 multiply-adds
+//   partial sums     2.9 MB per pass, written and read once
 //
 // A lane is an output capsule j of one of four neighbouring input capsules (capsule_lanes.cuh) and
 // keeps W_ij, 64 numbers. A pass ends in sums over input capsules for every window: over the four
@@ -34,6 +37,8 @@ constexpr int kNumbers = kSize * kSize;  // of W_ij, and of the votes of one inp
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
 constexpr int kTogether = 32 / kSize;  // input capsules of a warp
 constexpr int kWindows = 24;  // samples, at most, that see the weights in a block's registers
+constexpr int kHalf = kNumbers / 2;
+constexpr int kRow = kHalf + 4, kRows = 32 * kRow;  // padded: eight lanes' Quads in all 32 banks
 constexpr int kFinishThreads = 512, kParts = kFinishThreads / kNumbers;
 
 /// The sizes of one call in 32 bits; whatever is multiplied by them is an offset in 64.
@@ -47,10 +52,29 @@ struct WindowSizes {
         quads((I + kTogether - 1) / kTogether) {}
 };
 
-/// W_ij of this lane, or zeros.
-__device__ __forceinline__ void load_weights(real (&w)[kNumbers], GlobalPointer<const real> weight,
-                                             std::int64_t ij, bool inside) {
-  load_capsule(w, weight + ij * kNumbers, inside);
+/// W_ij of every lane, or zeros, for the input capsules from `first_i` on. In memory the 32
+/// matrices of a warp follow each other. Were each lane to read its own, every access would touch
+/// 32 lines, 512 in all; so the warp reads whole lines, half of each matrix at a time, and hands
+/// them out through `rows`, kRows numbers of shared memory: 64 lines and 128 accesses of shared
+/// memory.
+__device__ __forceinline__ void load_weights(real (&w)[kNumbers], SharedPointer<real> rows,
+                                             GlobalPointer<const real> weight, int first_i, int I,
+                                             int lane) {
+  for (int half = 0; half < 2; ++half) {
+    for (int turn = 0; turn < 8; ++turn) {
+      const int row = turn * 4 + lane / 8, column = lane % 8 * 4;
+      const std::int64_t from = (static_cast<std::int64_t>(first_i) * kSize + row) * kNumbers;
+      const bool inside = first_i + row / kSize < I;
+      const Quad quad = inside ? load_vector<Quad>(weight + from + half * kHalf + column) : Quad{};
+      store_vector(rows + row * kRow + column, quad);
+    }
+    __syncwarp();
+    for (int k = 0; k < kHalf; k += 4) {
+      const Quad quad = load_vector<Quad>(rows + lane * kRow + k);
+      for (int q = 0; q < 4; ++q) w[half * kHalf + k + q] = quad.value[q];
+    }
+    __syncwarp();
+  }
 }
 
 __device__ __forceinline__ void predict(real (&vote)[kSize], const real (&u)[kSize],
@@ -90,14 +114,18 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 4 : 2)
                         GlobalPointer<const real> ds, std::int64_t stride,
                         GlobalPointer<const std::int64_t> lengths, WindowSizes p,
                         int windows_per_block) {
-  SERENADE_SHARED(real, sums, [kWarps][kWindows][kNumbers]);
+  constexpr int kSums = kWindows * kNumbers;  // of a warp
+  static_assert(kRows <= kSums);
+  SERENADE_SHARED(real, shared, [kWarps * kSums]);  // first for weights, then for sums
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int j = lane % kSize, own = j * kSize + lane / 16 * 4 + lane / 8 % 2 * 2;
   const int first_n = static_cast<int>(blockIdx.y) * windows_per_block;
   const int windows = min(windows_per_block, p.N - first_n);
-  const int i = (static_cast<int>(blockIdx.x) * kWarps + warp) * kTogether + lane / kSize;
+  const int first_i = (static_cast<int>(blockIdx.x) * kWarps + warp) * kTogether;
+  const int i = first_i + lane / kSize;
+  const SharedPointer<real> sums = shared + warp * kSums;
   real w[kNumbers];
-  load_weights(w, weight, static_cast<std::int64_t>(i) * kSize + j, i < p.I);
+  load_weights(w, sums, weight, first_i, p.I, lane);
   real next[kSize];  // the input capsule of the next sample, on its way
   load_input(next, u, lengths, first_n, i, p);
   for (int window = 0; window < windows; ++window) {
@@ -119,13 +147,13 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 4 : 2)
       for (int o = 0; o < kSize; ++o) vote[o] *= by;
     }
     add_up_halves<16, kSize, 2>(vote, lane);
-    sums[warp][window][own] = vote[0];
-    sums[warp][window][own + 1] = vote[1];
+    sums[window * kNumbers + own] = vote[0];
+    sums[window * kNumbers + own + 1] = vote[1];
   }
   __syncthreads();
   for (int k = static_cast<int>(threadIdx.x); k < windows * kNumbers; k += kThreads) {
     real sum = 0;
-    for (int from = 0; from < kWarps; ++from) sum += sums[from][k / kNumbers][k % kNumbers];
+    for (int from = 0; from < kWarps; ++from) sum += shared[from * kSums + k];
     partials[(static_cast<std::int64_t>(blockIdx.x) * p.N + first_n) * kNumbers + k] = sum;
   }
 }
@@ -186,19 +214,22 @@ __global__ void __launch_bounds__(kFinishThreads)
 
 /// du and dW (either may be null) of four input capsules (blockIdx.x) from `samples` of the samples
 /// (blockIdx.y), with which warps take turns. dweight: [gridDim.y, I, J, D, O], added to.
-/// Registers: 64 for W and 64 for dW, so two blocks share a multiprocessor. Shared memory: 8 KB.
+/// Registers: 64 for W and 64 for dW, so two blocks share a multiprocessor. Shared memory: 18 KB.
 __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
     capsule_window_spread(GlobalPointer<real> du, GlobalPointer<real> dweight,
                           GlobalPointer<const real> u, GlobalPointer<const real> weight,
                           GlobalPointer<const real> earlier, GlobalPointer<const real> ds,
                           GlobalPointer<const std::int64_t> lengths, WindowSizes p, int samples,
                           bool last_only) {
-  SERENADE_SHARED(real, sums, [kNumbers][33]);  // rows of 33: read along columns in the end
+  constexpr int kColumn = 33;  // sums are written along rows and read along columns
+  static_assert(kNumbers * kColumn <= kWarps * kRows);
+  SERENADE_SHARED(real, sums, [kWarps * kRows]);  // first for weights
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const int j = lane % kSize, i = static_cast<int>(blockIdx.x) * kTogether + lane / kSize;
+  const int first_i = static_cast<int>(blockIdx.x) * kTogether;
+  const int j = lane % kSize, i = first_i + lane / kSize;
   const int first_n = static_cast<int>(blockIdx.y) * samples, end_n = min(p.N, first_n + samples);
   real w[kNumbers], dw[kNumbers] = {};
-  load_weights(w, weight, static_cast<std::int64_t>(i) * kSize + j, i < p.I);
+  load_weights(w, sums + warp * kRows, weight, first_i, p.I, lane);
   for (int n = first_n + warp; n < end_n; n += kWarps) {
     const bool counts = i < p.I && is_valid(lengths, n, i);
     const std::int64_t row = static_cast<std::int64_t>(n) * p.R * kNumbers + j * kSize;
@@ -219,19 +250,20 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   }
   if (!dweight) return;
   for (int turn = 0; turn < kWarps; ++turn) {
+    __syncthreads();
     if (turn == warp) {
       for (int k = 0; k < kNumbers; ++k) {
-        const real before = turn == 0 ? real(0) : static_cast<real>(sums[k][lane]);
-        sums[k][lane] = before + dw[k];
+        const real before = turn == 0 ? real(0) : static_cast<real>(sums[k * kColumn + lane]);
+        sums[k * kColumn + lane] = before + dw[k];
       }
     }
-    __syncthreads();
   }
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kTogether * kSize * kNumbers;
+  __syncthreads();
+  const std::int64_t first = static_cast<std::int64_t>(first_i) * kSize * kNumbers;
   const std::int64_t end = static_cast<std::int64_t>(p.I) * kSize * kNumbers;
   const std::int64_t to = blockIdx.y * end + first;
   for (int k = static_cast<int>(threadIdx.x); k < 32 * kNumbers; k += kThreads) {
-    if (first + k < end) dweight[to + k] += sums[k % kNumbers][k / kNumbers];
+    if (first + k < end) dweight[to + k] += sums[k % kNumbers * kColumn + k / kNumbers];
   }
 }
 

@@ -1,10 +1,11 @@
 // Votes u_hat_ij = u_i W_ij and their gradients (shapes: kernels/capsule.h): one thread per number
-// of the result. Neighbouring threads have neighbouring o, so votes and weights are read in whole
-// lines; a number of u is the same for all of them.
+// of the result (the weights' gradient, a sum over samples: eight). Neighbouring threads have
+// neighbouring o, so votes and weights are read in whole lines; a number of u is the same for all
+// of them.
 //
-// The paper's window capsules (N 144, I 1280, D, J, O 8): 189 MFLOP forward, 377 backward, which
-// the device does in 3 and 6 us; but 47 MB of votes take 11 us to write and 11 to read. So the
-// votes are the cost, and the layer in use would rather not store them.
+// The paper's window capsules (N 144, I 1280, D, J, O 8), counted for an H200: 189 MFLOP forward
+// and 377 backward are no less than 3 and 6 us at 67 TFLOP/s; the votes, 47 MB, no less than 11 us
+// to write and 11 to read at 4.3 TB/s. Memory is the cost, so the layer in use stores no votes.
 
 #include "kernels/capsule.h"
 #include "kernels/cuda/capsule_steps.cuh"
@@ -45,20 +46,27 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   du[index] += sum;
 }
 
-// A weight of its own meets N votes, a shared one N I.
+// A weight of its own meets N votes, a shared one N I: the warps of a block take turns with them.
+// The lanes are neighbouring weights.
 __global__ void __launch_bounds__(kCapsuleThreads)
     capsule_votes_weight_gradient(GlobalPointer<real> dweight, GlobalPointer<const real> du_hat,
                                   GlobalPointer<const real> u, std::int64_t count, CapsuleSizes p) {
-  const std::int64_t index = capsule_thread();
-  if (index >= count) return;
+  constexpr int kWarps = kCapsuleThreads / 32;
+  SERENADE_SHARED(real, sums, [kWarps][32]);
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * 32 + lane;
   const std::int64_t o = index % p.O, jd = index / p.O, d = jd % p.D, ij = jd / p.D;
   const std::int64_t j = ij % p.J, i = ij / p.J;
   const std::int64_t step = p.shared_weight ? 1 : p.I;
   real sum = 0;
-  for (std::int64_t ni = i; ni < p.N * p.I; ni += step) {
+  for (std::int64_t ni = i + warp * step; ni < p.N * p.I && index < count; ni += kWarps * step) {
     const real x = u[ni * p.D + d], dvote = du_hat[(ni * p.J + j) * p.O + o];
     sum += x * dvote;
   }
+  sums[warp][lane] = sum;
+  __syncthreads();
+  if (warp != 0 || index >= count) return;
+  for (int other = 1; other < kWarps; ++other) sum += sums[other][lane];
   dweight[index] += sum;
 }
 
@@ -74,9 +82,10 @@ void capsule_votes_backward(real* du, real* dweight, const real* du_hat, const r
     LAUNCH_CAPSULE_ITEMS(capsule_votes_input_gradient, p.N * p.I * p.D, du, du_hat, weight,
                          CapsuleSizes(p));
   }
-  if (dweight != nullptr) {
-    LAUNCH_CAPSULE_ITEMS(capsule_votes_weight_gradient, p.weights(), dweight, du_hat, u,
-                         p.weights(), CapsuleSizes(p));
+  if (dweight != nullptr && p.weights() > 0) {
+    SERENADE_LAUNCH(capsule_votes_weight_gradient, dim3(blocks_for(p.weights(), 32)),
+                    dim3(kCapsuleThreads), 0, current_stream(), dweight, du_hat, u, p.weights(),
+                    CapsuleSizes(p));
   }
 }
 
