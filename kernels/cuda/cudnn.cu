@@ -71,6 +71,8 @@ void find_recurrent(Library& l, Finder& find) {
   find(l.rnn_weight_place, "cudnnGetRNNWeightParams");
   find(l.rnn_temporary_space, "cudnnGetRNNTempSpaceSizes");
   find(l.rnn_forward, "cudnnRNNForward");
+  find(l.rnn_backward_data, "cudnnRNNBackwardData_v8");
+  find(l.rnn_backward_weights, "cudnnRNNBackwardWeights_v8");
 }
 
 Library load() {

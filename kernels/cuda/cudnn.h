@@ -27,8 +27,7 @@ void conv2d_backward_input_cudnn(real* dx, const real* dy, const real* weight,
 void conv2d_backward_weight_cudnn(real* dweight, const real* dy, const real* x,
                                   const Conv2dShape& shape);
 
-/// cuDNN's GRU, reset after only. Its weights are stored in its own way when it is made; `forward`
-/// then does what gru_forward does, and keeps as much for a backward that nobody calls.
+/// cuDNN's GRU, reset after only. Its weights are stored in its own way when it is made.
 class CudnnGru {
  public:
   /// parameters: K entries, lengths: N entries or null, both in host memory, as for gru_forward.
@@ -39,6 +38,13 @@ class CudnnGru {
 
   /// y: [N, T, K, H]; x: [N, T, D]; h0: [K, N, H] or null.
   void forward(real* y, const real* x, const real* h0);
+
+  /// The gradients of the last forward, whose arrays must still be there. dx: [N, T, D],
+  /// overwritten; dy: [N, T, K, H]. Those of the weights stay in here, added up.
+  void backward(real* dx, const real* dy);
+
+  /// gradients += those of the weights. K entries in host memory; any pointer may be null.
+  void add_gradients(const GruParameterGradients* gradients);
 
  private:
   struct State;

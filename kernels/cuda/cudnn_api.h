@@ -38,6 +38,7 @@ inline constexpr int kDoubleBias = 2;          // CUDNN_RNN_DOUBLE_BIAS
 inline constexpr int kLinearInput = 0;         // CUDNN_LINEAR_INPUT
 inline constexpr int kBatchMajorUnpacked = 2;  // CUDNN_RNN_DATA_LAYOUT_BATCH_MAJOR_UNPACKED
 inline constexpr int kTraining = 1;            // CUDNN_FWD_MODE_TRAINING
+inline constexpr int kAddGradients = 0;        // CUDNN_WGRAD_MODE_ADD
 inline constexpr unsigned kPaddedIo = 1;       // CUDNN_RNN_PADDED_IO_ENABLED
 // CUDNN_UNIDIRECTIONAL, CUDNN_BIDIRECTIONAL
 constexpr int direction_mode(std::int64_t directions) { return directions == 2 ? 1 : 0; }
@@ -112,6 +113,14 @@ struct Library {
                         Descriptor, void*, Descriptor, const void*, void*, Descriptor, const void*,
                         void*, std::size_t, const void*, std::size_t, void*, std::size_t,
                         void*) = nullptr;
+  Status (*rnn_backward_data)(Handle, Descriptor, const std::int32_t*, Descriptor, const void*,
+                              const void*, Descriptor, void*, Descriptor, const void*, const void*,
+                              void*, Descriptor, const void*, const void*, void*, std::size_t,
+                              const void*, std::size_t, void*, std::size_t, void*) = nullptr;
+  Status (*rnn_backward_weights)(Handle, Descriptor, int, const std::int32_t*, Descriptor,
+                                 const void*, Descriptor, const void*, Descriptor, const void*,
+                                 std::size_t, void*, std::size_t, void*, std::size_t,
+                                 void*) = nullptr;
 };
 
 /// The library as it was found; loaded at the first call, which must not be recorded into a graph.

@@ -29,9 +29,10 @@ std::vector<std::int32_t> narrow_lengths(const std::int64_t* lengths, const GruS
   return narrowed;
 }
 
-/// Working memory of so many bytes.
-DeviceArray<unsigned char> block(std::size_t bytes) {
-  return DeviceArray<unsigned char>(static_cast<std::int64_t>(bytes));
+using Bytes = DeviceArray<unsigned char>;
+
+std::unique_ptr<Bytes> new_bytes(std::size_t bytes) {
+  return std::make_unique<Bytes>(static_cast<std::int64_t>(bytes));
 }
 
 }  // namespace
@@ -47,7 +48,8 @@ struct CudnnGru::State {
   Described y{l.create_rnn_data, l.destroy_rnn_data};
   Described h{l.create_tensor, l.destroy_tensor};
   std::size_t weight_bytes = 0, work_bytes = 0, kept_bytes = 0;
-  std::unique_ptr<DeviceArray<unsigned char>> weights;
+  std::unique_ptr<Bytes> weights, gradients, kept;
+  const real *last_y = nullptr, *last_x = nullptr, *last_h0 = nullptr;  // of the last forward
 
   State(const GruParameters* parameters, const std::int64_t* all_lengths, const GruSizes& s)
       : sizes(s),
@@ -55,15 +57,16 @@ struct CudnnGru::State {
         lengths(host_lengths.data(), s.batch) {
     describe();
     cudnn::check(l.rnn_weight_space(l.handle, rnn, &weight_bytes), "cudnnGetRNNWeightSpaceSize");
-    weights = std::make_unique<DeviceArray<unsigned char>>(static_cast<std::int64_t>(weight_bytes));
+    weights = new_bytes(weight_bytes);
+    gradients = new_bytes(weight_bytes);
     clear(weights->data(), weight_bytes);
-    for (std::int64_t k = 0; k < sizes.directions; ++k) {
-      const GruParameters& p = parameters[k];
-      for (int gate = 0; gate < kGates; ++gate) {
-        put_gate(k, gate, p.weight_ih, p.bias_ih, gate, sizes.inputs);
-        put_gate(k, kGates + gate, p.weight_hh, p.bias_hh, gate, sizes.hidden);
-      }
-    }
+    clear(gradients->data(), weight_bytes);
+    for_gates(*weights, [&](std::int64_t k, std::int64_t gate, bool recurrent, const Gate& at) {
+      const real* weight = recurrent ? parameters[k].weight_hh : parameters[k].weight_ih;
+      const real* bias = recurrent ? parameters[k].bias_hh : parameters[k].bias_ih;
+      copy(at.weight, weight + gate * at.count, at.count);
+      if (bias != nullptr) copy(at.bias, bias + gate * sizes.hidden, sizes.hidden);
+    });
     cudnn::check(
         l.rnn_temporary_space(l.handle, rnn, cudnn::kTraining, x, &work_bytes, &kept_bytes),
         "cudnnGetRNNTempSpaceSizes");
@@ -94,42 +97,82 @@ struct CudnnGru::State {
         "cudnnSetRNNDataDescriptor");
   }
 
-  /// Copies one gate's matrix [H, width] and bias [H] to where direction k keeps them as its
-  /// `layer`-th.
-  void put_gate(std::int64_t k, int layer, const real* weight, const real* bias, int gate,
-                std::int64_t width) const {
+  /// Where cuDNN keeps a gate: its matrix, `count` numbers, and its bias, H.
+  struct Gate {
+    real *weight, *bias;
+    std::int64_t count;
+  };
+
+  /// Calls f(direction, gate, recurrent, place) for all gates of `space`: the weights or gradients.
+  template <class F>
+  void for_gates(const Bytes& space, const F& f) const {
     const Described matrix(l.create_tensor, l.destroy_tensor);
     const Described vector(l.create_tensor, l.destroy_tensor);
-    void* matrix_at = nullptr;
-    void* vector_at = nullptr;
-    cudnn::check(l.rnn_weight_place(l.handle, rnn, narrow(k), weight_bytes, weights->data(), layer,
-                                    matrix, &matrix_at, vector, &vector_at),
-                 "cudnnGetRNNWeightParams");
-    const std::int64_t count = sizes.hidden * width;
-    copy(static_cast<real*>(matrix_at), weight + gate * count, count);
-    if (bias != nullptr) {
-      copy(static_cast<real*>(vector_at), bias + gate * sizes.hidden, sizes.hidden);
+    for (std::int64_t k = 0; k < sizes.directions; ++k) {
+      for (int layer = 0; layer < 2 * kGates; ++layer) {
+        const bool recurrent = layer >= kGates;
+        void* weight = nullptr;
+        void* bias = nullptr;
+        cudnn::check(l.rnn_weight_place(l.handle, rnn, narrow(k), weight_bytes, space.data(), layer,
+                                        matrix, &weight, vector, &bias),
+                     "cudnnGetRNNWeightParams");
+        f(k, std::int64_t{layer % kGates}, recurrent,
+          Gate{static_cast<real*>(weight), static_cast<real*>(bias),
+               sizes.hidden * (recurrent ? sizes.hidden : sizes.inputs)});
+      }
     }
   }
 };
 
 CudnnGru::CudnnGru(const GruParameters* parameters, const std::int64_t* lengths,
-                   const GruSizes& sizes)
-    : state_(std::make_unique<State>(parameters, lengths, sizes)) {
+                   const GruSizes& sizes) {
   if (!sizes.reset_after) throw std::runtime_error("cuDNN: its GRU resets after the product only");
+  state_ = std::make_unique<State>(parameters, lengths, sizes);
 }
 
 CudnnGru::~CudnnGru() = default;
 
 void CudnnGru::forward(real* y, const real* x, const real* h0) {
-  const State& s = *state_;
+  State& s = *state_;
   const Library& l = cudnn::prepared_library();
-  const DeviceArray<unsigned char> work = block(s.work_bytes), kept = block(s.kept_bytes);
+  const Bytes work(static_cast<std::int64_t>(s.work_bytes));
+  s.kept = new_bytes(s.kept_bytes);
   cudnn::check(
       l.rnn_forward(l.handle, s.rnn, cudnn::kTraining, s.lengths.data(), s.x, x, s.y, y, s.h, h0,
                     nullptr, s.h, nullptr, nullptr, s.weight_bytes, s.weights->data(), s.work_bytes,
-                    work.data(), s.kept_bytes, kept.data()),
+                    work.data(), s.kept_bytes, s.kept->data()),
       "cudnnRNNForward");
+  s.last_y = y;
+  s.last_x = x;
+  s.last_h0 = h0;
+}
+
+void CudnnGru::backward(real* dx, const real* dy) {
+  const State& s = *state_;
+  const Library& l = cudnn::prepared_library();
+  const Bytes work(static_cast<std::int64_t>(s.work_bytes));
+  cudnn::check(l.rnn_backward_data(l.handle, s.rnn, s.lengths.data(), s.y, s.last_y, dy, s.x, dx,
+                                   s.h, s.last_h0, nullptr, nullptr, s.h, nullptr, nullptr, nullptr,
+                                   s.weight_bytes, s.weights->data(), s.work_bytes, work.data(),
+                                   s.kept_bytes, s.kept->data()),
+               "cudnnRNNBackwardData_v8");
+  cudnn::check(
+      l.rnn_backward_weights(l.handle, s.rnn, cudnn::kAddGradients, s.lengths.data(), s.x, s.last_x,
+                             s.h, s.last_h0, s.y, s.last_y, s.weight_bytes, s.gradients->data(),
+                             s.work_bytes, work.data(), s.kept_bytes, s.kept->data()),
+      "cudnnRNNBackwardWeights_v8");
+}
+
+void CudnnGru::add_gradients(const GruParameterGradients* gradients) {
+  const State& s = *state_;
+  s.for_gates(*s.gradients,
+              [&](std::int64_t k, std::int64_t gate, bool recurrent, const State::Gate& at) {
+                real* weight = recurrent ? gradients[k].weight_hh : gradients[k].weight_ih;
+                real* bias = recurrent ? gradients[k].bias_hh : gradients[k].bias_ih;
+                if (weight != nullptr) accumulate(weight + gate * at.count, at.weight, at.count);
+                if (bias != nullptr)
+                  accumulate(bias + gate * s.sizes.hidden, at.bias, s.sizes.hidden);
+              });
 }
 
 }  // namespace serenade::cuda

@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/cudnn.h"
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 
@@ -109,13 +110,54 @@ void check_gru(const GruSizes& p, const std::int64_t* lengths) {
   Numbers saved(y.size() * 4);
   cpu::gru_forward(y.data(), saved.data(), x.data(), h0.data(), on_host.data(), lengths, p);
 
-  const DeviceNumbers x_on(x), h0_on(h0), y_on(y.size());
-  cuda::CudnnGru gru(on_device.data(), lengths, p);
+  const Numbers dy = random_numbers(static_cast<std::int64_t>(y.size()), 8);
+  Numbers dx(x.size(), 0), expected;
+  std::vector<Numbers> dweights;
+  for (const Numbers& w : weights) dweights.emplace_back(w.size(), 1);
+  std::vector<GruParameterGradients> gradients;
+  for (std::size_t k = 0; k < dweights.size(); k += 4) {
+    gradients.push_back({dweights[k].data(), dweights[k + 1].data(), dweights[k + 2].data(),
+                         dweights[k + 3].data()});
+  }
+  cpu::gru_backward(dx.data(), nullptr, gradients.data(), dy.data(), y.data(), saved.data(),
+                    x.data(), h0.data(), on_host.data(), lengths, p);
+  for (const Numbers& d : dweights) expected.insert(expected.end(), d.begin(), d.end());
+
+  const DeviceNumbers x_on(x), h0_on(h0), dy_on(dy), y_on(y.size()), dx_on(x.size());
   CHECK(relative_error(run_repeatedly([&] {
+                         cuda::CudnnGru gru(on_device.data(), lengths, p);
                          gru.forward(y_on.data(), x_on.data(), h0_on.data());
                          return y_on.values();
                        }),
                        y) < kForwardTolerance);
+  const Numbers actual = run_repeatedly([&] {
+    std::vector<std::unique_ptr<DeviceNumbers>> sums;
+    std::vector<GruParameterGradients> to;
+    for (const Numbers& w : weights) {
+      sums.push_back(std::make_unique<DeviceNumbers>(Numbers(w.size(), 1)));
+    }
+    for (std::size_t k = 0; k < sums.size(); k += 4) {
+      to.push_back(
+          {sums[k]->data(), sums[k + 1]->data(), sums[k + 2]->data(), sums[k + 3]->data()});
+    }
+    cuda::CudnnGru gru(on_device.data(), lengths, p);
+    gru.forward(y_on.data(), x_on.data(), h0_on.data());
+    gru.backward(dx_on.data(), dy_on.data());
+    gru.add_gradients(to.data());
+    Numbers all;
+    for (const auto& sum : sums) {
+      const Numbers values = sum->values();
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  });
+  CHECK(relative_error(actual, expected) < kGradientTolerance);
+  Numbers actual_dx = dx_on.values();  // whatever cuDNN leaves beyond a sequence's end
+  for (std::int64_t row = 0; lengths != nullptr && row < p.batch * p.steps; ++row) {
+    if (row % p.steps < lengths[row / p.steps]) continue;
+    std::fill_n(actual_dx.begin() + row * p.inputs, p.inputs, real(0));
+  }
+  CHECK(relative_error(actual_dx, dx) < kGradientTolerance);
 }
 
 }  // namespace
