@@ -2,6 +2,7 @@
 
 #include "apps/ser/error.h"
 #include "kernels/accelerator.h"
+#include "kernels/cuda/cudnn.h"
 
 namespace serenade::ser {
 
@@ -24,6 +25,10 @@ void choose_compute_device(const std::string& word, bool tf32) {
   }
   chosen = wants_gpu || (word == "auto" && gpu.usable) ? Device::cuda : Device::cpu;
   if constexpr (kHasCuda) {
+    std::string reason;
+    if (word == "cudnn" && !cuda::cudnn_available(&reason)) {
+      throw InputError("--device cudnn: " + reason + "; use --device cuda");
+    }
     cuda::set_convolution_library(word == "cudnn" ? ConvolutionLibrary::cudnn
                                                   : ConvolutionLibrary::ours);
     cuda::set_float32_math(tf32 ? Float32Math::tf32 : Float32Math::exact);
