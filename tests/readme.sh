@@ -101,8 +101,13 @@ else
   flags=(-std=c++20 -O1 -Wall -Wextra -I.)
   grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null &&
     flags+=(-fsanitize=address,undefined)
+  libraries=("$build/libserenade_core.a")
+  if [ -e "$build/libserenade_cuda.a" ]; then
+    cudart=$(sed -n 's/^CUDA_cudart_static_LIBRARY:[A-Z]*=//p' "$build/CMakeCache.txt")
+    libraries+=("$build/libserenade_cuda.a" "$cudart" -lrt -lpthread)
+  fi
   read -ra blas < <(pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
-  if ! "${CXX:-g++}" "${flags[@]}" "$work/first.cpp" "$build/libserenade_core.a" -o "$work/first" \
+  if ! "${CXX:-g++}" "${flags[@]}" "$work/first.cpp" "${libraries[@]}" -o "$work/first" \
     -fopenmp "${blas[@]}" -ldl 2>"$work/errors"; then
     fail "the first program of README.md does not compile: $(head -n 5 "$work/errors")"
   elif ! (cd "$work" && timeout 60 ./first >output 2>errors); then
