@@ -3,16 +3,23 @@
 
 #include "kernels/conv2d.h"
 
+#include <algorithm>
+
 #include "kernels/accelerator.h"
 #include "kernels/cuda/conv2d_versions.h"
 #include "kernels/cuda/cudnn.h"
 
 namespace serenade::cuda {
 
-ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass, bool, std::int64_t pool_h,
-                           std::int64_t pool_w) {
-  return conv2d_register_block_takes(shape, pool_h, pool_w) ? ConvVersion::register_block
-                                                            : ConvVersion::plain;
+ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass, bool tensor_cores,
+                           std::int64_t pool_h, std::int64_t pool_w) {
+  if (!conv2d_register_block_takes(shape, pool_h, pool_w)) return ConvVersion::plain;
+  // v3 computes whole blocks of 8 input and 16 output channels: with few of them most is padding,
+  // and the first layers (1 to 8) take no longer than their bytes in v2.
+  constexpr std::int64_t kFewestChannels = 8;
+  const bool wide = std::min(shape.C, shape.K) >= kFewestChannels;
+  return tensor_cores && wide && sizeof(real) == 4 ? ConvVersion::tensor_core
+                                                   : ConvVersion::register_block;
 }
 
 namespace {
@@ -25,6 +32,8 @@ ConvVersion version_in_use(const Conv2dShape& shape, ConvPass pass, std::int64_t
 void forward(const ConvSink& y, const real* x, const real* weight, const real* bias,
              const Conv2dShape& shape) {
   switch (version_in_use(shape, ConvPass::forward, y.pool_h, y.pool_w)) {
+    case ConvVersion::tensor_core:
+      return conv2d_forward_v3_tensor_core(y, x, weight, bias, shape);
     case ConvVersion::register_block:
       return conv2d_forward_v2_register_block(y, x, weight, bias, shape);
     default:
@@ -34,6 +43,8 @@ void forward(const ConvSink& y, const real* x, const real* weight, const real* b
 
 void backward_input(real* dx, const ConvSource& dy, const real* weight, const Conv2dShape& shape) {
   switch (version_in_use(shape, ConvPass::backward_input)) {
+    case ConvVersion::tensor_core:
+      return conv2d_backward_input_v3_tensor_core(dx, dy, weight, shape);
     case ConvVersion::register_block:
       return conv2d_backward_input_v2_register_block(dx, dy, weight, shape);
     default:
@@ -43,6 +54,8 @@ void backward_input(real* dx, const ConvSource& dy, const real* weight, const Co
 
 void backward_weight(real* dweight, const ConvSource& dy, const real* x, const Conv2dShape& shape) {
   switch (version_in_use(shape, ConvPass::backward_weight)) {
+    case ConvVersion::tensor_core:
+      return conv2d_backward_weight_v3_tensor_core(dweight, dy, x, shape);
     case ConvVersion::register_block:
       return conv2d_backward_weight_v2_register_block(dweight, dy, x, shape);
     default:

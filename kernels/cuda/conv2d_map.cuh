@@ -56,14 +56,17 @@ struct MapSink {
   MapWindows map;
   bool add = false;
 
-  __device__ __forceinline__ void put(std::int64_t n, int c, int h, int w, real value) const {
-    if (c >= map.channels || h >= map.height || w >= map.width) return;
-    const std::int64_t at = ((n * map.channels + c) * map.height + h) * map.width + w;
+  __device__ __forceinline__ void put_at(std::int64_t at, real value) const {
     if (add) {
       data[at] += value;
     } else {
       data[at] = value;
     }
+  }
+
+  __device__ __forceinline__ void put(std::int64_t n, int c, int h, int w, real value) const {
+    if (c >= map.channels || h >= map.height || w >= map.width) return;
+    put_at(((n * map.channels + c) * map.height + h) * map.width + w, value);
   }
 
   /// Columns w .. w + 3, w a multiple of 4; `quads` where rows are whole Quads.

@@ -34,7 +34,7 @@ constexpr int kLineThreads = 128;
 
 /// One block per row of y, one thread per element of it: a pixel, or a window of the pooling.
 template <bool Pooled>
-__global__ void __launch_bounds__(kLineThreads)
+__global__ void __launch_bounds__(kLineThreads, 8)
     forward_plain(MapSink y, GlobalPointer<const real> x, GlobalPointer<const real> weight,
                   GlobalPointer<const real> bias, ConvSizes s) {
   const int rows = y.map.pooled_h(), columns = y.map.pooled_w();

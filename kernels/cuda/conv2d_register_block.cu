@@ -33,19 +33,6 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
-/// Inputs first .. first + channels - 1 of the block's outputs.
-__device__ __forceinline__ void load_inputs(SharedPointer<real> tile, const TiledConv& p,
-                                            const TilePlace& at, int first, int channels) {
-  const int rows = kConvTile + p.R - 1, columns = kConvTile + p.S - 1;
-  for (int e = static_cast<int>(threadIdx.x); e < channels * rows * kConvPitch; e += kThreads) {
-    const int line = e / kConvPitch, column = e - line * kConvPitch;
-    const int c = line / rows, row = line - c * rows;
-    tile[e] = column < columns ? p.x.at(at.n, first + c, at.row + row - p.pad_top,
-                                        at.column + column - p.pad_left)
-                               : real(0);
-  }
-}
-
 /// sums[k][j] += over the S taps of one kernel row; `row` begins at the thread's first column.
 template <int S, int Outputs>
 __device__ __forceinline__ void add_kernel_row(real (&sums)[Outputs][4],
@@ -110,7 +97,9 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   for (int first = 0; first < p.inputs; first += kChunk) {
     const int channels = min(kChunk, p.inputs - first);
     __syncthreads();
-    load_inputs(tile, p, at, first, channels);
+    load_box<kConvPitch>(tile, rows * kConvPitch, p.x,
+                         {at.n, first, at.row - p.pad_top, at.column - p.pad_left, channels, rows,
+                          kConvTile + S - 1});
     const std::int64_t from =
         (static_cast<std::int64_t>(at.output_block) * p.inputs + first) * taps;
     for (int e = static_cast<int>(threadIdx.x); e < channels * taps; e += kThreads) {

@@ -45,6 +45,69 @@ struct TilePlace {
   }
 };
 
+/// Part of an image: channels from c on, rows from h on, columns from w on. May reach beyond it.
+struct Box {
+  std::int64_t n;
+  int c, h, w;
+  int channels, rows, columns;
+};
+
+inline __device__ int floor_divide(int a, int by) { return (a >= 0 ? a : a - by + 1) / by; }
+
+/// Windows of a pooled gradient that the box touches, spread over their pixels.
+template <int pitch>
+__device__ __forceinline__ void spread_windows(SharedPointer<real> tile, int plane,
+                                               const MapSource& x, const Box& box) {
+  const MapWindows& map = x.map;
+  const int top = floor_divide(box.h, map.pool_h), left = floor_divide(box.w, map.pool_w);
+  const int rows = floor_divide(box.h + box.rows - 1, map.pool_h) - top + 1;
+  const int columns = floor_divide(box.w + pitch - 1, map.pool_w) - left + 1;
+  const int count = box.channels * rows * columns, threads = static_cast<int>(blockDim.x);
+  SERENADE_UNROLL_BY(2) for (int e = static_cast<int>(threadIdx.x); e < count; e += threads) {
+    const int line = e / columns, j = left + e - line * columns;
+    const int c = line / rows, i = top + line - c * rows;
+    real value = 0;
+    int winner = kKilledByRelu;
+    if (box.c + c < map.channels && i >= 0 && i < map.pooled_h() && j >= 0 && j < map.pooled_w()) {
+      const std::int64_t at = map.place(box.n, box.c + c, i, j);
+      value = x.data[at];
+      winner = x.index[at];
+    }
+    for (int place = 0; place < map.pool_h * map.pool_w; ++place) {
+      const int a = place / map.pool_w, b = place - a * map.pool_w;
+      const int row = i * map.pool_h + a - box.h, column = j * map.pool_w + b - box.w;
+      if (row < 0 || row >= box.rows || column < 0 || column >= pitch) continue;
+      tile[c * plane + row * pitch + column] = place == winner ? value : real(0);
+    }
+  }
+}
+
+/// Brings a box to shared memory: planes of rows of `pitch`, zeros outside the image and where a
+/// row is longer than the box. What is stored as it is goes there without passing through
+/// registers, so all of it can be on its way at once. All threads of the block; a barrier has to
+/// follow.
+template <int pitch>
+__device__ __forceinline__ void load_box(SharedPointer<real> tile, int plane, const MapSource& x,
+                                         const Box& box) {
+  if (x.index) {
+    spread_windows<pitch>(tile, plane, x, box);
+    return;
+  }
+  const int threads = static_cast<int>(blockDim.x);
+  for (int e = static_cast<int>(threadIdx.x); e < box.channels * box.rows * pitch; e += threads) {
+    const int line = e / pitch, column = e - line * pitch;
+    const int c = line / box.rows, row = line - c * box.rows;
+    const int h = box.h + row, w = box.w + column;
+    const bool inside = column < box.columns && box.c + c < x.map.channels && h >= 0 &&
+                        h < x.map.height && w >= 0 && w < x.map.width;
+    const std::int64_t at =
+        inside ? ((box.n * x.map.channels + box.c + c) * x.map.height + h) * x.map.width + w : 0;
+    copy_async<sizeof(real)>(tile + (c * plane + row * pitch + column), x.data + at, inside);
+  }
+  commit_copies();
+  wait_for_copies<0>();
+}
+
 /// Pools `channels` planes [kConvTile][pitch] of a tile that lies in shared memory; the first one
 /// is channel `first` of y. Called by all threads of a block.
 template <int pitch>

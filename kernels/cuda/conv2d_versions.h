@@ -4,6 +4,10 @@
 //   v0 plain           one thread per output (or input, or weight), the formula: any shape
 //   v2 register block  stride 1, kernels up to 8 x 8: a thread has 4 columns times 16 channels in
 //                      registers, inputs and weights in shared memory
+//   v3 tensor core     the same shapes in TF32 products of 16 x 8 x 8 by whole warps, each input
+//   read
+//                      once for all rows of the kernel; float only, and only where
+//                      Float32Math::tf32 allows the rounding
 //
 // A ConvSource says how an image is stored, a ConvSink how it is to be stored: as it is, or through
 // ReLU and pooling, in which case `index` is not null (kernels/conv2d.h).
@@ -28,7 +32,7 @@ struct ConvSink {
   std::int64_t pool_h = 1, pool_w = 1;
 };
 
-enum class ConvVersion { plain, register_block };
+enum class ConvVersion { plain, register_block, tensor_core };
 enum class ConvPass { forward, backward_input, backward_weight };
 
 /// The version in use. Depends on sizes only, and on `tensor_cores`: whether they may be used.
@@ -36,7 +40,7 @@ enum class ConvPass { forward, backward_input, backward_weight };
 ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores,
                            std::int64_t pool_h = 1, std::int64_t pool_w = 1);
 
-/// True if v2 takes the shape, and windows of pool_h x pool_w if its result is to be pooled.
+/// True if v2 and v3 take the shape, and windows of pool_h x pool_w if its result is to be pooled.
 bool conv2d_register_block_takes(const Conv2dShape& shape, std::int64_t pool_h = 1,
                                  std::int64_t pool_w = 1);
 
@@ -44,16 +48,22 @@ void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weigh
                              const Conv2dShape& shape);
 void conv2d_forward_v2_register_block(const ConvSink& y, const real* x, const real* weight,
                                       const real* bias, const Conv2dShape& shape);
+void conv2d_forward_v3_tensor_core(const ConvSink& y, const real* x, const real* weight,
+                                   const real* bias, const Conv2dShape& shape);
 
 void conv2d_backward_input_v0_plain(real* dx, const ConvSource& dy, const real* weight,
                                     const Conv2dShape& shape);
 void conv2d_backward_input_v2_register_block(real* dx, const ConvSource& dy, const real* weight,
                                              const Conv2dShape& shape);
+void conv2d_backward_input_v3_tensor_core(real* dx, const ConvSource& dy, const real* weight,
+                                          const Conv2dShape& shape);
 
 void conv2d_backward_weight_v0_plain(real* dweight, const ConvSource& dy, const real* x,
                                      const Conv2dShape& shape);
 void conv2d_backward_weight_v2_register_block(real* dweight, const ConvSource& dy, const real* x,
                                               const Conv2dShape& shape);
+void conv2d_backward_weight_v3_tensor_core(real* dweight, const ConvSource& dy, const real* x,
+                                           const Conv2dShape& shape);
 
 void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape);
 

@@ -71,20 +71,11 @@ __device__ __forceinline__ void load_tile(SharedPointer<real> x, SharedPointer<r
   const std::int64_t line = tile / p.tiles_w, n = line / p.tiles_h;
   const int row = static_cast<int>(line - n * p.tiles_h) * kTileRows;
   const int column = static_cast<int>(tile - line * p.tiles_w) * kTileColumns;
-  const int threads = static_cast<int>(blockDim.x), rows = kTileRows + p.R - 1;
-  for (int e = static_cast<int>(threadIdx.x); e < p.channels_in * rows * kConvPitch; e += threads) {
-    const int from = e / kConvPitch, w = e - from * kConvPitch, c = from / rows,
-              h = from - c * rows;
-    const bool used = w < kTileColumns + S - 1 && c0 + c < p.C;
-    x[c * p.x_plane + h * kConvPitch + w] =
-        used ? p.x.at(n, c0 + c, row + h - p.pad_top, column + w - p.pad_left) : real(0);
-  }
-  const int pixels = kTileRows * kTileColumns;
-  for (int e = static_cast<int>(threadIdx.x); e < 4 * p.quarter * pixels; e += threads) {
-    const int k = e / pixels, h = e % pixels / kTileColumns, w = e % kTileColumns;
-    dy[k * p.dy_plane + h * kDyPitch + w] =
-        k0 + k < p.K ? p.dy.at(n, k0 + k, row + h, column + w) : real(0);
-  }
+  load_box<kConvPitch>(x, p.x_plane, p.x,
+                       {n, c0, row - p.pad_top, column - p.pad_left, p.channels_in,
+                        kTileRows + p.R - 1, kTileColumns + S - 1});
+  load_box<kDyPitch>(dy, p.dy_plane, p.dy,
+                     {n, k0, row, column, 4 * p.quarter, kTileRows, kTileColumns});
 }
 
 /// sums[i][s] += over 4 neighbouring pixels; gradients of the thread's 4 channels lie `apart`.

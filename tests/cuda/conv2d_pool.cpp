@@ -60,3 +60,17 @@ TEST_CASE("cuda conv2d: v2 pools and unpools as the CPU does") {
                     .backward_weight = cuda::conv2d_backward_weight_v2_register_block});
   }
 }
+
+#ifndef SERENADE_DOUBLE
+
+TEST_CASE("cuda conv2d: v3 pools and unpools as the CPU does") {
+  for (const ConvCase& c : kCases) {
+    check_steps(c, {.forward = cuda::conv2d_forward_v3_tensor_core,
+                    .backward_input = cuda::conv2d_backward_input_v3_tensor_core,
+                    .backward_weight = cuda::conv2d_backward_weight_v3_tensor_core,
+                    .forward_tolerance = 1e-3,
+                    .gradient_tolerance = 5e-3});
+  }
+}
+
+#endif

@@ -68,3 +68,15 @@ TEST_CASE("cuda conv2d: v2 gives what the CPU does") {
              .backward_input = cuda::conv2d_backward_input_v2_register_block,
              .backward_weight = cuda::conv2d_backward_weight_v2_register_block});
 }
+
+#ifndef SERENADE_DOUBLE
+
+TEST_CASE("cuda conv2d: v3 gives what the CPU does, but for the rounding of its factors") {
+  check_all({.forward = cuda::conv2d_forward_v3_tensor_core,
+             .backward_input = cuda::conv2d_backward_input_v3_tensor_core,
+             .backward_weight = cuda::conv2d_backward_weight_v3_tensor_core,
+             .forward_tolerance = 1e-3,
+             .gradient_tolerance = 5e-3});
+}
+
+#endif
