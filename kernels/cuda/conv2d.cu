@@ -11,9 +11,12 @@
 
 namespace serenade::cuda {
 
-ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass, bool tensor_cores,
+ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores,
                            std::int64_t pool_h, std::int64_t pool_w) {
-  if (!conv2d_register_block_takes(shape, pool_h, pool_w)) return ConvVersion::plain;
+  if (!conv2d_register_block_takes(shape, pool_h, pool_w)) {
+    const bool tiled = pass == ConvPass::forward && conv2d_shared_tile_takes(shape);
+    return tiled ? ConvVersion::shared_tile : ConvVersion::plain;
+  }
   // v3 computes whole blocks of 8 input and 16 output channels: with few of them most is padding,
   // and the first layers (1 to 8) take no longer than their bytes in v2.
   constexpr std::int64_t kFewestChannels = 8;
@@ -31,9 +34,12 @@ ConvVersion version_in_use(const Conv2dShape& shape, ConvPass pass, std::int64_t
 
 void forward(const ConvSink& y, const real* x, const real* weight, const real* bias,
              const Conv2dShape& shape) {
-  switch (version_in_use(shape, ConvPass::forward, y.pool_h, y.pool_w)) {
+  const ConvPass pass = y.index == nullptr ? ConvPass::forward : ConvPass::forward_pooled;
+  switch (version_in_use(shape, pass, y.pool_h, y.pool_w)) {
     case ConvVersion::tensor_core:
       return conv2d_forward_v3_tensor_core(y, x, weight, bias, shape);
+    case ConvVersion::shared_tile:
+      return conv2d_forward_v1_shared_tile(y, x, weight, bias, shape);
     case ConvVersion::register_block:
       return conv2d_forward_v2_register_block(y, x, weight, bias, shape);
     default:

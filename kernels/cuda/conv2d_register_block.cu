@@ -33,6 +33,13 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
+/// Inputs of a chunk of channels; what is pooled from 4 channels of outputs takes their place.
+__host__ __device__ inline int tile_words(const TiledConv& p) {
+  const int inputs = (p.inputs < kChunk ? p.inputs : kChunk) * (kConvTile + p.R - 1) * kConvPitch;
+  const int pooled = p.y.index ? 4 * kConvTile * kStagePitch : 0;
+  return inputs > pooled ? inputs : pooled;
+}
+
 /// sums[k][j] += over the S taps of one kernel row; `row` begins at the thread's first column.
 template <int S, int Outputs>
 __device__ __forceinline__ void add_kernel_row(real (&sums)[Outputs][4],
@@ -91,7 +98,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   const TilePlace at(p);
   const int rows = kConvTile + p.R - 1, taps = p.R * S * Outputs;
   const SharedPointer<real> tile = pool;
-  const SharedPointer<real> weights = tile + kChunk * rows * kConvPitch;
+  const SharedPointer<real> weights = tile + tile_words(p);
   const int row = static_cast<int>(threadIdx.x) / 8, column = static_cast<int>(threadIdx.x) % 8 * 4;
   real sums[Outputs][4] = {};
   for (int first = 0; first < p.inputs; first += kChunk) {
@@ -124,7 +131,7 @@ template <int S>
 void launch(const TiledConv& p, std::int64_t samples, int outputs, const real* packed) {
   const dim3 grid(static_cast<unsigned>(blocks_of(p, samples)));
   const std::size_t shared =
-      sizeof(real) * kChunk * ((kConvTile + p.R - 1) * kConvPitch + p.R * S * outputs);
+      sizeof(real) * (tile_words(p) + std::min(kChunk, p.inputs) * p.R * S * outputs);
   if (outputs == 8) {
     SERENADE_LAUNCH((convolve_register_block<S, 8>), grid, dim3(kThreads), shared, current_stream(),
                     p, packed);

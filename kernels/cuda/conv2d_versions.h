@@ -2,6 +2,9 @@
 // The ladder of the convolution. Every step computes the same.
 //
 //   v0 plain           one thread per output (or input, or weight), the formula: any shape
+//   v1 shared tile     forward only: a tile of inputs in shared memory serves all taps that meet
+//   it;
+//                      in use for strides and large kernels without pooling
 //   v2 register block  stride 1, kernels up to 8 x 8: a thread has 4 columns times 16 channels in
 //                      registers, inputs and weights in shared memory
 //   v3 tensor core     the same shapes in TF32 products of 16 x 8 x 8 by whole warps, each input
@@ -32,13 +35,16 @@ struct ConvSink {
   std::int64_t pool_h = 1, pool_w = 1;
 };
 
-enum class ConvVersion { plain, register_block, tensor_core };
-enum class ConvPass { forward, backward_input, backward_weight };
+enum class ConvVersion { plain, shared_tile, register_block, tensor_core };
+enum class ConvPass { forward, forward_pooled, backward_input, backward_weight };
 
 /// The version in use. Depends on sizes only, and on `tensor_cores`: whether they may be used.
-/// Windows are those that the forward pass pools.
+/// Windows are those of forward_pooled.
 ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores,
                            std::int64_t pool_h = 1, std::int64_t pool_w = 1);
+
+/// True if a tile of v1 fits shared memory. It stores its result as it is, without pooling.
+bool conv2d_shared_tile_takes(const Conv2dShape& shape);
 
 /// True if v2 and v3 take the shape, and windows of pool_h x pool_w if its result is to be pooled.
 bool conv2d_register_block_takes(const Conv2dShape& shape, std::int64_t pool_h = 1,
@@ -46,6 +52,8 @@ bool conv2d_register_block_takes(const Conv2dShape& shape, std::int64_t pool_h =
 
 void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
                              const Conv2dShape& shape);
+void conv2d_forward_v1_shared_tile(const ConvSink& y, const real* x, const real* weight,
+                                   const real* bias, const Conv2dShape& shape);
 void conv2d_forward_v2_register_block(const ConvSink& y, const real* x, const real* weight,
                                       const real* bias, const Conv2dShape& shape);
 void conv2d_forward_v3_tensor_core(const ConvSink& y, const real* x, const real* weight,

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/accelerator.h"
 #include "tests/cuda/conv2d_case.h"
 
 using namespace serenade;
@@ -79,6 +80,16 @@ TEST_CASE("cuda conv2d: v0 gives what the CPU does") {
 
 TEST_CASE("cuda conv2d: what the layers call gives what the CPU does") {
   for (const ConvCase& c : kCases) check_steps(c, kPublic);
+}
+
+TEST_CASE("cuda conv2d: what the layers call rounds to TF32 where that is allowed") {
+  cuda::set_float32_math(Float32Math::tf32);
+  ConvSteps steps = kPublic;
+  steps.forward_tolerance = 1e-3;
+  steps.gradient_tolerance = 5e-3;
+  check_steps({{.C = 8, .H = 6, .W = 9, .K = 9, .R = 3, .S = 2, .pad_top = 1}}, steps);
+  check_steps({{.C = 8, .H = 6, .W = 9, .K = 9, .R = 2, .S = 3, .pad_left = 2}, 2, 1}, steps);
+  cuda::set_float32_math(Float32Math::exact);
 }
 
 TEST_CASE("cuda conv2d: the gradient of the bias") {

@@ -56,12 +56,33 @@ const ConvCase kKernels[] = {
     {{.C = 2, .H = 9, .W = 12, .K = 3, .R = 1, .S = 8, .pad_left = 3, .pad_right = 4}},
 };
 
+// More tiles than strips of the weight gradient: each strip has several.
+const ConvCase kManyTiles = {{.N = 300, .C = 1, .H = 2, .W = 2, .K = 2, .R = 2, .S = 1}};
+
 void check_all(const ConvSteps& steps) {
   for (const ConvCase& c : kShapes) check_steps(c, steps);
   for (const ConvCase& c : kKernels) check_steps(c, steps);
 }
 
 }  // namespace
+
+TEST_CASE("cuda conv2d: v1 gives what the CPU does") {
+  const ConvSteps steps = {.forward = cuda::conv2d_forward_v1_shared_tile};
+  for (const ConvCase& c : kShapes) check_steps(c, steps);
+  check_steps({{.N = 2,
+                .C = 2,
+                .H = 21,
+                .W = 90,
+                .K = 2,
+                .R = 9,
+                .S = 3,
+                .stride_h = 2,
+                .stride_w = 3,
+                .pad_top = 4,
+                .pad_bottom = 2,
+                .pad_left = 1}},
+              steps);
+}
 
 TEST_CASE("cuda conv2d: v2 gives what the CPU does") {
   check_all({.forward = cuda::conv2d_forward_v2_register_block,
@@ -80,3 +101,33 @@ TEST_CASE("cuda conv2d: v3 gives what the CPU does, but for the rounding of its 
 }
 
 #endif
+
+TEST_CASE("cuda conv2d: strips of several tiles") {
+  check_steps(kManyTiles, {.backward_weight = cuda::conv2d_backward_weight_v2_register_block});
+#ifndef SERENADE_DOUBLE
+  check_steps(kManyTiles, {.backward_weight = cuda::conv2d_backward_weight_v3_tensor_core,
+                           .gradient_tolerance = 5e-3});
+#endif
+}
+
+TEST_CASE("cuda conv2d: the version in use") {
+  using cuda::ConvPass, cuda::ConvVersion;
+  const Conv2dShape hot{.C = 16, .H = 64, .W = 50, .K = 16, .R = 5, .S = 5};
+  for (const ConvPass pass : {ConvPass::forward, ConvPass::forward_pooled, ConvPass::backward_input,
+                              ConvPass::backward_weight}) {
+    CHECK(cuda::conv2d_version(hot, pass, false, 2, 2) == ConvVersion::register_block);
+    CHECK(cuda::conv2d_version(hot, pass, true, 2, 2) ==
+          (sizeof(real) == 4 ? ConvVersion::tensor_core : ConvVersion::register_block));
+  }
+  const Conv2dShape first{.H = 64, .W = 50, .K = 8, .R = 2, .S = 8};
+  CHECK(cuda::conv2d_version(first, ConvPass::forward_pooled, true, 2, 1) ==
+        ConvVersion::register_block);
+  CHECK(cuda::conv2d_version(first, ConvPass::forward_pooled, true, 33, 1) == ConvVersion::plain);
+  Conv2dShape strided = hot;
+  strided.stride_w = 2;
+  CHECK(cuda::conv2d_version(strided, ConvPass::forward, true) == ConvVersion::shared_tile);
+  CHECK(cuda::conv2d_version(strided, ConvPass::forward_pooled, true) == ConvVersion::plain);
+  CHECK(cuda::conv2d_version(strided, ConvPass::backward_weight, true) == ConvVersion::plain);
+  const Conv2dShape tall{.H = 600, .W = 600, .R = 500, .S = 500};
+  CHECK(cuda::conv2d_version(tall, ConvPass::forward, true) == ConvVersion::plain);
+}
