@@ -86,29 +86,20 @@ __global__ void __launch_bounds__(kLoopThreads)
 
 constexpr int kSumThreads = 128;
 
-/// A chunk of all pixels' dy times the x that tap blockIdx.x met; x null: of dy alone, for channel
-/// blockIdx.x. partials: [chunks][taps]
+/// A chunk of all pixels' dy times the x that tap blockIdx.x met. partials: [chunks][taps]
 __global__ void __launch_bounds__(kSumThreads)
     sum_pixels_plain(GlobalPointer<real> partials, MapSource dy, GlobalPointer<const real> x,
                      ConvSizes s, std::int64_t chunk) {
   SERENADE_SHARED(real, scratch, [32]);
-  int k = static_cast<int>(blockIdx.x), c = 0, r = 0, t = 0;
-  if (x) {
-    t = k % s.S;
-    r = k / s.S % s.R;
-    c = k / (s.S * s.R) % s.C;
-    k = k / (s.S * s.R * s.C);
-  }
+  int k = static_cast<int>(blockIdx.x);
+  const int t = k % s.S, r = k / s.S % s.R, c = k / (s.S * s.R) % s.C;
+  k /= s.S * s.R * s.C;
   const std::int64_t pixels = s.N * s.out_h * s.out_w, begin = blockIdx.y * chunk;
   const std::int64_t end = begin + chunk < pixels ? begin + chunk : pixels;
   real sum = 0;
   for (std::int64_t at = begin + threadIdx.x; at < end; at += kSumThreads) {
     const std::int64_t row = at / s.out_w, n = row / s.out_h;
     const int i = static_cast<int>(row - n * s.out_h), j = static_cast<int>(at - row * s.out_w);
-    if (!x) {
-      sum += dy.at(n, k, i, j);
-      continue;
-    }
     const int h = i * s.stride_h + r - s.pad_top, w = j * s.stride_w + t - s.pad_left;
     if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
     const real value = x[((n * s.C + c) * s.H + h) * s.W + w];
@@ -117,6 +108,29 @@ __global__ void __launch_bounds__(kSumThreads)
   sum = over_block(sum, SharedPointer<real>(scratch), Plus{});
   if (threadIdx.x == 0)
     partials[static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x] = sum;
+}
+
+/// A piece of one channel and sample of dy; where there is an index, without the windows that ReLU
+/// killed. blockIdx.x: piece, samples outermost; blockIdx.y: channel. partials: [pieces][channels]
+__global__ void __launch_bounds__(kSumThreads)
+    sum_alive(GlobalPointer<real> partials, GlobalPointer<const real> dy,
+              GlobalPointer<const std::uint8_t> index, std::int64_t plane, std::int64_t piece,
+              unsigned pieces) {
+  SERENADE_SHARED(real, scratch, [32]);
+  const std::int64_t n = blockIdx.x / pieces, begin = blockIdx.x % pieces * piece;
+  const std::int64_t end = begin + piece < plane ? begin + piece : plane;
+  const std::int64_t from = (n * gridDim.y + blockIdx.y) * plane;
+  real sum = 0;
+  for (std::int64_t i = begin + threadIdx.x; i < end; i += kSumThreads) {
+    const real value = dy[from + i];
+    bool alive = true;
+    if (index) alive = std::uint8_t(index[from + i]) != kKilledByRelu;
+    if (alive) sum += value;
+  }
+  sum = over_block(sum, SharedPointer<real>(scratch), Plus{});
+  if (threadIdx.x == 0) {
+    partials[static_cast<std::int64_t>(blockIdx.x) * gridDim.y + blockIdx.y] = sum;
+  }
 }
 
 constexpr int kAddColumns = 32, kAddRows = 8;
@@ -147,23 +161,6 @@ __global__ void __launch_bounds__(kAddColumns* kAddRows)
   totals[i] += sum;
 }
 
-// Chunks of pixels, from the sizes alone.
-void sum_pixels(real* totals, std::int64_t taps, const ConvSource& dy, const real* x,
-                const Conv2dShape& shape) {
-  constexpr std::int64_t kLeastPixels = 4096, kMostChunks = 256;
-  const std::int64_t pixels = shape.N * shape.out_h() * shape.out_w();
-  if (taps == 0 || pixels == 0) return;
-  std::int64_t chunks = std::clamp<std::int64_t>(pixels / kLeastPixels, 1, kMostChunks);
-  const std::int64_t chunk = (pixels + chunks - 1) / chunks;
-  chunks = (pixels + chunk - 1) / chunk;
-  const DeviceArray<real> partials(chunks * taps);
-  SERENADE_LAUNCH(sum_pixels_plain,
-                  dim3(static_cast<unsigned>(taps), static_cast<unsigned>(chunks)),
-                  dim3(kSumThreads), 0, current_stream(), partials.data(), gradient_map(dy, shape),
-                  x, ConvSizes(shape), chunk);
-  add_conv_partials(totals, partials.data(), chunks, taps);
-}
-
 }  // namespace
 
 void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
@@ -185,11 +182,33 @@ void conv2d_backward_input_v0_plain(real* dx, const ConvSource& dy, const real* 
 
 void conv2d_backward_weight_v0_plain(real* dweight, const ConvSource& dy, const real* x,
                                      const Conv2dShape& shape) {
-  sum_pixels(dweight, shape.K * shape.C * shape.R * shape.S, dy, x, shape);
+  // Chunks of pixels, from the sizes alone.
+  constexpr std::int64_t kLeastPixels = 4096, kMostChunks = 256;
+  const std::int64_t pixels = shape.N * shape.out_h() * shape.out_w();
+  const std::int64_t taps = shape.K * shape.C * shape.R * shape.S;
+  if (taps == 0 || pixels == 0) return;
+  std::int64_t chunks = std::clamp<std::int64_t>(pixels / kLeastPixels, 1, kMostChunks);
+  const std::int64_t chunk = (pixels + chunks - 1) / chunks;
+  chunks = (pixels + chunk - 1) / chunk;
+  const DeviceArray<real> partials(chunks * taps);
+  SERENADE_LAUNCH(sum_pixels_plain,
+                  dim3(static_cast<unsigned>(taps), static_cast<unsigned>(chunks)),
+                  dim3(kSumThreads), 0, current_stream(), partials.data(), gradient_map(dy, shape),
+                  x, ConvSizes(shape), chunk);
+  add_conv_partials(dweight, partials.data(), chunks, taps);
 }
 
 void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape) {
-  sum_pixels(dbias, shape.K, dy, nullptr, shape);
+  constexpr std::int64_t kPiece = 8192;
+  const std::int64_t plane = (shape.out_h() / dy.pool_h) * (shape.out_w() / dy.pool_w);
+  const std::int64_t pieces = (plane + kPiece - 1) / kPiece;
+  if (shape.N * pieces == 0) return;
+  const DeviceArray<real> partials(shape.N * pieces * shape.K);
+  SERENADE_LAUNCH(sum_alive,
+                  dim3(static_cast<unsigned>(shape.N * pieces), static_cast<unsigned>(shape.K)),
+                  dim3(kSumThreads), 0, current_stream(), partials.data(), dy.data, dy.index, plane,
+                  kPiece, static_cast<unsigned>(pieces));
+  add_conv_partials(dbias, partials.data(), shape.N * pieces, shape.K);
 }
 
 void add_conv_partials(real* totals, const real* partials, std::int64_t count, std::int64_t size) {

@@ -44,6 +44,7 @@ const ConvCase kCases[] = {
     {{.N = 2, .C = 1, .H = 11, .W = 10, .K = 3, .R = 2, .S = 3, .pad_right = 2}, 2, 1},
     {{.C = 2, .H = 9, .W = 11, .K = 2, .R = 3, .S = 3, .stride_w = 2, .pad_top = 1}, 2, 3, false},
     {{.N = 2, .C = 2, .H = 70, .W = 65, .K = 1, .R = 1, .S = 1}},  // several chunks of pixels
+    {{.C = 1, .H = 91, .W = 92, .K = 1, .R = 1, .S = 2}},          // and pieces of a plane
 };
 
 const ConvSteps kPlain = {.forward = cuda::conv2d_forward_v0_plain,
