@@ -8,8 +8,8 @@
 //
 // Images are [N, C, H, W] and stay so in shared memory: 8 channels, rows of 40, and planes of
 // whole rounds of banks plus 8, which puts the 8 columns times 4 channels that the lanes of a warp
-// read at once into 32 banks. Weights are packed in the order of
-// the lanes, 16 bytes to each, and come from the caches (25.6 KB for 16 to 16 channels, 5 x 5).
+// read at once into 32 banks. Weights are packed in the order of the lanes, 16 bytes to each, and
+// come from the caches (25.6 KB for 16 to 16 channels, 5 x 5).
 //
 // 5 x 5: 46.3 KB of shared memory and 168 registers (128 sums, 20 weights), 3 blocks per
 // multiprocessor. From 6 rows on about 200 registers and 2 blocks. One sample of 16 to 16 channels
