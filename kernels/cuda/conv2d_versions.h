@@ -2,13 +2,11 @@
 // The ladder of the convolution. Every step computes the same.
 //
 //   v0 plain           one thread per output (or input, or weight), the formula: any shape
-//   v1 shared tile     forward only: a tile of inputs in shared memory serves all taps that meet
-//   it;
-//                      in use for strides and large kernels without pooling
+//   v1 shared tile     forward: inputs in shared memory serve all taps that meet them; in use for
+//                      strides and large kernels without pooling
 //   v2 register block  stride 1, kernels up to 8 x 8: a thread has 4 columns times 16 channels in
 //                      registers, inputs and weights in shared memory
-//   v3 tensor core     the same shapes in TF32 products of 16 x 8 x 8 by whole warps, each input
-//   read
+//   v3 tensor core     the same shapes in TF32 products of 16 x 8 x 8 by whole warps, an input read
 //                      once for all rows of the kernel; float only, and only where
 //                      Float32Math::tf32 allows the rounding
 //
