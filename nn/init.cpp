@@ -55,6 +55,15 @@ void orthonormalize(std::vector<Row>& rows, std::size_t count) {
 
 }  // namespace
 
+namespace {
+
+thread_local bool draws = true;
+
+}  // namespace
+
+Undrawn::Undrawn() : before_(draws) { draws = false; }
+Undrawn::~Undrawn() { draws = before_; }
+
 Fans fans(const Shape& shape) {
   check(shape.size() >= 2, "init", "a weight must have two axes or more to have fans; got ", shape);
   std::int64_t field = 1;
@@ -67,12 +76,14 @@ Tensor zeros(const Shape& shape) { return Tensor(shape); }
 Tensor constant(const Shape& shape, real value) { return Tensor::full(shape, value); }
 
 Tensor uniform(const Shape& shape, real low, real high) {
+  if (!draws) return zeros(shape);
   Tensor values = Tensor::empty(shape);
   fill_uniform_(values, low, high, next_default_key());
   return values;
 }
 
 Tensor normal(const Shape& shape, real mean, real deviation) {
+  if (!draws) return zeros(shape);
   Tensor values = Tensor::empty(shape);
   fill_normal_(values, mean, deviation, next_default_key());
   return values;
@@ -102,6 +113,7 @@ Tensor kaiming_normal(const Shape& shape, double gain) {
 Tensor orthogonal(const Shape& shape, double gain) {
   check(shape.size() == 2 && shape[0] > 0 && shape[1] > 0, "orthogonal",
         "shape must be [rows, columns]; got ", shape);
+  if (!draws) return zeros(shape);
   // The shorter side gives the vectors that can be orthonormal; work on them as rows.
   const bool wide = shape[0] <= shape[1];
   const std::size_t count = static_cast<std::size_t>(wide ? shape[0] : shape[1]);

@@ -10,6 +10,19 @@
 
 namespace serenade::init {
 
+/// While one of these lives, the functions below return zeros: for networks whose weights are about
+/// to be read from a file, where drawing them would take longer than reading. Of this thread.
+class Undrawn {
+ public:
+  Undrawn();
+  ~Undrawn();
+  Undrawn(const Undrawn&) = delete;
+  Undrawn& operator=(const Undrawn&) = delete;
+
+ private:
+  bool before_;
+};
+
 struct Fans {
   std::int64_t in = 0;
   std::int64_t out = 0;

@@ -4,6 +4,7 @@
 
 #include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
+#include "nn/init.h"
 #include "tensor/safetensors.h"
 
 namespace serenade::ser {
@@ -67,6 +68,7 @@ ModelFile read_model(const std::string& path) {
       file.tensors.erase(kMean);
       file.tensors.erase(kDeviation);
     }
+    const init::Undrawn weights_come_from_the_file;
     model.system = make_system(model.config.options, model.genotype);
     model.system->load_state_dict(file.tensors);
     model.system->to(compute_device());

@@ -134,3 +134,16 @@ TEST_CASE("init: a seed fixes the weights, and each draw is fresh") {
   CHECK(a.to_vector() != b.to_vector());
   CHECK(a.to_vector() != other.to_vector());
 }
+
+TEST_CASE("init: Undrawn gives zeros, to this scope only, and draws nothing") {
+  manual_seed(5);
+  const std::vector<real> drawn = init::xavier_uniform({3, 4}).to_vector();
+  manual_seed(5);
+  {
+    const init::Undrawn undrawn;
+    CHECK(init::xavier_uniform({3, 4}).to_vector() == std::vector<real>(12, 0));
+    CHECK(init::orthogonal({3, 3}).to_vector() == std::vector<real>(9, 0));
+    CHECK(init::normal({2}, 1, 1).to_vector() == std::vector<real>(2, 0));
+  }
+  CHECK(init::xavier_uniform({3, 4}).to_vector() == drawn);
+}
