@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
 #include "apps/ser/figure3.h"
 #include "apps/ser/parallel.h"
@@ -206,7 +207,9 @@ TableRuns run_table(const TablePlan& plan, const Material& material, const std::
   for (const RunGroup& group : groups) work += expected_work(group.config);
   RunProgress progress("table2", work);
   const int threads = cpu::thread_count();
-  const int at_once = jobs > 0 ? jobs : threads;
+  // A GPU has one stream, on which a run records its steps: one run at a time.
+  const bool on_cpu = compute_device() == Device::cpu;
+  const int at_once = !on_cpu ? 1 : jobs > 0 ? jobs : threads;
   parallel_for(static_cast<std::int64_t>(groups.size()), at_once, [&](std::int64_t i) {
     const KernelThreads share(std::max(1, threads / at_once));
     run_group(groups[static_cast<std::size_t>(i)], material, folder, progress);
