@@ -2,7 +2,10 @@
 
 #include <vector>
 
+#include "kernels/blas.h"
 #include "kernels/capsule.h"
+#include "kernels/cuda/cublas.h"
+#include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/gru.h"
 #include "kernels/optim.h"
@@ -20,6 +23,41 @@ struct Filled {
   Filled(std::int64_t count, real value) : array(count) { cuda::fill(array.data(), value, count); }
   real* data() const { return array.data(); }
 };
+
+// Products as the layers make them, beside cuBLAS.
+void bench_products(GpuReport& report) {
+  struct Item {
+    const char* name;
+    bool transpose_a, transpose_b;
+    std::int64_t m, n, k;
+  };
+  const Item items[] = {
+      {"projection of the GRU, 1600 x 2048 by 2048 x 384", false, true, 1600, 384, 2048},
+      {"its weights' gradient, 192 x 1600 by 1600 x 2048", true, false, 192, 2048, 1600},
+      {"64 x 64 over 50000 rows", true, false, 64, 64, 50000},
+      {"1024 x 1024 x 1024", false, false, 1024, 1024, 1024}};
+  for (const Item& i : items) {
+    const Filled a(i.m * i.k, real(0.1)), b(i.k * i.n, real(0.1)), c(i.m * i.n, 0);
+    const std::int64_t lda = i.transpose_a ? i.m : i.k, ldb = i.transpose_b ? i.k : i.n;
+    for (const GpuMode& mode : {kFloat32, kTf32}) {
+      mode.use();
+      const double ours = device_microseconds([&] {
+        cuda::gemm(i.transpose_a, i.transpose_b, i.m, i.n, i.k, 1, a.data(), lda, b.data(), ldb, 0,
+                   c.data(), i.n);
+      });
+      PeerTime cublas;
+      if (cuda::cublas_available(nullptr)) {
+        cublas = {std::string("cuBLAS ") + mode.name, device_microseconds([&] {
+                    cuda::gemm_cublas(i.transpose_a, i.transpose_b, i.m, i.n, i.k, 1, a.data(), lda,
+                                      b.data(), ldb, 0, c.data(), i.n);
+                  })};
+      }
+      report.row(std::string("product, ") + i.name, mode,
+                 2.0 * static_cast<double>(i.m * i.n) * static_cast<double>(i.k),
+                 4.0 * static_cast<double>(i.m * i.k + i.k * i.n + i.m * i.n), ours, {cublas});
+    }
+  }
+}
 
 void bench_gru(GpuReport& report, std::int64_t inputs) {
   const GruSizes s{.batch = 32, .steps = 50, .inputs = inputs, .hidden = 64, .directions = 2};
@@ -44,17 +82,24 @@ void bench_gru(GpuReport& report, std::int64_t inputs) {
       "GRU 64, both directions, T 50, batch 32, input " + std::to_string(inputs);
   for (const GpuMode& mode : {kFloat32, kTf32}) {
     mode.use();
+    PeerTime forward, backward;
+    if (cuda::cudnn_available(nullptr)) {
+      cuda::CudnnGru theirs(parameters.data(), nullptr, s);
+      const std::string peer = std::string("cuDNN ") + mode.name;
+      forward = {peer, device_microseconds([&] { theirs.forward(y.data(), x.data(), nullptr); })};
+      backward = {peer, device_microseconds([&] { theirs.backward(dx.data(), dy.data()); })};
+    }
     report.row(name + ", forward", mode, projection + recurrence, bytes, device_microseconds([&] {
                  cuda::gru_forward(y.data(), saved.data(), x.data(), nullptr, parameters.data(),
                                    nullptr, s);
                }),
-               {});
+               {forward});
     report.row(name + ", backward", mode, 2 * (projection + recurrence), 2 * bytes,
                device_microseconds([&] {
                  cuda::gru_backward(dx.data(), nullptr, gradients.data(), dy.data(), y.data(),
                                     saved.data(), x.data(), nullptr, parameters.data(), nullptr, s);
                }),
-               {});
+               {backward});
   }
 }
 
@@ -94,6 +139,7 @@ void bench_adam(GpuReport& report) {
 
 void bench_layers(GpuReport& report) {
   report.heading("Layers and the optimiser");
+  bench_products(report);
   bench_gru(report, 2048);
   bench_gru(report, 96);
   kFloat32.use();
