@@ -123,8 +123,9 @@ refuse 2 --resume train "${fast[@]}" --out x --resume --replace
 refuse 2 files predict $model
 refuse 2 dropuot table2 --modes dropuot --corpus demo
 refuse 2 CNN_SeqCap table2 --systems CNN --corpus demo
-if ! "$serenade" info --json | grep -q '"cuda": true'; then
+if "$serenade" info --json | grep -q '"gpu": "none'; then
   refuse 2 '--device cuda' train --device cuda --corpus demo
+  refuse 2 'use --device cpu' predict --device cudnn $model no.wav
 fi
 
 # Corpora ------------------------------------------------------------------------------------------
