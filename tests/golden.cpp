@@ -36,8 +36,8 @@ bool begins_with_any(const std::string& name, const std::vector<std::string>& pr
 }
 
 // Each test program is responsible for its own families of files: SERENADE_GOLDEN_OWNER is "apps"
-// (the front end), "systems" (whole networks), "layers" (all others) or "cuda" (none: those programs
-// compare with the CPU).
+// (the front end), "systems" (whole networks), "layers" (all others) or "cuda" (none: those
+// programs compare with the CPU).
 bool belongs_to_this_program(const std::string& name) {
   const bool app = begins_with_any(name, {"spectrogram"});
   const bool system = begins_with_any(name, {"model_", "train_", "supernet_", "bilevel_"});
