@@ -76,4 +76,28 @@ DECLARE_KERNEL(void conv2d_relu_maxpool_backward_bias(real* dbias, const real* d
                                                       const Conv2dShape& shape, std::int64_t pool_h,
                                                       std::int64_t pool_w));
 
+/// One of several convolutions of the same x, whose pooled results lie side by side in one map of
+/// `channels` channels: [N, channels, out_h / pool_h, out_w / pool_w]. Their N, C, H, W, out_h and
+/// out_w are the same.
+struct Conv2dBranch {
+  Conv2dShape shape;
+  std::int64_t first_channel = 0;  ///< of its shape.K channels in the map
+  const real* weight = nullptr;    ///< [K, C, R, S]
+  const real* bias = nullptr;      ///< [K], or null; the backward needs none
+  real* dweight = nullptr;         ///< [K, C, R, S], of the backward: null where nobody wants it
+  real* dbias = nullptr;           ///< [K], the same
+};
+
+/// conv2d_relu_maxpool_forward for `count` branches. y, index: the joined map; x: [N, C, H, W].
+DECLARE_KERNEL(void conv2d_relu_maxpool_branches_forward(
+    real* y, std::uint8_t* index, const real* x, const Conv2dBranch* branches, std::int64_t count,
+    std::int64_t channels, std::int64_t pool_h, std::int64_t pool_w));
+
+/// Adds to dx [N, C, H, W], or null, and to dweight and dbias of every branch that has them. dy,
+/// index: the joined map.
+DECLARE_KERNEL(void conv2d_relu_maxpool_branches_backward(
+    real* dx, const Conv2dBranch* branches, std::int64_t count, const real* dy,
+    const std::uint8_t* index, const real* x, std::int64_t channels, std::int64_t pool_h,
+    std::int64_t pool_w));
+
 }  // namespace serenade

@@ -1,7 +1,9 @@
 // Convolution and max-pooling (formulas: kernels/conv2d.h, kernels/pool.h).
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
@@ -174,44 +176,27 @@ Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Va
 
 namespace {
 
-// From so many elements of one sample's pooled map on, a call of the kernels per sample costs less
-// than copying the map.
-constexpr std::int64_t kOwnCallFrom = std::int64_t{1} << 17;
+// From so many elements of one sample's pooled map on, writing the branches into one map costs less
+// than copying them there.
+constexpr std::int64_t kJoinedFrom = std::int64_t{1} << 17;
 
-// One branch, ready to be convolved: a sample's channels begin at channel `first` of the result.
+// One branch, ready to be convolved.
 struct PlacedBranch {
-  Conv2dShape shape;  // of a single sample
+  Conv2dShape shape;
   Tensor weight;
   Tensor bias;
-  std::int64_t first = 0;
-  std::shared_ptr<Storage> positions;  // [N, shape.K, pooled plane], bytes
-
-  std::uint8_t* index(std::int64_t sample, std::int64_t plane) const {
-    return static_cast<std::uint8_t*>(positions->data()) + sample * shape.K * plane;
-  }
+  std::int64_t first_channel = 0;
 };
 
-// What the gradient of one sample of one branch adds to: inputs are x, then weight and bias of
-// each.
-void branch_backward(const PlacedBranch& branch, std::size_t i, const Tensor& input,
-                     const Tensor& dy, std::int64_t sample, std::int64_t plane,
-                     std::array<std::int64_t, 2> window, Gradients& d) {
-  const Conv2dShape& shape = branch.shape;
-  const std::uint8_t* index = branch.index(sample, plane);
-  const real* from = dy.data() + (sample * dy.size(1) + branch.first) * plane;
-  const std::int64_t image = sample * shape.C * shape.H * shape.W;
-  if (d.wants(0)) {
-    KERNEL(dy.device(), conv2d_relu_maxpool_backward_input, d[0].data() + image, from, index,
-           branch.weight.data(), shape, window[0], window[1]);
+std::vector<Conv2dBranch> kernel_branches(const std::vector<PlacedBranch>& placed) {
+  std::vector<Conv2dBranch> branches;
+  for (const PlacedBranch& branch : placed) {
+    branches.push_back({.shape = branch.shape,
+                        .first_channel = branch.first_channel,
+                        .weight = branch.weight.data(),
+                        .bias = pointer_or_null(branch.bias)});
   }
-  if (d.wants(1 + 2 * i)) {
-    KERNEL(dy.device(), conv2d_relu_maxpool_backward_weight, d[1 + 2 * i].data(), from, index,
-           input.data() + image, shape, window[0], window[1]);
-  }
-  if (d.wants(2 + 2 * i)) {
-    KERNEL(dy.device(), conv2d_relu_maxpool_backward_bias, d[2 + 2 * i].data(), from, index, shape,
-           window[0], window[1]);
-  }
+  return branches;
 }
 
 Conv2dOptions same_options(const Variable& weight) {
@@ -233,9 +218,7 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
     PlacedBranch branch{.shape = checked_shape(op, x, weight, bias, same_options(weight)),
                         .weight = weight.value().contiguous(),
                         .bias = contiguous_or_none(bias),
-                        .first = channels,
-                        .positions = nullptr};
-    branch.shape.N = 1;
+                        .first_channel = channels};
     channels += branch.shape.K;
     placed.push_back(std::move(branch));
     inputs.insert(inputs.end(), {weight, bias});
@@ -246,7 +229,7 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
   const std::int64_t samples = x.size(0);
   const std::int64_t height = x.size(2) / window[0], width = x.size(3) / window[1];
   const std::int64_t plane = height * width;
-  if (channels * plane < kOwnCallFrom || window[0] * window[1] > kKilledByRelu) {
+  if (channels * plane < kJoinedFrom || window[0] * window[1] > kKilledByRelu) {
     std::vector<Variable> parts;
     for (const auto& [weight, bias] : branches) {
       parts.push_back(conv2d_relu_maxpool(x, weight, bias, same_options(weight), window));
@@ -255,24 +238,24 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
   }
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty({samples, channels, height, width}, input.device());
-  for (PlacedBranch& branch : placed) {
-    const Conv2dShape& shape = branch.shape;
-    branch.positions = position_storage<std::uint8_t>(samples * shape.K * plane, input.device());
-    for (std::int64_t n = 0; n < samples; ++n) {
-      KERNEL(input.device(), conv2d_relu_maxpool_forward,
-             y.data() + (n * channels + branch.first) * plane, branch.index(n, plane),
-             input.data() + n * shape.C * shape.H * shape.W, branch.weight.data(),
-             pointer_or_null(branch.bias), shape, window[0], window[1]);
-    }
-    branch.bias = Tensor();  // backward needs none
-  }
+  const auto positions = position_storage<std::uint8_t>(y.numel(), input.device());
+  const std::vector<Conv2dBranch> parts = kernel_branches(placed);
+  KERNEL(input.device(), conv2d_relu_maxpool_branches_forward, y.data(),
+         static_cast<std::uint8_t*>(positions->data()), input.data(), parts.data(),
+         std::ssize(parts), channels, window[0], window[1]);
+  for (PlacedBranch& branch : placed) branch.bias = Tensor();  // backward needs none
   return make_result(op, y, inputs,
-                     [placed, input, samples, plane, window](const Tensor& dy, Gradients& d) {
-                       for (std::size_t i = 0; i < placed.size(); ++i) {
-                         for (std::int64_t n = 0; n < samples; ++n) {
-                           branch_backward(placed[i], i, input, dy, n, plane, window, d);
-                         }
+                     [placed, input, positions, channels, window](const Tensor& dy, Gradients& d) {
+                       // Inputs are x, then weight and bias of each branch.
+                       std::vector<Conv2dBranch> parts = kernel_branches(placed);
+                       for (std::size_t i = 0; i < parts.size(); ++i) {
+                         if (d.wants(1 + 2 * i)) parts[i].dweight = d[1 + 2 * i].data();
+                         if (d.wants(2 + 2 * i)) parts[i].dbias = d[2 + 2 * i].data();
                        }
+                       KERNEL(dy.device(), conv2d_relu_maxpool_branches_backward,
+                              d.wants(0) ? d[0].data() : nullptr, parts.data(), std::ssize(parts),
+                              dy.data(), static_cast<const std::uint8_t*>(positions->data()),
+                              input.data(), channels, window[0], window[1]);
                      });
 }
 

@@ -15,13 +15,14 @@ namespace serenade::cuda {
 struct MapWindows {
   int channels, height, width;  // of the image before pooling
   int pool_h = 1, pool_w = 1;
+  int stored = 0;  // channels of the pooled map of which these are a part, or as many as these
 
   __device__ __forceinline__ int pooled_h() const { return height / pool_h; }
   __device__ __forceinline__ int pooled_w() const { return width / pool_w; }
 
   /// The stored element of window (i, j), or of the pixel where nothing is pooled.
   __device__ __forceinline__ std::int64_t place(std::int64_t n, int c, int i, int j) const {
-    return ((n * channels + c) * pooled_h() + i) * pooled_w() + j;
+    return ((n * stored + c) * pooled_h() + i) * pooled_w() + j;
   }
 };
 
@@ -128,19 +129,22 @@ struct ConvSizes {
 };
 
 inline MapWindows map_windows(std::int64_t channels, std::int64_t height, std::int64_t width,
-                              std::int64_t pool_h = 1, std::int64_t pool_w = 1) {
-  return {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width),
-          static_cast<int>(pool_h), static_cast<int>(pool_w)};
+                              std::int64_t pool_h = 1, std::int64_t pool_w = 1,
+                              std::int64_t stored = 0) {
+  return {static_cast<int>(channels), static_cast<int>(height),
+          static_cast<int>(width),    static_cast<int>(pool_h),
+          static_cast<int>(pool_w),   static_cast<int>(stored == 0 ? channels : stored)};
 }
 
 /// dy of a shape.
 inline MapSource gradient_map(const ConvSource& dy, const Conv2dShape& s) {
-  return {dy.data, dy.index, map_windows(s.K, s.out_h(), s.out_w(), dy.pool_h, dy.pool_w)};
+  return {dy.data, dy.index,
+          map_windows(s.K, s.out_h(), s.out_w(), dy.pool_h, dy.pool_w, dy.channels)};
 }
 
 /// y of a shape.
 inline MapSink output_map(const ConvSink& y, const Conv2dShape& s) {
-  return {y.data, y.index, map_windows(s.K, s.out_h(), s.out_w(), y.pool_h, y.pool_w)};
+  return {y.data, y.index, map_windows(s.K, s.out_h(), s.out_w(), y.pool_h, y.pool_w, y.channels)};
 }
 
 }  // namespace serenade::cuda

@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kLineThreads, 8)
   const int k = static_cast<int>(plane % static_cast<unsigned>(s.K));
   const int i = static_cast<int>(blockIdx.x % static_cast<unsigned>(rows));
   for (int j = static_cast<int>(threadIdx.x); j < columns; j += kLineThreads) {
-    const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * columns + j;
+    const std::int64_t at = y.map.place(n, k, i, j);
     if constexpr (Pooled) {
       WindowMaximum maximum;
       for (int e = 0; e < y.map.pool_h * y.map.pool_w; ++e) {
@@ -111,15 +111,16 @@ __global__ void __launch_bounds__(kSumThreads)
 }
 
 /// A piece of one channel and sample of dy; where there is an index, without the windows that ReLU
-/// killed. blockIdx.x: piece, samples outermost; blockIdx.y: channel. partials: [pieces][channels]
+/// killed. blockIdx.x: piece, samples outermost, which lie `sample` apart; blockIdx.y: channel.
+/// partials: [pieces][channels]
 __global__ void __launch_bounds__(kSumThreads)
     sum_alive(GlobalPointer<real> partials, GlobalPointer<const real> dy,
-              GlobalPointer<const std::uint8_t> index, std::int64_t plane, std::int64_t piece,
-              unsigned pieces) {
+              GlobalPointer<const std::uint8_t> index, std::int64_t sample, std::int64_t plane,
+              std::int64_t piece, unsigned pieces) {
   SERENADE_SHARED(real, scratch, [32]);
   const std::int64_t n = blockIdx.x / pieces, begin = blockIdx.x % pieces * piece;
   const std::int64_t end = begin + piece < plane ? begin + piece : plane;
-  const std::int64_t from = (n * gridDim.y + blockIdx.y) * plane;
+  const std::int64_t from = n * sample + blockIdx.y * plane;
   real sum = 0;
   for (std::int64_t i = begin + threadIdx.x; i < end; i += kSumThreads) {
     const real value = dy[from + i];
@@ -206,8 +207,9 @@ void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv
   const DeviceArray<real> partials(shape.N * pieces * shape.K);
   SERENADE_LAUNCH(sum_alive,
                   dim3(static_cast<unsigned>(shape.N * pieces), static_cast<unsigned>(shape.K)),
-                  dim3(kSumThreads), 0, current_stream(), partials.data(), dy.data, dy.index, plane,
-                  kPiece, static_cast<unsigned>(pieces));
+                  dim3(kSumThreads), 0, current_stream(), partials.data(), dy.data, dy.index,
+                  (dy.channels == 0 ? shape.K : dy.channels) * plane, plane, kPiece,
+                  static_cast<unsigned>(pieces));
   add_conv_partials(dbias, partials.data(), shape.N * pieces, shape.K);
 }
 

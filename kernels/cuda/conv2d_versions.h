@@ -19,11 +19,13 @@
 
 namespace serenade::cuda {
 
-/// dy: [N, K, out_h, out_w], or per window of the pooling where index is not null.
+/// dy: [N, K, out_h, out_w], or per window of the pooling where index is not null; then it may be a
+/// part of a map of so many channels (0: it is the map).
 struct ConvSource {
   const real* data = nullptr;
   const std::uint8_t* index = nullptr;
   std::int64_t pool_h = 1, pool_w = 1;
+  std::int64_t channels = 0;
 };
 
 /// y: the same.
@@ -31,6 +33,7 @@ struct ConvSink {
   real* data = nullptr;
   std::uint8_t* index = nullptr;
   std::int64_t pool_h = 1, pool_w = 1;
+  std::int64_t channels = 0;
 };
 
 enum class ConvVersion { plain, shared_tile, register_block, tensor_core };
