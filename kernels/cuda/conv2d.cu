@@ -120,12 +120,15 @@ void conv2d_relu_maxpool_backward_bias(real* dbias, const real* dy, const std::u
   conv2d_backward_bias_v0_plain(dbias, {dy, index, pool_h, pool_w}, shape);
 }
 
-// Branches: one after the other, all samples at once.
+// Branches: as one layer where they are a first layer, else branch by branch, all samples at once.
 
 void conv2d_relu_maxpool_branches_forward(real* y, std::uint8_t* index, const real* x,
                                           const Conv2dBranch* branches, std::int64_t count,
                                           std::int64_t channels, std::int64_t pool_h,
                                           std::int64_t pool_w) {
+  if (conv2d_first_layer_takes(branches, count, pool_h, pool_w)) {
+    return conv2d_first_layer_forward(y, index, x, branches, count, channels);
+  }
   for (std::int64_t b = 0; b < count; ++b) {
     const Conv2dShape& s = branches[b].shape;
     const std::int64_t first =
@@ -140,12 +143,17 @@ void conv2d_relu_maxpool_branches_backward(real* dx, const Conv2dBranch* branche
                                            const std::uint8_t* index, const real* x,
                                            std::int64_t channels, std::int64_t pool_h,
                                            std::int64_t pool_w) {
+  const bool first_layer = conv2d_first_layer_takes(branches, count, pool_h, pool_w);
   for (std::int64_t b = 0; b < count; ++b) {
     const Conv2dBranch& branch = branches[b];
     const Conv2dShape& s = branch.shape;
     const std::int64_t first = branch.first_channel * (s.out_h() / pool_h) * (s.out_w() / pool_w);
     const ConvSource part{dy + first, index + first, pool_h, pool_w, channels};
     if (dx != nullptr) backward_input(dx, part, branch.weight, s);
+    if (first_layer && branch.dweight != nullptr) {
+      conv2d_first_layer_backward_weight(branch, dy, index, x, channels);
+      continue;
+    }
     if (branch.dweight != nullptr) backward_weight(branch.dweight, part, x, s);
     if (branch.dbias != nullptr) conv2d_backward_bias_v0_plain(branch.dbias, part, s);
   }

@@ -26,6 +26,11 @@ struct MapWindows {
   }
 };
 
+/// Indices of four neighbouring windows: one access of 4 bytes.
+struct alignas(4) FourBytes {
+  std::uint8_t value[4];
+};
+
 /// An image to be read. Where index is not null it is a gradient behind ReLU and pooling: data and
 /// index are stored per window, and only the pixel that index names has a gradient.
 struct MapSource {

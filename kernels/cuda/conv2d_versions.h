@@ -9,6 +9,8 @@
 //   v3 tensor core     the same shapes in TF32 products of 16 x 8 x 8 by whole warps, an input read
 //                      once for all rows of the kernel; float only, and only where
 //                      Float32Math::tf32 allows the rounding
+//   first layer        branches from one channel to 8 each, pooled over pairs of rows: one launch
+//                      for all of them, the pairs times 4 columns times 8 channels in registers
 //
 // A ConvSource says how an image is stored, a ConvSink how it is to be stored: as it is, or through
 // ReLU and pooling, in which case `index` is not null (kernels/conv2d.h).
@@ -75,6 +77,19 @@ void conv2d_backward_weight_v3_tensor_core(real* dweight, const ConvSource& dy, 
                                            const Conv2dShape& shape);
 
 void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv2dShape& shape);
+
+/// True if the two functions below take the branches: up to 4, from 1 to at most 8 channels each,
+/// kernels of up to 3 x 10 or 10 x 3 taps, stride 1, windows of 2 x 1.
+bool conv2d_first_layer_takes(const Conv2dBranch* branches, std::int64_t count, std::int64_t pool_h,
+                              std::int64_t pool_w);
+/// conv2d_relu_maxpool_branches_forward in one launch.
+void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x,
+                                const Conv2dBranch* branches, std::int64_t count,
+                                std::int64_t channels);
+/// dweight, and dbias where it is not null, of one branch. dy, index: the joined map.
+void conv2d_first_layer_backward_weight(const Conv2dBranch& branch, const real* dy,
+                                        const std::uint8_t* index, const real* x,
+                                        std::int64_t channels);
 
 /// totals[i] += sum over p < count of partials[p][i], in the order of p. partials: [count][size].
 void add_conv_partials(real* totals, const real* partials, std::int64_t count, std::int64_t size);

@@ -3,7 +3,9 @@
 // elements at a time; and other branches, which go one by one.
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
+#include <limits>
 #include <memory>
 
 #include "tests/cuda/conv2d_case.h"
@@ -146,6 +148,26 @@ TEST_CASE("cuda conv2d_branches: every width of a kernel") {
 
 TEST_CASE("cuda conv2d_branches: more strips of tiles than blocks") {
   check_branches({{same(133, 1, 4, 33, 2, 2, 3)}});
+}
+
+TEST_CASE("cuda conv2d_branches: not a number stays visible") {
+  const Branches c{{same(1, 1, 12, 16, 8, 2, 8), same(1, 1, 12, 16, 8, 8, 2)}};
+  Numbers x = random_numbers(12 * 16, 1);
+  x[5 * 16 + 7] = std::numeric_limits<real>::quiet_NaN();
+  const std::int64_t size = 16 * 6 * 16;
+  const Arrays<Numbers> host(c, true);
+  Numbers y(size);
+  std::vector<std::uint8_t> index(size);
+  cpu::conv2d_relu_maxpool_branches_forward(y.data(), index.data(), x.data(), host.branches.data(),
+                                            2, 16, 2, 1);
+  const Arrays<DeviceNumbers> device(c, true);
+  const DeviceNumbers device_x(x), to(size);
+  const DeviceVector<std::uint8_t> to_index(size);
+  cuda::conv2d_relu_maxpool_branches_forward(to.data(), to_index.data(), device_x.data(),
+                                             device.branches.data(), 2, 16, 2, 1);
+  const Numbers actual = to.values();
+  CHECK(std::any_of(y.begin(), y.end(), [](real v) { return std::isnan(v); }));
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(actual[i]) == std::isnan(y[i]));
 }
 
 TEST_CASE("cuda conv2d_branches: other branches one by one") {
