@@ -27,7 +27,7 @@ SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 DEMO := $(BUILD)/demo_corpus
 RUN := $(BUILD)/run
 
-PACKAGES := g++ cmake make pkg-config libopenblas-serial-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
+PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
 .PHONY: help setup build run test bench test-gpu bench-gpu format check-format asan clean
