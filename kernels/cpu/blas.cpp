@@ -12,13 +12,47 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <mutex>
 #include <vector>
 
 #include "kernels/cpu/gemm.h"
 
+// Ends the threads that OpenBLAS starts with the program; a build of it without threads has none.
+extern "C" int blas_thread_shutdown_() __attribute__((weak));
+
 namespace serenade::cpu {
 
 namespace {
+
+// Before main(): OpenBLAS's threads spin for a while in wait of work, on the cores that ours want,
+// and get none from us. (Measured: `serenade predict` with a file that is not there, 50 ms with
+// them, 10 ms without.)
+const bool single_threaded = [] {
+  openblas_set_num_threads(1);
+  if (blas_thread_shutdown_ != nullptr) blas_thread_shutdown_();
+  return true;
+}();
+
+// A build of OpenBLAS without threads may also lack the locks that calls from several of our
+// threads need, so there the calls take turns.
+class Turn {
+ public:
+  Turn() {
+    if (kTakesTurns) mutex().lock();
+  }
+  ~Turn() {
+    if (kTakesTurns) mutex().unlock();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+  static inline const bool kTakesTurns = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
+};
 
 // A tile below this many multiply-adds (about 20 microseconds) is not worth a thread's start.
 constexpr std::int64_t kWorthSplitting = 1 << 20;
@@ -78,6 +112,7 @@ struct Grid {
 
 void blas_gemv(bool transpose, std::int64_t rows, std::int64_t columns, real alpha, const real* a,
                std::int64_t lda, const real* x, std::int64_t step_x, real* y, std::int64_t step_y) {
+  const Turn turn;
   const auto op = transpose ? CblasTrans : CblasNoTrans;
   const auto i = [](std::int64_t value) { return static_cast<blasint>(value); };
 #ifdef SERENADE_DOUBLE
@@ -91,6 +126,7 @@ void blas_gemv(bool transpose, std::int64_t rows, std::int64_t columns, real alp
 
 void blas_gemm(const Product& p, std::int64_t m, std::int64_t n, const real* a, const real* b,
                real* c) {
+  const Turn turn;
   const auto op_a = p.transpose_a ? CblasTrans : CblasNoTrans;
   const auto op_b = p.transpose_b ? CblasTrans : CblasNoTrans;
   const auto i = [](std::int64_t value) { return static_cast<blasint>(value); };
@@ -161,7 +197,6 @@ void multiply_packed(std::int64_t batch, const Product& p) {
 }
 
 void multiply(std::int64_t batch, const Product& p) {
-  static const bool single_threaded = (openblas_set_num_threads(1), true);
   static_cast<void>(single_threaded);
   if (batch <= 0 || p.m <= 0 || p.n <= 0) return;
   if (worth_packing(p)) return multiply_packed(batch, p);
