@@ -6,7 +6,7 @@
 // pair of tiles is used, two more are on their way.
 //
 //   tile        threads  per thread  registers     shared memory (float)
-//   128 x 128     256      8 x 8     125 to 200    50 to 60 KB
+//   128 x 128     256      8 x 8     up to 168     50 to 60 KB
 //    64 x  64     128      8 x 4     105 to 128    27 to 30 KB
 //   128 x  16     128      4 x 4      95 to 124    29 to 34 KB
 
@@ -57,8 +57,8 @@ struct RegisterBlock {
   static constexpr int kThreads = Rows / ThreadRows * (Columns / ThreadColumns);
   using A = Fragment<!TransposeA, Rows, kThreads, ThreadRows>;
   using B = Fragment<TransposeB, Columns, kThreads, ThreadColumns>;
-  static constexpr int kStage = A::Tile::kSize + B::Tile::kSize;
-  static constexpr std::size_t kBytes = sizeof(real) * kTileStages * kStage;
+  static constexpr std::size_t kBytes =
+      sizeof(real) * kTileStages * (A::Tile::kSize + B::Tile::kSize);
   using Sums = real[ThreadRows][ThreadColumns];
 
   static __device__ __forceinline__ void multiply(Sums& sums, SharedPointer<const real> a,
@@ -113,29 +113,14 @@ __global__ void __launch_bounds__(Rows / ThreadRows * (Columns / ThreadColumns),
   const GemmBlock block(s, Rows, Columns);
   const std::int64_t matrix = static_cast<int>(blockIdx.z) % s.batch;
   const GlobalPointer<const real> own_a = a + matrix * s.stride_a, own_b = b + matrix * s.stride_b;
-  const auto begin_copies = [&](int step) {
-    if (step < block.steps) {
-      const SharedPointer<real> stage = stages + step % kTileStages * Block::kStage;
-      const int k = block.k_begin + step * kTileDepth;
-      Block::A::Tile::begin_copies(stage, own_a, s.lda, block.row, s.m, k, block.k_end,
-                                   s.a_vectors);
-      Block::B::Tile::begin_copies(stage + Block::A::Tile::kSize, own_b, s.ldb, block.column, s.n,
-                                   k, block.k_end, s.b_vectors);
-    }
-    commit_copies();  // an empty group keeps the count right
-  };
   const int row_lane = static_cast<int>(threadIdx.x) / Block::B::kLanes;
   const int column_lane = static_cast<int>(threadIdx.x) % Block::B::kLanes;
   typename Block::Sums sums = {};
-  for (int step = 0; step < kTileStages - 1; ++step) begin_copies(step);
-  for (int step = 0; step < block.steps; ++step) {
-    wait_for_copies<kTileStages - 2>();
-    __syncthreads();  // this step's tiles are there, and nobody uses those of the step before
-    begin_copies(step + kTileStages - 1);
-    const SharedPointer<real> stage = stages + step % kTileStages * Block::kStage;
-    Block::multiply(sums, stage, stage + Block::A::Tile::kSize, row_lane, column_lane);
-  }
-  wait_for_copies<0>();
+  for_each_step<typename Block::A::Tile, typename Block::B::Tile, real>(
+      block, s, stages, own_a, own_b,
+      [&](SharedPointer<const real> x, SharedPointer<const real> y) {
+        Block::multiply(sums, x, y, row_lane, column_lane);
+      });
   const GlobalPointer<real> own_c = c + std::int64_t{blockIdx.z} * s.stride_c;
   SERENADE_UNROLL for (int i = 0; i < ThreadRows; ++i) {
     const int row = block.row + Block::A::index(row_lane, i);

@@ -34,8 +34,7 @@ struct TensorBlock {
   static constexpr bool kLarge = Rows == 128;
   using A = OperandTile<!TransposeA, Rows, kThreads, kLarge>;
   using B = OperandTile<TransposeB, Columns, kThreads, kLarge>;
-  static constexpr int kStage = A::kSize + B::kSize;
-  static constexpr std::size_t kBytes = sizeof(float) * kTileStages * kStage;
+  static constexpr std::size_t kBytes = sizeof(float) * kTileStages * (A::kSize + B::kSize);
   static constexpr int kDown = WarpRows / 16, kAcross = WarpColumns / 8;  // products of a warp
   using Sums = float[kDown][kAcross][4];
 
@@ -87,28 +86,14 @@ __global__ void __launch_bounds__(32 * (Rows / WarpRows) * (Columns / WarpColumn
   const GemmBlock block(s, Rows, Columns);
   const std::int64_t matrix = static_cast<int>(blockIdx.z) % s.batch;
   const GlobalPointer<const float> own_a = a + matrix * s.stride_a, own_b = b + matrix * s.stride_b;
-  const auto begin_copies = [&](int step) {
-    if (step < block.steps) {
-      const SharedPointer<float> stage = stages + step % kTileStages * Block::kStage;
-      const int k = block.k_begin + step * kTileDepth;
-      Block::A::begin_copies(stage, own_a, s.lda, block.row, s.m, k, block.k_end, s.a_vectors);
-      Block::B::begin_copies(stage + Block::A::kSize, own_b, s.ldb, block.column, s.n, k,
-                             block.k_end, s.b_vectors);
-    }
-    commit_copies();  // an empty group keeps the count right
-  };
   const int warp = static_cast<int>(threadIdx.x) / 32, across = Columns / WarpColumns;
   const int row = warp / across * WarpRows, column = warp % across * WarpColumns;
   typename Block::Sums sums = {};
-  for (int step = 0; step < kTileStages - 1; ++step) begin_copies(step);
-  for (int step = 0; step < block.steps; ++step) {
-    wait_for_copies<kTileStages - 2>();
-    __syncthreads();  // this step's tiles are there, and nobody uses those of the step before
-    begin_copies(step + kTileStages - 1);
-    const SharedPointer<float> stage = stages + step % kTileStages * Block::kStage;
-    Block::multiply(sums, stage, stage + Block::A::kSize, row, column);
-  }
-  wait_for_copies<0>();
+  for_each_step<typename Block::A, typename Block::B, float>(
+      block, s, stages, own_a, own_b,
+      [&](SharedPointer<const float> x, SharedPointer<const float> y) {
+        Block::multiply(sums, x, y, row, column);
+      });
   Block::put(c + std::int64_t{blockIdx.z} * s.stride_c, sums, block.row + row,
              block.column + column, s);
 }

@@ -122,4 +122,32 @@ GemmTile fitting_tile(const GemmCall& call, GemmTile wanted);
 /// A block per tile and matrix and split.
 dim3 gemm_grid(const GemmCall& call, int rows, int columns, std::int64_t split_depth);
 
+/// Takes the tiles of both operands through kTileStages stages of shared memory, and calls
+/// multiply(tile of A, tile of B) for each step of depth, with the next steps' copies under way.
+template <class TileA, class TileB, class T, class Multiply>
+__device__ __forceinline__ void for_each_step(const GemmBlock& block, const GemmSizes& s,
+                                              SharedPointer<T> stages, GlobalPointer<const T> a,
+                                              GlobalPointer<const T> b, const Multiply& multiply) {
+  constexpr int kStage = TileA::kSize + TileB::kSize;
+  const auto begin_copies = [&](int step) {
+    if (step < block.steps) {
+      const SharedPointer<T> stage = stages + step % kTileStages * kStage;
+      const int k = block.k_begin + step * kTileDepth;
+      TileA::begin_copies(stage, a, s.lda, block.row, s.m, k, block.k_end, s.a_vectors);
+      TileB::begin_copies(stage + TileA::kSize, b, s.ldb, block.column, s.n, k, block.k_end,
+                          s.b_vectors);
+    }
+    commit_copies();  // an empty group keeps the count right
+  };
+  for (int step = 0; step < kTileStages - 1; ++step) begin_copies(step);
+  for (int step = 0; step < block.steps; ++step) {
+    wait_for_copies<kTileStages - 2>();
+    __syncthreads();  // this step's tiles are there, and nobody uses those of the step before
+    begin_copies(step + kTileStages - 1);
+    const SharedPointer<T> stage = stages + step % kTileStages * kStage;
+    multiply(stage, stage + TileA::kSize);
+  }
+  wait_for_copies<0>();
+}
+
 }  // namespace serenade::cuda
