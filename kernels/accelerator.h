@@ -29,19 +29,20 @@ enum class Float32Math { exact, tf32 };
 /// Whose convolutions run on the device: ours, or those of cuDNN, loaded at its first use.
 enum class ConvolutionLibrary { ours, cudnn };
 
-/// The kernels that a piece of work launched, ready to be launched again as a whole (a CUDA graph).
+/// The kernels that a piece of work launched, ready to be launched again as a whole (CUDA graphs).
 struct LaunchGraph {
-  void* executable = nullptr;
-  int built = 0;    ///< how often it had to be made anew
-  int updated = 0;  ///< how often it only got new arguments
+  void* state = nullptr;
+  int built = 0;    ///< how often one had to be made anew
+  int updated = 0;  ///< how often one only got new arguments
 };
 
 /// Runs `work`, which launches much the same kernels at each call. On the CPU that is all. On a
-/// device what it launches is recorded first; the graph of the call before gets the new arguments,
-/// or is built anew where the kernels are others, and is launched whole, which costs the device far
-/// less than one launch after the other. `work` must not wait for the device (read a result), and
-/// copies at most 8 MB from the host. It runs at every call, so labels, learning rates and the like
-/// may change.
+/// device what it launches is recorded first; the graph of an earlier call with the same sequence
+/// of launches gets the new kernels and arguments, or one is built anew, and is launched whole,
+/// which costs the device far less than one launch after the other. The host does not wait: it may
+/// record the next step while this one runs. `work` must not wait for the device (read a result),
+/// and copies at most 4 MB from the host. It runs at every call, so labels, learning rates and the
+/// like may change.
 DECLARE_KERNEL(void run_recorded(LaunchGraph& graph, const std::function<void()>& work));
 DECLARE_KERNEL(void release_graph(LaunchGraph& graph));
 

@@ -25,7 +25,8 @@ DECLARE_KERNEL(void begin_upload(Upload& upload, void* destination, const void* 
 /// Kernels launched from now on find the bytes at the destination. Does not wait. Not inside
 /// run_recorded(), as the next.
 DECLARE_KERNEL(void use_upload(Upload& upload));
-/// The next begin_upload() comes after all kernels launched so far: they read the destination.
+/// The next begin_upload() comes after all kernels launched so far: they may read the destination.
+/// Also needed before the first one, since its memory may have served other kernels.
 DECLARE_KERNEL(void end_upload_use(Upload& upload));
 /// Waits until the source has been read.
 DECLARE_KERNEL(void finish_upload(Upload& upload));
@@ -43,8 +44,8 @@ DECLARE_KERNEL(void finish_download(Download& download, void* destination, std::
 /// Gives up what was not finished; nothing to do after finish_download().
 DECLARE_KERNEL(void abandon_download(Download& download));
 
-/// Bytes that allocate() could still take from the device; on the CPU, and under the emulation, a
+/// *bytes: what allocate() could still take from the device; on the CPU, and under the emulation, a
 /// number too large to matter.
-DECLARE_KERNEL(std::size_t free_memory());
+DECLARE_KERNEL(void free_memory(std::size_t* bytes));
 
 }  // namespace serenade

@@ -13,14 +13,10 @@
 #include <string>
 
 #include "kernels/accelerator.h"
+#include "kernels/cuda/runtime_check.h"
 
 namespace serenade::cuda {
 namespace {
-
-void check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  throw std::runtime_error(std::string("cuda: ") + what + ": " + cudaGetErrorString(error));
-}
 
 std::string version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
@@ -62,43 +58,61 @@ void require_device() {
   if (!device().usable) throw std::runtime_error("cuda: " + device().reason);
 }
 
-// Page-locked memory of the host, written from front to back. A copy from here runs in the stream,
-// some time after the call that began it, and a recorded graph reads it when it is launched; so a
-// place is used again only after the stream has been waited for.
+// Page-locked memory of the host, in two halves, each written from front to back. A copy from here
+// runs in the stream, some time after the call that began it, and a recorded graph reads it when it
+// is launched; so a half is written again only when the stream has passed the point where it was
+// left. By then that is long ago: the host does not wait.
 class StagingArea {
  public:
-  static constexpr std::size_t kBytes = std::size_t{8} << 20;
+  static constexpr std::size_t kHalf = std::size_t{8} << 20;
 
-  bool fits(std::size_t bytes) const { return bytes <= kBytes - used_; }
+  bool fits(std::size_t bytes) const { return bytes <= kHalf - used_; }
 
   void* put(const void* source, std::size_t bytes) {
     if (memory_ == nullptr) {
-      check(cudaHostAlloc(&memory_, kBytes, cudaHostAllocDefault), "page-locked memory");
+      check(cudaHostAlloc(&memory_, 2 * kHalf, cudaHostAllocDefault), "page-locked memory");
     }
-    void* place = static_cast<char*>(memory_) + used_;
+    void* place = static_cast<char*>(memory_) + half_ * kHalf + used_;
     std::memcpy(place, source, bytes);
-    used_ = std::min(kBytes, used_ + (bytes + 255) / 256 * 256);
+    used_ = std::min(kHalf, used_ + (bytes + 255) / 256 * 256);
     return place;
   }
 
-  bool half_used() const { return used_ > kBytes / 2; }
-  void begin_again() { used_ = 0; }
+  /// Not while the stream records.
+  void take_other_half() {
+    for (cudaEvent_t& left : left_) {
+      if (left == nullptr) {
+        check(cudaEventCreateWithFlags(&left, cudaEventDisableTiming), "making an event");
+      }
+    }
+    check(cudaEventRecord(left_[half_], current_stream()), "running kernels");
+    half_ = 1 - half_;
+    used_ = 0;
+    check(cudaEventSynchronize(left_[half_]), "running kernels");
+  }
 
  private:
   void* memory_ = nullptr;
+  int half_ = 0;
   std::size_t used_ = 0;
+  cudaEvent_t left_[2] = {};
 };
+
+constexpr std::size_t kMostRecorded = StagingArea::kHalf / 2;  // bytes that a step may copy
 
 std::mutex staging_mutex;
 StagingArea staging;
 bool recording = false;  // inside run_recorded
 
-void wait_and_reuse_staging() {
-  check(cudaStreamSynchronize(current_stream()), "running kernels");
-  staging.begin_again();
+}  // namespace
+
+void begin_recording() {
+  const std::lock_guard<std::mutex> lock(staging_mutex);
+  if (!staging.fits(kMostRecorded)) staging.take_other_half();
+  recording = true;
 }
 
-}  // namespace
+void end_recording() { recording = false; }
 
 const CudaDevice& device() {
   static const CudaDevice found = find_device();
@@ -117,26 +131,23 @@ cudaStream_t current_stream() {
 
 int multiprocessors() { return device().multiprocessors; }
 
-void synchronize() {
-  const std::lock_guard<std::mutex> lock(staging_mutex);
-  wait_and_reuse_staging();
-}
+void synchronize() { check(cudaStreamSynchronize(current_stream()), "running kernels"); }
 
 void copy_to_device(void* destination, const void* source, std::size_t bytes) {
   if (bytes == 0) return;
   const std::lock_guard<std::mutex> lock(staging_mutex);
   if (!staging.fits(bytes)) {
     if (recording) {
-      throw std::runtime_error("cuda: a recorded step copies more than 8 MB from the host; copy " +
+      throw std::runtime_error("cuda: a recorded step copies more than 4 MB from the host; copy " +
                                std::to_string(bytes) + " bytes before it");
     }
-    if (bytes > StagingArea::kBytes) {
+    if (bytes > StagingArea::kHalf) {
       // From pageable memory the call returns once the source has been read.
       check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, current_stream()),
             "copying to the device");
       return;
     }
-    wait_and_reuse_staging();
+    staging.take_other_half();
   }
   check(cudaMemcpyAsync(destination, staging.put(source, bytes), bytes, cudaMemcpyHostToDevice,
                         current_stream()),
@@ -176,66 +187,5 @@ void* block_from_system(std::size_t bytes) {
 void block_to_system(void* block) { cudaFree(block); }
 void block_lent(void*, std::size_t) {}
 void block_returned(void*) {}
-
-// Graphs -----------------------------------------------------------------------------------------
-
-namespace {
-
-// What `work` launches, as a graph.
-cudaGraph_t record(const std::function<void()>& work) {
-  const cudaStream_t stream = current_stream();
-  {
-    const std::lock_guard<std::mutex> lock(staging_mutex);
-    if (staging.half_used()) wait_and_reuse_staging();
-    // Relaxed, so that memory may be taken from the system while the first step is recorded.
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a graph");
-    recording = true;
-  }
-  cudaGraph_t graph = nullptr;
-  try {
-    work();
-  } catch (...) {
-    recording = false;
-    cudaStreamEndCapture(stream, &graph);
-    if (graph != nullptr) cudaGraphDestroy(graph);
-    cudaGetLastError();  // the exception tells what went wrong
-    throw;
-  }
-  recording = false;
-  check(cudaStreamEndCapture(stream, &graph), "recording a graph");
-  return graph;
-}
-
-bool update(cudaGraphExec_t executable, cudaGraph_t graph) {
-  cudaGraphExecUpdateResultInfo result{};
-  if (cudaGraphExecUpdate(executable, graph, &result) == cudaSuccess) return true;
-  cudaGetLastError();  // other kernels than before: no error
-  return false;
-}
-
-}  // namespace
-
-void run_recorded(LaunchGraph& graph, const std::function<void()>& work) {
-  const cudaGraph_t recorded = record(work);
-  auto executable = static_cast<cudaGraphExec_t>(graph.executable);
-  if (executable != nullptr && update(executable, recorded)) {
-    ++graph.updated;
-  } else {
-    if (executable != nullptr) cudaGraphExecDestroy(executable);
-    graph.executable = nullptr;
-    check(cudaGraphInstantiate(&executable, recorded, 0), "building a graph");
-    graph.executable = executable;
-    ++graph.built;
-  }
-  cudaGraphDestroy(recorded);
-  check(cudaGraphLaunch(executable, current_stream()), "launching a graph");
-}
-
-void release_graph(LaunchGraph& graph) {
-  if (graph.executable != nullptr) {
-    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.executable));
-  }
-  graph = {};
-}
 
 }  // namespace serenade::cuda
