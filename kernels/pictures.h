@@ -42,14 +42,15 @@ struct SpectrogramShape {
 };
 
 /// The factors of spectrogram(), in host memory: cosines [pairs, bins], then sines [pairs, bins].
+/// Calculated in double and rounded once.
 ///
 /// The periodic Hann window is 0 at sample 0 and symmetric about window / 2, and a magnitude does
 /// not depend on where the phase is counted from. Counted from window / 2, sample n = 1 .. pairs
 /// and its mirror image window - n meet the same cosine and opposite sines:
 ///   Re X[f] =  sum_n (x[n] + x[window - n]) hann[n] cos(2 pi f (window / 2 - n) / dft)
 ///   Im X[f] = -sum_n (x[window - n] - x[n]) hann[n] sin(2 pi f (window / 2 - n) / dft)
-/// (the middle sample of an even window, its own mirror image, counts once): half of the products
-/// of a transform that knows nothing of this. hann is in the factors.
+/// half of the products of a transform that knows nothing of this. hann is in the factors; that of
+/// the middle sample of an even window, its own mirror image, is halved, so that it counts once.
 std::vector<float> spectrogram_table(const SpectrogramShape& shape);
 
 /// picture [bins, frames] row-major: the spectrum of every frame, overwritten.
