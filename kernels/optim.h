@@ -8,12 +8,17 @@
 
 namespace serenade {
 
+/// noted[0] = 1 where one of the values [count] is not a finite number; else noted is left alone.
+DECLARE_KERNEL(void note_not_finite(real* noted, const real* values, std::int64_t count));
+
 struct AdamStep {
   double learning_rate = 1e-3;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;    ///< added after the square root
   double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+  /// [1] on the device, or null: where it is not 0 when the step is reached, nothing is updated.
+  const real* stopped = nullptr;
 };
 
 /// One parameter of a step. The struct lies in host memory, the numbers on the device.
@@ -40,6 +45,8 @@ struct SgdStep {
   double momentum = 0;
   bool nesterov = false;
   double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+  /// [1] on the device, or null: where it is not 0 when the step is reached, nothing is updated.
+  const real* stopped = nullptr;
 };
 
 /// Stochastic gradient descent with momentum, in PyTorch's form, where the velocity is a sum of

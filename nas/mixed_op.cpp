@@ -83,12 +83,17 @@ std::vector<Variable> MixedOp::candidate_parameters(std::int64_t i) const {
 }
 
 Variable MixedOp::observed(const Variable& y) const {
-  if (watching_) {
-    const NoGrad no_graph;
-    const Variable value = y.detach();
-    activation_rms_ = std::sqrt(static_cast<double>(mean(mul(value, value)).item()));
-  }
+  if (watching_) watched_ = y.detach();
   return y;
+}
+
+double MixedOp::activation_rms() const {
+  if (watched_.defined()) {
+    const NoGrad no_graph;
+    activation_rms_ = std::sqrt(static_cast<double>(mean(mul(watched_, watched_)).item()));
+    watched_ = Variable();
+  }
+  return activation_rms_;
 }
 
 std::vector<NamedMixedOp> find_mixed_ops(Module& module) {

@@ -58,18 +58,18 @@ class MixedOp : public Module {
   /// The weights of candidate i.
   std::vector<Variable> candidate_parameters(std::int64_t i) const;
 
-  /// While on, forward records the root mean square of its output.
+  /// While on, forward keeps its output, for activation_rms().
   void watch(bool on) { watching_ = on; }
   bool watching() const { return watching_; }
-  /// The last recorded value; 0 before any.
-  double activation_rms() const { return activation_rms_; }
+  /// Root mean square of the last output that was kept, which may then go; 0 before any.
+  double activation_rms() const;
 
  protected:
   explicit MixedOp(std::vector<std::string> candidates);
   Variable coefficients() const { return serenade::coefficients(path_, alpha_); }
   /// Registers the next candidate as "ops.<i>"; it must live as long as this (a member).
   void register_candidate(Module& op) { ops_.append(op); }
-  /// Returns y, having recorded its scale if watched.
+  /// Returns y, having kept it if watched.
   Variable observed(const Variable& y) const;
 
  private:
@@ -83,6 +83,7 @@ class MixedOp : public Module {
   std::vector<std::int64_t> update_counts_;
   CandidateList ops_;
   bool watching_ = false;
+  mutable Variable watched_;
   mutable double activation_rms_ = 0;
 };
 
@@ -108,7 +109,7 @@ class MixedConv2d : public MixedOp {
   /// The one convolution that forward amounts to along the current path, naive or not: for those
   /// who run it together with others. They hand the layer's output to observe().
   ConvBranch merged() const;
-  /// Records the scale of the layer's output if watched.
+  /// Keeps the layer's output if watched.
   void observe(const Variable& y) const { observed(y); }
   void set_naive(bool naive) { naive_ = naive; }
 

@@ -8,12 +8,14 @@
 #include "autograd/engine.h"
 #include "nas/derive.h"
 #include "nas/diagnostics.h"
-#include "nn/optim.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
 namespace {
+
+// Steps that a device may have before it while the host looks at the loss of the one before them.
+constexpr std::size_t kStepsAhead = 2;
 
 constexpr std::array<Bilevel, 2> kBilevels = {Bilevel::alternating, Bilevel::two_stage};
 
@@ -77,6 +79,7 @@ SupernetSearch::SupernetSearch(Module& supernet, const SearchSpace& space,
       mixed_ops_(find_mixed_ops(supernet)),
       weight_work_(supernet.device()),
       architecture_work_(supernet.device()),
+      guard_(supernet.device()),
       activation_rms_(space.layers.size(), 0),
       gradient_norms_(space.layers.size(), 0) {
   space_.validate();
@@ -106,7 +109,6 @@ StepRecord SupernetSearch::weight_step(const LossFunction& loss) {
   const StepRecord record = run_step(Phase::weights, loss);
   ++weight_steps_;
   ++epoch_weight_steps_;
-  epoch_weight_loss_ += record.loss;
   return record;
 }
 
@@ -117,13 +119,13 @@ StepRecord SupernetSearch::architecture_step(const LossFunction& loss) {
   const StepRecord record = run_step(Phase::architecture, loss);
   ++architecture_steps_;
   ++epoch_architecture_steps_;
-  epoch_architecture_loss_ += record.loss;
   return record;
 }
 
 StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
   StepRecord record{.step = phase == Phase::weights ? weight_steps_ : architecture_steps_,
                     .phase = phase,
+                    .loss = {},
                     .paths = {}};
   const FullPathsAfterwards restore{mixed_ops_};
   const PathOptions how{options_.mode, options_.masked, options_.renormalize};
@@ -136,28 +138,41 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
   // grad() walks only the part of the graph that leads to the trained parameters: an alpha step
   // computes no gradient of any weight. Parameters that the paths leave out get none at all.
   Variable value;
-  std::vector<Tensor> gradients;
-  const auto forward_and_backward = [&] {
+  std::vector<Variable> variables = trained(phase);
+  (phase == Phase::weights ? weight_work_ : architecture_work_).run([&] {
     value = loss();
     check(value.defined() && value.numel() == 1, "SupernetSearch",
           "the loss must have one element; got ",
           value.defined() ? to_string(value.shape()) : std::string("none"));
-    gradients = grad(value, trained(phase));
-  };
-  // The first step of an epoch reads the layers' activations on the way, so it is not recorded.
-  if (phase == Phase::weights && epoch_weight_steps_ == 0) {
-    forward_and_backward();
-  } else {
-    (phase == Phase::weights ? weight_work_ : architecture_work_).run(forward_and_backward);
+    const std::vector<Tensor> gradients = grad(value, variables);
+    for (std::size_t i = 0; i < variables.size(); ++i) variables[i].set_grad(gradients[i]);
+    guard_.watch(value);
+    update(phase);
+  });
+  record.loss = DeferredNumber(value.value());
+  pending_.push_back({phase, record.step, record.loss});
+  if (phase == Phase::weights && epoch_weight_steps_ == 0) note_norms();
+  for (Variable& variable : variables) variable.zero_grad();
+  settle_losses(supernet_.device() == Device::cpu ? 0 : kStepsAhead);
+  if (phase == Phase::weights) {
+    for (const NamedMixedOp& mixed : mixed_ops_) mixed.op->count_update();
   }
-  record.loss = static_cast<double>(value.item());
-  if (!std::isfinite(record.loss)) {
-    throw NonFiniteLoss("search: the loss of the " + std::string(to_string(phase)) + " is " +
-                        std::to_string(record.loss) + " in step " + std::to_string(record.step) +
-                        "; a smaller learning rate may help");
-  }
-  update(gradients, phase);
   return record;
+}
+
+// Looks at the losses of all steps but the newest: by then the device has them, and still has work.
+void SupernetSearch::settle_losses(std::size_t newest) {
+  while (pending_.size() > newest) {
+    const PendingLoss settled = std::move(pending_.front());
+    pending_.pop_front();
+    const double loss = settled.loss.get();
+    if (!std::isfinite(loss)) {
+      throw NonFiniteLoss("search: the loss of the " + std::string(to_string(settled.phase)) +
+                          " is " + std::to_string(loss) + " in step " +
+                          std::to_string(settled.step) + "; a smaller learning rate may help");
+    }
+    (settled.phase == Phase::weights ? epoch_weight_loss_ : epoch_architecture_loss_) += loss;
+  }
 }
 
 std::vector<Variable> SupernetSearch::trained(Phase phase) const {
@@ -172,17 +187,9 @@ std::vector<Variable> SupernetSearch::trained(Phase phase) const {
   return variables;
 }
 
-void SupernetSearch::update(const std::vector<Tensor>& gradients, Phase phase) {
-  std::vector<Variable> variables = trained(phase);
-  for (std::size_t i = 0; i < variables.size(); ++i) variables[i].set_grad(gradients[i]);
-
-  if (phase == Phase::weights) {
-    if (epoch_weight_steps_ == 0) note_norms();
-    weight_optimizer_->step();
-    for (const NamedMixedOp& mixed : mixed_ops_) mixed.op->count_update();
-  }
-  if (phase == Phase::architecture || options_.mode == Mode::joint) alpha_optimizer_->step();
-  for (Variable& variable : variables) variable.zero_grad();
+void SupernetSearch::update(Phase phase) {
+  if (phase == Phase::weights) weight_optimizer_->step(guard_);
+  if (phase == Phase::architecture || options_.mode == Mode::joint) alpha_optimizer_->step(guard_);
 }
 
 void SupernetSearch::note_norms() {
@@ -224,6 +231,7 @@ std::vector<std::vector<double>> SupernetSearch::alphas() const {
 }
 
 const SearchRecord& SupernetSearch::end_epoch() {
+  settle_losses(0);
   const auto mean = [](double sum, std::int64_t count) {
     return count == 0 ? 0.0 : sum / static_cast<double>(count);
   };

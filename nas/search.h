@@ -21,6 +21,7 @@
 // other (two_stage).
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -30,13 +31,13 @@
 #include "nas/mixed_op.h"
 #include "nas/path.h"
 #include "nas/search_space.h"
+#include "nn/deferred.h"
 #include "nn/module.h"
+#include "nn/optim.h"
 #include "nn/recorded_step.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
-
-class Adam;
 
 enum class Bilevel {
   alternating,  ///< an alpha step, then a weight step, all the way
@@ -67,7 +68,7 @@ using LossFunction = std::function<Variable()>;
 struct StepRecord {
   std::int64_t step = 0;  ///< number of the step within its phase, from 0
   Phase phase = Phase::weights;
-  double loss = 0;          ///< before the update
+  DeferredNumber loss;      ///< before the update; on a device, reading it waits for the step
   std::vector<Path> paths;  ///< per layer
 };
 
@@ -93,7 +94,8 @@ struct SearchRecord {
   std::vector<LayerRecord> layers;
 };
 
-/// A loss that is not a finite number. Nothing has been updated.
+/// A loss that is not a finite number. No parameter and no alpha has been updated by it or after
+/// it.
 struct NonFiniteLoss : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -105,7 +107,9 @@ class SupernetSearch {
   SupernetSearch(Module& supernet, const SearchSpace& space, const SearchOptions& options);
   ~SupernetSearch();
 
-  /// Draws the paths, runs the loss and updates W (in joint mode also alpha).
+  /// Draws the paths, runs the loss and updates W (in joint mode also alpha). On a device the step
+  /// is only launched: the host may prepare the next batch and the next step while it runs, and a
+  /// NonFiniteLoss shows a step or two later, at the latest in end_epoch().
   StepRecord weight_step(const LossFunction& loss);
   /// All candidates take part; updates alpha only. Not in joint mode. Gradients of W are not
   /// computed.
@@ -131,16 +135,25 @@ class SupernetSearch {
   const std::vector<SearchRecord>& history() const { return history_; }
 
   /// Everything the search needs to go on as if it had never stopped: the supernet's parameters,
-  /// both optimisers, counters and history. Names begin with "search.".
-  SafetensorsFile save_state() const;
+  /// both optimisers, counters and history. Names begin with "search.". Waits for the steps that a
+  /// device has not finished.
+  SafetensorsFile save_state();
   /// Continues from save_state() of a search with the same space and options; else
   /// std::invalid_argument, and nothing has changed.
   void load_state(const SafetensorsFile& state);
 
  private:
+  // The loss of a step that has been launched.
+  struct PendingLoss {
+    Phase phase;
+    std::int64_t step;
+    DeferredNumber loss;
+  };
+
   StepRecord run_step(Phase phase, const LossFunction& loss);
   std::vector<Variable> trained(Phase phase) const;
-  void update(const std::vector<Tensor>& gradients, Phase phase);
+  void update(Phase phase);
+  void settle_losses(std::size_t newest);
   void note_norms();
   std::string fingerprint() const;
   void apply_state(const SafetensorsFile& state);
@@ -152,6 +165,8 @@ class SupernetSearch {
   NamedParameters weights_, alphas_;
   std::unique_ptr<Adam> weight_optimizer_, alpha_optimizer_;
   RecordedStep weight_work_, architecture_work_;
+  LossGuard guard_;
+  std::deque<PendingLoss> pending_;
   std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
   std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;
   double epoch_weight_loss_ = 0, epoch_architecture_loss_ = 0;  // sums

@@ -101,7 +101,8 @@ std::string SupernetSearch::fingerprint() const {
   return json.dump();
 }
 
-SafetensorsFile SupernetSearch::save_state() const {
+SafetensorsFile SupernetSearch::save_state() {
+  settle_losses(0);
   SafetensorsFile file;
   put(file, kSupernet, supernet_.state_dict());
   save_optimizer(file, kWeightOptimizer, *weight_optimizer_);
@@ -149,6 +150,8 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
 }
 
 void SupernetSearch::apply_state(const SafetensorsFile& state) {
+  pending_.clear();
+  guard_ = LossGuard(supernet_.device());
   supernet_.load_state_dict(with_prefix(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);

@@ -14,6 +14,16 @@
 
 namespace serenade {
 
+LossGuard::LossGuard(Device device) : stopped_({1}, device) {}
+
+void LossGuard::watch(const Variable& loss) {
+  check(loss.device() == stopped_.device(), "LossGuard", "the loss must be on the guard's device");
+  const Tensor values = loss.value().contiguous();
+  KERNEL(stopped_.device(), note_not_finite, stopped_.data(), values.data(), values.numel());
+}
+
+bool LossGuard::stopped() const { return stopped_.item() != 0; }
+
 // The base: whom to update, and the state -------------------------------------------------------
 
 Optimizer::Optimizer(NamedParameters parameters, double learning_rate,
@@ -36,7 +46,15 @@ void Optimizer::set_learning_rate(double rate) {
   learning_rate_ = rate;
 }
 
-void Optimizer::step() {
+void Optimizer::step() { update(nullptr); }
+
+void Optimizer::step(const LossGuard& guard) {
+  // On the host it is known by now.
+  if (guard.stopped_.device() == Device::cpu && guard.stopped()) return;
+  update(guard.stopped_.data());
+}
+
+void Optimizer::update(const real* stopped) {
   std::vector<Update> updates;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Variable& parameter = parameters_[i].second;
@@ -51,7 +69,7 @@ void Optimizer::step() {
     updates.push_back(
         {parameter.value(), parameter.grad().contiguous(), &slot.moments, slot.steps});
   }
-  apply(updates);
+  apply(updates, stopped);
 }
 
 void Optimizer::zero_grad() {
@@ -117,7 +135,7 @@ SGD::SGD(NamedParameters parameters, const Options& options)
         options.weight_decay);
 }
 
-void SGD::apply(const std::vector<Update>& updates) {
+void SGD::apply(const std::vector<Update>& updates, const real* stopped) {
   for (const Update& update : updates) {
     real* velocity = update.moments->empty() ? nullptr : (*update.moments)[0].data();
     Tensor value = update.value;
@@ -125,7 +143,8 @@ void SGD::apply(const std::vector<Update>& updates) {
            {.learning_rate = learning_rate(),
             .momentum = options_.momentum,
             .nesterov = options_.nesterov,
-            .weight_decay = options_.weight_decay});
+            .weight_decay = options_.weight_decay,
+            .stopped = stopped});
   }
 }
 
@@ -139,7 +158,7 @@ Adam::Adam(NamedParameters parameters, const Options& options)
         options.weight_decay);
 }
 
-void Adam::apply(const std::vector<Update>& updates) {
+void Adam::apply(const std::vector<Update>& updates, const real* stopped) {
   for (const Device device : {Device::cpu, Device::cuda}) {
     std::vector<AdamTensor> tensors;
     for (const Update& update : updates) {
@@ -155,7 +174,8 @@ void Adam::apply(const std::vector<Update>& updates) {
             .beta1 = options_.beta1,
             .beta2 = options_.beta2,
             .epsilon = options_.eps,
-            .weight_decay = options_.weight_decay});
+            .weight_decay = options_.weight_decay,
+            .stopped = stopped});
   }
 }
 

@@ -29,6 +29,27 @@ struct OptimizerState {
   StateDict tensors;                          ///< "<moment>.<parameter>", in the parameter's shape
 };
 
+/// Keeps a loss that is not a finite number from reaching the parameters, without the host having
+/// to read it: on a device, the device looks.
+///
+///   Variable loss = ...;
+///   backward(loss);
+///   guard.watch(loss);
+///   optimizer.step(guard);   nothing, now and ever after, if a watched loss was not finite
+class LossGuard {
+ public:
+  explicit LossGuard(Device device);
+
+  /// A loss of one or more elements, on the guard's device.
+  void watch(const Variable& loss);
+  /// Whether some watched loss was not finite. Waits for a device.
+  bool stopped() const;
+
+ private:
+  friend class Optimizer;
+  Tensor stopped_;  // [1], not 0 once stopped
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -37,6 +58,9 @@ class Optimizer {
 
   /// Updates every parameter that has a gradient.
   void step();
+  /// The same unless the guard has stopped. The counts of steps may then be one ahead: the host has
+  /// not been told.
+  void step(const LossGuard& guard);
   /// Drops the gradients of all its parameters.
   void zero_grad();
 
@@ -63,13 +87,16 @@ class Optimizer {
   };
 
   /// The rule, for all parameters of a step together, so that it can be one call of a kernel.
-  virtual void apply(const std::vector<Update>& updates) = 0;
+  /// stopped: of a guard, as the kernels take it, or null.
+  virtual void apply(const std::vector<Update>& updates, const real* stopped) = 0;
 
  private:
   struct Slot {
     std::int64_t steps = 0;
     std::vector<Tensor> moments;  // empty until the first step
   };
+
+  void update(const real* stopped);
 
   NamedParameters parameters_;
   std::vector<Slot> slots_;  // one per parameter
@@ -91,7 +118,7 @@ class SGD : public Optimizer {
   SGD(NamedParameters parameters, const Options& options);
 
  private:
-  void apply(const std::vector<Update>& updates) override;
+  void apply(const std::vector<Update>& updates, const real* stopped) override;
   Options options_;
 };
 
@@ -111,7 +138,7 @@ class Adam : public Optimizer {
   Adam(NamedParameters parameters, const Options& options);
 
  private:
-  void apply(const std::vector<Update>& updates) override;
+  void apply(const std::vector<Update>& updates, const real* stopped) override;
   Options options_;
 };
 

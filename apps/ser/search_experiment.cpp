@@ -73,11 +73,11 @@ class SearchEpoch {
       double loss = 0;
       if (search_.trains_architecture()) {
         const Batch batch = on_device(validation_.next());
-        loss = search_.architecture_step([&] { return loss_of(batch); }).loss;
+        loss = search_.architecture_step([&] { return loss_of(batch); }).loss.get();
       }
       if (search_.trains_weights()) {
         const Batch batch = on_device(batches.batch(step));
-        loss = search_.weight_step([&] { return loss_of(batch); }).loss;
+        loss = search_.weight_step([&] { return loss_of(batch); }).loss.get();
       }
       if (observer_.on_step) {
         const auto epochs = search_.total_epochs();

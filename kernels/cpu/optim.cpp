@@ -36,9 +36,18 @@ std::int64_t blocks_of(const AdamTensor& tensor) {
   return (tensor.count + kLoopBlock - 1) / kLoopBlock;
 }
 
+bool is_stopped(const real* stopped) { return stopped != nullptr && *stopped != 0; }
+
 }  // namespace
 
+void note_not_finite(real* noted, const real* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(values[i])) *noted = 1;
+  }
+}
+
 void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& options) {
+  if (is_stopped(options.stopped)) return;
   std::int64_t blocks = 0;
   for (std::int64_t i = 0; i < count; ++i) blocks += blocks_of(tensors[i]);
   parallel_items(blocks, kLoopBlock, [=](std::int64_t block) {
@@ -52,6 +61,7 @@ void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& op
 
 void sgd_step(real* parameter, real* velocity, const real* gradient, std::int64_t count,
               const SgdStep& options) {
+  if (is_stopped(options.stopped)) return;
   const real rate = static_cast<real>(options.learning_rate);
   const real momentum = static_cast<real>(options.momentum);
   const real decay = static_cast<real>(options.weight_decay);

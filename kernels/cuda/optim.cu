@@ -41,10 +41,29 @@ __device__ __forceinline__ void adam_update(real& parameter, real& m, real& v, r
   parameter -= rate * m / (sqrt(v) * root_scale + c.epsilon);
 }
 
+/// One block. v - v is 0 for finite numbers alone.
+__global__ void __launch_bounds__(kLoopThreads)
+    not_finite(GlobalPointer<real> noted, GlobalPointer<const real> values, std::int64_t count) {
+  int found = 0;
+  for (std::int64_t i = threadIdx.x; i < count; i += kLoopThreads) {
+    const real v = values[i];
+    if (!(v - v == 0)) found = 1;
+  }
+  if (__syncthreads_or(found) != 0 && threadIdx.x == 0) noted[0] = real(1);
+}
+
+__device__ __forceinline__ bool is_stopped(GlobalPointer<const real> stopped) {
+  if (!stopped) return false;
+  const real value = stopped[0];
+  return value != 0;
+}
+
 /// One piece of one tensor per block, four neighbouring elements per thread. The table is sorted by
 /// first_block, so halving finds the tensor, in six steps for a network of 64 parameters.
 __global__ void __launch_bounds__(kLoopThreads)
-    adam(GlobalPointer<const AdamEntry> table, int tensors, AdamConstants constants) {
+    adam(GlobalPointer<const AdamEntry> table, int tensors, GlobalPointer<const real> stopped,
+         AdamConstants constants) {
+  if (is_stopped(stopped)) return;
   int at = 0;
   for (int beyond = tensors; beyond - at > 1;) {
     const int middle = (at + beyond) / 2;
@@ -92,7 +111,9 @@ struct SgdConstants {
 /// Bytes per parameter: 12, with momentum 20. velocity is null where momentum is 0.
 __global__ void __launch_bounds__(kLoopThreads)
     sgd(GlobalPointer<real> parameter, GlobalPointer<real> velocity,
-        GlobalPointer<const real> gradient, std::int64_t count, SgdConstants c) {
+        GlobalPointer<const real> gradient, std::int64_t count, GlobalPointer<const real> stopped,
+        SgdConstants c) {
+  if (is_stopped(stopped)) return;
   for (std::int64_t i = loop_begin(); i < count; i += loop_step()) {
     const real p = parameter[i], d = gradient[i];
     const real g = d + c.decay * p;
@@ -107,6 +128,12 @@ __global__ void __launch_bounds__(kLoopThreads)
 }
 
 }  // namespace
+
+void note_not_finite(real* noted, const real* values, std::int64_t count) {
+  if (count == 0) return;
+  SERENADE_LAUNCH(not_finite, dim3(1), dim3(kLoopThreads), 0, current_stream(), noted, values,
+                  count);
+}
 
 void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& options) {
   std::vector<AdamEntry> table;
@@ -131,7 +158,8 @@ void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& op
       static_cast<real>(1 - options.beta1), static_cast<real>(1 - options.beta2)};
   const OnDevice<AdamEntry> uploaded(table.data(), static_cast<std::int64_t>(table.size()));
   SERENADE_LAUNCH(adam, dim3(static_cast<unsigned>(blocks)), dim3(kLoopThreads), 0,
-                  current_stream(), uploaded.data(), static_cast<int>(table.size()), constants);
+                  current_stream(), uploaded.data(), static_cast<int>(table.size()),
+                  options.stopped, constants);
 }
 
 void sgd_step(real* parameter, real* velocity, const real* gradient, std::int64_t count,
@@ -141,7 +169,7 @@ void sgd_step(real* parameter, real* velocity, const real* gradient, std::int64_
                                static_cast<real>(options.momentum),
                                static_cast<real>(options.weight_decay), options.nesterov};
   SERENADE_LAUNCH(sgd, loop_grid(count), dim3(kLoopThreads), 0, current_stream(), parameter,
-                  velocity, gradient, count, constants);
+                  velocity, gradient, count, options.stopped, constants);
 }
 
 }  // namespace serenade::cuda

@@ -1,6 +1,8 @@
 #include "kernels/optim.h"
 
-#include <memory>
+#include <cmath>
+#include <limits>
+#include <utility>
 
 #include "tests/cuda/device_case.h"
 
@@ -93,5 +95,28 @@ TEST_CASE("cuda optim: stochastic gradient descent") {
       });
       CHECK(relative_error(actual, joined(p_cpu, v_cpu, {})) < kForwardTolerance);
     }
+  }
+}
+
+TEST_CASE("cuda optim: a loss that is no number is noted, and then nothing is updated") {
+  const real kNaN = std::nan(""), kInfinity = std::numeric_limits<real>::infinity();
+  Numbers many = random_numbers(700, 5);
+  many.back() = kInfinity;
+  const std::vector<std::pair<Numbers, real>> cases = {{{1}, 0},          {{-3, 4}, 0}, {{kNaN}, 1},
+                                                       {{-kInfinity}, 1}, {many, 1},    {{}, 0}};
+  for (const auto& [values, expected] : cases) {
+    CAPTURE(values.size());
+    const Numbers after = run_repeatedly([&] {
+      const DeviceNumbers noted(Numbers(1, 0)), x(values);
+      cuda::note_not_finite(noted.data(), x.data(), static_cast<std::int64_t>(values.size()));
+      const DeviceNumbers p(Numbers(5, 2)), m(Numbers(5, 0)), v(Numbers(5, 0)), g(Numbers(5, 1));
+      const AdamTensor tensor{p.data(), m.data(), v.data(), g.data(), 5, 1};
+      cuda::adam_step(&tensor, 1, {.stopped = noted.data()});
+      cuda::sgd_step(p.data(), nullptr, g.data(), 5, {.stopped = noted.data()});
+      return joined(noted.values(), p.values(), m.values());
+    });
+    CHECK(after[0] == expected);
+    CHECK((after[1] == 2) == (expected == 1));
+    CHECK((after[6] == 0) == (expected == 1));
   }
 }

@@ -87,8 +87,8 @@ Course search(const std::string& name, Mode mode, Device device) {
   const auto loss = [&] { return cross_entropy(supernet->forward(x), labels()); };
   Course course;
   for (int step = 0; step < kSteps; ++step) {
-    if (mode != Mode::joint) course.losses.push_back(search.architecture_step(loss).loss);
-    course.losses.push_back(search.weight_step(loss).loss);
+    if (mode != Mode::joint) course.losses.push_back(search.architecture_step(loss).loss.get());
+    course.losses.push_back(search.weight_step(loss).loss.get());
   }
   course.parameters = supernet->state_dict();
   return course;

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/cpu/isa.h"
@@ -121,4 +122,27 @@ TEST_CASE("sgd_step follows its formula: plain, momentum, nesterov, decay") {
     }
     CHECK(static_cast<double>(parameter[0]) == doctest::Approx(p).epsilon(1e-6));
   }
+}
+
+TEST_CASE("a value that is no finite number is noted, and a stopped step updates nothing") {
+  const real kInfinity = std::numeric_limits<real>::infinity();
+  real noted = 0;
+  const std::vector<real> fine = {1, -2};
+  cpu::note_not_finite(&noted, fine.data(), 2);
+  CHECK(noted == 0);
+  for (const real bad : {kInfinity, -kInfinity, std::numeric_limits<real>::quiet_NaN()}) {
+    noted = 0;
+    const std::vector<real> values = {1, bad};
+    cpu::note_not_finite(&noted, values.data(), 2);
+    CHECK(noted == 1);
+    cpu::note_not_finite(&noted, fine.data(), 2);
+    CHECK(noted == 1);
+  }
+  std::vector<real> parameter = {2}, m = {0}, v = {0};
+  const std::vector<real> gradient = {1};
+  const AdamTensor tensor = {parameter.data(), m.data(), v.data(), gradient.data(), 1, 1};
+  cpu::adam_step(&tensor, 1, {.stopped = &noted});
+  cpu::sgd_step(parameter.data(), nullptr, gradient.data(), 1, {.stopped = &noted});
+  CHECK(parameter[0] == 2);
+  CHECK(m[0] == 0);
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/deferred.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -253,4 +254,43 @@ TEST_CASE("optim: a gradient that is not finite is named when asked") {
                        NonFiniteGradient);
   CHECK(std::isnan(clip_grad_norm(all, 1)));
   CHECK(p.grad().at({1}) == real(2));
+}
+
+TEST_CASE("optim: a guard stops all updates after a loss that is not finite") {
+  const real bad[] = {std::numeric_limits<real>::quiet_NaN(),
+                      std::numeric_limits<real>::infinity()};
+  for (const real value : bad) {
+    Variable p = parameter({1});
+    Adam adam({{"p", p}}, {});
+    SGD sgd({{"p", p}}, {});
+    LossGuard guard(Device::cpu);
+    give(p, {1});
+    guard.watch(Variable(Tensor::from({2}, {1})));
+    CHECK_FALSE(guard.stopped());
+    adam.step(guard);
+    const real moved = p.value().at({0});
+    CHECK(moved < 1);
+    guard.watch(Variable(Tensor::from({value}, {1})));
+    guard.watch(Variable(Tensor::from({2}, {1})));
+    CHECK(guard.stopped());
+    adam.step(guard);
+    sgd.step(guard);
+    CHECK(p.value().at({0}) == moved);
+    CHECK(adam.state_dict().steps.at("p") == 1);
+    adam.step();
+    CHECK(p.value().at({0}) < moved);
+  }
+}
+
+TEST_CASE("a deferred number is the tensor's when it was asked for") {
+  Tensor x = Tensor::from({2}, {1});
+  const DeferredNumber before(x), copied = before;
+  x.copy_(Tensor::from({3}, {1}));
+  CHECK(before.get() == 2);
+  CHECK(copied.get() == 2);
+  CHECK(copied.get() == 2);
+  CHECK(DeferredNumber(x).get() == 3);
+  CHECK_FALSE(DeferredNumber().defined());
+  CHECK_THROWS_AS(DeferredNumber().get(), std::invalid_argument);
+  CHECK_THROWS_AS(DeferredNumber(Tensor({2})), std::invalid_argument);
 }

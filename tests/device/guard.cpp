@@ -1,0 +1,96 @@
+// What happens on the device without the host looking: losses are fetched late, and one that is no
+// number stops all updates there and then.
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "nas/search.h"
+#include "nn/deferred.h"
+#include "nn/linear.h"
+#include "nn/optim.h"
+#include "nn/recorded_step.h"
+#include "tests/op_case.h"
+
+using namespace serenade;
+
+namespace {
+
+const std::vector<std::string> kWidths = {"2", "3"};
+
+struct Supernet : Module {
+  MixedLinear layer{{.in_features = 4, .widths = kWidths}};
+  Supernet() { register_module("layer", layer); }
+};
+
+Variable loss_of(const Supernet& net, const Variable& x, real factor) {
+  const Variable y = net.layer.forward(x);
+  return affine(mean(y * y), factor);
+}
+
+}  // namespace
+
+TEST_CASE("device: a deferred number is what the device had when it was asked for") {
+  Tensor x = Tensor::from({2}, {1}, Device::cuda);
+  const DeferredNumber before(x);
+  x.copy_(Tensor::from({3}, {1}, Device::cuda));
+  const DeferredNumber after(x), forgotten(x);
+  CHECK(after.get() == 3);
+  CHECK(before.get() == 2);
+  CHECK(before.get() == 2);
+}
+
+TEST_CASE("device: a loss that is no number stops a search, and nothing has changed") {
+  for (const Mode mode : {Mode::joint, Mode::dropout}) {
+    Supernet net;
+    net.to(Device::cuda);
+    const Variable x(random_tensor({5, 4}, 1).to(Device::cuda));
+    SupernetSearch search(net, {{{"layer", kWidths}}}, {.mode = mode});
+    search.weight_step([&] { return loss_of(net, x, 1); });
+    const StateDict good = net.state_dict();
+    const std::vector<real> weights = good.at("layer.ops.1.weight").to_vector();
+    const auto keep_stepping = [&] {
+      search.weight_step([&] { return loss_of(net, x, std::numeric_limits<real>::infinity()); });
+      search.weight_step([&] { return loss_of(net, x, 1); });
+      if (mode == Mode::dropout) search.architecture_step([&] { return loss_of(net, x, 1); });
+      search.end_epoch();
+    };
+    CHECK_THROWS_WITH_AS(keep_stepping(), doctest::Contains("in step 1"), NonFiniteLoss);
+    for (const auto& [name, tensor] : net.state_dict()) {
+      CAPTURE(name);
+      for (const real value : tensor.to_vector()) CHECK(std::isfinite(value));
+    }
+    CHECK(net.state_dict().at("layer.ops.1.weight").to_vector() == weights);
+  }
+}
+
+TEST_CASE("device: a recorded step with its update is that of the CPU") {
+  std::vector<real> results[2];
+  for (const Device device : {Device::cpu, Device::cuda}) {
+    manual_seed(3);
+    Linear layer({.in_features = 4, .out_features = 3});
+    layer.to(device);
+    const Variable x(random_tensor({5, 4}, 1).to(device));
+    Adam adam(layer.named_parameters(), {});
+    LossGuard guard(device);
+    RecordedStep recorded(device);
+    for (int step = 0; step < 3; ++step) {
+      adam.zero_grad();
+      recorded.run([&] {
+        const Variable y = layer.forward(x), loss = mean(y * y);
+        backward(loss);
+        guard.watch(loss);
+        adam.step(guard);
+      });
+    }
+    CHECK_FALSE(guard.stopped());
+    results[device == Device::cpu ? 0 : 1] = layer.weight.value().to_vector();
+  }
+  REQUIRE(results[0].size() == results[1].size());
+  for (std::size_t i = 0; i < results[0].size(); ++i) {
+    CHECK(results[1][i] == doctest::Approx(results[0][i]).epsilon(1e-9));
+  }
+}
