@@ -14,6 +14,7 @@
 //   load_vector<float4>(p), store_vector(p, v)    16 bytes in one access
 //   copy_async<16>(to, from), commit_copies(), wait_for_copies<N>()      cp.async
 //   to_tf32(x), mma_m16n8k8(d, a, b)              TF32 tensor cores
+//   to_half(x), from_half(bits)                   half precision in memory
 //   SERENADE_UNROLL for (...)                     #pragma unroll
 //   SERENADE_UNROLL_BY(n) for (...)               #pragma unroll n; n = 1: not at all
 //
@@ -107,6 +108,19 @@ __device__ __forceinline__ void mma_m16n8k8(float (&d)[4], const std::uint32_t (
       "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/// The bits of the nearest half (IEEE binary16; of two as near the even one; any NaN becomes
+/// 0x7FFF), and the number that such bits are.
+__device__ __forceinline__ std::uint16_t to_half(float x) {
+  std::uint16_t bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+__device__ __forceinline__ float from_half(std::uint16_t bits) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+  return x;
 }
 
 /// Launches, asking for more than 48 KB of dynamic shared memory where that is needed. Throws

@@ -17,6 +17,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/emulation/language.h"
+#include "kernels/half.h"
 
 namespace serenade::emulation {
 
@@ -93,6 +94,9 @@ inline std::uint32_t to_tf32(float x) {
   const bool finite = (bits & 0x7F800000u) != 0x7F800000u;
   return finite ? (bits + 0x1000u) & 0xFFFFE000u : bits;
 }
+
+inline std::uint16_t to_half(float x) { return float_to_half(x); }
+inline float from_half(std::uint16_t bits) { return half_to_float(bits); }
 
 inline void mma_m16n8k8(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                         Place where = Place::current()) {
