@@ -6,16 +6,18 @@
 // the second-level cache. So the multiply-adds are what counts.
 //
 // v1 is a matrix product [bins, pairs] x [pairs, frames] twice over, cosines by sums and sines by
-// differences, whose second operand exists in shared memory only: frames overlap, and stored sums
-// would be four times the signal's size, twice. A block of 128 threads has 128 bins x 64 frames, a
-// thread 8 x 8 of them in 128 registers. Per pair a thread reads 8 cosines, 8 sines, 8 sums and 8
-// differences of shared memory, 16 bytes at a time, for 128 multiply-adds: as many per read as the
-// 8 x 8 tile of the matrix product (blas_register_block.cu). A block takes 320 * 1 KB of the table
-// and at most 43 KB of the signal from the second-level cache for its 10.5 million multiply-adds:
-// 57 operations a byte. Three stages of 12 KB: the table's next tiles come by asynchronous copies,
-// two ahead; the signal's through registers, one ahead, since they are added on the way. The
-// picture's tile then takes the stages' place, so that its rows are written along the frames
-// whatever their alignment, with root, logarithm and rounding to half precision on the way.
+// differences, whose second operand exists in shared memory only: frames overlap, so stored it
+// would be four times the signal. A block of 128 threads has 128 bins x 64 frames, a thread 8 x 8
+// of them in 128 registers. Per pair a thread reads 8 cosines, 8 sines, 8 sums and 8 differences of
+// shared memory, 16 bytes at a time, for 128 multiply-adds: as many per read as the 8 x 8 tile of
+// the matrix product (blas_register_block.cu). A step of 8 pairs is about 1250 instructions, 1024
+// of them multiply-adds. For its 10.5 MFLOP a block takes 328 KB of the table and 43 KB of the
+// signal from the second-level cache, 28 operations a byte: 2.4 TB/s at 67 TFLOP/s.
+//
+// Three stages of 12 KB: the table's next tiles come by asynchronous copies, two ahead; the
+// signal's through registers, one ahead, since they are added on the way. The picture's tile then
+// takes the stages' place, so that its rows are written along the frames whatever their alignment,
+// with root, logarithm and rounding to half precision on the way.
 
 #include <type_traits>
 
@@ -27,7 +29,7 @@ namespace serenade::cuda {
 
 namespace {
 
-/// Of one launch. Frames and bins are below 2^31.
+/// Of one launch. Frames and 64 shifts are below 2^31.
 struct SpectrogramSizes {
   std::int64_t samples;
   int frames, frame_tiles;
@@ -45,14 +47,14 @@ __device__ __forceinline__ float spectrum_value(float power, const SpectrogramSi
   return log1pf(255.0f * magnitude / s.loudest) / logf(256.0f);
 }
 
-/// Sample i of the signal, 0 behind its end and where it is not wanted.
+// v0 ----------------------------------------------------------------------------------------------
+
+/// Sample i of the signal, 0 behind its end.
 __device__ __forceinline__ float sample_at(GlobalPointer<const float> samples, std::int64_t i,
-                                           bool wanted, const SpectrogramSizes& s) {
-  if (!wanted || i >= s.samples) return 0.0f;
+                                           const SpectrogramSizes& s) {
+  if (i >= s.samples) return 0.0f;
   return samples[i];
 }
-
-// v0 ----------------------------------------------------------------------------------------------
 
 /// One value per thread, neighbouring bins beside each other.
 template <class Stored>
@@ -65,8 +67,8 @@ __global__ void __launch_bounds__(kLoopThreads)
     const std::int64_t frame = i / s.bins, bin = i - frame * s.bins, begin = frame * s.shift;
     float re = 0, im = 0;
     for (int n = 1; n <= s.pairs; ++n) {
-      const float left = sample_at(samples, begin + n, true, s);
-      const float right = sample_at(samples, begin + s.window - n, true, s);
+      const float left = sample_at(samples, begin + n, s);
+      const float right = sample_at(samples, begin + s.window - n, s);
       const std::int64_t at = std::int64_t{n - 1} * s.bins + bin;
       const float cosine = table[at], sine = sines[at];
       re += (left + right) * cosine;
@@ -122,38 +124,60 @@ __device__ __forceinline__ void copy_factors(SharedPointer<float> stage,
   constexpr int kPieces = kBins / Width, kRowsAtOnce = kThreads / kPieces;
   const int row = static_cast<int>(threadIdx.x) / kPieces;
   const int column = static_cast<int>(threadIdx.x) % kPieces * Width;
-  SERENADE_UNROLL_BY(Width == 1 ? 1 : 4) for (int r = row; r < 2 * kDepth; r += kRowsAtOnce) {
-    const bool sine = r >= kDepth;
-    const int from_pair = pair + (sine ? r - kDepth : r);
-    const bool inside = from_pair < s.pairs && bin + column < s.bins;
-    const std::int64_t from =
-        (std::int64_t{sine ? s.pairs : 0} + from_pair) * s.bins + (bin + column);
-    copy_async<4 * Width>(stage + (r * kBins + column), table + (inside ? from : 0), inside);
+  const int rows = bin + column < s.bins ? s.pairs - pair : 0;
+  const GlobalPointer<const float> cosines = table + (std::int64_t{pair} * s.bins + bin);
+  const GlobalPointer<const float> sines = cosines + std::int64_t{s.pairs} * s.bins;
+  SERENADE_UNROLL_BY(Width == 1 ? 1 : 4) for (int more = 0; more < kDepth; more += kRowsAtOnce) {
+    const bool inside = row + more < rows;
+    const int from = inside ? (row + more) * s.bins + column : 0;
+    const int to = (row + more) * kBins + column;
+    copy_async<4 * Width>(stage + to, cosines + from, inside);
+    copy_async<4 * Width>(stage + (kSines + to), sines + from, inside);
   }
 }
 
-/// What a thread brings of the signal for one step: one pair of four frames.
+/// What a thread brings of the signal for one step: one pair of four frames. Indices count from the
+/// block's first sample.
 struct Mirrored {
-  static constexpr int kCount = kFrames * kDepth / kThreads, kApart = kFrames / kCount;
-  float left[kCount], right[kCount];
+  static constexpr int kCount = kFrames * kDepth / kThreads;
 
-  __device__ __forceinline__ void read(GlobalPointer<const float> samples, int frame, int pair,
-                                       const SpectrogramSizes& s) {
-    const int n = pair + static_cast<int>(threadIdx.x) % kDepth + 1;
-    const std::int64_t first = frame + static_cast<int>(threadIdx.x) / kDepth;
+  float left[kCount], right[kCount];
+  int pairs;              ///< left for this thread
+  unsigned samples;       ///< up to the signal's end; more than any frame here needs will do
+  int left_at, right_at;  ///< of the next pair of its first frame
+  int apart;              ///< from one of its frames to the next
+
+  __device__ __forceinline__ Mirrored(std::int64_t first_sample, const SpectrogramSizes& s) {
+    const int pair = static_cast<int>(threadIdx.x) % kDepth;
+    const int begin = static_cast<int>(threadIdx.x) / kDepth * s.shift;
+    pairs = s.pairs - pair;
+    const std::int64_t rest = s.samples - first_sample, most = kFrames * s.shift + s.window;
+    samples = static_cast<unsigned>(rest < 0 ? 0 : rest < most ? rest : most);
+    left_at = begin + pair + 1;
+    right_at = begin + s.window - pair - 1;
+    apart = kFrames / kCount * s.shift;
+  }
+
+  /// The next pair's samples; 0 behind the last pair and behind the signal's end.
+  __device__ __forceinline__ void read(GlobalPointer<const float> from) {
+    const unsigned end = pairs > 0 ? samples : 0;
     SERENADE_UNROLL for (int i = 0; i < kCount; ++i) {
-      const std::int64_t begin = (first + i * kApart) * s.shift;
-      left[i] = sample_at(samples, begin + n, n <= s.pairs, s);
-      right[i] = sample_at(samples, begin + s.window - n, n <= s.pairs, s);
+      const int l = left_at + i * apart, r = right_at + i * apart;
+      left[i] = right[i] = 0;
+      if (static_cast<unsigned>(l) < end) left[i] = from[l];
+      if (static_cast<unsigned>(r) < end) right[i] = from[r];
     }
+    pairs -= kDepth;
+    left_at += kDepth;
+    right_at -= kDepth;
   }
 
   __device__ __forceinline__ void add_up(SharedPointer<float> stage) const {
     const int at =
         static_cast<int>(threadIdx.x) % kDepth * kFrameRow + static_cast<int>(threadIdx.x) / kDepth;
     SERENADE_UNROLL for (int i = 0; i < kCount; ++i) {
-      stage[kSums + at + i * kApart] = left[i] + right[i];
-      stage[kDifferences + at + i * kApart] = right[i] - left[i];
+      stage[kSums + at + i * (kFrames / kCount)] = left[i] + right[i];
+      stage[kDifferences + at + i * (kFrames / kCount)] = right[i] - left[i];
     }
   }
 };
@@ -217,17 +241,19 @@ __global__ void __launch_bounds__(kThreads, 2)
     commit_copies();  // an empty group keeps the count right
   };
 
+  const std::int64_t first_sample = std::int64_t{frame} * s.shift;
+  const GlobalPointer<const float> own_samples = samples + first_sample;
   Spectra spectra;
-  Mirrored next;
+  Mirrored next(first_sample, s);
   begin_copies(0);
   begin_copies(1);
-  next.read(samples, frame, 0, s);
+  next.read(own_samples);
   next.add_up(stages);
   for (int step = 0; step < steps; ++step) {
     wait_for_copies<kStages - 2>();
     __syncthreads();  // this step's operands are there, and nobody uses those of the step before
     begin_copies(step + 2);
-    next.read(samples, frame, (step + 1) * kDepth, s);
+    next.read(own_samples);
     spectra.add(stages + step % kStages * kStage, bin_lane, frame_lane);
     next.add_up(stages + (step + 1) % kStages * kStage);
   }
@@ -287,10 +313,11 @@ void spectrogram_v1_register_block(void* picture, PictureFormat format, const fl
   });
 }
 
-// A block of v1 works for all of its 128 x 64 values, however few are wanted.
+// A block of v1 works for all of its 128 x 64 values, however few are wanted, and counts samples
+// within it in 32 bits.
 void spectrogram(void* picture, PictureFormat format, const float* samples, const float* table,
                  const SpectrogramShape& shape) {
-  if (shape.bins < 16 || shape.frames < 4) {
+  if (shape.bins < 16 || shape.frames < 4 || shape.shift > 1 << 20) {
     spectrogram_v0_plain(picture, format, samples, table, shape);
   } else {
     spectrogram_v1_register_block(picture, format, samples, table, shape);

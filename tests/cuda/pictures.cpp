@@ -128,7 +128,9 @@ TEST_CASE("cuda pictures: a spectrogram of every shape, by both versions and the
       {9, 5, 2, 1, 2, 1},           // one pair
       {9, 5, 1, 1, 20, 11},         // none: all is zero
       {5, 9, 8, 3, 16, 9},          // frames with nothing in them
-      {0, 4, 4, 2, 4, 3},          {20, 0, 4, 2, 4, 3},
+      {30, 70, 16, 5, 32, 17},      // a whole tile of frames behind the signal's end
+      {0, 4, 4, 2, 4, 3},           // no sample
+      {20, 0, 4, 2, 4, 3},          // no frame
   };
   for (const Spectrogram version :
        {&cuda::spectrogram, &cuda::spectrogram_v0_plain, &cuda::spectrogram_v1_register_block}) {
