@@ -14,6 +14,7 @@
 //   load_vector<float4>(p), store_vector(p, v)    16 bytes in one access
 //   copy_async<16>(to, from), commit_copies(), wait_for_copies<N>()      cp.async
 //   to_tf32(x), mma_m16n8k8(d, a, b)              TF32 tensor cores
+//   reciprocal(x)                                 1 / x in one instruction, without a branch
 //   to_half(x), from_half(bits)                   half precision in memory
 //   SERENADE_UNROLL for (...)                     #pragma unroll
 //   SERENADE_UNROLL_BY(n) for (...)               #pragma unroll n; n = 1: not at all
@@ -88,6 +89,15 @@ template <int Newest>
 __device__ __forceinline__ void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
 }
+
+/// 1 / x within one unit of the last place; 0 from 2^126 on, infinite below 2^-126. Division, which
+/// is right there too, is a branch and six more instructions, and nothing moves past a branch.
+__device__ __forceinline__ float reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ double reciprocal(double x) { return 1 / x; }
 
 /// x rounded to TF32 (10 bits of mantissa, ties away from zero), as an operand of mma_m16n8k8.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {

@@ -88,6 +88,9 @@ void wait_for_copies() {
   emulation::async_copies().wait(Newest);
 }
 
+inline float reciprocal(float x) { return 1 / x; }
+inline double reciprocal(double x) { return 1 / x; }
+
 // Adding half of the last place that stays, to the magnitude, rounds ties away from zero.
 inline std::uint32_t to_tf32(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
