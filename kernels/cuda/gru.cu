@@ -29,12 +29,12 @@ constexpr int kBiasThreads = 64;
 /// bias gradients of one direction += the sums of its sequences. sums: [N, 4, H].
 __global__ void __launch_bounds__(kBiasThreads)
     add_bias_gradients(GlobalPointer<real> bias_ih, GlobalPointer<real> bias_hh,
-                       GlobalPointer<const real> sums, GruDimensions s) {
-  const int H = s.hidden, column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+                       GlobalPointer<const real> sums, int sequences, int H) {
+  const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (column >= 3 * H) return;
   const int other = column >= 2 * H ? column + H : column;
   real input = 0, recurrent = 0;
-  for (int sequence = 0; sequence < s.batch; ++sequence) {
+  for (int sequence = 0; sequence < sequences; ++sequence) {
     const std::int64_t at = std::int64_t{sequence} * 4 * H;
     const real a = sums[at + column], b = sums[at + other];
     input += a;
@@ -44,9 +44,22 @@ __global__ void __launch_bounds__(kBiasThreads)
   if (bias_hh != nullptr) bias_hh[column] += recurrent;
 }
 
-GruDimensions dimensions(const GruSizes& s) {
-  return {static_cast<int>(s.batch), static_cast<int>(s.steps), static_cast<int>(s.hidden),
-          static_cast<int>(s.directions), s.reset_after};
+/// Whether the rows of W_hh are whole groups of 16 bytes.
+bool has_whole_rows(const GruParameters* parameters, const GruSizes& s) {
+  bool whole = s.hidden * static_cast<std::int64_t>(sizeof(real)) % 16 == 0;
+  for (std::int64_t k = 0; k < s.directions; ++k) {
+    whole = whole && reinterpret_cast<std::uintptr_t>(parameters[k].weight_hh) % 16 == 0;
+  }
+  return whole;
+}
+
+GruDimensions dimensions(const GruParameters* parameters, const GruSizes& s) {
+  return {static_cast<int>(s.batch),
+          static_cast<int>(s.steps),
+          static_cast<int>(s.hidden),
+          static_cast<int>(s.directions),
+          s.reset_after,
+          has_whole_rows(parameters, s)};
 }
 
 GruWeights weights(const GruParameters* parameters, std::int64_t direction, const GruSizes& s) {
@@ -63,6 +76,32 @@ void require(GruVersion version, const GruSizes& s) {
 
 bool is_empty(const GruSizes& s) {
   return s.batch == 0 || s.steps == 0 || s.hidden == 0 || s.directions == 0;
+}
+
+auto forward_recurrence(GruVersion version) {
+  switch (version) {
+    case GruVersion::registers:
+      return recurrence_forward_v1_registers;
+    case GruVersion::split_rows:
+      return recurrence_forward_v2_split_rows;
+    case GruVersion::whole_units:
+      return recurrence_forward_v3_whole_units;
+    default:
+      return recurrence_forward_v0_plain;
+  }
+}
+
+auto backward_recurrence(GruVersion version) {
+  switch (version) {
+    case GruVersion::registers:
+      return recurrence_backward_v1_registers;
+    case GruVersion::split_rows:
+      return recurrence_backward_v2_split_rows;
+    case GruVersion::whole_units:
+      return recurrence_backward_v3_whole_units;
+    default:
+      return recurrence_backward_v0_plain;
+  }
 }
 
 /// Gradient [m, n] += d [rows, m]^T x [rows, n], with d part of rows of 3 H.
@@ -102,7 +141,7 @@ void products_over_steps(real* dx, const GruParameterGradients& g, const GateGra
   if (g.bias_ih == nullptr && g.bias_hh == nullptr) return;
   SERENADE_LAUNCH(add_bias_gradients, dim3(blocks_for(3 * H, kBiasThreads)), dim3(kBiasThreads), 0,
                   current_stream(), g.bias_ih, g.bias_hh, d.bias_sums.data() + k * s.batch * 4 * H,
-                  dimensions(s));
+                  static_cast<int>(s.batch), static_cast<int>(H));
 }
 
 }  // namespace
@@ -115,12 +154,15 @@ bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after
       return hidden <= (reset_after ? 128 : 64);
     case GruVersion::split_rows:
       return hidden <= 64;
+    case GruVersion::whole_units:
+      return hidden <= 64 && reset_after;
   }
   return false;
 }
 
 GruVersion gru_version(std::int64_t hidden, bool reset_after) {
-  for (const GruVersion version : {GruVersion::split_rows, GruVersion::registers}) {
+  for (const GruVersion version :
+       {GruVersion::whole_units, GruVersion::split_rows, GruVersion::registers}) {
     if (gru_version_takes(version, hidden, reset_after)) return version;
   }
   return GruVersion::plain;
@@ -138,10 +180,8 @@ void gru_forward_with(GruVersion version, real* y, real* saved, const real* x, c
   }
   const OnDevice<std::int64_t> device_lengths(lengths, s.batch);
   const GruForwardArrays arrays{y, saved, h0, device_lengths.data()};
-  const auto recurrence = version == GruVersion::plain       ? recurrence_forward_v0_plain
-                          : version == GruVersion::registers ? recurrence_forward_v1_registers
-                                                             : recurrence_forward_v2_split_rows;
-  recurrence(arrays, weights(parameters, 0, s), weights(parameters, 1, s), dimensions(s));
+  forward_recurrence(version)(arrays, weights(parameters, 0, s), weights(parameters, 1, s),
+                              dimensions(parameters, s));
 }
 
 void gru_backward_with(GruVersion version, real* dx, real* dh0,
@@ -163,10 +203,8 @@ void gru_backward_with(GruVersion version, real* dx, real* dh0,
                                  saved,
                                  h0,
                                  device_lengths.data()};
-  const auto recurrence = version == GruVersion::plain       ? recurrence_backward_v0_plain
-                          : version == GruVersion::registers ? recurrence_backward_v1_registers
-                                                             : recurrence_backward_v2_split_rows;
-  recurrence(arrays, weights(parameters, 0, s), weights(parameters, 1, s), dimensions(s));
+  backward_recurrence(version)(arrays, weights(parameters, 0, s), weights(parameters, 1, s),
+                               dimensions(parameters, s));
   for (std::int64_t k = 0; k < s.directions; ++k) {
     products_over_steps(dx, gradients[k], d, saved, x, parameters[k].weight_ih, k, s);
   }

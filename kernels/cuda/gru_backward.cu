@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(3 * Width * Parts)
   const bool writes = own.real_unit && own.part == 0;
   real d_state = 0, input_sum = 0, recurrent_sum = 0;
   UnitStep x;
-  if (own.real_unit) x = read_step(arrays, walk, walk.length - 1, unit);
+  if (own.real_unit && walk.length > 0) x = read_step(arrays, walk, walk.length - 1, unit);
   // D(a) of a gate and what W_hh is applied to on the way back, from that gate's threads. Done as
   // early as can be: during a product, every register counts.
   const auto put = [&](int which, int i, real input, real recurrent) {

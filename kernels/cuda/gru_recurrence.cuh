@@ -16,6 +16,7 @@ struct GruWeights {
 struct GruDimensions {
   int batch, steps, hidden, directions;
   bool reset_after;
+  bool whole_rows;  ///< rows of W_hh may be read 16 bytes at a time
 };
 
 /// saved: the input projection in r, z, n at first, everything afterwards. lengths, h0: may be
@@ -111,5 +112,9 @@ void recurrence_forward_v2_split_rows(const GruForwardArrays& arrays, const GruW
                                       const GruWeights& second, const GruDimensions& s);
 void recurrence_backward_v2_split_rows(const GruBackwardArrays& arrays, const GruWeights& first,
                                        const GruWeights& second, const GruDimensions& s);
+void recurrence_forward_v3_whole_units(const GruForwardArrays& arrays, const GruWeights& first,
+                                       const GruWeights& second, const GruDimensions& s);
+void recurrence_backward_v3_whole_units(const GruBackwardArrays& arrays, const GruWeights& first,
+                                        const GruWeights& second, const GruDimensions& s);
 
 }  // namespace serenade::cuda

@@ -9,12 +9,14 @@
 //                  products in a row per step, too much for what 128 leaves of the registers)
 //   v2 split rows  two neighbouring threads share a row and add their halves by a shuffle: twice
 //                  the warps for the four schedulers, half as long a chain; H up to 64
+//   v3 whole units two neighbouring threads have all three gates of a unit, so that gates stay in
+//                  registers and a step has one barrier; reset after, H up to 64
 
 #include "kernels/gru.h"
 
 namespace serenade::cuda {
 
-enum class GruVersion { plain, registers, split_rows };
+enum class GruVersion { plain, registers, split_rows, whole_units };
 
 /// Whether a version takes so many hidden units.
 bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after);

@@ -4,6 +4,7 @@
 #include "kernels/gru.h"
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "kernels/cuda/gru_versions.h"
@@ -156,6 +157,7 @@ TEST_CASE("cuda gru: weights in registers, full and filled up") {
       check(padded(hidden, reset_after), GruVersion::registers);
       check(padded(hidden, reset_after), GruVersion::split_rows);
     }
+    check(padded(hidden, true), GruVersion::whole_units);
   }
   check({{.batch = 2, .steps = 3, .inputs = 4, .hidden = 100}}, GruVersion::registers);
   check({{.batch = 1, .steps = 2, .inputs = 4, .hidden = 128}}, GruVersion::registers);
@@ -170,6 +172,34 @@ TEST_CASE("cuda gru: one step, one direction, no biases, no initial state") {
            {GruVersion::plain, GruVersion::registers, GruVersion::split_rows}) {
         check({sizes, {}, false, false}, version);
       }
+      if (reset_after) check({sizes, {}, false, false}, GruVersion::whole_units);
+    }
+  }
+}
+
+TEST_CASE("cuda gru: a sequence of no step at all") {
+  Case c = padded(33, true);
+  c.lengths = {0, 7, 1};
+  for (const GruVersion version : {GruVersion::plain, GruVersion::registers, GruVersion::split_rows,
+                                   GruVersion::whole_units}) {
+    check(c, version);
+  }
+}
+
+TEST_CASE("cuda gru: gates that are saturated, and numbers that are not finite") {
+  const GruSizes s{.batch = 1, .steps = 2, .inputs = 1, .hidden = 4};
+  for (const real size : {real(1e4), real(1e30), -real(1e30)}) {
+    Case c{s, {}, true, false};
+    Inputs in(c);
+    for (real& v : in.x) v = size;
+    const Results results = on_device(c, in, GruVersion::whole_units);
+    for (const real v : results.forward) CHECK(std::isfinite(v));
+    CHECK(relative_error(results.forward, on_cpu(c, in).forward) <= kForwardTolerance);
+    in.x[1] = std::numeric_limits<real>::quiet_NaN();
+    const Results spoilt = on_device(c, in, GruVersion::whole_units);
+    for (std::size_t unit = 0; unit < 4; ++unit) {
+      CHECK(std::isfinite(spoilt.forward[unit]));
+      CHECK(std::isnan(spoilt.forward[4 + unit]));
     }
   }
 }
@@ -211,7 +241,8 @@ TEST_CASE("cuda gru: no sequences, no launch") {
 }
 
 TEST_CASE("cuda gru: the version suits the number of hidden units") {
-  CHECK(cuda::gru_version(5, true) == GruVersion::split_rows);
+  CHECK(cuda::gru_version(5, true) == GruVersion::whole_units);
+  CHECK(cuda::gru_version(64, true) == GruVersion::whole_units);
   CHECK(cuda::gru_version(64, false) == GruVersion::split_rows);
   CHECK(cuda::gru_version(65, true) == GruVersion::registers);
   CHECK(cuda::gru_version(65, false) == GruVersion::plain);
