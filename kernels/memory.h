@@ -12,6 +12,9 @@ inline constexpr int kMaxDims = 8;
 
 /// Points *pointer to `bytes` bytes, aligned to 64; throws std::bad_alloc. Zero bytes are fine.
 DECLARE_KERNEL(void allocate(void** pointer, std::size_t bytes));
+/// The same, filled with zero bytes. A backward pass asks for a gradient of zeros at every turn; on
+/// a device many small ones are cleared together.
+DECLARE_KERNEL(void allocate_zeroed(void** pointer, std::size_t bytes));
 DECLARE_KERNEL(void release(void* pointer));
 
 /// What allocate() has done so far on a device. The working memory of kernels counts as well.

@@ -4,8 +4,13 @@
 
 namespace serenade {
 
-Storage::Storage(std::size_t bytes, Device device) : bytes_(bytes), device_(device) {
-  KERNEL(device, allocate, &data_, bytes);
+Storage::Storage(std::size_t bytes, Device device, Contents contents)
+    : bytes_(bytes), device_(device) {
+  if (contents == Contents::zeros) {
+    KERNEL(device, allocate_zeroed, &data_, bytes);
+  } else {
+    KERNEL(device, allocate, &data_, bytes);
+  }
 }
 
 Storage::~Storage() { KERNEL(device_, release, data_); }

@@ -10,7 +10,9 @@ namespace serenade {
 /// Owns raw bytes on a device. Held by std::shared_ptr; never copied.
 class Storage {
  public:
-  Storage(std::size_t bytes, Device device);
+  enum class Contents { anything, zeros };
+
+  Storage(std::size_t bytes, Device device, Contents contents = Contents::anything);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

@@ -8,21 +8,24 @@
 
 namespace serenade {
 
-Tensor Tensor::empty(Shape shape, Device device) {
+Tensor::Tensor(Shape shape, Device device, Storage::Contents contents) {
   check(shape.size() <= kMaxDims, "tensor", "at most ", kMaxDims, " axes; got ", shape);
   for (const std::int64_t size : shape) {
     check(size >= 0, "tensor", "sizes must not be negative; got ", shape);
   }
-  Tensor result;
-  result.numel_ = element_count(shape);
-  result.strides_ = row_major_strides(shape);
-  result.shape_ = std::move(shape);
-  result.storage_ =
-      std::make_shared<Storage>(static_cast<std::size_t>(result.numel_) * sizeof(real), device);
-  return result;
+  numel_ = element_count(shape);
+  strides_ = row_major_strides(shape);
+  shape_ = std::move(shape);
+  storage_ =
+      std::make_shared<Storage>(static_cast<std::size_t>(numel_) * sizeof(real), device, contents);
 }
 
-Tensor::Tensor(Shape shape, Device device) : Tensor(full(std::move(shape), 0, device)) {}
+Tensor::Tensor(Shape shape, Device device)
+    : Tensor(std::move(shape), device, Storage::Contents::zeros) {}
+
+Tensor Tensor::empty(Shape shape, Device device) {
+  return Tensor(std::move(shape), device, Storage::Contents::anything);
+}
 
 Tensor Tensor::full(Shape shape, real value, Device device) {
   Tensor result = empty(std::move(shape), device);

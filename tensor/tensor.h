@@ -88,6 +88,8 @@ class Tensor {
   bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:
+  Tensor(Shape shape, Device device, Storage::Contents contents);
+
   std::shared_ptr<Storage> storage_;
   Shape shape_;
   Strides strides_;

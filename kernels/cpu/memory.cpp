@@ -107,6 +107,18 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
 
 void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take(bytes); }
 
+void allocate_zeroed(void** pointer, std::size_t bytes) {
+  allocate(pointer, bytes);
+  char* const block = static_cast<char*>(*pointer);
+  parallel_blocks(static_cast<std::int64_t>(bytes / sizeof(real)),
+                  [=](std::int64_t begin, std::int64_t end) {
+                    std::memset(block + begin * static_cast<std::int64_t>(sizeof(real)), 0,
+                                static_cast<std::size_t>(end - begin) * sizeof(real));
+                  });
+  const std::size_t rest = bytes % sizeof(real);
+  if (rest > 0) std::memset(block + bytes - rest, 0, rest);
+}
+
 void release(void* pointer) { block_cache().give_back(pointer); }
 
 AllocationCounts allocation_counts() { return block_cache().counts(); }

@@ -38,8 +38,10 @@ cudaGraph_t record(const std::function<void()>& work) {
   try {
     // Relaxed, so that memory may be taken from the system while the first step is recorded.
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a graph");
+    clear_zeroed_blocks_anew();
     work();
   } catch (...) {
+    clear_zeroed_blocks_anew();  // what was to be cleared in the recording never is
     end_recording();
     cudaStreamEndCapture(stream, &graph);
     if (graph != nullptr) cudaGraphDestroy(graph);

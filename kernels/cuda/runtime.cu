@@ -186,6 +186,7 @@ void* block_from_system(std::size_t bytes) {
 
 void block_to_system(void* block) { cudaFree(block); }
 void block_lent(void*, std::size_t) {}
+void block_lent_zeroed(void*, std::size_t) {}
 void block_returned(void*) {}
 
 }  // namespace serenade::cuda

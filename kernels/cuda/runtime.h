@@ -33,7 +33,12 @@ void clear(void* destination, std::size_t bytes);
 void* block_from_system(std::size_t bytes);
 void block_to_system(void* block);
 void block_lent(void* block, std::size_t bytes);
+void block_lent_zeroed(void* block, std::size_t bytes);  ///< its bytes are 0
 void block_returned(void* block);
+
+/// Zeroed memory from now on comes from blocks cleared from now on: what a recorded step uses must
+/// be cleared by that step, each time in the same places.
+void clear_zeroed_blocks_anew();
 
 /// Working memory on the device for the kernels of one call, not initialised.
 template <class T>

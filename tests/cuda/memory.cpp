@@ -50,3 +50,42 @@ TEST_CASE("cuda memory: a launch graph runs its work each time, with new values"
   CHECK(graph.updated == 2);
   cuda::release_graph(graph);
 }
+
+TEST_CASE("cuda memory: zeroed blocks are zero, whatever lay there before") {
+  const auto zeroed = [](std::size_t count) {
+    void* memory = nullptr;
+    cuda::allocate_zeroed(&memory, count * sizeof(real));
+    return static_cast<real*>(memory);
+  };
+  const auto read = [](const real* x, std::size_t count) {
+    Numbers host(count);
+    cuda::copy_to_host(host.data(), x, count * sizeof(real));
+    return host;
+  };
+  for (int round = 0; round < 3; ++round) {
+    std::vector<real*> blocks;
+    for (const std::size_t count : {1, 5, 300, 60000, 0, 60000, 20000, 200000}) {
+      blocks.push_back(zeroed(count));
+      CHECK(reinterpret_cast<std::uintptr_t>(blocks.back()) % 256 == 0);
+      CHECK(read(blocks.back(), count) == Numbers(count, 0));
+      cuda::fill(blocks.back(), 7, static_cast<std::int64_t>(count));
+    }
+    CHECK(read(blocks[2], 300) == Numbers(300, 7));
+    if (round == 1) cuda::clear_zeroed_blocks_anew();
+    for (real* block : blocks) cuda::release(block);
+  }
+}
+
+TEST_CASE("cuda memory: zeroed blocks come back to be used again") {
+  const auto take_many = [] {
+    std::vector<void*> blocks(200);
+    for (void*& block : blocks) cuda::allocate_zeroed(&block, 100000);
+    cuda::clear_zeroed_blocks_anew();
+    for (void* block : blocks) cuda::release(block);
+  };
+  take_many();
+  const AllocationCounts before = cuda::allocation_counts();
+  take_many();
+  CHECK(cuda::allocation_counts().system_blocks == before.system_blocks);
+  CHECK(cuda::allocation_counts().used_bytes == before.used_bytes);
+}

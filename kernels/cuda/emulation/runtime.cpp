@@ -57,9 +57,13 @@ void block_lent(void* block, std::size_t bytes) {
   std::memset(block, 0xFF, bytes);
   emulation::watch_memory(block, bytes, 0, "of " + std::to_string(bytes) + " bytes", false);
 }
+void block_lent_zeroed(void* block, std::size_t bytes) {
+  emulation::watch_memory(block, bytes, 0, "of " + std::to_string(bytes) + " zeroed bytes", true);
+}
 void block_returned(void* block) { emulation::forget_memory(block); }
 
 void run_recorded(LaunchGraph& graph, const std::function<void()>& work) {
+  clear_zeroed_blocks_anew();
   work();
   ++(graph.built == 0 ? graph.built : graph.updated);
 }
