@@ -31,16 +31,15 @@ template <int lanes>
 __device__ __forceinline__ real softmax_over(real logit, bool exists) {
   real largest = exists ? logit : real(-1e30);
   for (int step = 1; step < lanes; step *= 2) {
-    const real other = __shfl_xor_sync(0xFFFFFFFFu, largest, step);
-    largest = other > largest ? other : largest;
+    largest = max(largest, real(__shfl_xor_sync(0xFFFFFFFFu, largest, step)));
   }
   const real e = exists ? exp(logit - largest) : real(0);
-  return e / over_lanes(e, lanes, Plus{});
+  return e * reciprocal(over_lanes(e, lanes, Plus{}));  // of 1 .. lanes
 }
 
 /// What one iteration adds to the gradient of a vote: c ds + g e, where e is the sum of earlier v
 /// and g the gradient of the logit.
-struct RoutingGradient {
+struct alignas(2 * sizeof(real)) RoutingGradient {
   real c, g;
 };
 

@@ -9,9 +9,10 @@
 //                    the weights of four capsules in registers and shows them 24 windows, so that
 //                    they are read 6 times, 16 MB, mostly from the second-level cache
 //   everything else  12 shuffles for the softmax and the sum over a warp's capsules, one
-//   exponential
-//                    and about 60 operations for 64 multiply-adds
+//                    exponential: 176 instructions per warp and window, 123 in the first pass, 209
+//                    for the gradient of the logits. A scheduler has 96 of them: 6, 9 and 10 us
 //   partial sums     2.9 MB per pass, written and read once
+//   last pass        310 instructions, 108 times on the busiest scheduler: 17 us
 //
 // A lane is an output capsule j of one of four neighbouring input capsules (capsule_lanes.cuh) and
 // keeps W_ij, 64 numbers. A pass ends in sums over input capsules for every window: over the four
@@ -20,8 +21,11 @@
 //
 // Backward, where R - 1 passes find ds of every iteration, ends with a pass in which a block owns
 // four input capsules and goes over many windows: dW stays in registers beside W, and du is
-// complete at once. It predicts votes a third time; to keep c and g for it instead would be 24 MB
-// to write and to read.
+// complete at once. For it the other passes keep c and g, 24 MB, which the second-level cache
+// holds. To find them again would be 64 multiply-adds for the vote and 60 instructions for each
+// iteration, more than all the rest of that pass, in a chain of six exchanges that two warps per
+// scheduler cannot hide. With last_only there are no other passes, and only c of one iteration to
+// find.
 
 #include <algorithm>
 
@@ -41,7 +45,8 @@ constexpr int kHalf = kNumbers / 2;
 constexpr int kRow = kHalf + 4, kRows = 32 * kRow;  // padded: eight lanes' Quads in all 32 banks
 constexpr int kFinishThreads = 512, kParts = kFinishThreads / kNumbers;
 
-/// The sizes of one call in 32 bits; whatever is multiplied by them is an offset in 64.
+/// The sizes of one call in 32 bits. Offsets into weights have 64; those into anything else fit 32
+/// (recomputes_votes).
 struct WindowSizes {
   int N, I, R, quads;  // quads: groups of kTogether input capsules
 
@@ -94,7 +99,7 @@ __device__ __forceinline__ void load_input(real (&x)[kSize], GlobalPointer<const
                                            GlobalPointer<const std::int64_t> lengths, int n, int i,
                                            const WindowSizes& p) {
   const bool counts = i < p.I && is_valid(lengths, n, i);
-  load_capsule(x, u + (static_cast<std::int64_t>(n) * p.I + i) * kSize, counts);
+  load_capsule(x, u + (n * p.I + i) * kSize, counts);
 }
 
 /// The factor of a vote in the sum over input capsules.
@@ -106,14 +111,15 @@ enum class Factor {
 
 /// partials: [slices, N, J, O], sums over the 16 input capsules of a slice (blockIdx.x), for
 /// windows_per_block samples (blockIdx.y). earlier, ds: one iteration's, sample n at n * stride,
-/// [J, O]. Registers: at most 128, so that 16 warps share a multiprocessor. Shared memory: 24 KB.
+/// [J, O]. kept: c and g of this iteration, [N, I, J, 2]; may be null. Registers: at most 128, so
+/// that 16 warps share a multiprocessor. Shared memory: 24 KB.
 template <Factor factor>
 __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 4 : 2)
-    capsule_window_sums(GlobalPointer<real> partials, GlobalPointer<const real> u,
-                        GlobalPointer<const real> weight, GlobalPointer<const real> earlier,
-                        GlobalPointer<const real> ds, std::int64_t stride,
-                        GlobalPointer<const std::int64_t> lengths, WindowSizes p,
-                        int windows_per_block) {
+    capsule_window_sums(GlobalPointer<real> partials, GlobalPointer<real> kept,
+                        GlobalPointer<const real> u, GlobalPointer<const real> weight,
+                        GlobalPointer<const real> earlier, GlobalPointer<const real> ds,
+                        std::int64_t stride, GlobalPointer<const std::int64_t> lengths,
+                        WindowSizes p, int windows_per_block) {
   constexpr int kSums = kWindows * kNumbers;  // of a warp
   static_assert(kRows <= kSums);
   SERENADE_SHARED(real, shared, [kWarps * kSums]);  // first for weights, then for sums
@@ -142,7 +148,9 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 4 : 2)
       } else {
         real d[kSize];
         load_capsule(d, ds + n * stride + j * kSize, true);
-        by = routing_gradient<kSize>(vote, x, d, true).g;
+        const RoutingGradient found = routing_gradient<kSize>(vote, x, d, true);
+        by = found.g;
+        if (i < p.I) store_vector(kept + ((n * p.I + i) * kSize + j) * 2, found);
       }
       for (int o = 0; o < kSize; ++o) vote[o] *= by;
     }
@@ -212,15 +220,39 @@ __global__ void __launch_bounds__(kFinishThreads)
   ds[n * stride + k] = squash_factor(n2) * sum + 2 * squash_slope(n2) * along * x;
 }
 
+/// The whole gradient of a vote from c and g that the other passes have kept, [R - 1, N, I, J, 2].
+/// own, row: where this lane's stand in the first of them and in ds and earlier. In 32 bits:
+/// pointers would cost registers that are not there.
+__device__ __forceinline__ void kept_vote_gradient(real (&dvote)[kSize],
+                                                   GlobalPointer<const real> kept, int own,
+                                                   GlobalPointer<const real> earlier,
+                                                   GlobalPointer<const real> ds, int row,
+                                                   const WindowSizes& p) {
+  load_capsule(dvote, ds + row, true);
+  for (int o = 0; o < kSize; ++o) dvote[o] *= real(1) / kSize;
+  SERENADE_UNROLL_BY(1) for (int t = 1; t < p.R; ++t) {
+    const auto by = load_vector<RoutingGradient>(kept + own);
+    row += kNumbers;
+    real x[kSize];
+    load_capsule(x, ds + row, true);
+    for (int o = 0; o < kSize; ++o) dvote[o] += by.c * x[o];
+    load_capsule(x, earlier + row, true);
+    for (int o = 0; o < kSize; ++o) dvote[o] += by.g * x[o];
+    own += p.N * p.I * kSize * 2;
+  }
+}
+
 /// du and dW (either may be null) of four input capsules (blockIdx.x) from `samples` of the samples
-/// (blockIdx.y), with which warps take turns. dweight: [gridDim.y, I, J, D, O], added to.
-/// Registers: 64 for W and 64 for dW, so two blocks share a multiprocessor. Shared memory: 18 KB.
-__global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
+/// (blockIdx.y), with which warps take turns. kept: [R - 1, N, I, J, 2]; not read with last_only.
+/// dweight: [gridDim.y, I, J, D, O], added to with `adds`. Registers: 64 for W and 64 for dW, so
+/// three blocks share a multiprocessor, or two where votes are predicted. Shared memory: 18 KB.
+template <bool last_only>
+__global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? (last_only ? 2 : 3) : 1)
     capsule_window_spread(GlobalPointer<real> du, GlobalPointer<real> dweight,
-                          GlobalPointer<const real> u, GlobalPointer<const real> weight,
-                          GlobalPointer<const real> earlier, GlobalPointer<const real> ds,
-                          GlobalPointer<const std::int64_t> lengths, WindowSizes p, int samples,
-                          bool last_only) {
+                          GlobalPointer<const real> kept, GlobalPointer<const real> u,
+                          GlobalPointer<const real> weight, GlobalPointer<const real> earlier,
+                          GlobalPointer<const real> ds, GlobalPointer<const std::int64_t> lengths,
+                          WindowSizes p, int samples, bool adds) {
   constexpr int kColumn = 33;  // sums are written along rows and read along columns
   static_assert(kNumbers * kColumn <= kWarps * kRows);
   SERENADE_SHARED(real, sums, [kWarps * kRows]);  // first for weights
@@ -232,12 +264,19 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   load_weights(w, sums + warp * kRows, weight, first_i, p.I, lane);
   for (int n = first_n + warp; n < end_n; n += kWarps) {
     const bool counts = i < p.I && is_valid(lengths, n, i);
-    const std::int64_t row = static_cast<std::int64_t>(n) * p.R * kNumbers + j * kSize;
-    real x[kSize], vote[kSize], dvote[kSize], dx[kSize];
-    load_input(x, u, lengths, n, i, p);
-    predict(vote, x, w);
-    vote_gradient<kSize>(dvote, vote, earlier + row, ds + row, kNumbers, p.R, real(1) / kSize, true,
-                         last_only);
+    const int row = n * p.R * kNumbers + j * kSize, own = (n * p.I + min(i, p.I - 1)) * kSize + j;
+    real x[kSize], dvote[kSize], dx[kSize];
+    const real before = du && counts ? real(du[own]) : real(0);  // on its way in good time
+    if constexpr (last_only) {
+      real vote[kSize];
+      load_input(x, u, lengths, n, i, p);
+      predict(vote, x, w);
+      vote_gradient<kSize>(dvote, vote, earlier + row, ds + row, kNumbers, p.R, real(1) / kSize,
+                           true, true);
+    } else {
+      kept_vote_gradient(dvote, kept, 2 * own, earlier, ds, row, p);
+      load_input(x, u, lengths, n, i, p);
+    }
     for (int d = 0; d < kSize; ++d) {
       dx[d] = 0;
       for (int o = 0; o < kSize; ++o) {
@@ -246,7 +285,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
       }
     }
     add_up_halves<4, kSize, 1>(dx, lane);
-    if (du && counts) du[(static_cast<std::int64_t>(n) * p.I + i) * kSize + j] += dx[0];
+    if (du && counts) du[own] = before + dx[0];
   }
   if (!dweight) return;
   for (int turn = 0; turn < kWarps; ++turn) {
@@ -263,7 +302,9 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   const std::int64_t end = static_cast<std::int64_t>(p.I) * kSize * kNumbers;
   const std::int64_t to = blockIdx.y * end + first;
   for (int k = static_cast<int>(threadIdx.x); k < 32 * kNumbers; k += kThreads) {
-    if (first + k < end) dweight[to + k] += sums[k % kNumbers * kColumn + k / kNumbers];
+    if (first + k >= end) continue;
+    const real before = adds ? real(dweight[to + k]) : real(0);
+    dweight[to + k] = before + sums[k % kNumbers * kColumn + k / kNumbers];
   }
 }
 
@@ -278,20 +319,41 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   dweight[k] += sum;
 }
 
+/// The sums of earlier v behind the logits of every iteration, and ds of the last one; ds of the
+/// others are 0. earlier, ds, s: [N, R, J, O]; dv: [N, J, O]. A thread per number of dv.
+__global__ void __launch_bounds__(kCapsuleThreads)
+    capsule_window_begin_gradient(GlobalPointer<real> earlier, GlobalPointer<real> ds,
+                                  GlobalPointer<const real> dv, GlobalPointer<const real> s, int N,
+                                  int R) {
+  const std::int64_t index = capsule_thread();  // a block has whole samples
+  const bool exists = index < static_cast<std::int64_t>(N) * kNumbers;
+  const std::int64_t at = index / kNumbers * R * kNumbers + index % kNumbers;
+  real so_far = 0;
+  for (int t = 0; t < R; ++t) {
+    const std::int64_t here = at + t * kNumbers;
+    const real x = exists ? real(s[here]) : real(0), d = exists ? real(dv[index]) : real(0);
+    const real n2 = over_lanes(x * x, kSize, Plus{}), along = over_lanes(x * d, kSize, Plus{});
+    if (!exists) continue;
+    earlier[here] = so_far;
+    so_far += x * squash_factor(n2);
+    ds[here] = t < R - 1 ? real(0) : squash_factor(n2) * d + 2 * squash_slope(n2) * along * x;
+  }
+}
+
 /// The last pass. Where input capsules are few, samples are cut into splits with a partial dW each:
-/// about four blocks for each place on the largest devices, of at least eight samples.
-void spread(real* du, real* dweight, const real* u, const real* weight, const real* earlier,
-            const real* ds, const std::int64_t* lengths, const WindowSizes& p, bool last_only) {
-  const int wanted = std::max(1, std::min(960 / p.quads, p.N / 8));
+/// about one block for each place on the largest devices, of at least eight samples.
+void spread(real* du, real* dweight, const real* kept, const real* u, const real* weight,
+            const real* earlier, const real* ds, const std::int64_t* lengths, const WindowSizes& p,
+            bool last_only) {
+  const int wanted = std::max(1, std::min(396 / p.quads, p.N / 8));
   const int samples = (p.N + wanted - 1) / wanted, splits = (p.N + samples - 1) / samples;
   const std::int64_t count = static_cast<std::int64_t>(p.I) * kSize * kNumbers;
   const bool cut = dweight != nullptr && splits > 1;
   const DeviceArray<real> partials(cut ? splits * count : 0);
-  if (cut) clear(partials.data(), static_cast<std::size_t>(splits * count) * sizeof(real));
-  SERENADE_LAUNCH(capsule_window_spread,
+  SERENADE_LAUNCH((last_only ? capsule_window_spread<true> : capsule_window_spread<false>),
                   dim3(static_cast<unsigned>(p.quads), static_cast<unsigned>(splits)),
-                  dim3(kThreads), 0, current_stream(), du, cut ? partials.data() : dweight, u,
-                  weight, earlier, ds, lengths, p, samples, last_only);
+                  dim3(kThreads), 0, current_stream(), du, cut ? partials.data() : dweight, kept, u,
+                  weight, earlier, ds, lengths, p, samples, !cut);
   if (cut) {
     LAUNCH_CAPSULE_ITEMS(capsule_add_splits, count, dweight, partials.data(), splits, count);
   }
@@ -315,18 +377,19 @@ struct Cut {
 };
 
 template <Factor factor>
-void add_up_windows(real* partials, const real* u, const real* weight, const real* earlier,
-                    const real* ds, std::int64_t stride, const std::int64_t* lengths,
-                    const WindowSizes& p, const Cut& cut) {
+void add_up_windows(real* partials, real* kept, const real* u, const real* weight,
+                    const real* earlier, const real* ds, std::int64_t stride,
+                    const std::int64_t* lengths, const WindowSizes& p, const Cut& cut) {
   SERENADE_LAUNCH(capsule_window_sums<factor>, cut.grid(), dim3(kThreads), 0, current_stream(),
-                  partials, u, weight, earlier, ds, stride, lengths, p, cut.windows);
+                  partials, kept, u, weight, earlier, ds, stride, lengths, p, cut.windows);
 }
 
 }  // namespace
 
 bool recomputes_votes(const real* u, const real* weight, const CapsuleShape& p) {
   return p.D == kSize && p.J == kSize && p.O == kSize && !p.shared_weight && p.I > 0 &&
-         p.I < (1 << 28) && p.N < (1 << 16) && takes_quads(u) && takes_quads(weight);
+         p.I < (1 << 28) && p.N < (1 << 16) && p.N * p.I * p.iterations < (1 << 27) &&
+         p.N * p.iterations < (1 << 25) && takes_quads(u) && takes_quads(weight);
 }
 
 void capsule_layer_forward_v2_recomputed_votes(real* v, real* s, const real* u, const real* weight,
@@ -340,7 +403,8 @@ void capsule_layer_forward_v2_recomputed_votes(real* v, real* s, const real* u, 
   const std::int64_t stride = static_cast<std::int64_t>(p.R) * kNumbers;
   for (int t = 0; t < p.R; ++t) {
     const auto pass = t == 0 ? add_up_windows<Factor::one> : add_up_windows<Factor::coefficient>;
-    pass(partials.data(), u, weight, earlier.data(), nullptr, kNumbers, lengths.data(), p, cut);
+    pass(partials.data(), nullptr, u, weight, earlier.data(), nullptr, kNumbers, lengths.data(), p,
+         cut);
     SERENADE_LAUNCH(capsule_window_finish, dim3(static_cast<unsigned>(p.N)), dim3(kFinishThreads),
                     0, current_stream(), v, s + t * kNumbers, earlier.data(), partials.data(), bias,
                     stride, cut.slices, p.N, t == 0 ? real(1) / kSize : real(1), t == 0);
@@ -356,23 +420,24 @@ void capsule_layer_backward_v2_recomputed_votes(real* du, real* dweight, real* d
   const CapsuleSizes sizes(shape);
   const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
   const std::int64_t numbers = static_cast<std::int64_t>(p.N) * kNumbers, stride = p.R * kNumbers;
+  const std::int64_t pairs = static_cast<std::int64_t>(p.N) * p.I * kSize * 2;  // of an iteration
   const DeviceArray<real> earlier(p.R * numbers), ds(p.R * numbers), dv_before(numbers);
-  const DeviceArray<real> partials(cut.partials(p));
-  add_up_earlier(earlier.data(), s, sizes);
-  clear(ds.data(), static_cast<std::size_t>(p.R * numbers) * sizeof(real));
-  squash_gradient(ds.data(), dv, s, p.R - 1, sizes);
+  const DeviceArray<real> partials(cut.partials(p)), kept(shape.last_only ? 0 : (p.R - 1) * pairs);
+  LAUNCH_CAPSULE_ITEMS(capsule_window_begin_gradient, numbers, earlier.data(), ds.data(), dv, s,
+                       p.N, p.R);
   for (int t = p.R - 1; t > 0 && !shape.last_only; --t) {
     const std::int64_t before = (t - 1) * kNumbers;
-    add_up_windows<Factor::logit_gradient>(partials.data(), u, weight,
-                                           earlier.data() + t * kNumbers, ds.data() + t * kNumbers,
-                                           stride, lengths.data(), p, cut);
+    add_up_windows<Factor::logit_gradient>(
+        partials.data(), kept.data() + (t - 1) * pairs, u, weight, earlier.data() + t * kNumbers,
+        ds.data() + t * kNumbers, stride, lengths.data(), p, cut);
     SERENADE_LAUNCH(capsule_window_finish_gradient, dim3(static_cast<unsigned>(p.N)),
                     dim3(kFinishThreads), 0, current_stream(), ds.data() + before, dv_before.data(),
                     partials.data(), s + before, stride, cut.slices, p.N, t == p.R - 1);
   }
   if (dbias != nullptr) bias_gradient(dbias, ds.data(), sizes);
   if (du == nullptr && dweight == nullptr) return;
-  spread(du, dweight, u, weight, earlier.data(), ds.data(), lengths.data(), p, shape.last_only);
+  spread(du, dweight, kept.data(), u, weight, earlier.data(), ds.data(), lengths.data(), p,
+         shape.last_only);
 }
 
 }  // namespace serenade::cuda

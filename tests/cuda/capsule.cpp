@@ -2,6 +2,8 @@
 
 #include "kernels/capsule.h"
 
+#include <cmath>
+
 #include "kernels/cuda/capsule_versions.h"
 #include "tests/cuda/device_case.h"
 
@@ -210,6 +212,38 @@ TEST_CASE("cuda capsule: routing in use") {
 TEST_CASE("cuda capsule: the layer in use") {
   for (const CapsuleShape& p : {kOdd, kWindows, kUtterances}) {
     check_layer(p, cuda::capsule_layer_forward, cuda::capsule_layer_backward);
+  }
+}
+
+TEST_CASE("cuda capsule: the largest sizes") {
+  check_layer({.N = 2, .I = 3, .D = 32, .J = 32, .O = 32}, cuda::capsule_layer_forward,
+              cuda::capsule_layer_backward);
+  check_layer({.N = 2, .I = 5, .D = 32, .J = 17, .O = 8, .shared_weight = true},
+              cuda::capsule_layer_forward, cuda::capsule_layer_backward);
+  check_layer({.N = 2, .I = 4, .D = 1, .J = 32, .O = 1, .iterations = 2},
+              cuda::capsule_layer_forward, cuda::capsule_layer_backward);
+}
+
+TEST_CASE("cuda capsule: zeros give zeros, and gradients that are finite") {
+  const std::int64_t none[] = {0, 0};
+  for (CapsuleShape p : {kTiny, kWindows, kUtterances}) {
+    p.N = 2;
+    for (const bool padded : {false, true}) {
+      p.lengths = padded ? none : nullptr;  // capsules that do not count are as good as zeros
+      Inputs in(p);
+      for (real& b : in.bias) b = 0;
+      if (!padded) in.u.assign(in.u.size(), 0);
+      const Results r =
+          layer_on_device(in, p, cuda::capsule_layer_forward, cuda::capsule_layer_backward);
+      for (const Numbers* zeros : {&r.v, &r.s}) {
+        for (const real x : *zeros) CHECK(x == 0);
+      }
+      for (const Numbers* ones : {&r.dweight, &r.dbias}) {
+        for (const real x : *ones) CHECK(std::isfinite(x));
+      }
+      for (const real x : r.dweight) CHECK(x == 1);  // of inputs that are 0
+      for (const real x : r.du) CHECK((padded ? x == 1 : std::isfinite(x)));
+    }
   }
 }
 
