@@ -14,10 +14,12 @@
 namespace serenade::cuda {
 namespace {
 
-using Handle = void*;                                      // cublasHandle_t
-using Status = int;                                        // cublasStatus_t; 0: success
-enum Operation : int { kAsStored = 0, kTransposed = 1 };   // CUBLAS_OP_N, CUBLAS_OP_T
-enum MathMode : int { kPedanticMath = 2, kTf32Math = 3 };  // CUBLAS_..._MATH
+using Handle = void*;                                     // cublasHandle_t
+using Status = int;                                       // cublasStatus_t; 0: success
+enum Operation : int { kAsStored = 0, kTransposed = 1 };  // CUBLAS_OP_N, CUBLAS_OP_T
+// CUBLAS_DEFAULT_MATH: full float32 for a product of floats; CUBLAS_PEDANTIC_MATH would be that as
+// well, but is not meant to be fast, and so no fair yardstick. CUBLAS_TF32_TENSOR_OP_MATH.
+enum MathMode : int { kDefaultMath = 0, kTf32Math = 3 };
 
 #ifdef SERENADE_DOUBLE
 constexpr const char* kGemmName = "cublasDgemm_v2";
@@ -93,7 +95,7 @@ const Cublas& prepare() {
   if (!library.reason.empty()) throw std::runtime_error("cuBLAS: " + library.reason);
   check(library.set_stream(library.handle, current_stream()), "cublasSetStream");
   const bool tf32 = float32_math() == Float32Math::tf32;
-  check(library.set_math_mode(library.handle, tf32 ? kTf32Math : kPedanticMath),
+  check(library.set_math_mode(library.handle, tf32 ? kTf32Math : kDefaultMath),
         "cublasSetMathMode");
   return library;
 }
