@@ -102,9 +102,10 @@ void run_recorded(LaunchGraph& graph, const std::function<void()>& work) {
   const cudaGraph_t recorded = record(work);
   if (graph.state == nullptr) graph.state = new KnownGraphs;
   try {
-    check(cudaGraphLaunch(executable_for(*static_cast<KnownGraphs*>(graph.state), recorded, graph),
-                          current_stream()),
-          "launching a graph");
+    const cudaGraphExec_t executable =
+        executable_for(*static_cast<KnownGraphs*>(graph.state), recorded, graph);
+    copy_recorded_constants();
+    check(cudaGraphLaunch(executable, current_stream()), "launching a graph");
   } catch (...) {
     cudaGraphDestroy(recorded);
     throw;

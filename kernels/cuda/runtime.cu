@@ -78,6 +78,12 @@ class StagingArea {
     return place;
   }
 
+  // For constants: offsets within the half in use.
+  std::size_t used() const { return used_; }
+  const void* at(std::size_t offset) const {
+    return static_cast<const char*>(memory_) + half_ * kHalf + offset;
+  }
+
   /// Not while the stream records.
   void take_other_half() {
     for (cudaEvent_t& left : left_) {
@@ -103,16 +109,43 @@ constexpr std::size_t kMostRecorded = StagingArea::kHalf / 2;  // bytes that a s
 std::mutex staging_mutex;
 StagingArea staging;
 bool recording = false;  // inside run_recorded
+void* constants = nullptr;
+std::size_t constants_begin = 0, constants_end = 0;  // in the staging area
 
 }  // namespace
 
 void begin_recording() {
   const std::lock_guard<std::mutex> lock(staging_mutex);
   if (!staging.fits(kMostRecorded)) staging.take_other_half();
+  constants_begin = constants_end = staging.used();
   recording = true;
 }
 
 void end_recording() { recording = false; }
+
+// The constants of a step lie in the staging area and, at the same distances, in one block of the
+// device. Steps come one after the other in the stream, so one block serves all.
+const void* recorded_constant(const void* source, std::size_t bytes) {
+  if (!recording || bytes == 0) return nullptr;
+  const std::lock_guard<std::mutex> lock(staging_mutex);
+  if (!staging.fits(bytes) || staging.used() + bytes > constants_begin + kMostRecorded) {
+    return nullptr;
+  }
+  if (constants == nullptr) {
+    check(cudaMalloc(&constants, kMostRecorded), "allocating memory");
+  }
+  const std::size_t offset = staging.used() - constants_begin;
+  staging.put(source, bytes);
+  constants_end = constants_begin + offset + bytes;
+  return static_cast<const char*>(constants) + offset;
+}
+
+void copy_recorded_constants() {
+  if (constants_end == constants_begin) return;
+  check(cudaMemcpyAsync(constants, staging.at(constants_begin), constants_end - constants_begin,
+                        cudaMemcpyHostToDevice, current_stream()),
+        "copying to the device");
+}
 
 const CudaDevice& device() {
   static const CudaDevice found = find_device();

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "kernels/cuda/device_code.h"
 #include "kernels/memory.h"
@@ -24,6 +25,11 @@ int multiprocessors();
 
 /// Begins a copy of `bytes` bytes of host memory, which may change as soon as this returns.
 void copy_to_device(void* destination, const void* source, std::size_t bytes);
+
+/// While the stream records: where on the device a copy of the bytes will be whenever the graph
+/// runs. All of a step's go there in one copy before its launch, where each by itself would be a
+/// node of the graph: a supernet's step has some thirty. Null when nothing is recorded.
+const void* recorded_constant(const void* source, std::size_t bytes);
 
 /// `destination` [bytes] = 0, in the stream.
 void clear(void* destination, std::size_t bytes);
@@ -64,16 +70,20 @@ class DeviceArray {
 template <class T>
 class OnDevice {
  public:
-  OnDevice(const T* host, std::int64_t count) : array_(host == nullptr ? 0 : count) {
+  OnDevice(const T* host, std::int64_t count) {
     if (host == nullptr) return;
-    copy_to_device(array_.data(), host, static_cast<std::size_t>(count) * sizeof(T));
-    data_ = array_.data();
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    data_ = static_cast<const T*>(recorded_constant(host, bytes));
+    if (data_ != nullptr) return;
+    array_.emplace(count);
+    copy_to_device(array_->data(), host, bytes);
+    data_ = array_->data();
   }
 
   const T* data() const { return data_; }
 
  private:
-  DeviceArray<T> array_;
+  std::optional<DeviceArray<T>> array_;
   const T* data_ = nullptr;
 };
 

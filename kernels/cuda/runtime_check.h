@@ -18,5 +18,7 @@ inline void check(cudaError_t error, const char* what) {
 /// launched, so what they read must stay until then.
 void begin_recording();
 void end_recording();
+/// Brings the constants of what was recorded to the device; before the graph is launched.
+void copy_recorded_constants();
 
 }  // namespace serenade::cuda
