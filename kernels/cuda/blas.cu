@@ -42,10 +42,11 @@ __global__ void __launch_bounds__(kTile* kTile)
   const int column = tile % s.column_tiles * kTile + static_cast<int>(threadIdx.x);
   if (row >= s.m || column >= s.n) return;
   const std::int64_t matrix = blockIdx.z;
+  const GlobalPointer<const real> own_b = s.b_of(b, matrix);
   real sum = 0;
   for (int i = 0; i < s.k; ++i) {
     const real x = a[matrix * s.stride_a + offset(row, i, s.lda, transpose_a)];
-    const real y = b[matrix * s.stride_b + offset(i, column, s.ldb, transpose_b)];
+    const real y = own_b[offset(i, column, s.ldb, transpose_b)];
     sum += x * y;
   }
   put_element(c, matrix * s.stride_c + offset(row, column, s.ldc, false), sum, s.alpha, s.beta);
@@ -63,6 +64,7 @@ __global__ void __launch_bounds__(kTile* kTile)
   const int tile = static_cast<int>(blockIdx.x);
   const int first_row = tile / s.column_tiles * kTile, first_column = tile % s.column_tiles * kTile;
   const std::int64_t matrix = blockIdx.z;
+  const GlobalPointer<const real> own_b = s.b_of(b, matrix);
   real sum = 0;
   for (int k = 0; k < s.k; k += kTile) {
     const int a_row = first_row + (transpose_a ? x : y), a_k = k + (transpose_a ? y : x);
@@ -74,7 +76,7 @@ __global__ void __launch_bounds__(kTile* kTile)
     const int b_column = first_column + (transpose_b ? y : x), b_k = k + (transpose_b ? x : y);
     value = 0;
     if (b_column < s.n && b_k < s.k) {
-      value = b[matrix * s.stride_b + offset(b_k, b_column, s.ldb, transpose_b)];
+      value = own_b[offset(b_k, b_column, s.ldb, transpose_b)];
     }
     b_tile[b_k - k][b_column - first_column] = value;
     __syncthreads();
@@ -115,6 +117,26 @@ __global__ void __launch_bounds__(kSumElements* kSumSlices)
   }
   const std::int64_t matrix = i / size, row = i % size / s.n, column = i % s.n;
   put_element(c, matrix * s.stride_c + offset(row, column, s.ldc, false), sum, s.alpha, s.beta);
+}
+
+/// Splits for a product of more tiles than multiprocessors, but few: the busiest one has
+/// ceil(tiles / multiprocessors) of them, up to twice the average. In cycles of an H200: 128
+/// multiply-adds each (tensor cores: 512, by way of mma), 2200 bytes of partial sums, and about
+/// 6000 for another launch.
+std::int64_t splits_to_balance(const GemmCall& call, std::int64_t blocks, std::int64_t elements,
+                               bool tensor_cores) {
+  const std::int64_t depth_cycles = elements / (tensor_cores ? 512 : 128);
+  const std::int64_t bytes = 8 * call.batch * call.m * call.n;
+  std::int64_t best = 1, least = 0;
+  for (std::int64_t splits = 1; splits <= 8 && splits * kLeastSplit <= call.k; ++splits) {
+    const std::int64_t rounds = ceil_div(blocks * splits, kBusyBlocks / 2);
+    std::int64_t cycles = rounds * ceil_div(call.k, splits) * depth_cycles;
+    if (splits > 1) cycles += 6000 + splits * bytes / 2200;
+    if (splits > 1 && cycles >= least) continue;
+    best = splits;
+    least = cycles;
+  }
+  return best;
 }
 
 std::int64_t tiles(const GemmCall& call, std::int64_t rows, std::int64_t columns) {
@@ -171,7 +193,9 @@ GemmSizes gemm_sizes(const GemmCall& call, int columns, std::int64_t split_depth
   s.split_depth = static_cast<int>(split_depth);
   s.column_tiles = static_cast<int>(ceil_div(call.n, columns));
   s.a_vectors = has_vectors(call.a, call.transpose_a ? call.m : call.k, call.lda, call.stride_a);
-  s.b_vectors = has_vectors(call.b, call.transpose_b ? call.k : call.n, call.ldb, call.stride_b);
+  s.b_vectors = has_vectors(call.b, call.transpose_b ? call.k : call.n, call.ldb, call.stride_b) &&
+                reinterpret_cast<std::uintptr_t>(call.second_b) % 16 == 0;
+  s.second_b = call.second_b;
   s.c_vectors = has_vectors(call.c, call.n, call.ldc, call.stride_c);
   s.lda = static_cast<int>(call.lda);
   s.ldb = static_cast<int>(call.ldb);
@@ -226,10 +250,12 @@ GemmPlan gemm_plan(const GemmCall& call, bool tensor_cores) {
     plan.tile = GemmTile::medium;
     blocks = tiles(call, 64, 64);
   }
-  // Half a device of blocks is better left alone: two splits would cost more than they bring.
   if (blocks <= kBusyBlocks / 2) {
     plan.splits = std::min(kBusyBlocks / std::max<std::int64_t>(1, blocks),
                            std::max<std::int64_t>(1, call.k / kLeastSplit));
+  } else if (plan.tile == GemmTile::medium && blocks < 2 * kBusyBlocks) {
+    plan.splits =
+        splits_to_balance(call, blocks, 64 * 64, plan.version == GemmVersion::tensor_cores);
   }
   return plan;
 }

@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(Rows / ThreadRows * (Columns / ThreadColumns),
   SERENADE_DYNAMIC_SHARED(real, stages);
   const GemmBlock block(s, Rows, Columns);
   const std::int64_t matrix = static_cast<int>(blockIdx.z) % s.batch;
-  const GlobalPointer<const real> own_a = a + matrix * s.stride_a, own_b = b + matrix * s.stride_b;
+  const GlobalPointer<const real> own_a = a + matrix * s.stride_a, own_b = s.b_of(b, matrix);
   const int row_lane = static_cast<int>(threadIdx.x) / Block::B::kLanes;
   const int column_lane = static_cast<int>(threadIdx.x) % Block::B::kLanes;
   typename Block::Sums sums = {};

@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(32 * (Rows / WarpRows) * (Columns / WarpColumn
   SERENADE_DYNAMIC_SHARED(float, stages);
   const GemmBlock block(s, Rows, Columns);
   const std::int64_t matrix = static_cast<int>(blockIdx.z) % s.batch;
-  const GlobalPointer<const float> own_a = a + matrix * s.stride_a, own_b = b + matrix * s.stride_b;
+  const GlobalPointer<const float> own_a = a + matrix * s.stride_a, own_b = s.b_of(b, matrix);
   const int warp = static_cast<int>(threadIdx.x) / 32, across = Columns / WarpColumns;
   const int row = warp / across * WarpRows, column = warp % across * WarpColumns;
   typename Block::Sums sums = {};

@@ -33,6 +33,14 @@ struct GemmSizes {
   bool a_vectors, b_vectors, c_vectors;  ///< may be accessed 16 bytes at a time
   std::int64_t stride_a, stride_b, stride_c;
   real alpha, beta;
+  GlobalPointer<const real> second_b;  ///< or null
+
+  /// B of a matrix of the batch.
+  __device__ __forceinline__ GlobalPointer<const real> b_of(GlobalPointer<const real> b,
+                                                            std::int64_t matrix) const {
+    if (second_b != nullptr && matrix == 1) return second_b;
+    return b + matrix * stride_b;
+  }
 };
 
 /// Part of the matrix that a block multiplies.

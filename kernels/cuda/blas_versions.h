@@ -31,6 +31,7 @@ struct GemmCall {
   real* c = nullptr;
   std::int64_t lda = 0, ldb = 0, ldc = 0;
   std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;  ///< between the matrices of a batch
+  const real* second_b = nullptr;  ///< of a batch of two whose second B lies anywhere
 };
 
 enum class GemmVersion { plain, shared_tile, register_block, tensor_cores };

@@ -1,6 +1,6 @@
 // The GRU on a device, in the moves of the CPU's:
-//   forward:  1. input projection: one matrix product per direction over all steps, straight into
-//                `saved`
+//   forward:  1. input projection: one matrix product over all steps of both directions, straight
+//                into `saved`
 //             2. recurrence: all steps of all sequences in one launch (gru_versions.h)
 //   backward: 1. recurrence in reverse, which leaves the gradients of the gates of all steps
 //             2. dx and each weight gradient as a matrix product over all steps; biases as sums
@@ -15,7 +15,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/accelerator.h"
 #include "kernels/blas.h"
+#include "kernels/cuda/blas_versions.h"
 #include "kernels/cuda/gru_recurrence.cuh"
 #include "kernels/cuda/gru_versions.h"
 #include "kernels/cuda/runtime.h"
@@ -110,6 +112,25 @@ void add_weight_gradient(real* gradient, std::int64_t m, std::int64_t n, const r
   gemm(true, false, m, n, s.batch * s.steps, 1, d, 3 * s.hidden, x, ldx, 1, gradient, n);
 }
 
+/// The first move forward: one product for both directions, x being the same and W_ih elsewhere.
+void project_inputs(real* saved, const real* x, const GruParameters* parameters,
+                    const GruSizes& s) {
+  GemmCall call{.transpose_b = true,
+                .batch = s.directions,
+                .m = s.batch * s.steps,
+                .n = 3 * s.hidden,
+                .k = s.inputs,
+                .a = x,
+                .b = parameters[0].weight_ih,
+                .c = saved,
+                .lda = s.inputs,
+                .ldb = s.inputs,
+                .ldc = 4 * s.hidden};
+  call.stride_c = call.m * call.ldc;
+  if (s.directions == 2) call.second_b = parameters[1].weight_ih;
+  run_gemm(call, gemm_plan(call, float32_math() == Float32Math::tf32));
+}
+
 /// What the first move backward leaves. [K, N, T, 3 H] twice, [K, N, T, H], [K, N, 4, H].
 struct GateGradients {
   DeviceArray<real> input, recurrent, previous, bias_sums;
@@ -173,11 +194,7 @@ void gru_forward_with(GruVersion version, real* y, real* saved, const real* x, c
                       const GruSizes& s) {
   require(version, s);
   if (is_empty(s)) return;
-  const std::int64_t rows = s.batch * s.steps, H = s.hidden, D = s.inputs;
-  for (std::int64_t k = 0; k < s.directions; ++k) {
-    gemm(false, true, rows, 3 * H, D, 1, x, D, parameters[k].weight_ih, D, 0,
-         saved + k * rows * 4 * H, 4 * H);
-  }
+  project_inputs(saved, x, parameters, s);
   const OnDevice<std::int64_t> device_lengths(lengths, s.batch);
   const GruForwardArrays arrays{y, saved, h0, device_lengths.data()};
   forward_recurrence(version)(arrays, weights(parameters, 0, s), weights(parameters, 1, s),

@@ -172,6 +172,10 @@ TEST_CASE("cuda blas: the plan suits the shape and depends on nothing else") {
   CHECK(plan(1, 64, 64, 50000, false).splits == 195);
   CHECK(plan(1, 400, 400, 50000, false).splits == 5);
   CHECK(plan(1, 1600, 192, 2048, false).splits == 3);
+  // 150 tiles: some multiprocessors would have two of them, most one.
+  CHECK(plan(2, 1600, 192, 2048, false).splits == 5);
+  CHECK(plan(2, 1600, 192, 2048, true).splits == 1);
+  CHECK(plan(2, 1600, 192, 256, false).splits == 1);
 }
 
 TEST_CASE("cuda blas: gemm and gemm_batched") {
@@ -193,6 +197,43 @@ TEST_CASE("cuda blas: gemm and gemm_batched") {
     return c.values();
   });
   CHECK(relative_error(products, many.on_cpu()) <= kForwardTolerance);
+}
+
+TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
+  for (const std::int64_t size : {std::int64_t{5}, std::int64_t{36}}) {
+    const Product first({size, size, size}, false, true);
+    const Numbers other = random_numbers(size * size, 77);
+    cuda::GemmCall call = first.call;
+    call.batch = 2;
+    call.stride_a = 0;  // one A for both
+    call.stride_c = size * size;
+    const auto got = [&](cuda::GemmPlan plan) {
+      return run_repeatedly([&] {
+        const DeviceNumbers a(first.a), c(Numbers(static_cast<std::size_t>(2 * size * size)));
+        const DeviceNumbers b(first.b), b2(other);
+        cuda::GemmCall there = call;
+        there.a = a.data();
+        there.b = b.data();
+        there.second_b = b2.data();
+        there.c = c.data();
+        cuda::run_gemm(there, plan);
+        return c.values();
+      });
+    };
+    Numbers expected(static_cast<std::size_t>(2 * size * size));
+    for (int i = 0; i < 2; ++i) {
+      cpu::gemm(false, true, size, size, size, 1, first.a.data(), size,
+                i == 0 ? first.b.data() : other.data(), size, 0, &expected[i * size * size], size);
+    }
+    const auto error = [&](cuda::GemmVersion version, std::int64_t splits) {
+      return relative_error(got({version, cuda::GemmTile::medium, splits}), expected);
+    };
+    CHECK(error(cuda::GemmVersion::plain, 1) <= kForwardTolerance);
+    CHECK(error(cuda::GemmVersion::shared_tile, 1) <= kForwardTolerance);
+    CHECK(error(cuda::GemmVersion::register_block, 1) <= kForwardTolerance);
+    CHECK(error(cuda::GemmVersion::register_block, 2) <= kForwardTolerance);
+    if (sizeof(real) == 4) CHECK(error(cuda::GemmVersion::tensor_cores, 1) <= 1e-3);
+  }
 }
 
 TEST_CASE("cuda blas: empty matrices launch nothing, an empty k scales C") {
