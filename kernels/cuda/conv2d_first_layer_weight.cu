@@ -10,7 +10,7 @@
 // Per 4 windows of 2 channels: 256 multiply-adds with 16 taps, for 9 loads of inputs (2 x 8) or 18
 // (8 x 2) and 4 of windows. Kernels are computed as the next larger of 2 x 8, 8 x 2, 3 x 10 and
 // 10 x 3; what they do not have is not stored. Shared memory: 7.9 KB, of inputs and then of sums.
-// 256 threads of 102 (8 x 2) to 127 registers (3 x 10), 2 blocks per multiprocessor.
+// 256 threads of 103 (2 x 8) to 128 registers (3 x 10), 2 blocks per multiprocessor.
 //
 // One branch to 8 channels, 2 x 8 or 8 x 2, on 2048 x 200: 0.05 GFLOP; computed are 0.10, with a
 // zero for the row that lost, 1.6 us at 67 TFLOP/s. 6.6 MB of gradients, 1.6 MB of indices and 1.6

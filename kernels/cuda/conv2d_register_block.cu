@@ -5,8 +5,8 @@
 //
 // Per input channel and kernel row of S taps: 64 S multiply-adds for (S + 6) / 4 loads of inputs
 // and 4 S of weights, so for 5 taps 320 of 342 instructions multiply. Shared memory for 16 channels
-// and 5 x 5 taps: 23 KB of inputs and 6.4 KB of weights. 121 to 125 registers (8 output channels:
-// 88 to 96), 2 blocks per multiprocessor. Inputs are read 1.27 times (halo).
+// and 5 x 5 taps: 23 KB of inputs and 6.4 KB of weights. 114 to 128 registers (8 output channels:
+// 82 to 96), 2 blocks per multiprocessor. Inputs are read 1.27 times (halo).
 //
 // One sample of 16 to 16 channels, 5 x 5, on 2048 x 200: 5.24 GFLOP, of which 67 TFLOP/s take 78
 // us; 52 MB, of which 4.3 TB/s take 12 us. A first layer, 1 to 8 channels, 2 x 8 or 8 x 2, on 4096

@@ -54,30 +54,45 @@ struct Box {
 
 inline __device__ int floor_divide(int a, int by) { return (a >= 0 ? a : a - by + 1) / by; }
 
+/// Neighbouring threads that bring a row of a box, so that its place is found once for all they
+/// bring of it: for every number on its own that would be 60 instructions, more than the
+/// convolution itself. Four rows of 40 numbers lie in different banks; where rows follow each other
+/// in the same banks, a warp has one row.
+template <int pitch>
+constexpr int kBoxLanes = pitch % 32 == 0 ? 32 : 8;
+
 /// Windows of a pooled gradient that the box touches, spread over their pixels.
 template <int pitch>
 __device__ __forceinline__ void spread_windows(SharedPointer<real> tile, int plane,
                                                const MapSource& x, const Box& box) {
+  constexpr int kLanes = kBoxLanes<pitch>;
   const MapWindows& map = x.map;
+  const int pooled_h = map.pooled_h(), pooled_w = map.pooled_w();
   const int top = floor_divide(box.h, map.pool_h), left = floor_divide(box.w, map.pool_w);
   const int rows = floor_divide(box.h + box.rows - 1, map.pool_h) - top + 1;
-  const int columns = floor_divide(box.w + pitch - 1, map.pool_w) - left + 1;
-  const int count = box.channels * rows * columns, threads = static_cast<int>(blockDim.x);
-  SERENADE_UNROLL_BY(2) for (int e = static_cast<int>(threadIdx.x); e < count; e += threads) {
-    const int line = e / columns, j = left + e - line * columns;
+  const int end = floor_divide(box.w + pitch - 1, map.pool_w) + 1;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  const int group = static_cast<int>(threadIdx.x) / kLanes;
+  const int groups = static_cast<int>(blockDim.x) / kLanes;
+  SERENADE_UNROLL_BY(1) for (int line = group; line < box.channels * rows; line += groups) {
     const int c = line / rows, i = top + line - c * rows;
-    real value = 0;
-    int winner = kKilledByRelu;
-    if (box.c + c < map.channels && i >= 0 && i < map.pooled_h() && j >= 0 && j < map.pooled_w()) {
-      const std::int64_t at = map.place(box.n, box.c + c, i, j);
-      value = x.data[at];
-      winner = x.index[at];
-    }
-    for (int place = 0; place < map.pool_h * map.pool_w; ++place) {
-      const int a = place / map.pool_w, b = place - a * map.pool_w;
-      const int row = i * map.pool_h + a - box.h, column = j * map.pool_w + b - box.w;
-      if (row < 0 || row >= box.rows || column < 0 || column >= pitch) continue;
-      tile[c * plane + row * pitch + column] = place == winner ? value : real(0);
+    const bool there = box.c + c < map.channels && i >= 0 && i < pooled_h;
+    const std::int64_t from = ((box.n * map.stored + box.c + c) * pooled_h + i) * pooled_w;
+    SERENADE_UNROLL_BY(1) for (int j = left + lane; j < end; j += kLanes) {
+      real value = 0;
+      int winner = kKilledByRelu, place = 0;
+      if (there && j >= 0 && j < pooled_w) {
+        value = x.data[from + j];
+        winner = x.index[from + j];
+      }
+      for (int a = 0; a < map.pool_h; ++a) {
+        const int row = i * map.pool_h + a - box.h;
+        for (int b = 0; b < map.pool_w; ++b, ++place) {
+          const int column = j * map.pool_w + b - box.w;
+          if (row < 0 || row >= box.rows || column < 0 || column >= pitch) continue;
+          tile[c * plane + row * pitch + column] = place == winner ? value : real(0);
+        }
+      }
     }
   }
 }
@@ -93,16 +108,29 @@ __device__ __forceinline__ void load_box(SharedPointer<real> tile, int plane, co
     spread_windows<pitch>(tile, plane, x, box);
     return;
   }
-  const int threads = static_cast<int>(blockDim.x);
-  for (int e = static_cast<int>(threadIdx.x); e < box.channels * box.rows * pitch; e += threads) {
-    const int line = e / pitch, column = e - line * pitch;
-    const int c = line / box.rows, row = line - c * box.rows;
-    const int h = box.h + row, w = box.w + column;
-    const bool inside = column < box.columns && box.c + c < x.map.channels && h >= 0 &&
-                        h < x.map.height && w >= 0 && w < x.map.width;
-    const std::int64_t at =
-        inside ? ((box.n * x.map.channels + box.c + c) * x.map.height + h) * x.map.width + w : 0;
-    copy_async<sizeof(real)>(tile + (c * plane + row * pitch + column), x.data + at, inside);
+  constexpr int kLanes = kBoxLanes<pitch>, kTurns = (pitch + kLanes - 1) / kLanes;
+  const MapWindows& map = x.map;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  const int group = static_cast<int>(threadIdx.x) / kLanes;
+  const int groups = static_cast<int>(blockDim.x) / kLanes;
+  unsigned in_row = 0;  // which of this thread's columns the image has: the same in every row
+  SERENADE_UNROLL for (int turn = 0; turn < kTurns; ++turn) {
+    const int column = lane + turn * kLanes, w = box.w + column;
+    if (column < box.columns && w >= 0 && w < map.width) in_row |= 1u << turn;
+  }
+  SERENADE_UNROLL_BY(1)
+  for (int line = group; line < box.channels * box.rows; line += groups) {
+    const int c = line / box.rows, row = line - c * box.rows, h = box.h + row;
+    const bool there = box.c + c < map.channels && h >= 0 && h < map.height;
+    // What is outside is not read, so it does not matter that its address may be nobody's.
+    const std::int64_t at = ((box.n * map.channels + box.c + c) * map.height + h) * map.width;
+    const AliasedPointer<const real> from = x.data + (at + box.w + lane);
+    const SharedPointer<real> to = tile + (c * plane + row * pitch + lane);
+    SERENADE_UNROLL for (int turn = 0; turn < kTurns; ++turn) {
+      if (pitch % kLanes != 0 && lane + turn * kLanes >= pitch) break;
+      copy_async<sizeof(real)>(to + turn * kLanes, from + turn * kLanes,
+                               there && (in_row >> turn & 1) != 0);
+    }
   }
   commit_copies();
   wait_for_copies<0>();

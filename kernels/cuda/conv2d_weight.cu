@@ -7,7 +7,7 @@
 //
 // Per 4 pixels: 16 S multiply-adds for (S + 6) / 4 + 4 loads of 16 bytes: 80 of 86 instructions for
 // 5 taps. Shared memory for 16 to 16 channels and 5 x 5: 31 KB of inputs, 19 KB of gradients; 320
-// threads of 95 registers, 2 blocks per multiprocessor. One sample on 2048 x 200: 5.24 GFLOP, 78 us
+// threads of 80 registers, 2 blocks per multiprocessor. One sample on 2048 x 200: 5.24 GFLOP, 78 us
 // at 67 TFLOP/s; 52 MB, 12 us at 4.3 TB/s; 256 partials of 26 KB, written and read: 13 MB, 3 us.
 
 #include "kernels/cuda/conv2d_tile.cuh"

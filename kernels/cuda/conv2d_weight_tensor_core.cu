@@ -9,7 +9,7 @@
 // x 5. Groups write partial gradients of their own, and a second kernel adds all of them in their
 // order.
 //
-// 5 x 5: 320 threads of 96 registers (40 sums, 20 gradients), 33 KB of gradients and 51.5 KB of
+// 5 x 5: 320 threads of 91 registers (40 sums, 20 gradients), 33 KB of gradients and 51.5 KB of
 // inputs in shared memory, 2 blocks per multiprocessor. 6 x 6: 384 threads of up to 128 registers,
 // 88 KB, 1 block. One sample of 16 to 16 channels, 5 x 5, on 2048 x 200: 5.24 GFLOP, of which 400
 // TFLOP/s take 13 us; 52 MB, of which 4.3 TB/s take 12 us; 448 partials of 26 KB, written and read:
