@@ -134,10 +134,11 @@ __global__ void __launch_bounds__(kSumThreads)
   }
 }
 
-constexpr int kAddColumns = 32, kAddRows = 8;
+constexpr int kAddColumns = 32, kAddRows = 32;
 
-/// One total per column of the block. Its rows share the partials, an eighth to each, which they
-/// add in order; then the eighths are added in order.
+/// One total per column of the block. Its rows share the partials, which they add in order; then
+/// the rows are added in order. Where totals are few, as those of a bias, one block has all the
+/// work, and only rows and the loads that each has under way hide the way to memory.
 __global__ void __launch_bounds__(kAddColumns* kAddRows)
     add_partials_in_order(GlobalPointer<real> totals, GlobalPointer<const real> partials,
                           std::int64_t count, std::int64_t size) {
@@ -147,7 +148,7 @@ __global__ void __launch_bounds__(kAddColumns* kAddRows)
   const std::int64_t end = begin + share < count ? begin + share : count;
   real sum = 0;
   if (i < size) {
-    for (std::int64_t p = begin; p < end; ++p) {
+    SERENADE_UNROLL_BY(8) for (std::int64_t p = begin; p < end; ++p) {
       const real partial = partials[p * size + i];
       sum += partial;
     }

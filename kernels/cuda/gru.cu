@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kBiasThreads)
   if (column >= 3 * H) return;
   const int other = column >= 2 * H ? column + H : column;
   real input = 0, recurrent = 0;
-  for (int sequence = 0; sequence < sequences; ++sequence) {
+  SERENADE_UNROLL_BY(8) for (int sequence = 0; sequence < sequences; ++sequence) {
     const std::int64_t at = std::int64_t{sequence} * 4 * H;
     const real a = sums[at + column], b = sums[at + other];
     input += a;
