@@ -40,8 +40,9 @@ class CudnnGru {
   void forward(real* y, const real* x, const real* h0);
 
   /// The gradients of the last forward, whose arrays must still be there. dx: [N, T, D],
-  /// overwritten; dy: [N, T, K, H]. Those of the weights stay in here, added up.
-  void backward(real* dx, const real* dy);
+  /// overwritten; dy: [N, T, K, H]; dh0: [K, N, H], overwritten, or null. Those of the weights stay
+  /// in here, added up.
+  void backward(real* dx, const real* dy, real* dh0 = nullptr);
 
   /// gradients += those of the weights. K entries in host memory; any pointer may be null.
   void add_gradients(const GruParameterGradients* gradients);
@@ -50,5 +51,17 @@ class CudnnGru {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// The arguments of their namesakes in kernels/gru.h, reset after only. What cuDNN keeps for the
+// backward pass is not what `saved` holds: it is remembered under the address of `saved`, which is
+// neither read nor written, until the backward pass. The weights are converted at every call; a
+// benchmark of steps alone asks a CudnnGru.
+void gru_forward_cudnn(real* y, real* saved, const real* x, const real* h0,
+                       const GruParameters* parameters, const std::int64_t* lengths,
+                       const GruSizes& sizes);
+void gru_backward_cudnn(real* dx, real* dh0, const GruParameterGradients* gradients, const real* dy,
+                        const real* y, const real* saved, const real* x, const real* h0,
+                        const GruParameters* parameters, const std::int64_t* lengths,
+                        const GruSizes& sizes);
 
 }  // namespace serenade::cuda

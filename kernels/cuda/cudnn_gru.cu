@@ -2,6 +2,9 @@
 // the weight of the old state and have two biases, so that the weights only move: cuDNN keeps all
 // of them in one block and says where each matrix and bias of it lies.
 
+#include <map>
+#include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "kernels/cuda/cudnn.h"
@@ -147,12 +150,12 @@ void CudnnGru::forward(real* y, const real* x, const real* h0) {
   s.last_h0 = h0;
 }
 
-void CudnnGru::backward(real* dx, const real* dy) {
+void CudnnGru::backward(real* dx, const real* dy, real* dh0) {
   const State& s = *state_;
   const Library& l = cudnn::prepared_library();
   const Bytes work(static_cast<std::int64_t>(s.work_bytes));
   cudnn::check(l.rnn_backward_data(l.handle, s.rnn, s.lengths.data(), s.y, s.last_y, dy, s.x, dx,
-                                   s.h, s.last_h0, nullptr, nullptr, s.h, nullptr, nullptr, nullptr,
+                                   s.h, s.last_h0, nullptr, dh0, s.h, nullptr, nullptr, nullptr,
                                    s.weight_bytes, s.weights->data(), s.work_bytes, work.data(),
                                    s.kept_bytes, s.kept->data()),
                "cudnnRNNBackwardData_v8");
@@ -173,6 +176,43 @@ void CudnnGru::add_gradients(const GruParameterGradients* gradients) {
                 if (bias != nullptr)
                   accumulate(bias + gate * s.sizes.hidden, at.bias, s.sizes.hidden);
               });
+}
+
+namespace {
+
+/// Of the forward passes whose backward pass is still to come. Never destroyed: at the end of a
+/// program the library may be gone before it.
+std::map<const real*, std::unique_ptr<CudnnGru>>& passes() {
+  static auto* all = new std::map<const real*, std::unique_ptr<CudnnGru>>;
+  return *all;
+}
+
+}  // namespace
+
+void gru_forward_cudnn(real* y, real* saved, const real* x, const real* h0,
+                       const GruParameters* parameters, const std::int64_t* lengths,
+                       const GruSizes& sizes) {
+  auto gru = std::make_unique<CudnnGru>(parameters, lengths, sizes);
+  gru->forward(y, x, h0);
+  passes()[saved] = std::move(gru);
+}
+
+void gru_backward_cudnn(real* dx, real* dh0, const GruParameterGradients* gradients, const real* dy,
+                        const real*, const real* saved, const real*, const real*,
+                        const GruParameters*, const std::int64_t*, const GruSizes& sizes) {
+  const auto pass = passes().find(saved);
+  if (pass == passes().end()) {
+    throw std::logic_error("gru_backward_cudnn: there was no gru_forward_cudnn with this `saved`");
+  }
+  const std::int64_t inputs = sizes.batch * sizes.steps * sizes.inputs;
+  const std::int64_t states = sizes.directions * sizes.batch * sizes.hidden;
+  const DeviceArray<real> own_dx(inputs), own_dh0(states);
+  clear(own_dx.data(), static_cast<std::size_t>(inputs) * sizeof(real));
+  pass->second->backward(own_dx.data(), dy, own_dh0.data());
+  if (dx != nullptr) accumulate(dx, own_dx.data(), inputs);
+  if (dh0 != nullptr) accumulate(dh0, own_dh0.data(), states);
+  pass->second->add_gradients(gradients);
+  passes().erase(pass);
 }
 
 }  // namespace serenade::cuda
