@@ -114,6 +114,9 @@ struct Padding {
 struct Conv2dOptions {
   std::array<std::int64_t, 2> stride = {1, 1};
   Padding padding = {};
+  /// Bit r KW + s: the weights of that tap are 0 and their gradient is not wanted; it may then be
+  /// anything. See unused_taps().
+  std::uint64_t unused_taps = 0;
 };
 
 /// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes behind (high side). At
@@ -156,6 +159,10 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
 /// neither they nor their coefficient receive a gradient. Empty `active`: all take part.
 Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
                       const std::vector<bool>& active = {});
+/// The taps of mixed_kernel's result that no active candidate covers, for Conv2dOptions: 6 x 6
+/// around 5 x 5, 4 x 6 and 6 x 4 has three. 0 where the box has more than 64 taps.
+std::uint64_t unused_taps(const std::vector<Variable>& weights,
+                          const std::vector<bool>& active = {});
 /// sum_i c_i b_i over the active candidates. biases: [d_i] each, shorter ones padded with zeros to
 /// the longest; coefficients: [n].
 Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,

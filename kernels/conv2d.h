@@ -29,6 +29,9 @@ struct Conv2dShape {
   std::int64_t pad_bottom = 0;
   std::int64_t pad_left = 0;
   std::int64_t pad_right = 0;
+  /// Bit r S + s: weight[.., r, s] is 0 and nobody reads its gradient, so a kernel may leave the
+  /// products and the gradient of that tap out, or not. For R S <= 64.
+  std::uint64_t unused_taps = 0;
 
   std::int64_t out_h() const { return (H + pad_top + pad_bottom - R) / stride_h + 1; }
   std::int64_t out_w() const { return (W + pad_left + pad_right - S) / stride_w + 1; }

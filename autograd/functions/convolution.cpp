@@ -53,7 +53,8 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
                              .pad_top = pad.top,
                              .pad_bottom = pad.bottom,
                              .pad_left = pad.left,
-                             .pad_right = pad.right};
+                             .pad_right = pad.right,
+                             .unused_taps = options.unused_taps};
   const std::int64_t padded_h = shape.H + pad.top + pad.bottom;
   const std::int64_t padded_w = shape.W + pad.left + pad.right;
   check(padded_h >= shape.R && padded_w >= shape.S, op,

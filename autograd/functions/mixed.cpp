@@ -96,8 +96,8 @@ Variable merge(const char* op, const std::vector<Variable>& parts, const Variabl
 // Candidates stand so that the centres of their 'same' padding meet: a kernel of k taps reads
 // (k - 1) / 2 places before the output's, so in a box of K taps it starts at (K - 1) / 2 - (k - 1)
 // / 2. The centred crop (K - k) / 2 would be wrong for K odd and k even.
-Variable merge_kernels(const char* op, const std::vector<Variable>& weights,
-                       const Variable& coefficients, const std::vector<bool>& active, Box box) {
+std::vector<MixedCandidate> place_in_box(const std::vector<Variable>& weights,
+                                         const std::vector<bool>& active, Box box) {
   std::vector<MixedCandidate> candidates;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (!takes_part(active, i)) continue;
@@ -109,10 +109,31 @@ Variable merge_kernels(const char* op, const std::vector<Variable>& weights,
                           .offset_w = (box.width - 1) / 2 - (width - 1) / 2,
                           .coefficient = static_cast<std::int64_t>(i)});
   }
+  return candidates;
+}
+
+Variable merge_kernels(const char* op, const std::vector<Variable>& weights,
+                       const Variable& coefficients, const std::vector<bool>& active, Box box) {
   const std::int64_t out = weights[0].size(0);
   const std::int64_t in = weights[0].size(1);
-  return merge(op, weights, coefficients, std::move(candidates), {out, in, box.height, box.width},
-               out * in, box);
+  return merge(op, weights, coefficients, place_in_box(weights, active, box),
+               {out, in, box.height, box.width}, out * in, box);
+}
+
+std::uint64_t unused_in_box(const std::vector<Variable>& weights, const std::vector<bool>& active,
+                            Box box) {
+  const std::int64_t taps = box.height * box.width;
+  if (taps > 64) return 0;
+  std::uint64_t unused = taps == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << taps) - 1;
+  for (const MixedCandidate& candidate : place_in_box(weights, active, box)) {
+    for (std::int64_t r = 0; r < candidate.kernel_h; ++r) {
+      for (std::int64_t s = 0; s < candidate.kernel_w; ++s) {
+        unused &=
+            ~(std::uint64_t{1} << ((candidate.offset_h + r) * box.width + candidate.offset_w + s));
+      }
+    }
+  }
+  return unused;
 }
 
 void check_biases(const char* op, const std::vector<Variable>& weights,
@@ -133,6 +154,11 @@ Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coef
                       const std::vector<bool>& active) {
   check_kernels("mixed_kernel", weights, coefficients, active);
   return merge_kernels("mixed_kernel", weights, coefficients, active, union_box(weights, {}));
+}
+
+std::uint64_t unused_taps(const std::vector<Variable>& weights, const std::vector<bool>& active) {
+  check(!weights.empty(), "unused_taps", "needs at least one candidate; got none");
+  return unused_in_box(weights, active, union_box(weights, {}));
 }
 
 Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
@@ -161,7 +187,9 @@ Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
   const Box box = union_box(weights, active);
   const Variable kernel = merge_kernels("mixed_conv2d", weights, coefficients, active, box);
   const Variable bias = biases.empty() ? Variable() : mixed_bias(biases, coefficients, active);
-  return conv2d(x, kernel, bias, {.padding = same_padding({box.height, box.width})});
+  return conv2d(x, kernel, bias,
+                {.padding = same_padding({box.height, box.width}),
+                 .unused_taps = unused_in_box(weights, active, box)});
 }
 
 Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,

@@ -11,6 +11,9 @@
 // read at once into 32 banks. Weights are packed in the order of the lanes, 16 bytes to each, and
 // come from the caches (25.6 KB for 16 to 16 channels, 5 x 5).
 //
+// The union kernel of a search, 6 x 6 around 5 x 5, 4 x 6 and 6 x 4, has corners that no candidate
+// covers: its first column has 5 taps and its last 4, so 33 products are made of 36.
+//
 // 5 x 5: 46.3 KB of shared memory and 168 registers (128 sums, 20 weights), 3 blocks per
 // multiprocessor. From 6 rows on about 200 registers and 2 blocks. One sample of 16 to 16 channels
 // on 2048 x 200: 5.24 GFLOP, of which 400 TFLOP/s take 13 us; 52 MB, of which 4.3 TB/s take 12 us;
@@ -70,28 +73,51 @@ __global__ void __launch_bounds__(kLoopThreads)
 
 using Sums = float[kWarpTile][2][4];  // by row and 8 output channels; in it: mma_m16n8k8
 
-/// All R taps of one kernel column; `tile` begins at the lane's channel and column.
-template <int R>
+/// `Taps` neighbouring taps of one kernel column; `tile` begins at the lane's channel and column
+/// and the first tap's row. R: rows of the kernel.
+template <int R, int Taps>
 __device__ __forceinline__ void sweep_rows(Sums& sums, SharedPointer<const float> tile,
                                            GlobalPointer<const std::uint32_t> packed) {
-  std::uint32_t weights[R][2][2];
-  SERENADE_UNROLL for (int r = 0; r < R; ++r) {
+  std::uint32_t weights[Taps][2][2];
+  SERENADE_UNROLL for (int r = 0; r < Taps; ++r) {
     const uint4 words = load_vector<uint4>(packed + r * 32 * kFragment);
     weights[r][0][0] = words.x;
     weights[r][0][1] = words.y;
     weights[r][1][0] = words.z;
     weights[r][1][1] = words.w;
   }
-  SERENADE_UNROLL for (int row = 0; row < kWarpTile + R - 1; ++row) {
+  SERENADE_UNROLL for (int row = 0; row < kWarpTile + Taps - 1; ++row) {
     std::uint32_t in[4];
     SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
       in[e] = to_tf32(tile[row * kConvPitch + e % 2 * 8 + e / 2 * 4 * kPlane<R>]);
     }
-    SERENADE_UNROLL for (int r = 0; r < R; ++r) {
+    SERENADE_UNROLL for (int r = 0; r < Taps; ++r) {
       const int output = row - r;
       if (output < 0 || output >= kWarpTile) continue;
       mma_m16n8k8(sums[output][0], in, weights[r][0]);
       mma_m16n8k8(sums[output][1], in, weights[r][1]);
+    }
+  }
+}
+
+/// The taps that kernel column s has; `tile` and `packed` begin with the column's first.
+template <int R>
+__device__ __forceinline__ void sweep_column(Sums& sums, const ColumnTaps& taps, int s,
+                                             SharedPointer<const float> tile,
+                                             GlobalPointer<const std::uint32_t> packed) {
+  constexpr int kFewest = fewest_taps(R);
+  if constexpr (kFewest == R) {
+    sweep_rows<R, R>(sums, tile, packed);
+  } else {
+    const int first = taps.first_row(s), count = taps.count(s);
+    const SharedPointer<const float> from = tile + first * kConvPitch;
+    const GlobalPointer<const std::uint32_t> weights = packed + first * 32 * kFragment;
+    if (count == R) {
+      sweep_rows<R, R>(sums, from, weights);
+    } else if (count == R - 1) {
+      sweep_rows<R, R - 1>(sums, from, weights);
+    } else {
+      sweep_rows<R, kFewest>(sums, from, weights);
     }
   }
 }
@@ -167,7 +193,8 @@ __global__ void __launch_bounds__(kThreads, R <= 5 ? 3 : 2)
     SERENADE_UNROLL_BY(1) for (int s = 0; s < p.S; ++s) {
       const std::int64_t column =
           (static_cast<std::int64_t>(at.output_block) * chunks + chunk) * p.S + s;
-      sweep_rows<R>(sums, tile + (corner + s), packed + (column * R * 32 + own) * kFragment);
+      sweep_column<R>(sums, p.taps, s, tile + (corner + s),
+                      packed + (column * R * 32 + own) * kFragment);
     }
   }
   if (p.y.index) {

@@ -10,6 +10,38 @@ inline constexpr int kConvTile = 32;   // rows and columns of outputs
 inline constexpr int kConvPitch = 40;  // columns of a tile of inputs: kernels up to 8 wide reach 39
 inline constexpr int kMostConvTaps = 8;  // rows and columns of a kernel
 
+/// Which rows of each kernel column have weights: a union of candidates has corners that none of
+/// them covers. Four bits per column. What a column names may be more than it needs, never less.
+struct ColumnTaps {
+  std::uint32_t first_rows, counts;
+
+  __host__ __device__ __forceinline__ int first_row(int s) const {
+    return first_rows >> 4 * s & 15;
+  }
+  __host__ __device__ __forceinline__ int count(int s) const { return counts >> 4 * s & 15; }
+};
+
+/// From 6 rows on kernels have code for R, R - 1 and R - 2 taps; below, where registers are
+/// counted, for R alone. `flipped`: of the input gradient.
+__host__ __device__ constexpr int fewest_taps(int R) { return R >= 6 ? R - 2 : R; }
+
+inline ColumnTaps column_taps(const Conv2dShape& shape, bool flipped) {
+  const int R = static_cast<int>(shape.R), S = static_cast<int>(shape.S);
+  ColumnTaps taps{};
+  for (int s = 0; s < S; ++s) {
+    const auto is_used = [&](int r) {
+      const int tap = flipped ? (R - 1 - r) * S + (S - 1 - s) : r * S + s;
+      return R * S > 64 || (shape.unused_taps >> tap & 1) == 0;
+    };
+    int first = 0, end = R;
+    while (end - first > fewest_taps(R) && !is_used(end - 1)) --end;
+    while (end - first > fewest_taps(R) && !is_used(first)) ++first;
+    taps.first_rows |= static_cast<std::uint32_t>(first) << 4 * s;
+    taps.counts |= static_cast<std::uint32_t>(end - first) << 4 * s;
+  }
+  return taps;
+}
+
 /// One convolution with stride 1, from x [N, inputs, ..] to y [N, y.map.channels, ..].
 struct TiledConv {
   MapSource x;
@@ -21,6 +53,7 @@ struct TiledConv {
   int tiles_h, tiles_w;
   int step_h, step_w;  // rows and columns from tile to tile: whole windows of the pooling
   bool quads;          // rows of y are whole Quads
+  ColumnTaps taps;
 
   __device__ __forceinline__ real bias_of(int k) const {
     real value = 0;
@@ -205,6 +238,7 @@ inline TiledConv tiled_forward(const ConvSink& y, const real* x, const real* bia
   p.inputs = static_cast<int>(s.C);
   p.R = static_cast<int>(s.R);
   p.S = static_cast<int>(s.S);
+  p.taps = column_taps(s, false);
   p.pad_top = static_cast<int>(s.pad_top);
   p.pad_left = static_cast<int>(s.pad_left);
   cut_into_tiles(p, outputs_per_block);
@@ -220,6 +254,7 @@ inline TiledConv tiled_backward_input(real* dx, const ConvSource& dy, const Conv
   p.inputs = static_cast<int>(s.K);
   p.R = static_cast<int>(s.R);
   p.S = static_cast<int>(s.S);
+  p.taps = column_taps(s, true);
   p.pad_top = static_cast<int>(s.R - 1 - s.pad_top);
   p.pad_left = static_cast<int>(s.S - 1 - s.pad_left);
   cut_into_tiles(p, outputs_per_block);

@@ -53,6 +53,7 @@ constexpr int kPlane = ((kTileRows + R - 1) * kConvPitch + 31) / 32 * 32 + 4;
 struct TensorWeightPlan {
   MapSource x, dy;
   int C, K, S, pad_top, pad_left;
+  ColumnTaps taps;
   int blocks_in, blocks_out;
   int tiles_h, tiles_w;
   int tiles, tiles_per_strip;
@@ -64,7 +65,8 @@ struct TensorWeightPlan {
         K(static_cast<int>(s.K)),
         S(static_cast<int>(s.S)),
         pad_top(static_cast<int>(s.pad_top)),
-        pad_left(static_cast<int>(s.pad_left)) {
+        pad_left(static_cast<int>(s.pad_left)),
+        taps(column_taps(s, false)) {
     blocks_in = (C + kChannels - 1) / kChannels;
     blocks_out = (K + kChannels - 1) / kChannels;
     tiles_h = static_cast<int>((s.out_h() + kTileRows - 1) / kTileRows);
@@ -93,15 +95,16 @@ __device__ __forceinline__ void load_tile(SharedPointer<float> x, SharedPointer<
 template <int R>
 using Sums = float[R][2][4];  // by kernel row and 8 input channels; in it: mma_m16n8k8
 
-/// All rows of 8 columns; x and dy begin at the lane's channel and column.
-template <int R>
+/// All rows of 8 columns, for the first `Taps` of the sums; x and dy begin at the lane's channel
+/// and column, x at the row of the first tap.
+template <int R, int Taps>
 __device__ __forceinline__ void sweep_rows(Sums<R>& sums, SharedPointer<const float> x,
                                            SharedPointer<const float> dy) {
-  std::uint32_t gradients[R][4] = {};  // row i at place i % R
-  SERENADE_UNROLL for (int row = 0; row < kTileRows + R - 1; ++row) {
+  std::uint32_t gradients[Taps][4] = {};  // row i at place i % Taps
+  SERENADE_UNROLL for (int row = 0; row < kTileRows + Taps - 1; ++row) {
     if (row < kTileRows) {
       SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
-        gradients[row % R][e] = to_tf32(dy[row * kDyPitch + e % 2 * 8 * kDyPlane + e / 2 * 4]);
+        gradients[row % Taps][e] = to_tf32(dy[row * kDyPitch + e % 2 * 8 * kDyPlane + e / 2 * 4]);
       }
     }
     std::uint32_t in[2][2];
@@ -110,12 +113,28 @@ __device__ __forceinline__ void sweep_rows(Sums<R>& sums, SharedPointer<const fl
         in[half][e] = to_tf32(x[row * kConvPitch + half * 8 * kPlane<R> + e * 4]);
       }
     }
-    SERENADE_UNROLL for (int r = 0; r < R; ++r) {
+    SERENADE_UNROLL for (int r = 0; r < Taps; ++r) {
       const int output = row - r;
       if (output < 0 || output >= kTileRows) continue;
-      mma_m16n8k8(sums[r][0], gradients[output % R], in[0]);
-      mma_m16n8k8(sums[r][1], gradients[output % R], in[1]);
+      mma_m16n8k8(sums[r][0], gradients[output % Taps], in[0]);
+      mma_m16n8k8(sums[r][1], gradients[output % Taps], in[1]);
     }
+  }
+}
+
+/// The taps of the warp's kernel column, `count` of them.
+template <int R>
+__device__ __forceinline__ void sweep_column(Sums<R>& sums, int count, SharedPointer<const float> x,
+                                             SharedPointer<const float> dy) {
+  constexpr int kFewest = fewest_taps(R);
+  if constexpr (kFewest == R) {
+    sweep_rows<R, R>(sums, x, dy);
+  } else if (count == R) {
+    sweep_rows<R, R>(sums, x, dy);
+  } else if (count == R - 1) {
+    sweep_rows<R, R - 1>(sums, x, dy);
+  } else {
+    sweep_rows<R, kFewest>(sums, x, dy);
   }
 }
 
@@ -132,15 +151,18 @@ __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
   const int k0 = static_cast<int>(blockIdx.y) / p.blocks_in * kChannels;
   const int begin = static_cast<int>(blockIdx.x) * p.tiles_per_strip;
   const int end = min(p.tiles, begin + p.tiles_per_strip);
-  Sums<R> sums = {};
+  const int first = fewest_taps(R) < R ? p.taps.first_row(s) : 0;
+  const int taps = p.taps.count(s);
+  Sums<R> sums = {};  // from tap `first` on
   for (int tile = begin; tile < end; ++tile) {
     __syncthreads();
     load_tile<R>(x, dy, p, tile, c0, k0);
     __syncthreads();
     SERENADE_UNROLL_BY(1)
     for (int column = 8 * part; column < kTileColumns; column += 8 * kGroups<R>) {
-      sweep_rows<R>(sums, x + (group * kPlane<R> + column + s + member),
-                    dy + (group * kDyPlane + column + member));
+      sweep_column<R>(sums, taps,
+                      x + (group * kPlane<R> + first * kConvPitch + column + s + member),
+                      dy + (group * kDyPlane + column + member));
     }
   }
   const std::int64_t own = static_cast<std::int64_t>(blockIdx.x) * kGroups<R> + part;
@@ -148,8 +170,9 @@ __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
     SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
       const int k = k0 + group + e / 2 * 8, c = c0 + 8 * half + 2 * member + e % 2;
       if (k >= p.K || c >= p.C) continue;
-      SERENADE_UNROLL for (int r = 0; r < R; ++r) {
-        partials[(((own * p.K + k) * p.C + c) * R + r) * p.S + s] = sums[r][half][e];
+      SERENADE_UNROLL for (int i = 0; i < R; ++i) {  // behind the last tap are zeros
+        const int r = first + i < R ? first + i : first + i - R;
+        partials[(((own * p.K + k) * p.C + c) * R + r) * p.S + s] = sums[i][half][e];
       }
     }
   }

@@ -187,3 +187,31 @@ TEST_CASE("mixed operations: messages") {
                     "mixed_conv2d: needs one bias per weight or none at all; got 1 biases and 2 "
                     "weights");
 }
+
+TEST_CASE("the taps of a union kernel that no candidate covers") {
+  const auto unused = [](const std::vector<Shape>& kernels, const std::vector<bool>& active) {
+    std::vector<Variable> weights;
+    for (const Shape& kernel : kernels) {
+      weights.push_back(random_tensor({1, 1, kernel[0], kernel[1]}, 1));
+    }
+    return unused_taps(weights, active);
+  };
+  const auto bit = [](int r, int s) { return std::uint64_t{1} << (r * 6 + s); };
+  // The search space of the third and fourth layer.
+  const std::vector<Shape> space = {{5, 5}, {5, 4}, {4, 5}, {4, 4}, {4, 6}, {6, 4}};
+  CHECK(unused(space, {}) == (bit(0, 5) | bit(5, 0) | bit(5, 5)));
+  const std::uint64_t last_row = bit(5, 1) | bit(5, 2) | bit(5, 3) | bit(5, 4);
+  CHECK(unused(space, {true, true, true, true, true, false}) ==
+        (bit(0, 5) | bit(5, 0) | bit(5, 5) | last_row));
+  CHECK(unused({{2, 3}}, {}) == 0);
+  CHECK(unused({{9, 9}, {1, 1}}, {false, true}) == 0);  // more taps than bits
+  // What they are called is what mixed_kernel leaves at zero, also where all 64 bits are needed.
+  const std::vector<Shape> many = {{8, 1}, {1, 8}, {3, 2}};
+  std::vector<Variable> weights;
+  for (const Shape& kernel : many) weights.push_back(Tensor::ones({1, 1, kernel[0], kernel[1]}));
+  const Tensor merged = mixed_kernel(weights, Tensor::ones({3})).value();
+  const std::uint64_t bits = unused_taps(weights);
+  for (int tap = 0; tap < 64; ++tap) {
+    CHECK((merged.at({0, 0, tap / 8, tap % 8}) == 0) == ((bits >> tap & 1) != 0));
+  }
+}

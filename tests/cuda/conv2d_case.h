@@ -32,6 +32,11 @@ inline std::string text(const ConvCase& c) {
   return text;
 }
 
+/// Whether element i of a weight belongs to a tap that kernels may leave out.
+inline bool is_unused(const Conv2dShape& s, std::size_t i) {
+  return (s.unused_taps >> i % static_cast<std::size_t>(s.R * s.S) & 1) != 0;
+}
+
 /// The numbers of a case, and what the CPU makes of them. Gradients begin at `before`, not at zero.
 struct ConvNumbers {
   Numbers x, weight, bias, dy;
@@ -45,6 +50,9 @@ struct ConvNumbers {
         (c.pooled() ? (s.out_h() / c.pool_h) * (s.out_w() / c.pool_w) : s.out_h() * s.out_w());
     x = random_numbers(s.N * s.C * s.H * s.W, 1);
     weight = random_numbers(s.K * s.C * s.R * s.S, 2);
+    for (std::size_t i = 0; i < weight.size(); ++i) {
+      if (is_unused(s, i)) weight[i] = 0;
+    }
     bias = random_numbers(s.K, 3);
     dy = random_numbers(outputs, 4);
     y.resize(static_cast<std::size_t>(outputs));

@@ -1,6 +1,9 @@
 // Every step of the convolution's ladder on the device against the CPU: whole tiles and ragged
 // edges, channels that fill no block, and all kernel widths, which are kernels of their own.
 
+#include <string>
+#include <vector>
+
 #include "tests/cuda/conv2d_case.h"
 
 using namespace serenade;
@@ -101,6 +104,50 @@ TEST_CASE("cuda conv2d: v3 gives what the CPU does, but for the rounding of its 
 }
 
 #endif
+
+TEST_CASE("cuda conv2d: taps that no candidate covers may be left out") {
+  const auto taps = [](const std::vector<std::string>& rows) {  // x: unused
+    std::uint64_t bits = 0;
+    int tap = 0;
+    for (const std::string& row : rows) {
+      for (const char c : row) bits |= std::uint64_t{c == 'x'} << tap++;
+    }
+    return bits;
+  };
+  const std::vector<std::vector<std::string>> patterns = {
+      {".....x", "......", "......", "......", "......", "x....x"},  // 5x5, 4x6, 6x4
+      {".....x", ".....x", ".....x", ".....x", ".....x", "x....x"},
+      {"xxxxxx", "......", "......", "......", "......", "......"},
+      {"......", "......", "xxxxxx", "......", "......", "......"},
+      {"x.xxxx", "x.x...", "x.x...", "xxx...", "xxx..x", "xxx.xx", "xxxxxx", "xxx.xx"},
+      {"x...x", ".....", ".....", ".....", "x...x"}};
+  for (const std::vector<std::string>& pattern : patterns) {
+    CAPTURE(pattern[0]);
+    const auto height = static_cast<std::int64_t>(pattern.size());
+    const auto width = static_cast<std::int64_t>(pattern[0].size());
+    const ConvCase c = {{.C = 2,
+                         .H = 9,
+                         .W = 12,
+                         .K = 3,
+                         .R = height,
+                         .S = width,
+                         .pad_top = 2,
+                         .pad_bottom = 1,
+                         .pad_left = 2,
+                         .pad_right = 3,
+                         .unused_taps = taps(pattern)}};
+    check_steps(c, {.forward = cuda::conv2d_forward_v2_register_block,
+                    .backward_input = cuda::conv2d_backward_input_v2_register_block,
+                    .backward_weight = cuda::conv2d_backward_weight_v2_register_block});
+#ifndef SERENADE_DOUBLE
+    check_steps(c, {.forward = cuda::conv2d_forward_v3_tensor_core,
+                    .backward_input = cuda::conv2d_backward_input_v3_tensor_core,
+                    .backward_weight = cuda::conv2d_backward_weight_v3_tensor_core,
+                    .forward_tolerance = 1e-3,
+                    .gradient_tolerance = 5e-3});
+#endif
+  }
+}
 
 TEST_CASE("cuda conv2d: strips of several tiles") {
   check_steps(kManyTiles, {.backward_weight = cuda::conv2d_backward_weight_v2_register_block});
