@@ -130,6 +130,13 @@ std::vector<Setting> corpus_settings() {
                               {"four", LabelSet::four}},
                              FIELD(label_set)),
       text_setting("cache", "PATH", "folder where computed features are kept", FIELD(cache)),
+      word_setting<CorpusMemory>("corpus_memory",
+                                 "on a GPU: features in its memory, or sent from the host's; auto: "
+                                 "in its memory if they fit",
+                                 {{"auto", CorpusMemory::automatic},
+                                  {"device", CorpusMemory::device},
+                                  {"host", CorpusMemory::host}},
+                                 FIELD(corpus_memory)),
       word_setting<Direction>(
           "direction", "which speaker of the held-out session tests",
           {{"first", Direction::first}, {"second", Direction::second}, {"both", Direction::both}},

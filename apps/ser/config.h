@@ -25,6 +25,10 @@ namespace serenade::ser {
 /// The factor on the initial weights of mixed layers: sqrt(N) where candidates are averaged, or 1.
 enum class SupernetGain { sqrt, one };
 
+/// Where a GPU finds the pictures of the corpus: in its own memory, in the host's, from which
+/// batches are sent ahead, or in its own if they fit.
+enum class CorpusMemory { automatic, device, host };
+
 struct Config {
   std::string system = kGruSystem;
   Mode mode = Mode::none;
@@ -33,6 +37,8 @@ struct Config {
   std::string corpus;  ///< folder or CSV manifest
   LabelSet label_set = LabelSet::standard;
   std::string cache = "build/features";  ///< folder of computed features; empty: none
+
+  CorpusMemory corpus_memory = CorpusMemory::automatic;
 
   std::string preset = "small";
   FeatureSettings features = feature_preset("small");

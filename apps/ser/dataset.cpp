@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "apps/ser/error.h"
 #include "apps/ser/parallel.h"
+#include "kernels/memory.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
+#include "tensor/storage.h"
 
 namespace serenade::ser {
 
@@ -22,19 +25,6 @@ constexpr double kSmallestDeviation = 1e-5;
 // formula of Chan, Golub and LeVeque (1983), which does not cancel as sum x^2 - (sum x)^2 does.
 struct Moments {
   double count = 0, mean = 0, squares = 0;
-
-  static Moments of(const float* values, std::int64_t count) {
-    Moments moments;
-    moments.count = static_cast<double>(count);
-    double sum = 0;
-    for (std::int64_t i = 0; i < count; ++i) sum += values[i];
-    moments.mean = sum / moments.count;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const double distance = values[i] - moments.mean;
-      moments.squares += distance * distance;
-    }
-    return moments;
-  }
 
   void merge(const Moments& other) {
     const double all = count + other.count;
@@ -49,6 +39,23 @@ struct Moments {
     return value < kSmallestDeviation ? 1.0f : static_cast<float>(value);
   }
 };
+
+// Of one recording: a mean and a sum of squared distances per row.
+std::vector<double> row_moments(const Features& features) {
+  const auto count = static_cast<std::size_t>(2 * features.bins);
+  if (features.moments) return {features.moments.get(), features.moments.get() + count};
+  std::vector<double> moments(count);
+  if (features.device == Device::cpu) {
+    cpu::picture_moments(moments.data(), features.picture(), features.format, features.bins,
+                         features.frames);
+    return moments;
+  }
+  const Storage there(count * sizeof(double), features.device);
+  KERNEL(features.device, picture_moments, static_cast<double*>(there.data()), features.picture(),
+         features.format, features.bins, features.frames);
+  KERNEL(features.device, copy_to_host, moments.data(), there.data(), count * sizeof(double));
+  return moments;
+}
 
 const std::vector<std::pair<std::string, NormalisationKind>>& kind_words() {
   static const std::vector<std::pair<std::string, NormalisationKind>> words = {
@@ -87,19 +94,13 @@ Normalisation fit_normalisation(const std::vector<Features>& features,
     check(features.at(r).bins == bins, "fit_normalisation", "recordings must have equal bins; got ",
           bins, " and ", features[r].bins);
   }
-  // Each bin is swept by one thread in the order of the recordings, so that threads cannot change
-  // a bit; a thread takes a few bins at a time to walk through each mapped file in long strides.
-  constexpr std::int64_t kBlock = 64;
-  std::vector<Moments> moments(bins);
-  parallel_for((bins + kBlock - 1) / kBlock, 0, [&](std::int64_t block) {
-    const std::int64_t last = std::min(bins, (block + 1) * kBlock);
-    for (const std::int64_t r : recordings) {
-      const Features& picture = features[r];
-      for (std::int64_t f = block * kBlock; f < last; ++f) {
-        moments[f].merge(Moments::of(picture.values + f * picture.frames, picture.frames));
-      }
-    }
-  });
+  std::vector<Moments> moments(static_cast<std::size_t>(bins));
+  for (const std::int64_t r : recordings) {
+    const std::vector<double> rows = row_moments(features[r]);
+    const auto frames = static_cast<double>(features[r].frames);
+    for (std::int64_t f = 0; f < bins; ++f)
+      moments[f].merge({frames, rows[2 * f], rows[2 * f + 1]});
+  }
   if (kind == NormalisationKind::global) {
     Moments all;
     for (const Moments& bin : moments) all.merge(bin);
@@ -134,7 +135,6 @@ Dataset::Dataset(std::vector<Features> features, std::vector<int> labels,
     : features_(std::move(features)),
       labels_(std::move(labels)),
       recordings_(std::move(recordings)),
-      normalisation_(std::move(normalisation)),
       options_(options) {
   check(features_.size() == labels_.size(), "Dataset", "needs one label per recording; got ",
         features_.size(), " recordings and ", labels_.size(), " labels");
@@ -143,73 +143,138 @@ Dataset::Dataset(std::vector<Features> features, std::vector<int> labels,
   for (const std::int64_t r : recordings_) {
     check(features_.at(r).bins == bins_, "Dataset", "recordings must have equal bins; got ", bins_,
           " and ", features_[r].bins);
+    check(features_[r].device == device() && features_[r].format == format(), "Dataset",
+          "pictures must be on one device and in one format");
     const std::vector<Segment> cut = cut_segments(r, features_[r].frames, options_);
     segments_.insert(segments_.end(), cut.begin(), cut.end());
   }
-  const bool own = normalisation_.kind == NormalisationKind::per_utterance;
-  const auto rows = static_cast<std::int64_t>(normalisation_.mean.size());
-  check(own || (rows == bins_ && normalisation_.deviation.size() == normalisation_.mean.size()),
-        "Dataset", "normalisation must have one mean and deviation per bin; got ", rows, " for ",
-        bins_, " bins");
+  set_statistics(normalisation);
+}
+
+void Dataset::set_statistics(const Normalisation& normalisation) {
+  std::vector<real> numbers;
+  if (normalisation.kind == NormalisationKind::per_utterance) {
+    own_statistics_.assign(features_.size(), -1);
+    for (const std::int64_t r : recordings_) {
+      own_statistics_[r] = static_cast<std::int64_t>(numbers.size()) / (2 * bins_);
+      const std::vector<double> rows = row_moments(features_[r]);
+      const auto frames = static_cast<double>(features_[r].frames);
+      for (std::int64_t f = 0; f < bins_; ++f) {
+        numbers.push_back(static_cast<float>(rows[2 * f]));
+      }
+      for (std::int64_t f = 0; f < bins_; ++f) {
+        numbers.push_back(1.0f / Moments{frames, rows[2 * f], rows[2 * f + 1]}.deviation());
+      }
+    }
+  } else {
+    const auto rows = static_cast<std::int64_t>(normalisation.mean.size());
+    check(rows == bins_ && normalisation.deviation.size() == normalisation.mean.size(), "Dataset",
+          "normalisation must have one mean and deviation per bin; got ", rows, " for ", bins_,
+          " bins");
+    numbers.assign(normalisation.mean.begin(), normalisation.mean.end());
+    for (const float deviation : normalisation.deviation) numbers.push_back(1.0f / deviation);
+  }
+  const auto count = static_cast<std::int64_t>(numbers.size()) / (2 * bins_);
+  statistics_ = Tensor::from(numbers, {count, 2, bins_}, device());
 }
 
 std::vector<std::int64_t> Dataset::epoch_order(std::uint64_t seed, std::uint64_t epoch) const {
   return permutation({seed, Purpose::shuffle, epoch}, segment_count());
 }
 
-// out: bins rows, row_length apart, of which the first `frames` values are written.
-void Dataset::copy_normalised(std::int64_t recording, std::int64_t start, std::int64_t frames,
-                              std::int64_t row_length, float* out) const {
-  const Features& picture = features_.at(recording);
-  const bool own = normalisation_.kind == NormalisationKind::per_utterance;
-  for (std::int64_t f = 0; f < bins_; ++f) {
-    const float* row = picture.values + f * picture.frames;
-    float mean, deviation;
-    if (own) {
-      const Moments moments = Moments::of(row, picture.frames);
-      mean = static_cast<float>(moments.mean);
-      deviation = moments.deviation();
-    } else {
-      mean = normalisation_.mean[f];
-      deviation = normalisation_.deviation[f];
-    }
-    const float scale = 1.0f / deviation;
-    float* target = out + f * row_length;
-    for (std::int64_t t = 0; t < frames; ++t) target[t] = (row[start + t] - mean) * scale;
+BatchPlan Dataset::plan_segments(const std::vector<std::int64_t>& segments) const {
+  check(!segments.empty(), "make_batch", "needs at least one segment; got none");
+  BatchPlan plan{{}, options_.length};
+  for (const std::int64_t index : segments) plan.pieces.push_back(segments_.at(index));
+  return plan;
+}
+
+BatchPlan Dataset::plan_utterances(const std::vector<std::int64_t>& recordings) const {
+  check(!recordings.empty(), "utterances", "needs at least one recording; got none");
+  BatchPlan plan{{}, frames(recordings.front())};
+  for (const std::int64_t r : recordings) {
+    check(frames(r) == plan.length, "utterances", "recordings must have equal lengths; got ",
+          plan.length, " and ", frames(r), " frames");
+    plan.pieces.push_back({r, 0, plan.length});
   }
+  return plan;
 }
 
 Batch Dataset::make_batch(const std::vector<std::int64_t>& segments) const {
-  check(!segments.empty(), "make_batch", "needs at least one segment; got none");
-  const auto count = static_cast<std::int64_t>(segments.size());
+  return gather(plan_segments(segments));
+}
+
+Batch Dataset::utterances(const std::vector<std::int64_t>& recordings) const {
+  return gather(plan_utterances(recordings));
+}
+
+const Features& Dataset::picture_of(const Segment& piece, std::int64_t length) const {
+  const Features& picture = features_.at(piece.recording);
+  check(picture.bins == bins_ && piece.start >= 0 && piece.frames >= 0 && piece.frames <= length &&
+            piece.start + piece.frames <= picture.frames &&
+            (own_statistics_.empty() || own_statistics_[piece.recording] >= 0),
+        "Dataset", "a piece of recording ", piece.recording, " is not part of this set: frames ",
+        piece.start, " to ", piece.start + piece.frames, " of ", picture.frames);
+  return picture;
+}
+
+// packed: of all pieces, or null: then they are in their pictures.
+Batch Dataset::gather(const BatchPlan& plan, const Tensor& statistics, const void* packed) const {
+  const std::size_t row_bytes = static_cast<std::size_t>(bins_) * bytes_per_value(format());
+  const auto* next = static_cast<const char*>(packed);
   Batch batch;
-  batch.input = Tensor({count, 1, bins_, options_.length});  // zeros: the padding
-  float* out = batch.input.data();
-  for (const std::int64_t index : segments) {
-    const Segment& segment = segments_.at(index);
-    copy_normalised(segment.recording, segment.start, segment.frames, options_.length, out);
+  std::vector<PicturePiece> pieces;
+  for (const Segment& segment : plan.pieces) {
+    const Features& picture = picture_of(segment, plan.length);
+    const real* mean = statistics.data();
+    if (!own_statistics_.empty()) mean += 2 * bins_ * own_statistics_[segment.recording];
+    if (packed) {
+      pieces.push_back({next, segment.frames, 0, segment.frames, mean, mean + bins_});
+      next += static_cast<std::size_t>(segment.frames) * row_bytes;
+    } else {
+      pieces.push_back(
+          {picture.picture(), picture.frames, segment.start, segment.frames, mean, mean + bins_});
+    }
     batch.labels.push_back(labels_[segment.recording]);
-    out += bins_ * options_.length;
   }
+  const auto count = static_cast<std::int64_t>(pieces.size());
+  batch.input = Tensor::empty({count, 1, bins_, plan.length}, statistics.device());
+  KERNEL(statistics.device(), gather_pieces, batch.input.data(), pieces.data(), count, bins_,
+         plan.length, format());
   return batch;
 }
 
-Batch Dataset::utterance(std::int64_t recording) const { return utterances({recording}); }
+Batch Dataset::gather(const BatchPlan& plan) const { return gather(plan, statistics_, nullptr); }
 
-Batch Dataset::utterances(const std::vector<std::int64_t>& recordings) const {
-  check(!recordings.empty(), "utterances", "needs at least one recording; got none");
-  const std::int64_t length = frames(recordings.front());
-  Batch batch;
-  batch.input = Tensor::empty({static_cast<std::int64_t>(recordings.size()), 1, bins_, length});
-  float* out = batch.input.data();
-  for (const std::int64_t r : recordings) {
-    check(frames(r) == length && features_[r].bins == bins_, "utterances",
-          "recordings must have equal lengths; got ", length, " and ", frames(r), " frames");
-    copy_normalised(r, 0, length, length, out);
-    batch.labels.push_back(labels_[r]);
-    out += bins_ * length;
+Batch Dataset::gather_packed(const BatchPlan& plan, const void* packed,
+                             const Tensor& statistics) const {
+  return gather(plan, statistics, packed);
+}
+
+std::size_t Dataset::packed_bytes(const BatchPlan& plan) const {
+  std::int64_t frames = 0;
+  for (const Segment& piece : plan.pieces) frames += piece.frames;
+  return static_cast<std::size_t>(frames * bins_) * bytes_per_value(format());
+}
+
+void Dataset::pack(const BatchPlan& plan, void* packed, int threads) const {
+  check(device() == Device::cpu, "pack", "is for pictures in host memory");
+  const std::size_t value_bytes = bytes_per_value(format());
+  std::vector<char*> places;
+  auto* next = static_cast<char*>(packed);
+  for (const Segment& piece : plan.pieces) {
+    places.push_back(next);
+    next += static_cast<std::size_t>(piece.frames * bins_) * value_bytes;
   }
-  return batch;
+  parallel_for(static_cast<std::int64_t>(plan.pieces.size()), threads, [&](std::int64_t i) {
+    const Segment& piece = plan.pieces[i];
+    const Features& picture = picture_of(piece, plan.length);
+    const std::size_t row = static_cast<std::size_t>(piece.frames) * value_bytes;
+    const auto* from = static_cast<const char*>(picture.picture()) + piece.start * value_bytes;
+    for (std::int64_t f = 0; f < bins_; ++f) {
+      std::memcpy(places[i] + f * row, from + f * picture.frames * value_bytes, row);
+    }
+  });
 }
 
 std::vector<std::vector<std::int64_t>> Dataset::equal_length_groups(std::int64_t max_batch,

@@ -24,8 +24,9 @@ struct Normalisation {
   std::vector<float> deviation;  ///< [bins]; empty for per_utterance
 };
 
-/// Statistics over the given recordings: pass those of the training speakers only. One sweep; the
-/// same bits for any number of threads. Throws std::invalid_argument when there is no recording.
+/// Statistics over the given recordings: pass those of the training speakers only. The moments of
+/// each row of each picture are merged in the order given: the same bits for any number of threads.
+/// Throws std::invalid_argument when there is no recording.
 Normalisation fit_normalisation(const std::vector<Features>& features,
                                 const std::vector<std::int64_t>& recordings,
                                 NormalisationKind kind = NormalisationKind::per_bin);
@@ -45,6 +46,12 @@ struct SegmentOptions {
 /// Cuts a recording into segments that do not overlap.
 std::vector<Segment> cut_segments(std::int64_t recording, std::int64_t frames,
                                   const SegmentOptions& options = {});
+
+/// What a batch is made of.
+struct BatchPlan {
+  std::vector<Segment> pieces;  ///< one per example
+  std::int64_t length = 0;      ///< frames of the batch: at least those of each piece
+};
 
 struct Batch {
   Tensor input;                      ///< [N, 1, F, T]
@@ -71,14 +78,31 @@ class Dataset {
   /// The order of the segments in one epoch: a pure function of seed and epoch.
   std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch) const;
 
-  /// Segments by their indices, normalised, then padded with zeros: [N, 1, F, length].
+  /// Where the pictures are and batches are made, and how their values are stored.
+  Device device() const { return features_[recordings_.front()].device; }
+  PictureFormat format() const { return features_[recordings_.front()].format; }
+
+  /// Segments by their indices, and whole recordings of one and the same length.
+  BatchPlan plan_segments(const std::vector<std::int64_t>& segments) const;
+  BatchPlan plan_utterances(const std::vector<std::int64_t>& recordings) const;
+
+  /// The pieces, normalised, then padded with zeros: [N, 1, F, length], on device().
+  Batch gather(const BatchPlan& plan) const;
+
   Batch make_batch(const std::vector<std::int64_t>& segments) const;
-
-  /// One whole recording, normalised: [1, 1, F, T].
-  Batch utterance(std::int64_t recording) const;
-
-  /// Whole recordings of one and the same length: [N, 1, F, T].
+  Batch utterance(std::int64_t recording) const { return utterances({recording}); }
   Batch utterances(const std::vector<std::int64_t>& recordings) const;
+
+  /// For batches on another device than the pictures' (batch_queue.h): the frames of a plan's
+  /// pieces alone, one [F, frames] behind the other, as they are stored. pack() is for pictures in
+  /// host memory, gather_packed() for the same bytes on the device of `statistics`, a copy of
+  /// statistics(). The batch has the bits of gather().
+  std::size_t packed_bytes(const BatchPlan& plan) const;
+  void pack(const BatchPlan& plan, void* packed, int threads) const;
+  Batch gather_packed(const BatchPlan& plan, const void* packed, const Tensor& statistics) const;
+
+  /// Mean and 1 / deviation of every row, [1 or recordings, 2, F], on device().
+  const Tensor& statistics() const { return statistics_; }
 
   /// The set's recordings in groups of equal length, each of at most `max_batch` recordings and
   /// (unless it is a single one) `max_frames` frames in all; every recording once.
@@ -86,16 +110,18 @@ class Dataset {
                                                              std::int64_t max_frames = 4096) const;
 
  private:
-  void copy_normalised(std::int64_t recording, std::int64_t start, std::int64_t frames,
-                       std::int64_t row_length, float* out) const;
+  void set_statistics(const Normalisation& normalisation);
+  const Features& picture_of(const Segment& piece, std::int64_t length) const;
+  Batch gather(const BatchPlan& plan, const Tensor& statistics, const void* packed) const;
 
   std::vector<Features> features_;
   std::vector<int> labels_;
   std::vector<std::int64_t> recordings_;
-  Normalisation normalisation_;
   SegmentOptions options_;
   std::vector<Segment> segments_;
   std::int64_t bins_ = 0;
+  Tensor statistics_;
+  std::vector<std::int64_t> own_statistics_;  // per_utterance: of each recording; else empty
 };
 
 }  // namespace serenade::ser

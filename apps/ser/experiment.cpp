@@ -4,18 +4,28 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
 
 #include "apps/ser/compute_device.h"
+#include "apps/ser/device_features.h"
+#include "apps/ser/error.h"
 #include "apps/ser/progress.h"
+#include "apps/ser/text_table.h"
 #include "apps/ser/training_loop.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "kernels/transfer.h"
 #include "nn/optim.h"
 #include "nn/recorded_step.h"
 
 namespace serenade::ser {
 
 namespace {
+
+// Of the device's free memory, what the corpus may take: the rest is for training.
+constexpr double kDeviceShare = 0.6;
+
+std::string gigabytes(double bytes) { return fixed(bytes / 1e9, 2); }
 
 // Mean cross-entropy of predictions, from their probabilities.
 double mean_loss(const std::vector<Prediction>& predictions) {
@@ -24,6 +34,20 @@ double mean_loss(const std::vector<Prediction>& predictions) {
     total -= std::log(std::max(1e-30, p.probabilities[static_cast<std::size_t>(p.label)]));
   }
   return total / static_cast<double>(predictions.size());
+}
+
+// Whether the pictures shall be made on the compute device and stay there.
+bool keeps_on_device(const Config& config, const Corpus& corpus) {
+  if (compute_device() == Device::cpu || config.corpus_memory == CorpusMemory::host) return false;
+  const double bytes = device_bytes(corpus, config.features);
+  std::size_t free = 0;
+  KERNEL(compute_device(), free_memory, &free);
+  if (bytes <= kDeviceShare * static_cast<double>(free)) return true;
+  if (config.corpus_memory == CorpusMemory::automatic) return false;
+  throw InputError("corpus_memory device: the pictures take " + gigabytes(bytes) +
+                   " GB, and of the GPU's memory " + gigabytes(static_cast<double>(free)) +
+                   " GB are free, of which they may take " + percent(kDeviceShare, 0) +
+                   " %; use corpus_memory host");
 }
 
 }  // namespace
@@ -36,13 +60,24 @@ Material load_material(const Config& config) {
   if (config.folds > 0) {
     std::erase_if(material.folds, [&](const Fold& fold) { return fold.session >= config.folds; });
   }
+  const bool on_device = keeps_on_device(config, material.corpus);
   ProgressBar bar("features", static_cast<std::int64_t>(material.corpus.recordings.size()));
+  const ExtractOptions options{
+      .cache_folder = on_device ? "" : config.cache,
+      .threads = 0,
+      .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }};
   material.features =
-      extract_features(material.corpus, config.features,
-                       {.cache_folder = config.cache,
-                        .threads = 0,
-                        .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }});
+      on_device ? extract_features_on(compute_device(), material.corpus, config.features, options)
+                : extract_features(material.corpus, config.features, options);
   bar.finish();
+  if (compute_device() != Device::cpu) {
+    const bool half = device_format(config.features) == PictureFormat::float16;
+    material.place = !on_device ? "corpus in host memory"
+                     : half     ? "corpus in its memory, half precision"
+                                : "corpus in its memory";
+    std::cerr << "device: " << compute_device_name() << ", " << material.place << ", "
+              << gigabytes(device_bytes(material.corpus, config.features)) << " GB\n";
+  }
   for (const Recording& recording : material.corpus.recordings) {
     material.labels.push_back(recording.label);
   }
@@ -64,11 +99,21 @@ std::vector<Prediction> evaluate(System& system, const Dataset& data, const Corp
   const NoGrad no_grad;
   const bool was_training = system.training();
   system.eval();
+  // All batches are launched before the first result is read.
+  const std::vector<std::vector<std::int64_t>> groups = data.equal_length_groups();
+  std::vector<Tensor> results;
+  BatchQueue batches(data, system.device());
+  batches.start([&, next = std::size_t{0}]() mutable -> std::optional<BatchPlan> {
+    if (next == groups.size()) return std::nullopt;
+    return data.plan_utterances(groups[next++]);
+  });
+  while (const std::optional<Batch> batch = batches.next()) {
+    results.push_back(softmax(system.forward(batch->input), -1).value());
+  }
   std::vector<Prediction> predictions;
-  for (const std::vector<std::int64_t>& group : data.equal_length_groups()) {
-    const Batch batch = data.utterances(group);
-    const Tensor input = batch.input.to(system.device());
-    const Tensor probabilities = softmax(system.forward(input), -1).value().to(Device::cpu);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const std::vector<std::int64_t>& group = groups[g];
+    const Tensor probabilities = results[g].to(Device::cpu);
     const std::int64_t classes = probabilities.size(1);
     for (std::size_t i = 0; i < group.size(); ++i) {
       const Recording& recording = corpus.recordings[static_cast<std::size_t>(group[i])];
@@ -108,34 +153,67 @@ void end_epoch(System& system, const FoldData& data, EpochRecord record, Trainin
   training.epochs.push_back(record);
 }
 
-// The steps of one epoch; fills in the record's loss and gradient norm.
-void train_epoch(System& system, Adam& adam, const Dataset& train, const Config& config,
-                 const Observer& observer, RecordedStep& recorded, EpochRecord& record) {
-  const Batches batches(train, config.batch_size, config.seed,
-                        static_cast<std::uint64_t>(record.epoch));
-  double total = 0;
-  for (std::int64_t step = 0; step < batches.count(); ++step) {
-    const Batch batch = batches.batch(step);
-    const Tensor input = batch.input.to(system.device());
-    adam.zero_grad();
-    Variable loss;
-    recorded.run([&] {
-      loss = cross_entropy(system.forward(input), batch.labels);
-      backward(loss);
+// One network in training on one set.
+class Trainer {
+ public:
+  Trainer(System& system, const Dataset& train, const Config& config, const Observer& observer)
+      : system_(system),
+        train_(train),
+        config_(config),
+        observer_(observer),
+        adam_(system.named_parameters(), {}),
+        guard_(system.device()),
+        recorded_(system.device()),
+        batches_(train, system.device()) {}
+
+  Adam& optimizer() { return adam_; }
+
+  // The steps of one epoch; fills in the record's loss and gradient norm.
+  void run_epoch(EpochRecord& record) {
+    const std::int64_t count = batch_count(train_, config_.batch_size);
+    std::vector<std::size_t> sizes;  // of the batches so far
+    double total = 0;
+    StepLosses losses(system_.device(), [&](std::int64_t step, double loss) {
+      require_finite(loss, record.stage, record.epoch, step);
+      total += loss * static_cast<double>(sizes[static_cast<std::size_t>(step)]);
+      if (observer_.on_step) {
+        observer_.on_step(record.stage, (record.epoch - 1) * count + step + 1,
+                          config_.epochs * count, epoch_text(record.epoch, config_.epochs, loss));
+      }
     });
-    const double value = loss.item();
-    require_finite(value, record.stage, record.epoch, step);
-    if (step + 1 == batches.count()) record.gradient_norm = gradient_norm(adam.parameters());
-    adam.step();
-    total += value * static_cast<double>(batch.labels.size());
-    if (observer.on_step) {
-      observer.on_step(record.stage, (record.epoch - 1) * batches.count() + step + 1,
-                       config.epochs * batches.count(),
-                       epoch_text(record.epoch, config.epochs, value));
+    batches_.start(one_pass(train_, config_.batch_size, config_.seed,
+                            static_cast<std::uint64_t>(record.epoch)));
+    while (const std::optional<Batch> batch = batches_.next()) {
+      sizes.push_back(batch->labels.size());
+      losses.add(run_step(*batch));
     }
+    losses.finish();
+    record.gradient_norm = gradient_norm(adam_.parameters());
+    record.train_loss = total / static_cast<double>(train_.segment_count());
   }
-  record.train_loss = total / static_cast<double>(train.segment_count());
-}
+
+ private:
+  DeferredNumber run_step(const Batch& batch) {
+    adam_.zero_grad();
+    Variable loss;
+    recorded_.run([&] {
+      loss = cross_entropy(system_.forward(batch.input), batch.labels);
+      backward(loss);
+      guard_.watch(loss);
+      adam_.step(guard_);
+    });
+    return DeferredNumber(loss.value());
+  }
+
+  System& system_;
+  const Dataset& train_;
+  const Config& config_;
+  const Observer& observer_;
+  Adam adam_;
+  LossGuard guard_;
+  RecordedStep recorded_;
+  BatchQueue batches_;
+};
 
 }  // namespace
 
@@ -145,16 +223,15 @@ std::vector<Training> train_architecture(const Config& config, const std::vector
   manual_seed(config.seed);
   const std::unique_ptr<System> system = make_system(config.options, genotype);
   system->to(compute_device());
-  RecordedStep recorded(compute_device());
-  Adam adam(system->named_parameters(), {});
+  Trainer trainer(*system, folds.front().train, config, observer);
   const std::unique_ptr<Schedule> schedule = make_schedule(config);
   std::vector<Training> trainings(folds.size());
   std::vector<StateDict> best(folds.size());
   for (int epoch = 1; epoch <= config.epochs; ++epoch) {
     const Stopwatch watch;
-    adam.set_learning_rate(schedule->learning_rate());
-    EpochRecord record{.stage = stage, .epoch = epoch, .learning_rate = adam.learning_rate()};
-    train_epoch(*system, adam, folds.front().train, config, observer, recorded, record);
+    trainer.optimizer().set_learning_rate(schedule->learning_rate());
+    EpochRecord record{.stage = stage, .epoch = epoch, .learning_rate = schedule->learning_rate()};
+    trainer.run_epoch(record);
     schedule->end_epoch(record.train_loss);
     const CapsuleLengths lengths = system->capsule_lengths();
     record.window_length = lengths.window;

@@ -23,9 +23,12 @@ struct Material {
   std::vector<Features> features;
   std::vector<int> labels;
   std::vector<Fold> folds;
+  std::string place;  ///< where a GPU finds the features: "corpus in host memory"; else empty
 };
 
-/// Loads the corpus and computes (or finds in the cache) its features. Progress goes to stderr.
+/// Loads the corpus and makes its features: on the compute device if that is a GPU whose memory
+/// holds them (config.corpus_memory), else in host memory, or found in the cache. Throws InputError
+/// if they do not fit where they must. Progress goes to stderr.
 Material load_material(const Config& config);
 
 /// One fold's three sets, normalised by its training speakers.
@@ -110,7 +113,7 @@ Genotype configured_genotype(const Config& config);
 struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;
-  std::string device = "cpu";  ///< what it ran on, as compute_device_name() says
+  std::string device = "cpu";  ///< what it ran on: compute_device_name() and Material::place
   Genotype genotype;
   std::vector<EpochRecord> epochs;    ///< of all stages in order
   std::vector<SearchRecord> history;  ///< empty without a search

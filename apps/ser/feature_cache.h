@@ -14,15 +14,24 @@
 
 #include "apps/ser/corpus.h"
 #include "apps/ser/features.h"
+#include "kernels/pictures.h"
 
 namespace serenade::ser {
 
-/// One recording's picture, read-only; copies share it.
+/// One recording's picture, read-only; copies share it. Made by extract_features() it lies in host
+/// memory as float32; made by extract_features_on() it is on a device (device_features.h).
 struct Features {
   std::int64_t bins = 0;
   std::int64_t frames = 0;
-  const float* values = nullptr;      ///< [bins, frames] row-major
+  const float* values = nullptr;      ///< [bins, frames] row-major, or null: see `stored`
   std::shared_ptr<const void> owner;  ///< keeps the values alive: memory or a mapped file
+  Device device = Device::cpu;
+  PictureFormat format = PictureFormat::float32;
+  const void* stored = nullptr;  ///< [bins, frames] on the device in the format, where no `values`
+  std::shared_ptr<const double> moments =
+      {};  ///< in host memory, as picture_moments(); may be null
+
+  const void* picture() const { return values ? values : stored; }
 };
 
 struct ExtractOptions {

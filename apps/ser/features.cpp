@@ -44,24 +44,20 @@ void require(bool condition, const std::string& message) {
 double mel_of(double hertz) { return 2595.0 * std::log10(1.0 + hertz / 700.0); }
 double hertz_of(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
 
-// One triangle of the mel filter bank: weights of the bins from `first` on.
-struct Band {
-  std::int64_t first = 0;
-  std::vector<float> weights;
-};
+}  // namespace
 
 // A band narrower than the distance of two bins would hold none: it takes the bin nearest to its
 // centre, so that no band is silent for all signals.
-std::vector<Band> mel_bands(const FeatureSettings& settings) {
+std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings) {
   const double hertz_per_bin = static_cast<double>(kSampleRate) / settings.dft;
   const double low = mel_of(settings.mel_low), high = mel_of(settings.mel_high);
   const auto edge = [&](int i) {
     return hertz_of(low + (high - low) * i / (settings.mel_bands + 1)) / hertz_per_bin;
   };
-  std::vector<Band> bands;
+  std::vector<MelTriangle> bands;
   for (int m = 0; m < settings.mel_bands; ++m) {
     const double left = edge(m), centre = edge(m + 1), right = edge(m + 2);  // in bins
-    Band band;
+    MelTriangle band;
     band.first = static_cast<std::int64_t>(std::floor(left)) + 1;
     for (std::int64_t f = band.first; static_cast<double>(f) < right; ++f) {
       const double bin = static_cast<double>(f);
@@ -77,8 +73,6 @@ std::vector<Band> mel_bands(const FeatureSettings& settings) {
   }
   return bands;
 }
-
-}  // namespace
 
 std::string to_string(FeatureKind kind) {
   for (const auto& [word, value] : kind_words()) {
@@ -167,7 +161,7 @@ struct FrontEnd::Plan {
   std::vector<float> signal;           // [dft], zeros behind the window
   std::vector<kiss_fft_cpx> spectrum;  // [dft / 2 + 1]
   std::vector<float> power;            // [dft / 2 + 1], mel only
-  std::vector<Band> bands;             // mel only
+  std::vector<MelTriangle> bands;      // mel only
   std::vector<float> columns;          // [kBlock, rows]
 
   explicit Plan(const FeatureSettings& settings)
@@ -182,7 +176,7 @@ struct FrontEnd::Plan {
       window[n] =
           static_cast<float>(0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * n / settings.window));
     }
-    if (settings.kind == FeatureKind::mel) bands = mel_bands(settings);
+    if (settings.kind == FeatureKind::mel) bands = mel_triangles(settings);
   }
   ~Plan() { kiss_fftr_free(transform); }
   Plan(const Plan&) = delete;

@@ -57,6 +57,15 @@ std::string settings_key(const FeatureSettings& settings);
 /// Frames of a signal of that many samples: at least 1 (short signals are padded with zeros).
 std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings);
 
+/// One triangle of the mel filter bank: the weights of the bins of the transform from `first` on.
+struct MelTriangle {
+  std::int64_t first = 0;
+  std::vector<float> weights;
+};
+
+/// The triangles of the settings' bands, in their order; for kind mel.
+std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings);
+
 /// A front end made ready for many signals. Each thread needs its own; one may also use `threads`
 /// threads itself, for a single long signal. The values do not depend on it.
 class FrontEnd {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/ser/batch_queue.h"
 #include "apps/ser/compute_device.h"
 #include "apps/ser/error.h"
 #include "apps/ser/experiment.h"
@@ -21,22 +22,23 @@ namespace {
 
 // The training loss of one child with the supernet's weights, over all training segments: what
 // Figure 3b of the paper follows from epoch to epoch.
-double child_loss(System& supernet, const Dataset& train, const std::vector<std::int64_t>& choices,
-                  int batch_size) {
+double child_loss(System& supernet, const Dataset& train, BatchQueue& batches,
+                  const std::vector<std::int64_t>& choices, int batch_size) {
   const NoGrad no_grad;
   const std::vector<NamedMixedOp> ops = find_mixed_ops(supernet);
   for (std::size_t layer = 0; layer < ops.size(); ++layer) {
     ops[layer].op->set_path(single_path(ops[layer].op->candidate_count(), choices[layer]));
   }
   supernet.eval();
-  double total = 0;
-  const Batches batches(train, batch_size, 0, 0);
-  for (std::int64_t i = 0; i < batches.count(); ++i) {
-    const Batch batch = batches.batch(i);
-    const Tensor input = batch.input.to(supernet.device());
-    const Variable loss = cross_entropy(supernet.forward(input), batch.labels);
-    total += static_cast<double>(loss.item()) * static_cast<double>(batch.labels.size());
+  // All batches are launched before the first loss is read.
+  std::vector<std::pair<DeferredNumber, std::size_t>> losses;
+  batches.start(one_pass(train, batch_size, 0, 0));
+  while (const std::optional<Batch> batch = batches.next()) {
+    const Variable loss = cross_entropy(supernet.forward(batch->input), batch->labels);
+    losses.emplace_back(loss.value(), batch->labels.size());
   }
+  double total = 0;
+  for (const auto& [loss, size] : losses) total += loss.get() * static_cast<double>(size);
   supernet.train();
   for (const NamedMixedOp& op : ops) op.op->set_path(full_path(op.op->candidate_count()));
   return total / static_cast<double>(train.segment_count());
@@ -53,46 +55,57 @@ SearchOptions search_options(const Config& config) {
           .seed = config.seed};
 }
 
+// The batches of a search; they stay from epoch to epoch, with the memory they are sent through.
+struct SearchBatches {
+  BatchQueue train, validation;
+
+  SearchBatches(const FoldData& data, Device device)
+      : train(data.train, device), validation(data.validation, device) {}
+};
+
 // The supernet's steps of one epoch.
 class SearchEpoch {
  public:
   SearchEpoch(const Config& config, const FoldData& data, System& supernet, SupernetSearch& search,
-              EndlessBatches& validation, const Observer& observer)
+              SearchBatches& batches, const Observer& observer)
       : config_(config),
         data_(data),
         supernet_(supernet),
         search_(search),
-        validation_(validation),
+        batches_(batches),
         observer_(observer) {}
 
   void run() {
     const int epoch = static_cast<int>(search_.epoch()) + 1;
-    const Batches batches(search_.trains_weights() ? data_.train : data_.validation,
-                          config_.batch_size, config_.seed, static_cast<std::uint64_t>(epoch));
-    for (std::int64_t step = 0; step < batches.count(); ++step) {
-      double loss = 0;
-      if (search_.trains_architecture()) {
-        const Batch batch = on_device(validation_.next());
-        loss = search_.architecture_step([&] { return loss_of(batch); }).loss.get();
-      }
-      if (search_.trains_weights()) {
-        const Batch batch = on_device(batches.batch(step));
-        loss = search_.weight_step([&] { return loss_of(batch); }).loss.get();
-      }
-      if (observer_.on_step) {
-        const auto epochs = search_.total_epochs();
-        observer_.on_step("search", (epoch - 1) * batches.count() + step + 1,
-                          epochs * batches.count(),
-                          epoch_text(epoch, static_cast<int>(epochs), loss));
-      }
+    const std::int64_t steps =
+        batch_count(search_.trains_weights() ? data_.train : data_.validation, config_.batch_size);
+    StepLosses losses(supernet_.device(), [&](std::int64_t step, double loss) {
+      if (!observer_.on_step) return;
+      const std::int64_t epochs = search_.total_epochs();
+      observer_.on_step("search", (epoch - 1) * steps + step + 1, epochs * steps,
+                        epoch_text(epoch, static_cast<int>(epochs), loss));
+    });
+    if (search_.trains_weights()) {
+      batches_.train.start(one_pass(data_.train, config_.batch_size, config_.seed,
+                                    static_cast<std::uint64_t>(epoch)));
     }
+    for (std::int64_t step = 0; step < steps; ++step) losses.add(run_step());
+    losses.finish();
   }
 
  private:
-  // The steps may be recorded, and inputs are moved before that.
-  Batch on_device(Batch batch) const {
-    batch.input = batch.input.to(supernet_.device());
-    return batch;
+  // The steps are recorded on a GPU, so their batches come before that.
+  DeferredNumber run_step() {
+    DeferredNumber loss;
+    if (search_.trains_architecture()) {
+      const Batch batch = *batches_.validation.next();
+      loss = search_.architecture_step([&] { return loss_of(batch); }).loss;
+    }
+    if (search_.trains_weights()) {
+      const Batch batch = *batches_.train.next();
+      loss = search_.weight_step([&] { return loss_of(batch); }).loss;
+    }
+    return loss;
   }
   Variable loss_of(const Batch& batch) {
     return cross_entropy(supernet_.forward(batch.input), batch.labels);
@@ -102,7 +115,7 @@ class SearchEpoch {
   const FoldData& data_;
   System& supernet_;
   SupernetSearch& search_;
-  EndlessBatches& validation_;
+  SearchBatches& batches_;
   const Observer& observer_;
 };
 
@@ -121,7 +134,10 @@ Search search_architecture(const Config& config, const FoldData& data, const Obs
   supernet->to(compute_device());
   SupernetSearch search(*supernet, space, search_options(config));
   const std::unique_ptr<Schedule> schedule = make_schedule(config);
-  EndlessBatches validation(data.validation, config.batch_size, config.seed);
+  SearchBatches batches(data, compute_device());
+  if (config.mode != Mode::joint) {
+    batches.validation.start(endless_passes(data.validation, config.batch_size, config.seed));
+  }
 
   Search outcome;
   outcome.child = followed_child(config);
@@ -134,7 +150,7 @@ Search search_architecture(const Config& config, const FoldData& data, const Obs
                        .learning_rate = schedule->learning_rate()};
     const bool trains_weights = search.trains_weights();
     try {
-      SearchEpoch(config, data, *supernet, search, validation, observer).run();
+      SearchEpoch(config, data, *supernet, search, batches, observer).run();
     } catch (const NonFiniteLoss& error) {
       throw NonFiniteError(std::string(error.what()) +
                            "; try a smaller learning_rate or supernet_gain one");
@@ -149,7 +165,7 @@ Search search_architecture(const Config& config, const FoldData& data, const Obs
     record.window_length = lengths.window;
     record.utterance_length = lengths.utterance;
     if (trains_weights) schedule->end_epoch(record.train_loss);
-    record.child_loss = child_loss(*supernet, data.train, child, config.batch_size);
+    record.child_loss = child_loss(*supernet, data.train, batches.train, child, config.batch_size);
     record.seconds = watch.seconds();
     outcome.epochs.push_back(record);
     if (observer.on_epoch) observer.on_epoch(record);
@@ -238,7 +254,7 @@ std::vector<TrainedFold> run_folds(const Config& config, const Material& materia
   }
   FoldRun common;
   common.seed = config.seed;
-  common.device = compute_device_name();
+  common.device = compute_device_name() + (material.place.empty() ? "" : ", " + material.place);
   Genotype genotype = configured_genotype(config);
   if (searches(config)) {
     const Stopwatch watch;

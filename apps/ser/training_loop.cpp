@@ -15,28 +15,43 @@ constexpr std::uint64_t kFirstAlphaPass = std::uint64_t{1} << 32;
 
 }  // namespace
 
-Batches::Batches(const Dataset& data, int batch_size, std::uint64_t seed, std::uint64_t pass)
-    : data_(data), size_(batch_size), order_(data.epoch_order(seed, pass)) {}
-
-std::int64_t Batches::count() const {
-  return (static_cast<std::int64_t>(order_.size()) + size_ - 1) / size_;
+std::int64_t batch_count(const Dataset& data, int batch_size) {
+  return (data.segment_count() + batch_size - 1) / batch_size;
 }
 
-Batch Batches::batch(std::int64_t index) const {
-  const auto total = static_cast<std::int64_t>(order_.size());
-  return data_.make_batch(
-      {order_.begin() + index * size_, order_.begin() + std::min((index + 1) * size_, total)});
+BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
+                            std::uint64_t pass) {
+  return [&data, batch_size, order = data.epoch_order(seed, pass),
+          begin = std::size_t{0}]() mutable -> std::optional<BatchPlan> {
+    if (begin == order.size()) return std::nullopt;
+    const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(batch_size));
+    const std::vector<std::int64_t> segments(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                                             order.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
+    return data.plan_segments(segments);
+  };
 }
 
-EndlessBatches::EndlessBatches(const Dataset& data, int batch_size, std::uint64_t seed)
-    : data_(data), batch_size_(batch_size), seed_(seed) {}
+BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed) {
+  return [&data, batch_size, seed, pass = kFirstAlphaPass,
+          source = BatchQueue::Source()]() mutable -> std::optional<BatchPlan> {
+    std::optional<BatchPlan> plan = source ? source() : std::nullopt;
+    if (!plan) {
+      source = one_pass(data, batch_size, seed, pass++);
+      plan = source();
+    }
+    return plan;
+  };
+}
 
-Batch EndlessBatches::next() {
-  if (!batches_ || position_ == batches_->count()) {
-    batches_ = std::make_unique<Batches>(data_, batch_size_, seed_, kFirstAlphaPass + pass_++);
-    position_ = 0;
-  }
-  return batches_->batch(position_++);
+void StepLosses::add(DeferredNumber loss) {
+  finish();
+  waiting_ = std::move(loss);
+  if (device_ == Device::cpu) finish();
+}
+
+void StepLosses::finish() {
+  if (waiting_.defined()) look_(step_++, std::exchange(waiting_, {}).get());
 }
 
 std::unique_ptr<Schedule> make_schedule(const Config& config) {

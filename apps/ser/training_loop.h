@@ -4,11 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
+#include "apps/ser/batch_queue.h"
 #include "apps/ser/config.h"
+#include "nn/deferred.h"
 #include "nn/schedule.h"
 
 namespace serenade::ser {
@@ -23,33 +26,35 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// The batches of one pass over a set, in the order of (seed, pass). The set must outlive this.
-class Batches {
- public:
-  Batches(const Dataset& data, int batch_size, std::uint64_t seed, std::uint64_t pass);
+/// Batches of one pass over a set.
+std::int64_t batch_count(const Dataset& data, int batch_size);
 
-  std::int64_t count() const;
-  Batch batch(std::int64_t index) const;
+/// The batches of one pass, in the order of (seed, pass). The set must outlive the source.
+BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
+                            std::uint64_t pass);
+
+/// Endless batches of the validation set for the alphas: reshuffled per pass, in orders that no
+/// training pass has. The set must outlive the source.
+BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed);
+
+/// Looks at the losses of steps in their order: on the CPU at once, on a device when the next step
+/// has been launched, so that the device never waits for the host.
+class StepLosses {
+ public:
+  /// look: what is done with the loss of a step.
+  using Look = std::function<void(std::int64_t step, double loss)>;
+  StepLosses(Device device, Look look) : device_(device), look_(std::move(look)) {}
+
+  /// The loss of the next step, which has been launched.
+  void add(DeferredNumber loss);
+  /// After the last step.
+  void finish();
 
  private:
-  const Dataset& data_;
-  std::int64_t size_;
-  std::vector<std::int64_t> order_;
-};
-
-/// Endless batches of the validation set for the alphas: a cursor of its own, reshuffled per pass.
-class EndlessBatches {
- public:
-  EndlessBatches(const Dataset& data, int batch_size, std::uint64_t seed);
-  Batch next();
-
- private:
-  const Dataset& data_;
-  int batch_size_;
-  std::uint64_t seed_;
-  std::uint64_t pass_ = 0;
-  std::int64_t position_ = 0;
-  std::unique_ptr<Batches> batches_;
+  Device device_;
+  Look look_;
+  std::int64_t step_ = 0;  // of the next loss to be looked at
+  DeferredNumber waiting_;
 };
 
 /// The paper's schedule, or a constant rate where the configuration asks for one.
