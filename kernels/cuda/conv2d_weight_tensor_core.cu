@@ -53,7 +53,6 @@ constexpr int kPlane = ((kTileRows + R - 1) * kConvPitch + 31) / 32 * 32 + 4;
 struct TensorWeightPlan {
   MapSource x, dy;
   int C, K, S, pad_top, pad_left;
-  ColumnTaps taps;
   int blocks_in, blocks_out;
   int tiles_h, tiles_w;
   int tiles, tiles_per_strip;
@@ -65,8 +64,7 @@ struct TensorWeightPlan {
         K(static_cast<int>(s.K)),
         S(static_cast<int>(s.S)),
         pad_top(static_cast<int>(s.pad_top)),
-        pad_left(static_cast<int>(s.pad_left)),
-        taps(column_taps(s, false)) {
+        pad_left(static_cast<int>(s.pad_left)) {
     blocks_in = (C + kChannels - 1) / kChannels;
     blocks_out = (K + kChannels - 1) / kChannels;
     tiles_h = static_cast<int>((s.out_h() + kTileRows - 1) / kTileRows);
@@ -122,19 +120,24 @@ __device__ __forceinline__ void sweep_rows(Sums<R>& sums, SharedPointer<const fl
   }
 }
 
-/// The taps of the warp's kernel column, `count` of them.
+/// The taps that kernel column s has; x begins at the row of tap 0.
 template <int R>
-__device__ __forceinline__ void sweep_column(Sums<R>& sums, int count, SharedPointer<const float> x,
+__device__ __forceinline__ void sweep_column(Sums<R>& sums, const ColumnTaps& taps, int s,
+                                             SharedPointer<const float> x,
                                              SharedPointer<const float> dy) {
   constexpr int kFewest = fewest_taps(R);
   if constexpr (kFewest == R) {
     sweep_rows<R, R>(sums, x, dy);
-  } else if (count == R) {
-    sweep_rows<R, R>(sums, x, dy);
-  } else if (count == R - 1) {
-    sweep_rows<R, R - 1>(sums, x, dy);
   } else {
-    sweep_rows<R, kFewest>(sums, x, dy);
+    const SharedPointer<const float> from = x + taps.first_row(s) * kConvPitch;
+    const int count = taps.count(s);
+    if (count == R) {
+      sweep_rows<R, R>(sums, from, dy);
+    } else if (count == R - 1) {
+      sweep_rows<R, R - 1>(sums, from, dy);
+    } else {
+      sweep_rows<R, kFewest>(sums, from, dy);
+    }
   }
 }
 
@@ -142,7 +145,7 @@ __device__ __forceinline__ void sweep_column(Sums<R>& sums, int count, SharedPoi
 template <int R, int MostColumns>
 __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
                                   R <= 5 && MostColumns <= kNarrow ? 2 : 1)
-    sum_row_sweep(GlobalPointer<float> partials, TensorWeightPlan p) {
+    sum_row_sweep(GlobalPointer<float> partials, TensorWeightPlan p, ColumnTaps taps) {
   SERENADE_DYNAMIC_SHARED(float, pool);
   const SharedPointer<float> x = pool, dy = x + kChannels * kPlane<R>;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -151,20 +154,18 @@ __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
   const int k0 = static_cast<int>(blockIdx.y) / p.blocks_in * kChannels;
   const int begin = static_cast<int>(blockIdx.x) * p.tiles_per_strip;
   const int end = min(p.tiles, begin + p.tiles_per_strip);
-  const int first = fewest_taps(R) < R ? p.taps.first_row(s) : 0;
-  const int taps = p.taps.count(s);
-  Sums<R> sums = {};  // from tap `first` on
+  Sums<R> sums = {};  // from the column's first tap on
   for (int tile = begin; tile < end; ++tile) {
     __syncthreads();
     load_tile<R>(x, dy, p, tile, c0, k0);
     __syncthreads();
     SERENADE_UNROLL_BY(1)
     for (int column = 8 * part; column < kTileColumns; column += 8 * kGroups<R>) {
-      sweep_column<R>(sums, taps,
-                      x + (group * kPlane<R> + first * kConvPitch + column + s + member),
+      sweep_column<R>(sums, taps, s, x + (group * kPlane<R> + column + s + member),
                       dy + (group * kDyPlane + column + member));
     }
   }
+  const int first = fewest_taps(R) < R ? taps.first_row(s) : 0;
   const std::int64_t own = static_cast<std::int64_t>(blockIdx.x) * kGroups<R> + part;
   SERENADE_UNROLL for (int half = 0; half < 2; ++half) {
     SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
@@ -179,14 +180,15 @@ __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
 }
 
 template <int R>
-void launch(const TensorWeightPlan& p, float* dweight) {
+void launch(const TensorWeightPlan& p, const ColumnTaps& taps, float* dweight) {
   const std::int64_t size = static_cast<std::int64_t>(p.K) * p.C * R * p.S;
   const DeviceArray<float> partials(kGroups<R> * p.strips() * size);
   SERENADE_LAUNCH(
       (p.S <= kNarrow ? sum_row_sweep<R, kNarrow> : sum_row_sweep<R, kMostConvTaps>),
       dim3(static_cast<unsigned>(p.strips()), static_cast<unsigned>(p.blocks_in * p.blocks_out)),
       dim3(static_cast<unsigned>(kGroups<R> * p.S * 32)),
-      sizeof(float) * kChannels * (kPlane<R> + kDyPlane), current_stream(), partials.data(), p);
+      sizeof(float) * kChannels * (kPlane<R> + kDyPlane), current_stream(), partials.data(), p,
+      taps);
   add_conv_partials(dweight, partials.data(), kGroups<R> * p.strips(), size);
 }
 
@@ -195,9 +197,9 @@ void launch(const TensorWeightPlan& p, float* dweight) {
 void conv2d_backward_weight_v3_tensor_core(real* dweight, const ConvSource& dy, const real* x,
                                            const Conv2dShape& shape) {
   if (shape.N == 0) return;
-  constexpr void (*kLaunches[kMostConvTaps])(const TensorWeightPlan&, float*) = {
+  constexpr void (*kLaunches[kMostConvTaps])(const TensorWeightPlan&, const ColumnTaps&, float*) = {
       launch<1>, launch<2>, launch<3>, launch<4>, launch<5>, launch<6>, launch<7>, launch<8>};
-  kLaunches[shape.R - 1](TensorWeightPlan(dy, x, shape), dweight);
+  kLaunches[shape.R - 1](TensorWeightPlan(dy, x, shape), column_taps(shape, false), dweight);
 }
 
 #endif
