@@ -102,6 +102,7 @@ class Machine {
 
   ThreadOrder order = ThreadOrder::forward;
   std::uint64_t seed = 1;
+  std::int64_t launches = 0;
   const char* kernel = "";
   bool block_is_running = false;
   unsigned spins = 0;
@@ -393,8 +394,11 @@ void in_every_order(const std::function<void()>& run) {
 
 void run_grid(const char* kernel, const std::source_location& where, dim3 grid, dim3 block,
               std::size_t shared_bytes, const std::function<void()>& thread) {
+  ++Machine::instance().launches;
   Machine::instance().run_grid(kernel, where, grid, block, shared_bytes, thread);
 }
+
+std::int64_t launch_count() { return Machine::instance().launches; }
 
 int meet_block(const char* operation, bool predicate, const std::source_location& where) {
   return Machine::instance().meet_block(operation, predicate, where);

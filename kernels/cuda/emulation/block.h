@@ -25,6 +25,9 @@ void in_every_order(const std::function<void()>& run);
 void run_grid(const char* kernel, const std::source_location& where, cuda::dim3 grid,
               cuda::dim3 block, std::size_t shared_bytes, const std::function<void()>& thread);
 
+/// Launches so far.
+std::int64_t launch_count();
+
 // For the running thread -------------------------------------------------------------------------
 
 /// Waits until all threads of the block are here; returns how many came with a true predicate.

@@ -1,0 +1,91 @@
+// How many kernels a step launches. On a GPU a small network's step takes about as long as its
+// launches, so their number is part of its speed: a change that adds many shows here. Counted by
+// the emulation, on small inputs; larger ones choose other kernels, but hardly more.
+
+#ifdef SERENADE_EMULATED
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "apps/ser/systems.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "kernels/cuda/emulation/block.h"
+#include "nas/search.h"
+#include "nn/optim.h"
+#include "nn/recorded_step.h"
+#include "tensor/random.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+struct Expected {
+  const char* system;
+  Mode mode;
+  std::int64_t weight_step;
+  std::int64_t architecture_step;  // 0: the mode has none
+};
+
+constexpr Expected kExpected[] = {
+    {kGruSystem, Mode::none, 77, 0},       {kGruSystem, Mode::joint, 211, 0},
+    {kGruSystem, Mode::dropout, 164, 180}, {kCapsuleSystem, Mode::none, 91, 0},
+    {kCapsuleSystem, Mode::joint, 135, 0}, {kCapsuleSystem, Mode::dropout, 123, 121},
+};
+
+template <class Work>
+std::int64_t launches_of(const Work& work) {
+  work();  // the first step makes the optimisers' moments
+  const std::int64_t before = emulation::launch_count();
+  work();
+  return emulation::launch_count() - before;
+}
+
+}  // namespace
+
+TEST_CASE("device: a step has no more launches than were counted") {
+  for (const Expected& expected : kExpected) {
+    CAPTURE(expected.system);
+    CAPTURE(to_string(expected.mode));
+    manual_seed(11);
+    const SystemOptions options{.name = expected.system, .bins = 32};
+    const auto system = expected.mode == Mode::none
+                            ? make_system(options, hand_made_genotype(options))
+                            : make_supernet(options, expected.mode);
+    system->to(Device::cuda);
+    const Tensor x({2, 1, 32, 12}, Device::cuda);
+    const auto loss = [&] { return cross_entropy(system->forward(x), {0, 1}); };
+    std::int64_t weight_step = 0, architecture_step = 0;
+    if (expected.mode == Mode::none) {
+      Adam adam(system->named_parameters(), {});
+      LossGuard guard(Device::cuda);
+      RecordedStep recorded(Device::cuda);
+      weight_step = launches_of([&] {
+        adam.zero_grad();
+        recorded.run([&] {
+          const Variable value = loss();
+          backward(value);
+          guard.watch(value);
+          adam.step(guard);
+        });
+      });
+    } else {
+      SupernetSearch search(*system, search_space(options), {.mode = expected.mode});
+      search.weight_step(loss);  // the first of an epoch also measures activations
+      weight_step = launches_of([&] { search.weight_step(loss); });
+      if (expected.mode != Mode::joint) {
+        architecture_step = launches_of([&] { search.architecture_step(loss); });
+      }
+    }
+    CHECK(weight_step <= expected.weight_step);
+    CHECK(architecture_step <= expected.architecture_step);
+    const std::string counted = std::string(expected.system) + ", " + to_string(expected.mode) +
+                                ": " + std::to_string(weight_step) + " and " +
+                                std::to_string(architecture_step) + " launches";
+    MESSAGE(counted);
+  }
+}
+
+#endif  // SERENADE_EMULATED
