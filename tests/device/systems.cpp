@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -21,15 +23,19 @@ using namespace serenade::ser;
 
 namespace {
 
-// The emulation runs some 20 million thread steps a second: a few steps of small inputs there.
+// The emulation runs some 20 million thread steps a second: a few steps of small inputs there, or
+// as many as SERENADE_TEST_STEPS says.
 #ifdef SERENADE_EMULATED
 constexpr std::int64_t kBins = 32, kFrames = 12, kSamples = 2;
-constexpr int kSteps = 2;
 constexpr bool kRepeatsAll = false;
+int steps() {
+  const char* wanted = std::getenv("SERENADE_TEST_STEPS");
+  return wanted == nullptr ? 2 : std::max(1, std::atoi(wanted));
+}
 #else
 constexpr std::int64_t kBins = 200, kFrames = 200, kSamples = 16;
-constexpr int kSteps = 20;
 constexpr bool kRepeatsAll = true;
+int steps() { return 50; }
 #endif
 constexpr double kTolerance = sizeof(real) == 8 ? 1e-9 : 1e-3;
 
@@ -62,16 +68,18 @@ Course train_one(const std::string& name, Device device) {
   const Tensor x = input().to(device);
   Adam adam(system->named_parameters(), {});
   RecordedStep recorded(device);
+  LossGuard guard(device);
   Course course;
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps(); ++step) {
     adam.zero_grad();
     Variable loss;
     recorded.run([&] {
       loss = cross_entropy(system->forward(x), labels());
       backward(loss);
+      guard.watch(loss);
+      adam.step(guard);
     });
     course.losses.push_back(loss.item());
-    adam.step();
   }
   course.parameters = system->state_dict();
   return course;
@@ -86,7 +94,7 @@ Course search(const std::string& name, Mode mode, Device device) {
   SupernetSearch search(*supernet, search_space(options), {.mode = mode, .seed = 5});
   const auto loss = [&] { return cross_entropy(supernet->forward(x), labels()); };
   Course course;
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps(); ++step) {
     if (mode != Mode::joint) course.losses.push_back(search.architecture_step(loss).loss.get());
     course.losses.push_back(search.weight_step(loss).loss.get());
   }
@@ -105,7 +113,7 @@ void check_same_course(const Course& device, const Course& cpu) {
     CHECK(device.parameters.at(name).device() == Device::cuda);
     // Adam moves an entry by up to the learning rate whatever the size of its gradient, so a
     // gradient that rounds to the other side of zero shows as such a step. In double, none does.
-    const double allowed = sizeof(real) == 8 ? 1e-7 : 2e-3 * kSteps;
+    const double allowed = sizeof(real) == 8 ? 1e-7 : 2e-3 * steps();
     CHECK(all_close(device.parameters.at(name), expected, allowed, allowed));
   }
 }
