@@ -7,6 +7,7 @@
 
 #include "kernels/accelerator.h"
 #include "tests/bench/gpu/device_timing.h"
+#include "tests/bench/gpu/peer_times.h"
 
 namespace serenade::bench {
 
@@ -24,12 +25,6 @@ struct GpuMode {
 
 inline constexpr GpuMode kFloat32{"float32", Float32Math::exact};
 inline constexpr GpuMode kTf32{"tf32", Float32Math::tf32};
-
-/// A peer's time in microseconds; 0: it did not take part.
-struct PeerTime {
-  std::string name;
-  double microseconds = 0;
-};
 
 /// Rows printed as a Markdown table as they come, and written as JSON at the end.
 class GpuReport {
@@ -49,8 +44,7 @@ class GpuReport {
 };
 
 void bench_convolutions(GpuReport& report);
-void bench_layers(GpuReport& report);
-/// `python`: an interpreter that has PyTorch, or empty.
-void bench_steps(GpuReport& report, const std::string& python);
+void bench_layers(GpuReport& report, const PeerTimes& peers);
+void bench_steps(GpuReport& report, const PeerTimes& peers);
 
 }  // namespace serenade::bench

@@ -1,5 +1,6 @@
 // Recurrent and capsule layers, and the optimiser.
 
+#include <string>
 #include <vector>
 
 #include "kernels/blas.h"
@@ -103,7 +104,7 @@ void bench_gru(GpuReport& report, std::int64_t inputs) {
   }
 }
 
-void bench_capsules(GpuReport& report) {
+void bench_capsules(GpuReport& report, const PeerTimes& peers) {
   const CapsuleShape s{.N = 144, .I = 1280, .D = 8, .J = 8, .O = 8};
   const Filled u(s.N * s.I * s.D, real(0.1)), du(s.N * s.I * s.D, 0);
   const Filled weight(s.weights(), real(0.05)), dweight(s.weights(), 0);
@@ -113,18 +114,18 @@ void bench_capsules(GpuReport& report) {
   const double votes = 2.0 * static_cast<double>(s.N * s.I * s.D * s.J * s.O);
   const double agreement = 2.0 * static_cast<double>(s.N * s.I * s.J * s.O);
   const double bytes = 4.0 * static_cast<double>(s.N * s.I * s.D + s.weights());
-  report.row("capsules, 144 windows of 1280, votes and routing, forward", kFloat32,
-             votes + 5 * agreement, bytes, device_microseconds([&] {
+  const std::string name = "capsules, 144 windows of 1280, votes and routing";
+  report.row(name + ", forward", kFloat32, votes + 5 * agreement, bytes, device_microseconds([&] {
                cuda::capsule_layer_forward(v.data(), steps.data(), u.data(), weight.data(),
                                            bias.data(), s);
              }),
-             {});
-  report.row("capsules, the same, backward", kFloat32, 3 * votes + 10 * agreement, 2 * bytes,
+             times_of(peers, name + ", forward"));
+  report.row(name + ", backward", kFloat32, 3 * votes + 10 * agreement, 2 * bytes,
              device_microseconds([&] {
                cuda::capsule_layer_backward(du.data(), dweight.data(), dbias.data(), dv.data(),
                                             steps.data(), u.data(), weight.data(), s);
              }),
-             {});
+             times_of(peers, name + ", backward"));
 }
 
 void bench_adam(GpuReport& report) {
@@ -137,13 +138,13 @@ void bench_adam(GpuReport& report) {
 
 }  // namespace
 
-void bench_layers(GpuReport& report) {
+void bench_layers(GpuReport& report, const PeerTimes& peers) {
   report.heading("Layers and the optimiser");
   bench_products(report);
   bench_gru(report, 2048);
   bench_gru(report, 96);
   kFloat32.use();
-  bench_capsules(report);
+  bench_capsules(report, peers);
   bench_adam(report);
 }
 

@@ -1,10 +1,6 @@
 // Whole training steps on the device: forward and backward recorded as one graph, then Adam.
 
-#include <array>
-#include <cstdio>
-#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,31 +18,6 @@ namespace serenade::bench {
 namespace {
 
 constexpr std::int64_t kFrames = 200, kBatch = 16;
-
-/// By item: the forms that PyTorch was timed in.
-using PeerTimes = std::map<std::string, std::vector<PeerTime>>;
-
-PeerTimes pytorch_times(const std::string& python) {
-  PeerTimes times;
-  if (python.empty()) return times;
-  const std::string command =
-      python + " " SERENADE_SOURCE_DIR "/tests/bench/gpu/pytorch_gpu.py 2>/dev/null";
-  FILE* answers = popen(command.c_str(), "r");
-  if (answers == nullptr) return times;
-  std::array<char, 1024> line{};
-  while (std::fgets(line.data(), line.size(), answers) != nullptr) {
-    const auto answer = nlohmann::json::parse(line.data(), nullptr, false);
-    if (!answer.is_object()) continue;
-    times[answer.at("item")].push_back({"PyTorch " + answer.at("version").get<std::string>() + " " +
-                                            answer.at("form").get<std::string>(),
-                                        1e3 * answer.at("ms").get<double>()});
-  }
-  if (pclose(answers) != 0 || times.empty()) {
-    std::printf("\nPyTorch with CUDA was not found through %s; its columns are left out.\n",
-                python.c_str());
-  }
-  return times;
-}
 
 // What a step does, for as long as it is timed.
 class Job {
@@ -95,8 +66,7 @@ class Job {
 
 }  // namespace
 
-void bench_steps(GpuReport& report, const std::string& python) {
-  const PeerTimes peers = pytorch_times(python);
+void bench_steps(GpuReport& report, const PeerTimes& peers) {
   report.heading("Training steps, batch 16");
   const std::pair<const char*, std::int64_t> presets[] = {{"small", 200}, {"paper", 4096}};
   for (const char* name : {ser::kGruSystem, ser::kCapsuleSystem}) {
@@ -104,13 +74,11 @@ void bench_steps(GpuReport& report, const std::string& python) {
       for (const Mode mode : {Mode::none, Mode::joint, Mode::dropout}) {
         const std::string item =
             std::string(name) + ", " + to_string(mode) + ", " + preset + ", batch 16";
-        const auto theirs = peers.find(item);
         for (const GpuMode& gpu_mode : {kFloat32, kTf32}) {
           gpu_mode.use();
           Job job(name, mode, bins);
           const double time = device_microseconds([&] { job.step(); }, 10);
-          report.row(item, gpu_mode, 0, 0, time,
-                     theirs == peers.end() ? std::vector<PeerTime>{} : theirs->second);
+          report.row(item, gpu_mode, 0, 0, time, times_of(peers, item));
         }
       }
     }

@@ -91,9 +91,10 @@ int main(int argc, char** argv) {
   }
   try {
     bench::GpuReport report;
+    const bench::PeerTimes peers = bench::pytorch_times(python);
     bench::bench_convolutions(report);
-    bench::bench_layers(report);
-    bench::bench_steps(report, python);
+    bench::bench_layers(report, peers);
+    bench::bench_steps(report, peers);
     if (!json.empty()) report.write_json(json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench-gpu: %s\n", error.what());
