@@ -8,6 +8,7 @@
 #include "kernels/accelerator.h"
 #include "tests/bench/gpu/device_timing.h"
 #include "tests/bench/gpu/peer_times.h"
+#include "tests/bench/gpu/summary.h"
 
 namespace serenade::bench {
 
@@ -36,14 +37,21 @@ class GpuReport {
   /// times that this device's measured peaks need for them. 0 flops and bytes: no floor is printed.
   void row(const std::string& item, const GpuMode& mode, double flops, double bytes,
            double microseconds, const std::vector<PeerTime>& peers);
+  /// A number for the summary alone, which has a line for it: a whole search, say.
+  void number(const NamedNumber& number) { numbers_.push_back(number); }
+  /// The targets beside what the rows say.
+  void print_summary() const;
   void write_json(const std::string& path) const;
 
  private:
   DevicePeaks peaks_;
   std::vector<std::string> records_;
+  std::vector<MeasuredRow> rows_;
+  std::vector<NamedNumber> numbers_;
 };
 
 void bench_convolutions(GpuReport& report);
+void bench_recurrence(GpuReport& report);
 void bench_layers(GpuReport& report, const PeerTimes& peers);
 void bench_steps(GpuReport& report, const PeerTimes& peers);
 

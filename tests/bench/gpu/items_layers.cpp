@@ -5,6 +5,7 @@
 
 #include "kernels/blas.h"
 #include "kernels/capsule.h"
+#include "kernels/cuda/capsule_versions.h"
 #include "kernels/cuda/cublas.h"
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/runtime.h"
@@ -114,7 +115,7 @@ void bench_capsules(GpuReport& report, const PeerTimes& peers) {
   const double votes = 2.0 * static_cast<double>(s.N * s.I * s.D * s.J * s.O);
   const double agreement = 2.0 * static_cast<double>(s.N * s.I * s.J * s.O);
   const double bytes = 4.0 * static_cast<double>(s.N * s.I * s.D + s.weights());
-  const std::string name = "capsules, 144 windows of 1280, votes and routing";
+  const std::string name = kCapsuleItem;
   report.row(name + ", forward", kFloat32, votes + 5 * agreement, bytes, device_microseconds([&] {
                cuda::capsule_layer_forward(v.data(), steps.data(), u.data(), weight.data(),
                                            bias.data(), s);
@@ -126,6 +127,39 @@ void bench_capsules(GpuReport& report, const PeerTimes& peers) {
                                             steps.data(), u.data(), weight.data(), s);
              }),
              times_of(peers, name + ", backward"));
+
+  // The ladder: what the layer did before, and routing alone of votes that are there.
+  report.row(name + ", forward, v0 stored votes", kFloat32, votes + 5 * agreement, bytes,
+             device_microseconds([&] {
+               cuda::capsule_layer_forward_v0_stored_votes(v.data(), steps.data(), u.data(),
+                                                           weight.data(), bias.data(), s);
+             }),
+             {});
+  report.row(name + ", backward, v0 stored votes", kFloat32, 3 * votes + 10 * agreement, 2 * bytes,
+             device_microseconds([&] {
+               cuda::capsule_layer_backward_v0_stored_votes(du.data(), dweight.data(), dbias.data(),
+                                                            dv.data(), steps.data(), u.data(),
+                                                            weight.data(), s);
+             }),
+             {});
+  const Filled u_hat(s.N * s.I * s.J * s.O, real(0.1)), du_hat(s.N * s.I * s.J * s.O, 0);
+  const double vote_bytes = 4.0 * static_cast<double>(s.N * s.I * s.J * s.O);
+  const auto routing = [&](const char* version, auto forward, auto backward) {
+    const std::string item = std::string("routing alone, the same sizes, ") + version;
+    report.row(item + ", forward", kFloat32, 5 * agreement, vote_bytes, device_microseconds([&] {
+                 forward(v.data(), steps.data(), u_hat.data(), bias.data(), s);
+               }),
+               {});
+    report.row(item + ", backward", kFloat32, 10 * agreement, 2 * vote_bytes,
+               device_microseconds([&] {
+                 backward(du_hat.data(), dbias.data(), dv.data(), steps.data(), u_hat.data(), s);
+               }),
+               {});
+  };
+  routing("v0 definition", cuda::capsule_routing_forward_v0_definition,
+          cuda::capsule_routing_backward_v0_definition);
+  routing("v1 one block", cuda::capsule_routing_forward_v1_one_block,
+          cuda::capsule_routing_backward_v1_one_block);
 }
 
 void bench_adam(GpuReport& report) {
@@ -141,6 +175,7 @@ void bench_adam(GpuReport& report) {
 void bench_layers(GpuReport& report, const PeerTimes& peers) {
   report.heading("Layers and the optimiser");
   bench_products(report);
+  bench_recurrence(report);
   bench_gru(report, 2048);
   bench_gru(report, 96);
   kFloat32.use();

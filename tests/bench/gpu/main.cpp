@@ -64,8 +64,13 @@ void GpuReport::row(const std::string& item, const GpuMode& mode, double flops, 
          << ", \"ratio\": " << peer.microseconds / microseconds
          << ", \"floor_ms\": " << floor * 1e-3 << ", \"gpu\": \"" << cuda::device().name << "\"}";
     records_.push_back(json.str());
+    rows_.push_back({item, mode.name, microseconds, peer.name, peer.microseconds});
   }
   std::fflush(stdout);
+}
+
+void GpuReport::print_summary() const {
+  std::printf("\n### Targets\n\n%s", to_table(summarize(rows_, numbers_)).c_str());
 }
 
 void GpuReport::write_json(const std::string& path) const {
@@ -95,6 +100,7 @@ int main(int argc, char** argv) {
     bench::bench_convolutions(report);
     bench::bench_layers(report, peers);
     bench::bench_steps(report, peers);
+    report.print_summary();
     if (!json.empty()) report.write_json(json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench-gpu: %s\n", error.what());
