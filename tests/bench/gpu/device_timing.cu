@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/accelerator.h"
 #include "kernels/cuda/runtime.h"
 
 namespace serenade::cuda {
@@ -102,6 +103,41 @@ DevicePeaks measure_peaks() {
   peaks.tf32_flops =
       threads / 32 * 2 * 16 * 8 * 8 * cuda::kChains * (cuda::kRepeats / 16.0) / product * 1e6;
   return peaks;
+}
+
+DeviceMarks::DeviceMarks(std::size_t most) : events_(most) {
+  for (void*& event : events_) {
+    cudaEvent_t made = nullptr;
+    require(cudaEventCreate(&made));
+    event = made;
+  }
+  mark();
+}
+
+DeviceMarks::~DeviceMarks() {
+  for (void* event : events_) cudaEventDestroy(static_cast<cudaEvent_t>(event));
+}
+
+void DeviceMarks::mark() {
+  const cudaStream_t stream = cuda::current_stream();
+  cudaStreamCaptureStatus status{};
+  require(cudaStreamIsCapturing(stream, &status));
+  // External: an event of a recorded graph that can be asked for its time.
+  require(cudaEventRecordWithFlags(
+      static_cast<cudaEvent_t>(events_.at(used_++)), stream,
+      status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault));
+}
+
+std::vector<double> DeviceMarks::milliseconds() const {
+  cuda::synchronize();
+  std::vector<double> times;
+  for (std::size_t i = 0; i < used_; ++i) {
+    float since_first = 0;
+    require(cudaEventElapsedTime(&since_first, static_cast<cudaEvent_t>(events_[0]),
+                                 static_cast<cudaEvent_t>(events_[i])));
+    times.push_back(static_cast<double>(since_first));
+  }
+  return times;
 }
 
 }  // namespace serenade::bench

@@ -54,5 +54,8 @@ void bench_convolutions(GpuReport& report);
 void bench_recurrence(GpuReport& report);
 void bench_layers(GpuReport& report, const PeerTimes& peers);
 void bench_steps(GpuReport& report, const PeerTimes& peers);
+/// Whole epochs over made data, what they mean for the study, and timelines as
+/// `folder`/timeline_device.svg and timeline_host.svg. quick: a few small steps, for a first look.
+void bench_epochs(GpuReport& report, const std::string& folder, bool quick);
 
 }  // namespace serenade::bench

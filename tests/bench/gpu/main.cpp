@@ -1,12 +1,15 @@
 // make bench-gpu: our CUDA kernels and training steps on this machine's GPU, beside the floor that
 // counted operations and bytes set, cuDNN and PyTorch. Without a GPU it says so and ends well.
 //
-//   bench_gpu [--python python3] [--json build/bench_gpu.json]
+//   bench_gpu [--python python3] [--json build/bench_gpu.json] [--quick]
+//
+// --quick: the epochs over made data are small ones.
 
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -86,9 +89,14 @@ void GpuReport::write_json(const std::string& path) const {
 int main(int argc, char** argv) {
   using namespace serenade;
   std::string python, json;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  bool quick = false;
+  for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    (option == "--python" ? python : json) = argv[i + 1];
+    if (option == "--quick") {
+      quick = true;
+    } else if (i + 1 < argc) {
+      (option == "--python" ? python : json) = argv[++i];
+    }
   }
   if (!cuda_device().usable) {
     std::printf("bench-gpu: nothing was run: %s\n", cuda_device().reason.c_str());
@@ -100,6 +108,8 @@ int main(int argc, char** argv) {
     bench::bench_convolutions(report);
     bench::bench_layers(report, peers);
     bench::bench_steps(report, peers);
+    const std::string folder = std::filesystem::path(json).parent_path().string();
+    bench::bench_epochs(report, folder.empty() ? "." : folder, quick);
     report.print_summary();
     if (!json.empty()) report.write_json(json);
   } catch (const std::exception& error) {
