@@ -123,16 +123,17 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   SupernetSearch search(*supernet, ser::search_space(config.options), {.mode = config.mode});
   ser::BatchQueue batches(data.train, Device::cuda);
   batches.start(ser::endless_passes(data.train, config.batch_size, 1));
-  std::unique_ptr<DeviceMarks> marks;
+  // The first steps have marks too: without, their graph would be another.
+  auto marks = std::make_unique<DeviceMarks>(4 * kFirstSteps + 1);
   const auto step = [&] {
-    if (marks) marks->mark();
+    marks->mark();
     const ser::Batch batch = *batches.next();
-    if (marks) marks->mark();
+    marks->mark();
     search.weight_step([&] {
-      if (marks) marks->mark();
+      marks->mark();
       return cross_entropy(supernet->forward(batch.input), batch.labels);
     });
-    if (marks) marks->mark();
+    marks->mark();
   };
   for (int i = 0; i < kFirstSteps; ++i) step();
   cuda::synchronize();
