@@ -145,6 +145,11 @@ def training_step(device, name, bins, batch, mode, merged, compiled):
         layer.merged = merged
         if mode == "dropout":
             layer.alpha.requires_grad_(False)
+    # Compiled, a masked candidate has the weight 0, exp(-inf): a number in Python would be compiled in,
+    # and after eight different ones torch.compile gives up.
+    masks = [[torch.zeros(len(layer.ops), device=device).index_fill_(
+                  0, torch.tensor([masked], device=device), -torch.inf)
+              for masked in range(len(layer.ops))] for layer in mixed]
     optimizer = torch.optim.Adam([p for p in trained.values() if p.requires_grad], lr=1e-3,
                                  fused=True)
     x = torch.randn(batch, 1, bins, FRAMES, device=device)
@@ -153,8 +158,12 @@ def training_step(device, name, bins, batch, mode, merged, compiled):
 
     def one():
         if mode == "dropout":
-            for layer in mixed:
-                layer.masked = int(torch.randint(len(layer.ops), (1,)))
+            for layer, mask in zip(mixed, masks):
+                masked = int(torch.randint(len(layer.ops), (1,)))
+                if compiled:
+                    layer.alpha.data = mask[masked]
+                else:
+                    layer.masked = masked
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(call(x), labels).backward()
         optimizer.step()
@@ -177,6 +186,7 @@ def time_steps(clock, quick):
                     continue  # minutes of compiling
 
                 def run():
+                    torch._dynamo.reset()  # it keeps eight versions of a function, of all models
                     work = training_step(clock.device, name, bins, batch, mode, merged, compiled)
                     answer(f"{name}, {mode}, {preset}, batch 16", form, clock.milliseconds(work))
 
