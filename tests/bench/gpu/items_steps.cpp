@@ -1,4 +1,4 @@
-// Whole training steps on the device: forward and backward recorded as one graph, then Adam.
+// Whole training steps on the device, each recorded as one graph, as the program runs them.
 
 #include <memory>
 #include <string>
@@ -8,6 +8,7 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/search.h"
+#include "nn/deferred.h"
 #include "nn/optim.h"
 #include "nn/recorded_step.h"
 #include "tensor/random.h"
@@ -23,7 +24,7 @@ constexpr std::int64_t kFrames = 200, kBatch = 16;
 class Job {
  public:
   Job(const std::string& name, Mode mode, std::int64_t bins)
-      : mode_(mode), recorded_(Device::cuda) {
+      : mode_(mode), recorded_(Device::cuda), guard_(Device::cuda) {
     options_.name = name;
     options_.bins = bins;
     manual_seed(7);
@@ -49,8 +50,14 @@ class Job {
       return;
     }
     adam_->zero_grad();
-    recorded_.run([&] { backward(loss()); });
-    adam_->step();
+    Variable value;
+    recorded_.run([&] {
+      value = loss();
+      backward(value);
+      guard_.watch(value);
+      adam_->step(guard_);
+    });
+    loss_ = DeferredNumber(value.value());
   }
 
  private:
@@ -58,6 +65,8 @@ class Job {
   ser::SystemOptions options_;
   std::unique_ptr<ser::System> system_;
   RecordedStep recorded_;
+  LossGuard guard_;
+  DeferredNumber loss_;  // of the last step, as the program fetches it
   Tensor x_;
   Indices labels_;
   std::unique_ptr<Adam> adam_;
