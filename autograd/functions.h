@@ -75,10 +75,10 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis);
 /// Adds `before` and `after` zeros along an axis.
 Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after);
 /// Cuts overlapping windows out of the last axis: [N, C, F, T] to [N, windows, C, F, size]. Windows
-/// start every `shift` steps; one that runs past the end is completed with zeros and is kept where
-/// it holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / shift))
+/// start every `step` steps; one that runs past the end is completed with zeros and is kept where
+/// it holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / step))
 /// windows.
-Variable windows(const Variable& x, std::int64_t size, std::int64_t shift);
+Variable unfold(const Variable& x, std::int64_t size, std::int64_t step);
 
 // Linear algebra ----------------------------------------------------------------------------------
 
@@ -233,9 +233,9 @@ Variable attention_pooling(const Variable& h, const AttentionWeights& weights,
 /// value and gradient are 0 at 0.
 Variable squash(const Variable& s);
 /// sqrt(|v|^2 + 1e-12) over the last axis, which disappears.
-Variable capsule_length(const Variable& v);
+Variable capsule_norm(const Variable& v);
 /// [.., J, D] to [.., J * D + J]: all values, then all lengths.
-Variable with_lengths(const Variable& v);
+Variable append_norms(const Variable& v);
 /// Votes u_hat[n, i, j, :] = u[n, i, :] W[i, j]. u: [N, I, D]; weight: [I, J, D, O], or [1, J, D,
 /// O] shared by all input capsules; result [N, I, J, O].
 Variable capsule_votes(const Variable& u, const Variable& weight);

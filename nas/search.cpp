@@ -149,11 +149,11 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
     guard_.watch(value);
     update(phase);
   });
-  record.loss = DeferredNumber(value.value());
+  record.loss = AsyncScalar(value.value());
   pending_.push_back({phase, record.step, record.loss});
-  if (phase == Phase::weights && epoch_weight_steps_ == 0) note_norms();
+  if (phase == Phase::weights && epoch_weight_steps_ == 0) record_norms();
   for (Variable& variable : variables) variable.zero_grad();
-  settle_losses(supernet_.device() == Device::cpu ? 0 : kStepsAhead);
+  drain_losses(supernet_.device() == Device::cpu ? 0 : kStepsAhead);
   if (phase == Phase::weights) {
     for (const NamedMixedOp& mixed : mixed_ops_) mixed.op->count_update();
   }
@@ -161,7 +161,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss) {
 }
 
 // Looks at the losses of all steps but the newest: by then the device has them, and still has work.
-void SupernetSearch::settle_losses(std::size_t newest) {
+void SupernetSearch::drain_losses(std::size_t newest) {
   while (pending_.size() > newest) {
     const PendingLoss settled = std::move(pending_.front());
     pending_.pop_front();
@@ -192,7 +192,7 @@ void SupernetSearch::update(Phase phase) {
   if (phase == Phase::architecture || options_.mode == Mode::joint) alpha_optimizer_->step(guard_);
 }
 
-void SupernetSearch::note_norms() {
+void SupernetSearch::record_norms() {
   for (std::size_t l = 0; l < mixed_ops_.size(); ++l) {
     const MixedOp& op = *mixed_ops_[l].op;
     NamedParameters parameters;
@@ -231,7 +231,7 @@ std::vector<std::vector<double>> SupernetSearch::alphas() const {
 }
 
 const SearchRecord& SupernetSearch::end_epoch() {
-  settle_losses(0);
+  drain_losses(0);
   const auto mean = [](double sum, std::int64_t count) {
     return count == 0 ? 0.0 : sum / static_cast<double>(count);
   };

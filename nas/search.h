@@ -31,10 +31,10 @@
 #include "nas/mixed_op.h"
 #include "nas/path.h"
 #include "nas/search_space.h"
-#include "nn/deferred.h"
+#include "nn/async_scalar.h"
+#include "nn/captured_step.h"
 #include "nn/module.h"
 #include "nn/optim.h"
-#include "nn/recorded_step.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
@@ -61,14 +61,14 @@ struct SearchOptions {
 };
 
 /// Runs the supernet on a batch and returns the mean loss, a Variable with one element. Must not
-/// read results from the device: on a GPU the step is recorded (nn/recorded_step.h).
+/// read results from the device: on a GPU the step is recorded (nn/captured_step.h).
 using LossFunction = std::function<Variable()>;
 
 /// What happened in one step.
 struct StepRecord {
   std::int64_t step = 0;  ///< number of the step within its phase, from 0
   Phase phase = Phase::weights;
-  DeferredNumber loss;      ///< before the update; on a device, reading it waits for the step
+  AsyncScalar loss;         ///< before the update; on a device, reading it waits for the step
   std::vector<Path> paths;  ///< per layer
 };
 
@@ -147,14 +147,14 @@ class SupernetSearch {
   struct PendingLoss {
     Phase phase;
     std::int64_t step;
-    DeferredNumber loss;
+    AsyncScalar loss;
   };
 
   StepRecord run_step(Phase phase, const LossFunction& loss);
   std::vector<Variable> trained(Phase phase) const;
   void update(Phase phase);
-  void settle_losses(std::size_t newest);
-  void note_norms();
+  void drain_losses(std::size_t newest);
+  void record_norms();
   std::string fingerprint() const;
   void apply_state(const SafetensorsFile& state);
 
@@ -164,8 +164,8 @@ class SupernetSearch {
   std::vector<NamedMixedOp> mixed_ops_;
   NamedParameters weights_, alphas_;
   std::unique_ptr<Adam> weight_optimizer_, alpha_optimizer_;
-  RecordedStep weight_work_, architecture_work_;
-  LossGuard guard_;
+  CapturedStep weight_work_, architecture_work_;
+  NonFiniteGuard guard_;
   std::deque<PendingLoss> pending_;
   std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
   std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;

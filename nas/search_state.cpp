@@ -102,7 +102,7 @@ std::string SupernetSearch::fingerprint() const {
 }
 
 SafetensorsFile SupernetSearch::save_state() {
-  settle_losses(0);
+  drain_losses(0);
   SafetensorsFile file;
   put(file, kSupernet, supernet_.state_dict());
   save_optimizer(file, kWeightOptimizer, *weight_optimizer_);
@@ -151,7 +151,7 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
 
 void SupernetSearch::apply_state(const SafetensorsFile& state) {
   pending_.clear();
-  guard_ = LossGuard(supernet_.device());
+  guard_ = NonFiniteGuard(supernet_.device());
   supernet_.load_state_dict(with_prefix(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);

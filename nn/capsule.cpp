@@ -31,7 +31,7 @@ Tensor step_mask(const Indices& lengths, std::int64_t steps, Device device) {
 double mean_length(const Tensor& capsules, const Indices& counts) {
   if (!capsules.defined()) return 0;
   const NoGrad no_grad;
-  const Tensor lengths = capsule_length(capsules).value().to(Device::cpu).contiguous();
+  const Tensor lengths = capsule_norm(capsules).value().to(Device::cpu).contiguous();
   const std::int64_t samples = lengths.size(0), rows = lengths.size(1), size = lengths.size(2);
   const real* at = lengths.data();
   double total = 0;
@@ -158,12 +158,12 @@ Variable SequentialCapsules::forward(const Variable& x, const Indices& lengths) 
 
 /// One vector per window: [N, C, F, T] -> [N, windows, J * D + J].
 Variable SequentialCapsules::window_vectors(const Variable& x) {
-  const Variable cut = windows(x, options.window, options.shift);  // [N, windows, C, F, size]
+  const Variable cut = unfold(x, options.window, options.shift);  // [N, windows, C, F, size]
   const std::int64_t samples = cut.size(0), count = cut.size(1);
   const Variable v = window_caps.forward(primary.forward(flatten(cut, 0, 1)));
   last_window_capsules_ =
       v.value().reshape({samples, count, options.window_capsules, options.window_dim});
-  return reshape(with_lengths(v), {samples, count, -1});
+  return reshape(append_norms(v), {samples, count, -1});
 }
 
 /// Votes are linear in their capsule, so dividing the vectors by the number of windows divides the
@@ -176,11 +176,11 @@ Variable SequentialCapsules::scaled_by_count(const Variable& vectors, const Indi
   return mul(vectors, Variable(Tensor::from(scale, {vectors.size(0), 1, 1}, vectors.device())));
 }
 
-double SequentialCapsules::mean_window_length() const {
+double SequentialCapsules::mean_window_norm() const {
   return mean_length(last_window_capsules_, last_counts_);
 }
 
-double SequentialCapsules::mean_utterance_length() const {
+double SequentialCapsules::mean_utterance_norm() const {
   if (!last_utterance_capsules_.defined()) return 0;
   const Shape& shape = last_utterance_capsules_.shape();
   return mean_length(last_utterance_capsules_.reshape({shape[0], 1, shape[1], shape[2]}), {});

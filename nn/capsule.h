@@ -78,7 +78,7 @@ enum class UtteranceNorm {
 
 /// The sequence part of CNN_SeqCap (Wu et al., ICASSP 2019). x: [N, in_channels, bins, T], what the
 /// convolutions made of a spectrogram; result [N, classes, utterance_dim]. Per sample:
-///   1. windows of `window` steps every `shift` steps (windows() in autograd/functions.h)
+///   1. windows of `window` steps every `shift` steps (unfold() in autograd/functions.h)
 ///   2. per window PrimaryCapsules, and a CapsuleLayer to `window_capsules` capsules
 ///   3. per window one vector o_t = [the capsules' values, their lengths]
 ///   4. one CapsuleLayer from the vectors o_t, shared by all windows, to the classes' capsules
@@ -116,8 +116,8 @@ class SequentialCapsules : public Module {
 
   /// Mean length of the capsules of the last forward, to be logged: near 0, capsules have vanished
   /// and gradients with them. 0 before the first forward.
-  double mean_window_length() const;
-  double mean_utterance_length() const;
+  double mean_window_norm() const;
+  double mean_utterance_norm() const;
 
   const Options options;
   PrimaryCapsules primary;

@@ -61,8 +61,8 @@ thread_local bool draws = true;
 
 }  // namespace
 
-Undrawn::Undrawn() : before_(draws) { draws = false; }
-Undrawn::~Undrawn() { draws = before_; }
+SkipInit::SkipInit() : before_(draws) { draws = false; }
+SkipInit::~SkipInit() { draws = before_; }
 
 Fans fans(const Shape& shape) {
   check(shape.size() >= 2, "init", "a weight must have two axes or more to have fans; got ", shape);
@@ -82,10 +82,10 @@ Tensor uniform(const Shape& shape, real low, real high) {
   return values;
 }
 
-Tensor normal(const Shape& shape, real mean, real deviation) {
+Tensor normal(const Shape& shape, real mean, real stddev) {
   if (!draws) return zeros(shape);
   Tensor values = Tensor::empty(shape);
-  fill_normal_(values, mean, deviation, next_default_key());
+  fill_normal_(values, mean, stddev, next_default_key());
   return values;
 }
 

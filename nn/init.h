@@ -12,12 +12,12 @@ namespace serenade::init {
 
 /// While one of these lives, the functions below return zeros: for networks whose weights are about
 /// to be read from a file, where drawing them would take longer than reading. Of this thread.
-class Undrawn {
+class SkipInit {
  public:
-  Undrawn();
-  ~Undrawn();
-  Undrawn(const Undrawn&) = delete;
-  Undrawn& operator=(const Undrawn&) = delete;
+  SkipInit();
+  ~SkipInit();
+  SkipInit(const SkipInit&) = delete;
+  SkipInit& operator=(const SkipInit&) = delete;
 
  private:
   bool before_;
@@ -34,18 +34,18 @@ Fans fans(const Shape& shape);
 Tensor zeros(const Shape& shape);
 Tensor constant(const Shape& shape, real value);
 Tensor uniform(const Shape& shape, real low, real high);
-Tensor normal(const Shape& shape, real mean, real deviation);
+Tensor normal(const Shape& shape, real mean, real stddev);
 
 /// Uniform in +-gain sqrt(6 / (fan_in + fan_out)): keeps the variance of activations and gradients
 /// about equal from layer to layer (Glorot & Bengio 2010, Eq. 16).
 Tensor xavier_uniform(const Shape& shape, double gain = 1);
-/// Normal of deviation gain sqrt(2 / (fan_in + fan_out)).
+/// Normal of stddev gain sqrt(2 / (fan_in + fan_out)).
 Tensor xavier_normal(const Shape& shape, double gain = 1);
 
 /// Uniform in +-gain sqrt(3 / fan_in); the default gain sqrt(2) suits a ReLU, which throws away
 /// half of the variance (He et al. 2015, Eq. 10).
 Tensor kaiming_uniform(const Shape& shape, double gain = 1.4142135623730951);
-/// Normal of deviation gain / sqrt(fan_in).
+/// Normal of stddev gain / sqrt(fan_in).
 Tensor kaiming_normal(const Shape& shape, double gain = 1.4142135623730951);
 
 /// [rows, columns] with orthonormal rows (rows <= columns) or columns (otherwise), times gain:

@@ -9,20 +9,21 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/optim.h"
+#include "kernels/optim/optim.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
-LossGuard::LossGuard(Device device) : stopped_({1}, device) {}
+NonFiniteGuard::NonFiniteGuard(Device device) : stopped_({1}, device) {}
 
-void LossGuard::watch(const Variable& loss) {
-  check(loss.device() == stopped_.device(), "LossGuard", "the loss must be on the guard's device");
+void NonFiniteGuard::watch(const Variable& loss) {
+  check(loss.device() == stopped_.device(), "NonFiniteGuard",
+        "the loss must be on the guard's device");
   const Tensor values = loss.value().contiguous();
-  KERNEL(stopped_.device(), note_not_finite, stopped_.data(), values.data(), values.numel());
+  KERNEL(stopped_.device(), record_non_finite, stopped_.data(), values.data(), values.numel());
 }
 
-bool LossGuard::stopped() const { return stopped_.item() != 0; }
+bool NonFiniteGuard::stopped() const { return stopped_.item() != 0; }
 
 // The base: whom to update, and the state -------------------------------------------------------
 
@@ -48,7 +49,7 @@ void Optimizer::set_learning_rate(double rate) {
 
 void Optimizer::step() { update(nullptr); }
 
-void Optimizer::step(const LossGuard& guard) {
+void Optimizer::step(const NonFiniteGuard& guard) {
   // On the host it is known by now.
   if (guard.stopped_.device() == Device::cpu && guard.stopped()) return;
   update(guard.stopped_.data());

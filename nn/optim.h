@@ -36,9 +36,9 @@ struct OptimizerState {
 ///   backward(loss);
 ///   guard.watch(loss);
 ///   optimizer.step(guard);   nothing, now and ever after, if a watched loss was not finite
-class LossGuard {
+class NonFiniteGuard {
  public:
-  explicit LossGuard(Device device);
+  explicit NonFiniteGuard(Device device);
 
   /// A loss of one or more elements, on the guard's device.
   void watch(const Variable& loss);
@@ -60,7 +60,7 @@ class Optimizer {
   void step();
   /// The same unless the guard has stopped. The counts of steps may then be one ahead: the host has
   /// not been told.
-  void step(const LossGuard& guard);
+  void step(const NonFiniteGuard& guard);
   /// Drops the gradients of all its parameters.
   void zero_grad();
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/philox.h"
+#include "kernels/runtime/philox.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -93,12 +93,11 @@ void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key) {
   if (tensor.device() != Device::cpu) tensor.copy_(host);
 }
 
-void fill_normal_(Tensor& tensor, real mean, real deviation, const RandomKey& key) {
+void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) {
   check(tensor.is_contiguous(), "fill_normal_", "the tensor must be contiguous");
   Tensor host = tensor.device() == Device::cpu ? tensor : Tensor::empty(tensor.shape());
   for (std::int64_t i = 0; i < host.numel(); ++i) {
-    host.data()[i] =
-        mean + deviation * static_cast<real>(normal(key, static_cast<std::uint64_t>(i)));
+    host.data()[i] = mean + stddev * static_cast<real>(normal(key, static_cast<std::uint64_t>(i)));
   }
   if (tensor.device() != Device::cpu) tensor.copy_(host);
 }

@@ -52,7 +52,7 @@ std::int64_t random_integer(const RandomKey& key, std::uint64_t element, std::in
 std::vector<std::int64_t> permutation(const RandomKey& key, std::int64_t count);
 
 void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key);
-void fill_normal_(Tensor& tensor, real mean, real deviation, const RandomKey& key);
+void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key);
 
 /// Sets the seed that layers made by this thread draw their initial weights from and restarts the
 /// count of draws.

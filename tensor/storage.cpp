@@ -1,6 +1,6 @@
 #include "tensor/storage.h"
 
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
 namespace serenade {
 

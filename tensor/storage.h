@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 
 namespace serenade {
 

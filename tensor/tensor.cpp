@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {

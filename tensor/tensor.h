@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
-#include "kernels/real.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/real.h"
 #include "tensor/shape.h"
 #include "tensor/storage.h"
 

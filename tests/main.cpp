@@ -8,8 +8,8 @@
 #include <iostream>
 #include <stdexcept>
 
-#include "kernels/accelerator.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cuda_device.h"
 #include "tests/golden.h"
 
 constexpr int kSkipped = 77;  // SKIP_RETURN_CODE of CMakeLists.txt

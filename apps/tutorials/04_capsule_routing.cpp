@@ -58,9 +58,8 @@ int main() {
 
   // The output capsules themselves. A capsule's length, below 1, says how sure it is.
   const Variable v = capsule_routing(Variable(u_hat), {}, {.iterations = iterations});
-  const Tensor lengths = capsule_length(v).value();
-  const Tensor once =
-      capsule_length(capsule_routing(Variable(u_hat), {}, {.iterations = 1})).value();
+  const Tensor lengths = capsule_norm(v).value();
+  const Tensor once = capsule_norm(capsule_routing(Variable(u_hat), {}, {.iterations = 1})).value();
   std::printf("\nLength of A: %.3f after 1 iteration, %.3f after %d. Length of B: %.3f.\n",
               static_cast<double>(once.at({0, 0})), static_cast<double>(lengths.at({0, 0})),
               iterations, static_cast<double>(lengths.at({0, 1})));

@@ -1,7 +1,7 @@
 #pragma once
 // Turns two shapes into the strides that the broadcasting kernels walk by.
 
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 #include "tensor/shape.h"
 
 namespace serenade {

@@ -1,37 +1,37 @@
-// Capsules: squash, lengths, windows, votes and routing (formulas: kernels/squash.h,
-// kernels/windows.h, kernels/capsule.h).
+// Capsules: squash, lengths, windows, votes and routing (formulas: kernels/capsule/squash.h,
+// kernels/capsule/unfold.h, kernels/capsule/capsule.h).
 
-#include "kernels/capsule.h"
+#include "kernels/capsule/capsule.h"
 
 #include <memory>
 #include <utility>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/squash.h"
-#include "kernels/windows.h"
+#include "kernels/capsule/squash.h"
+#include "kernels/capsule/unfold.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
-Variable windows(const Variable& x, std::int64_t size, std::int64_t shift) {
-  check(x.dim() == 4 && x.numel() > 0, "windows", "input must be [N, C, F, T], not empty; got ",
+Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
+  check(x.dim() == 4 && x.numel() > 0, "unfold", "input must be [N, C, F, T], not empty; got ",
         x.shape());
-  check(size >= 1 && shift >= 1 && shift <= size, "windows",
-        "size must be positive and shift in 1 .. size; got size ", size, " and shift ", shift);
+  check(size >= 1 && step >= 1 && step <= size, "unfold",
+        "size must be positive and step in 1 .. size; got size ", size, " and step ", step);
   const std::int64_t steps = x.size(3);
-  const std::int64_t further = steps > size ? (steps - size + shift - 1) / shift : 0;
-  const WindowsShape shape{.samples = x.size(0),
-                           .rows = x.size(1) * x.size(2),
-                           .steps = steps,
-                           .count = 1 + further,
-                           .size = size,
-                           .shift = shift};
+  const std::int64_t further = steps > size ? (steps - size + step - 1) / step : 0;
+  const UnfoldShape shape{.samples = x.size(0),
+                          .rows = x.size(1) * x.size(2),
+                          .steps = steps,
+                          .count = 1 + further,
+                          .size = size,
+                          .step = step};
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty({x.size(0), shape.count, x.size(1), x.size(2), size}, input.device());
-  KERNEL(input.device(), windows_forward, y.data(), input.data(), shape);
-  return make_result("windows", y, {x}, [shape](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), windows_backward, d[0].data(), dy.data(), shape);
+  KERNEL(input.device(), unfold_forward, y.data(), input.data(), shape);
+  return make_result("unfold", y, {x}, [shape](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
   });
 }
 
@@ -48,22 +48,22 @@ Variable squash(const Variable& s) {
   });
 }
 
-Variable capsule_length(const Variable& v) {
+Variable capsule_norm(const Variable& v) {
   check(v.dim() >= 1 && v.numel() > 0, "capsule_length",
         "input must have an axis of capsule components and not be empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
   const std::int64_t size = v.size(-1), count = v.numel() / size;
   Tensor y = Tensor::empty(Shape(v.shape().begin(), v.shape().end() - 1), input.device());
-  KERNEL(input.device(), capsule_length_forward, y.data(), input.data(), count, size);
+  KERNEL(input.device(), capsule_norm_forward, y.data(), input.data(), count, size);
   return make_result("capsule_length", y, {v},
                      [input, count, size](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
-                       KERNEL(dy.device(), capsule_length_backward, d[0].data(), dy.data(),
+                       KERNEL(dy.device(), capsule_norm_backward, d[0].data(), dy.data(),
                               input.data(), count, size);
                      });
 }
 
-Variable with_lengths(const Variable& v) {
+Variable append_norms(const Variable& v) {
   check(v.dim() >= 2 && v.numel() > 0, "with_lengths",
         "input must be [.., capsules, size], not empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
@@ -72,11 +72,11 @@ Variable with_lengths(const Variable& v) {
   Shape shape(v.shape().begin(), v.shape().end() - 1);
   shape.back() = capsules * (size + 1);
   Tensor y = Tensor::empty(shape, input.device());
-  KERNEL(input.device(), with_lengths_forward, y.data(), input.data(), rows, capsules, size);
+  KERNEL(input.device(), append_norms_forward, y.data(), input.data(), rows, capsules, size);
   return make_result("with_lengths", y, {v},
                      [input, rows, capsules, size](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
-                       KERNEL(dy.device(), with_lengths_backward, d[0].data(), dy.data(),
+                       KERNEL(dy.device(), append_norms_backward, d[0].data(), dy.data(),
                               input.data(), rows, capsules, size);
                      });
 }

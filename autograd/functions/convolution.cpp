@@ -1,4 +1,4 @@
-// Convolution and max-pooling (formulas: kernels/conv2d.h, kernels/pool.h).
+// Convolution and max-pooling (formulas: kernels/conv2d/conv2d.h, kernels/pool/pool.h).
 
 #include <algorithm>
 #include <iterator>
@@ -7,8 +7,8 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/conv2d.h"
-#include "kernels/pool.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/pool/pool.h"
 #include "tensor/check.h"
 
 namespace serenade {

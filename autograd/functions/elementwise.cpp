@@ -1,6 +1,6 @@
 // Elementwise functions: arithmetic with broadcasting, activations, dropout.
 
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"

@@ -5,9 +5,9 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/functions/broadcast.h"
-#include "kernels/blas.h"
-#include "kernels/elementwise.h"
-#include "kernels/memory.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {

@@ -1,10 +1,10 @@
 // Softmax and losses.
 
-#include "kernels/loss.h"
+#include "kernels/elementwise/loss.h"
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/softmax.h"
+#include "kernels/elementwise/softmax.h"
 #include "tensor/check.h"
 
 namespace serenade {

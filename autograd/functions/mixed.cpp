@@ -1,12 +1,12 @@
-// Mixed operations of architecture search: candidates merged into one kernel (kernels/mixed.h), and
-// the same by its definition.
+// Mixed operations of architecture search: candidates merged into one kernel
+// (kernels/mixed/mixed.h), and the same by its definition.
 
 #include <algorithm>
 #include <vector>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/mixed.h"
+#include "kernels/mixed/mixed.h"
 #include "tensor/check.h"
 
 namespace serenade {

@@ -5,8 +5,8 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/gru.h"
-#include "kernels/memory.h"
+#include "kernels/gru/gru.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {

@@ -1,6 +1,6 @@
 // Reductions: sum, mean and maximum, of all elements or along one axis.
 
-#include "kernels/reduce.h"
+#include "kernels/elementwise/reduce.h"
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"

@@ -4,8 +4,8 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/elementwise.h"
-#include "kernels/memory.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {

@@ -55,11 +55,11 @@ TEST_CASE("squash and lengths: gradients") {
   for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 8}}) {
     const Tensor s = random_tensor(shape, 1);
     check_op("squash", {s}, [](const Inputs& in) { return squash(in[0]); });
-    check_op("capsule_length", {s}, [](const Inputs& in) { return capsule_length(in[0]); });
+    check_op("capsule_length", {s}, [](const Inputs& in) { return capsule_norm(in[0]); });
   }
   for (const Shape& shape : {Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 4, 2}}) {
     check_op("with_lengths", {random_tensor(shape, 2)},
-             [](const Inputs& in) { return with_lengths(in[0]); });
+             [](const Inputs& in) { return append_norms(in[0]); });
   }
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
   for (const auto& f :
        {std::function<Variable(const Inputs&)>([](const Inputs& in) { return squash(in[0]); }),
         std::function<Variable(const Inputs&)>(
-            [](const Inputs& in) { return capsule_length(in[0]); }),
+            [](const Inputs& in) { return capsule_norm(in[0]); }),
         std::function<Variable(const Inputs&)>(
             [](const Inputs& in) { return squash(squash(in[0])); })}) {
     const std::vector<Tensor> found = values_and_gradients({s}, f);
@@ -77,29 +77,29 @@ TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
     for (const real value : found[1].slice(0, 0, 1).to_vector()) CHECK(value == 0);
   }
   CHECK(squash(Variable(s)).value().at({0, 0}) == 0);
-  CHECK(capsule_length(Variable(s)).value().at({0}) == doctest::Approx(1e-6));
+  CHECK(capsule_norm(Variable(s)).value().at({0}) == doctest::Approx(1e-6));
 }
 
 TEST_CASE("squash keeps the direction and brings the length below 1") {
   const Variable v = squash(Variable(Tensor::from({3, 4, 300, 400}, {2, 2})));
   CHECK(v.value().at({0, 0}) == doctest::Approx(25.0 / 26 * 0.6));
   CHECK(v.value().at({0, 1}) == doctest::Approx(25.0 / 26 * 0.8));
-  CHECK(capsule_length(v).value().at({1}) < 1);
+  CHECK(capsule_norm(v).value().at({1}) < 1);
 }
 
 TEST_CASE("windows: gradients, sizes and padding") {
   for (const std::int64_t steps : {1, 3, 4, 5, 7, 8}) {
     check_op("windows", {random_tensor({2, 1, 3, steps}, 5)},
-             [](const Inputs& in) { return windows(in[0], 4, 3); });
+             [](const Inputs& in) { return unfold(in[0], 4, 3); });
   }
   check_op("windows", {random_tensor({1, 2, 1, 5}, 6)},
-           [](const Inputs& in) { return windows(in[0], 1, 1); });
+           [](const Inputs& in) { return unfold(in[0], 1, 1); });
   const Variable x(Tensor::from({1, 2, 3, 4, 5, 6}, {1, 1, 1, 6}));
-  const Variable y = windows(x, 4, 2);
+  const Variable y = unfold(x, 4, 2);
   CHECK(y.shape() == Shape{1, 2, 1, 1, 4});
   CHECK(y.value().to_vector() == std::vector<real>{1, 2, 3, 4, 3, 4, 5, 6});
-  CHECK(windows(x, 4, 3).value().to_vector() == std::vector<real>{1, 2, 3, 4, 4, 5, 6, 0});
-  CHECK(windows(x, 8, 5).value().to_vector() == std::vector<real>{1, 2, 3, 4, 5, 6, 0, 0});
+  CHECK(unfold(x, 4, 3).value().to_vector() == std::vector<real>{1, 2, 3, 4, 4, 5, 6, 0});
+  CHECK(unfold(x, 8, 5).value().to_vector() == std::vector<real>{1, 2, 3, 4, 5, 6, 0, 0});
 }
 
 TEST_CASE("votes: gradients, own and shared weights") {
@@ -233,10 +233,10 @@ TEST_CASE("zero votes route without NaN") {
 TEST_CASE("capsules: bad input is refused") {
   const Variable u(Tensor({2, 3, 4})), weight(Tensor({3, 2, 4, 5})), votes(Tensor({2, 3, 2, 5}));
   CHECK_THROWS_AS(squash(Variable(Tensor::scalar(1))), std::invalid_argument);
-  CHECK_THROWS_AS(capsule_length(Variable(Tensor::scalar(1))), std::invalid_argument);
-  CHECK_THROWS_AS(with_lengths(Variable(Tensor({3}))), std::invalid_argument);
-  CHECK_THROWS_AS(windows(Variable(Tensor({1, 2, 3})), 4, 2), std::invalid_argument);
-  CHECK_THROWS_AS(windows(Variable(Tensor({1, 1, 2, 3})), 4, 5), std::invalid_argument);
+  CHECK_THROWS_AS(capsule_norm(Variable(Tensor::scalar(1))), std::invalid_argument);
+  CHECK_THROWS_AS(append_norms(Variable(Tensor({3}))), std::invalid_argument);
+  CHECK_THROWS_AS(unfold(Variable(Tensor({1, 2, 3})), 4, 2), std::invalid_argument);
+  CHECK_THROWS_AS(unfold(Variable(Tensor({1, 1, 2, 3})), 4, 5), std::invalid_argument);
   CHECK_THROWS_AS(capsule_votes(u, Variable(Tensor({3, 2, 5, 5}))), std::invalid_argument);
   CHECK_THROWS_AS(capsule_votes(u, Variable(Tensor({2, 2, 4, 5}))), std::invalid_argument);
   CHECK_THROWS_AS(capsule_routing(u), std::invalid_argument);
@@ -249,8 +249,8 @@ TEST_CASE("capsules: bad input is refused") {
 
 TEST_CASE("capsules: golden values") {
   check_golden_op("squash", {"s"}, [](const Inputs& in) { return squash(in[0]); });
-  check_golden_op("capsule_length", {"v"}, [](const Inputs& in) { return capsule_length(in[0]); });
-  check_golden_op("with_lengths", {"v"}, [](const Inputs& in) { return with_lengths(in[0]); });
+  check_golden_op("capsule_length", {"v"}, [](const Inputs& in) { return capsule_norm(in[0]); });
+  check_golden_op("with_lengths", {"v"}, [](const Inputs& in) { return append_norms(in[0]); });
   for (const std::string& name : golden_names("routing_")) {
     const Golden file = golden(name);
     RoutingOptions options{.iterations = std::stoi(golden_attribute(file, "iterations"))};
@@ -273,6 +273,6 @@ TEST_CASE("capsules: golden values") {
   }
   for (const std::string& name : golden_names("windows_")) {
     check_golden_op(name, {"x"},
-                    [](const Inputs& in) { return flatten(windows(in[0], 10, 5), 0, 1); });
+                    [](const Inputs& in) { return flatten(unfold(in[0], 10, 5), 0, 1); });
   }
 }

@@ -135,7 +135,7 @@ TEST_CASE("dropout: the key decides the mask, and the mean stays") {
   CHECK(first == dropout(x, 0.25, key).value().to_vector());
   CHECK(first != dropout(x, 0.25, {1, Purpose::dropout, 3}).value().to_vector());
   CHECK(first != dropout(x, 0.25, {2, Purpose::dropout, 2}).value().to_vector());
-  // One element has deviation sqrt(p / (1 - p)); five times that of the mean of 10,000.
+  // One element has stddev sqrt(p / (1 - p)); five times that of the mean of 10,000.
   const double mean_kept = static_cast<double>(mean(dropout(x, 0.25, key)).item());
   CHECK(std::abs(mean_kept - 1) < 5 * std::sqrt(0.25 / 0.75 / 10000));
   CHECK(dropout(x, 0, key).value().to_vector() == x.value().to_vector());

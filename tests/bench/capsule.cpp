@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "kernels/capsule.h"
+#include "kernels/capsule/capsule.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 #include "tests/bench/table.h"

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_versions.h"
-#include "kernels/cpu/conv2d_winograd_weight.h"
-#include "kernels/elementwise.h"
-#include "kernels/pool.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cpu/versions.h"
+#include "kernels/conv2d/cpu/winograd_weight.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/pool/pool.h"
 #include "tests/bench/table.h"
 
 using namespace serenade;

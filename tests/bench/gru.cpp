@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/gru.h"
+#include "kernels/gru/gru.h"
 #include "tests/bench/table.h"
 
 namespace {

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/real.h"
-#include "kernels/threads.h"
+#include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/real.h"
+#include "kernels/runtime/threads.h"
 #include "tests/bench/timing.h"
 
 namespace serenade::bench {
@@ -29,11 +29,11 @@ using Runs = std::vector<std::function<void()>>;
 /// Median milliseconds of each run; 0 for an empty one. They take turns, so that a change of the
 /// clock hits them alike; a first round, which faults their memory in, only sets how many follow.
 inline std::vector<double> medians(const Runs& runs) {
-  constexpr int kFewest = 5, kMost = 25;
+  constexpr int kMin = 5, kMax = 25;
   constexpr double kEnough = 1000;  // milliseconds for all rounds, if the fewest allow
   double first_round = 1e-3;
   for (const auto& run : runs) first_round += run ? milliseconds(run) : 0;
-  const int rounds = static_cast<int>(std::clamp<double>(kEnough / first_round, kFewest, kMost));
+  const int rounds = static_cast<int>(std::clamp<double>(kEnough / first_round, kMin, kMax));
   std::vector<std::vector<double>> times(runs.size());
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < runs.size(); ++i) {

@@ -1,4 +1,4 @@
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -30,7 +30,7 @@ std::int64_t reach(const Broadcast& s, const std::int64_t* strides) {
   return last + 1;
 }
 
-// Each kernel of the sums: rows with and without Quads, groups of 1 to 32 lanes, one chunk and
+// Each kernel of the sums: rows with and without Vec4s, groups of 1 to 32 lanes, one chunk and
 // many; columns narrow and wide, alone and many chunks; nothing repeated.
 const Case kCases[] = {
     {"one element", {1}, {1}, {1}},
@@ -40,7 +40,7 @@ const Case kCases[] = {
     {"a number a, in chunks", {5000}, {0}, {1}},
     {"a bias per channel", {2, 3, 20}, {60, 20, 1}, {0, 1, 0}},
     {"a bias per channel as a", {2, 3, 20}, {0, 1, 0}, {60, 20, 1}},
-    {"rows of no whole Quads", {3, 4, 7}, {0, 1, 0}, {28, 7, 1}},
+    {"rows of no whole Vec4s", {3, 4, 7}, {0, 1, 0}, {28, 7, 1}},
     {"a bias per column", {6, 33}, {33, 1}, {0, 1}},
     {"a bias per column as a", {6, 33}, {0, 1}, {33, 1}},
     {"a bias of 8 columns, in chunks", {700, 8}, {0, 1}, {8, 1}},
@@ -48,13 +48,13 @@ const Case kCases[] = {
     {"an outer product", {5, 12}, {1, 0}, {0, 1}},
     {"an outer product turned", {5, 12}, {0, 1}, {1, 0}},
     {"b cut out of wider rows", {5, 8}, {8, 1}, {12, 1}},
-    {"b cut out, its rows no whole Quads", {5, 8}, {0, 1}, {10, 1}},
+    {"b cut out, its rows no whole Vec4s", {5, 8}, {0, 1}, {10, 1}},
     {"b cut out, a repeated along its rows", {5, 8}, {1, 0}, {10, 1}},
     {"four axes, every other repeated", {2, 3, 4, 5}, {4, 0, 1, 0}, {0, 5, 0, 1}},
     {"short rows", {40, 3}, {1, 0}, {0, 1}},
     {"more rows than the grid's loop takes in one turn", {2500, 16}, {1, 0}, {16, 1}},
     {"channels in chunks that cross rows", {4, 3, 700}, {0, 1, 0}, {2100, 700, 1}},
-    {"the same without whole Quads", {4, 3, 301}, {0, 1, 0}, {903, 301, 1}},
+    {"the same without whole Vec4s", {4, 3, 301}, {0, 1, 0}, {903, 301, 1}},
 };
 
 using Forward = void (*)(real*, const real*, const real*, const Broadcast&);

@@ -1,10 +1,10 @@
 // Every step of the capsule ladder on the device against the CPU's definition.
 
-#include "kernels/capsule.h"
+#include "kernels/capsule/capsule.h"
 
 #include <cmath>
 
-#include "kernels/cuda/capsule_versions.h"
+#include "kernels/capsule/cuda/versions.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;

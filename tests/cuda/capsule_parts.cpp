@@ -1,5 +1,5 @@
-#include "kernels/squash.h"
-#include "kernels/windows.h"
+#include "kernels/capsule/squash.h"
+#include "kernels/capsule/unfold.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -75,15 +75,15 @@ TEST_CASE("cuda capsule parts: lengths") {
     const Numbers v = capsules_of(c, 1), dlengths = random_numbers(c.count, 2);
     const DeviceNumbers v_device(v), d_device(dlengths);
     check_overwritten(
-        c.count, [&](real* y) { cpu::capsule_length_forward(y, v.data(), c.count, c.size); },
-        [&](real* y) { cuda::capsule_length_forward(y, v_device.data(), c.count, c.size); });
+        c.count, [&](real* y) { cpu::capsule_norm_forward(y, v.data(), c.count, c.size); },
+        [&](real* y) { cuda::capsule_norm_forward(y, v_device.data(), c.count, c.size); });
     check_added(
         c.numbers(),
         [&](real* dv) {
-          cpu::capsule_length_backward(dv, dlengths.data(), v.data(), c.count, c.size);
+          cpu::capsule_norm_backward(dv, dlengths.data(), v.data(), c.count, c.size);
         },
         [&](real* dv) {
-          cuda::capsule_length_backward(dv, d_device.data(), v_device.data(), c.count, c.size);
+          cuda::capsule_norm_backward(dv, d_device.data(), v_device.data(), c.count, c.size);
         });
   }
 }
@@ -97,15 +97,15 @@ TEST_CASE("cuda capsule parts: rows with their lengths behind them") {
       const Numbers v = random_numbers(values, 1), dy = random_numbers(all, 2);
       const DeviceNumbers v_device(v), dy_device(dy);
       check_overwritten(
-          all, [&](real* y) { cpu::with_lengths_forward(y, v.data(), rows, c.count, c.size); },
-          [&](real* y) { cuda::with_lengths_forward(y, v_device.data(), rows, c.count, c.size); });
+          all, [&](real* y) { cpu::append_norms_forward(y, v.data(), rows, c.count, c.size); },
+          [&](real* y) { cuda::append_norms_forward(y, v_device.data(), rows, c.count, c.size); });
       check_added(
           values,
           [&](real* dv) {
-            cpu::with_lengths_backward(dv, dy.data(), v.data(), rows, c.count, c.size);
+            cpu::append_norms_backward(dv, dy.data(), v.data(), rows, c.count, c.size);
           },
           [&](real* dv) {
-            cuda::with_lengths_backward(dv, dy_device.data(), v_device.data(), rows, c.count,
+            cuda::append_norms_backward(dv, dy_device.data(), v_device.data(), rows, c.count,
                                         c.size);
           });
     }
@@ -114,21 +114,21 @@ TEST_CASE("cuda capsule parts: rows with their lengths behind them") {
 
 TEST_CASE("cuda capsule parts: windows") {
   // Overlapping, side by side, with gaps, past the end, wholly past the end, one step, no steps.
-  const WindowsShape shapes[] = {{2, 3, 20, 6, 5, 3}, {1, 2, 12, 3, 4, 4}, {2, 2, 20, 3, 4, 7},
-                                 {2, 5, 9, 4, 5, 2},  {1, 2, 4, 4, 3, 3},  {1, 1, 1, 1, 1, 1},
-                                 {1, 2, 0, 2, 3, 1},  {0, 2, 5, 2, 3, 1}};
-  for (const WindowsShape& s : shapes) {
+  const UnfoldShape shapes[] = {{2, 3, 20, 6, 5, 3}, {1, 2, 12, 3, 4, 4}, {2, 2, 20, 3, 4, 7},
+                                {2, 5, 9, 4, 5, 2},  {1, 2, 4, 4, 3, 3},  {1, 1, 1, 1, 1, 1},
+                                {1, 2, 0, 2, 3, 1},  {0, 2, 5, 2, 3, 1}};
+  for (const UnfoldShape& s : shapes) {
     CAPTURE(s.steps);
-    CAPTURE(s.shift);
+    CAPTURE(s.step);
     const std::int64_t count = s.samples * s.rows * s.steps;
     const std::int64_t results = s.samples * s.count * s.rows * s.size;
     const Numbers x = random_numbers(count, 1), dy = random_numbers(results, 2);
     const DeviceNumbers x_device(x), dy_device(dy);
     check_overwritten(
-        results, [&](real* y) { cpu::windows_forward(y, x.data(), s); },
-        [&](real* y) { cuda::windows_forward(y, x_device.data(), s); });
+        results, [&](real* y) { cpu::unfold_forward(y, x.data(), s); },
+        [&](real* y) { cuda::unfold_forward(y, x_device.data(), s); });
     check_added(
-        count, [&](real* dx) { cpu::windows_backward(dx, dy.data(), s); },
-        [&](real* dx) { cuda::windows_backward(dx, dy_device.data(), s); });
+        count, [&](real* dx) { cpu::unfold_backward(dx, dy.data(), s); },
+        [&](real* dx) { cuda::unfold_backward(dx, dy_device.data(), s); });
   }
 }

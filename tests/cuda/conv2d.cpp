@@ -1,12 +1,12 @@
 // The convolution on the device against the CPU's: the plain version on all kinds of shapes, and
 // the functions that the layers above call.
 
-#include "kernels/conv2d.h"
+#include "kernels/conv2d/conv2d.h"
 
 #include <cmath>
 #include <limits>
 
-#include "kernels/accelerator.h"
+#include "kernels/runtime/cuda_device.h"
 #include "tests/cuda/conv2d_case.h"
 
 using namespace serenade;

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/cuda/conv2d_versions.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cuda/versions.h"
 #include "tests/cuda/device_case.h"
 
 namespace serenade::test {

@@ -12,7 +12,7 @@ using namespace serenade::test;
 namespace {
 
 // Stride 1. Channels beyond one block, one pixel, two tiles with a ragged edge, paddings wider than
-// the kernel, rows that are whole Quads and rows that are not.
+// the kernel, rows that are whole Vec4s and rows that are not.
 const ConvCase kShapes[] = {
     {{}},
     {{.N = 2,

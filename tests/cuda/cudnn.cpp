@@ -1,7 +1,7 @@
 // cuDNN's convolutions and GRU against ours on the CPU, where cuDNN is there. Elsewhere: that it
 // says so.
 
-#include "kernels/cuda/cudnn.h"
+#include "kernels/conv2d/cuda/cudnn.h"
 
 #include <algorithm>
 #include <memory>

@@ -3,7 +3,7 @@
 #include "tensor/random.h"
 
 #ifdef SERENADE_EMULATED
-#include "kernels/cuda/emulation.h"
+#include "kernels/emulation/emulation.h"
 #endif
 
 namespace serenade::test {

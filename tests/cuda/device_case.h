@@ -11,8 +11,8 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/memory.h"
-#include "kernels/real.h"
+#include "kernels/runtime/memory.h"
+#include "kernels/runtime/real.h"
 
 namespace serenade::test {
 

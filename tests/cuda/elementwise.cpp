@@ -1,4 +1,4 @@
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 
 #include "tests/cuda/device_case.h"
 
@@ -67,7 +67,7 @@ TEST_CASE("cuda elementwise: activations") {
   }
 }
 
-TEST_CASE("cuda elementwise: in place, and between two Quads") {
+TEST_CASE("cuda elementwise: in place, and between two Vec4s") {
   const Numbers x = random_numbers(200, 1);
   Numbers expected = x;
   cpu::tanh_forward(expected.data(), expected.data(), 100);

@@ -1,13 +1,13 @@
 // The GRU on the device against the CPU's definition: every version of the recurrence, both
 // directions, both forms of the reset gate, with and without lengths, biases and initial states.
 
-#include "kernels/gru.h"
+#include "kernels/gru/gru.h"
 
 #include <cmath>
 #include <limits>
 #include <memory>
 
-#include "kernels/cuda/gru_versions.h"
+#include "kernels/gru/cuda/versions.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;

@@ -1,4 +1,4 @@
-#include "kernels/loss.h"
+#include "kernels/elementwise/loss.h"
 
 #include "tests/cuda/device_case.h"
 

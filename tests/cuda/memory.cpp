@@ -1,7 +1,7 @@
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
-#include "kernels/accelerator.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/runtime/cuda/runtime.h"
+#include "kernels/runtime/cuda_device.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -38,11 +38,11 @@ TEST_CASE("cuda memory: cleared and uploaded arrays") {
 }
 
 TEST_CASE("cuda memory: a launch graph runs its work each time, with new values") {
-  LaunchGraph graph;
+  CudaGraph graph;
   const DeviceNumbers x(Numbers(4, 0));
   for (int step = 1; step <= 3; ++step) {
     const Numbers values(4, static_cast<real>(step));
-    cuda::run_recorded(graph,
+    cuda::run_captured(graph,
                        [&] { cuda::copy_to_device(x.data(), values.data(), 4 * sizeof(real)); });
     CHECK(x.values() == values);
   }

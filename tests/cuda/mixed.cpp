@@ -1,4 +1,4 @@
-#include "kernels/mixed.h"
+#include "kernels/mixed/mixed.h"
 
 #include <algorithm>
 #include <memory>

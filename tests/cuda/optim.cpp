@@ -1,4 +1,4 @@
-#include "kernels/optim.h"
+#include "kernels/optim/optim.h"
 
 #include <cmath>
 #include <limits>
@@ -12,7 +12,7 @@ using namespace serenade::test;
 namespace {
 
 // A network's tensors one after the other in one array, each `gap` numbers behind the one before:
-// an odd gap puts some of them between two Quads.
+// an odd gap puts some of them between two Vec4s.
 struct Network {
   std::vector<std::int64_t> counts, starts;
   std::int64_t size = 0;
@@ -108,7 +108,7 @@ TEST_CASE("cuda optim: a loss that is no number is noted, and then nothing is up
     CAPTURE(values.size());
     const Numbers after = run_repeatedly([&] {
       const DeviceNumbers noted(Numbers(1, 0)), x(values);
-      cuda::note_not_finite(noted.data(), x.data(), static_cast<std::int64_t>(values.size()));
+      cuda::record_non_finite(noted.data(), x.data(), static_cast<std::int64_t>(values.size()));
       const DeviceNumbers p(Numbers(5, 2)), m(Numbers(5, 0)), v(Numbers(5, 0)), g(Numbers(5, 1));
       const AdamTensor tensor{p.data(), m.data(), v.data(), g.data(), 5, 1};
       cuda::adam_step(&tensor, 1, {.stopped = noted.data()});

@@ -1,7 +1,7 @@
-#include "kernels/reduce.h"
+#include "kernels/elementwise/reduce.h"
 
-#include "kernels/pool.h"
-#include "kernels/softmax.h"
+#include "kernels/elementwise/softmax.h"
+#include "kernels/pool/pool.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -165,7 +165,7 @@ TEST_CASE("cuda reduce: softmax in place, of large numbers, of NaN") {
 }
 
 TEST_CASE("cuda pool: forward and backward") {
-  // Whole Quads of columns, ragged ones, general windows, rows and columns left over, no window.
+  // Whole Vec4s of columns, ragged ones, general windows, rows and columns left over, no window.
   const PoolShape shapes[] = {{1, 1, 1, 1, 1}, {3, 9, 8, 2, 1},   {2, 8, 7, 4, 1}, {3, 7, 9, 2, 2},
                               {2, 6, 8, 3, 4}, {2, 12, 36, 5, 1}, {2, 3, 8, 4, 1}};
   for (const PoolShape& s : shapes) {

@@ -1,4 +1,4 @@
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -6,7 +6,7 @@ using namespace serenade::test;
 
 namespace {
 
-// Counts around whole Quads; 40'000 takes more than one turn of the emulated grid's loop.
+// Counts around whole Vec4s; 40'000 takes more than one turn of the emulated grid's loop.
 const std::int64_t kCounts[] = {0, 1, 3, 4, 259, 1024};
 
 struct Strided {
@@ -14,7 +14,7 @@ struct Strided {
   std::int64_t memory;  // elements that the view reaches over
 };
 
-// Contiguous, transposed, cut out of wider rows (with and without whole Quads), every other
+// Contiguous, transposed, cut out of wider rows (with and without whole Vec4s), every other
 // element, one element, empty, four axes out of order.
 const Strided kViews[] = {{{3, 8}, {8, 1}, 24},          {{5, 7}, {1, 5}, 35},
                           {{3, 5}, {12, 1}, 29},         {{3, 8}, {12, 1}, 32},
@@ -59,7 +59,7 @@ TEST_CASE("cuda strided: fill, accumulate, copy") {
   }
 }
 
-TEST_CASE("cuda strided: arrays that begin between two Quads") {
+TEST_CASE("cuda strided: arrays that begin between two Vec4s") {
   const Numbers before = random_numbers(300, 1), source = random_numbers(300, 2);
   Numbers expected = before;
   cpu::copy(expected.data() + 281, source.data() + 4, 12);

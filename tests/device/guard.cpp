@@ -9,10 +9,10 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/search.h"
-#include "nn/deferred.h"
+#include "nn/async_scalar.h"
+#include "nn/captured_step.h"
 #include "nn/linear.h"
 #include "nn/optim.h"
-#include "nn/recorded_step.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -35,9 +35,9 @@ Variable loss_of(const Supernet& net, const Variable& x, real factor) {
 
 TEST_CASE("device: a deferred number is what the device had when it was asked for") {
   Tensor x = Tensor::from({2}, {1}, Device::cuda);
-  const DeferredNumber before(x);
+  const AsyncScalar before(x);
   x.copy_(Tensor::from({3}, {1}, Device::cuda));
-  const DeferredNumber after(x), forgotten(x);
+  const AsyncScalar after(x), forgotten(x);
   CHECK(after.get() == 3);
   CHECK(before.get() == 2);
   CHECK(before.get() == 2);
@@ -75,8 +75,8 @@ TEST_CASE("device: a recorded step with its update is that of the CPU") {
     layer.to(device);
     const Variable x(random_tensor({5, 4}, 1).to(device));
     Adam adam(layer.named_parameters(), {});
-    LossGuard guard(device);
-    RecordedStep recorded(device);
+    NonFiniteGuard guard(device);
+    CapturedStep recorded(device);
     for (int step = 0; step < 3; ++step) {
       adam.zero_grad();
       recorded.run([&] {

@@ -8,13 +8,13 @@
 
 #include <string>
 
-#include "apps/ser/systems.h"
+#include "apps/ser/models/systems.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/cuda/emulation/block.h"
+#include "kernels/emulation/block.h"
 #include "nas/search.h"
+#include "nn/captured_step.h"
 #include "nn/optim.h"
-#include "nn/recorded_step.h"
 #include "tensor/random.h"
 
 using namespace serenade;
@@ -30,9 +30,9 @@ struct Expected {
 };
 
 constexpr Expected kExpected[] = {
-    {kGruSystem, Mode::none, 77, 0},       {kGruSystem, Mode::joint, 211, 0},
-    {kGruSystem, Mode::dropout, 164, 180}, {kCapsuleSystem, Mode::none, 91, 0},
-    {kCapsuleSystem, Mode::joint, 135, 0}, {kCapsuleSystem, Mode::dropout, 123, 121},
+    {kGruAtt, Mode::none, 77, 0},       {kGruAtt, Mode::joint, 211, 0},
+    {kGruAtt, Mode::dropout, 164, 180}, {kSeqCap, Mode::none, 91, 0},
+    {kSeqCap, Mode::joint, 135, 0},     {kSeqCap, Mode::dropout, 123, 121},
 };
 
 template <class Work>
@@ -52,7 +52,7 @@ TEST_CASE("device: a step has no more launches than were counted") {
     manual_seed(11);
     const SystemOptions options{.name = expected.system, .bins = 32};
     const auto system = expected.mode == Mode::none
-                            ? make_system(options, hand_made_genotype(options))
+                            ? make_system(options, baseline_genotype(options))
                             : make_supernet(options, expected.mode);
     system->to(Device::cuda);
     const Tensor x({2, 1, 32, 12}, Device::cuda);
@@ -60,8 +60,8 @@ TEST_CASE("device: a step has no more launches than were counted") {
     std::int64_t weight_step = 0, architecture_step = 0;
     if (expected.mode == Mode::none) {
       Adam adam(system->named_parameters(), {});
-      LossGuard guard(Device::cuda);
-      RecordedStep recorded(Device::cuda);
+      NonFiniteGuard guard(Device::cuda);
+      CapturedStep recorded(Device::cuda);
       weight_step = launches_of([&] {
         adam.zero_grad();
         recorded.run([&] {

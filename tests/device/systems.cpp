@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "apps/ser/systems.h"
+#include "apps/ser/models/systems.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "kernels/accelerator.h"
+#include "kernels/runtime/cuda_device.h"
 #include "nas/search.h"
+#include "nn/captured_step.h"
 #include "nn/optim.h"
-#include "nn/recorded_step.h"
 #include "tensor/random.h"
 
 using namespace serenade;
@@ -67,12 +67,12 @@ Indices labels() {
 Course train_one(const std::string& name, Device device) {
   manual_seed(11);
   const SystemOptions options = options_of(name);
-  const auto system = make_system(options, hand_made_genotype(options));
+  const auto system = make_system(options, baseline_genotype(options));
   system->to(device);
   const Tensor x = input().to(device);
   Adam adam(system->named_parameters(), {.lr = kLearningRate});
-  RecordedStep recorded(device);
-  LossGuard guard(device);
+  CapturedStep recorded(device);
+  NonFiniteGuard guard(device);
   Course course;
   for (int step = 0; step < steps(); ++step) {
     adam.zero_grad();
@@ -137,7 +137,7 @@ void check_same_bits(const Course& first, const Course& second) {
 }  // namespace
 
 TEST_CASE("device: a system trains as on the CPU, and the same way twice") {
-  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+  for (const char* name : {kGruAtt, kSeqCap}) {
     CAPTURE(name);
     const Course cpu = train_one(name, Device::cpu), device = train_one(name, Device::cuda);
     check_same_course(device, cpu);
@@ -146,7 +146,7 @@ TEST_CASE("device: a system trains as on the CPU, and the same way twice") {
 }
 
 TEST_CASE("device: a supernet is searched as on the CPU, in every mode") {
-  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+  for (const char* name : {kGruAtt, kSeqCap}) {
     for (const Mode mode : {Mode::joint, Mode::sampling, Mode::dropout}) {
       CAPTURE(name);
       CAPTURE(to_string(mode));
@@ -161,10 +161,10 @@ TEST_CASE("device: a supernet is searched as on the CPU, in every mode") {
 
 TEST_CASE("device: utterances of different lengths are recognised as on the CPU") {
   const NoGrad no_grad;
-  for (const char* name : {kGruSystem, kCapsuleSystem}) {
+  for (const char* name : {kGruAtt, kSeqCap}) {
     manual_seed(13);
     const SystemOptions options = options_of(name);
-    const auto system = make_system(options, hand_made_genotype(options));
+    const auto system = make_system(options, baseline_genotype(options));
     system->eval();
     for (const std::int64_t frames : {5, 23}) {
       Tensor x = Tensor::empty({1, 1, kBins, frames});

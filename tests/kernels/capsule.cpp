@@ -1,7 +1,7 @@
 // The capsule kernels in use against their definition, for every instruction set and for one and
 // two threads.
 
-#include "kernels/capsule.h"
+#include "kernels/capsule/capsule.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/conv2d.h"
+#include "kernels/conv2d/conv2d.h"
 #include "tensor/random.h"
 #include "tests/kernels/isa.h"
 

@@ -2,7 +2,7 @@
 // plain ones: all candidates of conv1 and conv2, every instruction set, odd sizes, ties, NaN, one
 // and two threads.
 
-#include "kernels/cpu/conv2d_first_layer.h"
+#include "kernels/conv2d/cpu/first_layer.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>
@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/conv2d_versions.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/pool.h"
+#include "kernels/conv2d/cpu/versions.h"
+#include "kernels/pool/pool.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 

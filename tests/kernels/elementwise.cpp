@@ -1,4 +1,4 @@
-#include "kernels/elementwise.h"
+#include "kernels/elementwise/elementwise.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "autograd/functions/broadcast.h"
-#include "kernels/reduce.h"
-#include "kernels/softmax.h"
+#include "kernels/elementwise/reduce.h"
+#include "kernels/elementwise/softmax.h"
 #include "tensor/random.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"

@@ -1,6 +1,6 @@
 // The GRU in use against its definition, for all variants, instruction sets and thread counts.
 
-#include "kernels/gru.h"
+#include "kernels/gru/gru.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "tests/op_case.h"
 
 using namespace serenade;

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 #include <omp.h>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/cpu/isa.h"
 
 namespace serenade {
 

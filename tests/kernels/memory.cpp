@@ -1,4 +1,4 @@
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/cpu/scratch.h"
+#include "kernels/runtime/cpu/scratch.h"
 
 using namespace serenade;
 

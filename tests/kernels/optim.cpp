@@ -1,4 +1,4 @@
-#include "kernels/optim.h"
+#include "kernels/optim/optim.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -128,14 +128,14 @@ TEST_CASE("a value that is no finite number is noted, and a stopped step updates
   const real kInfinity = std::numeric_limits<real>::infinity();
   real noted = 0;
   const std::vector<real> fine = {1, -2};
-  cpu::note_not_finite(&noted, fine.data(), 2);
+  cpu::record_non_finite(&noted, fine.data(), 2);
   CHECK(noted == 0);
   for (const real bad : {kInfinity, -kInfinity, std::numeric_limits<real>::quiet_NaN()}) {
     noted = 0;
     const std::vector<real> values = {1, bad};
-    cpu::note_not_finite(&noted, values.data(), 2);
+    cpu::record_non_finite(&noted, values.data(), 2);
     CHECK(noted == 1);
-    cpu::note_not_finite(&noted, fine.data(), 2);
+    cpu::record_non_finite(&noted, fine.data(), 2);
     CHECK(noted == 1);
   }
   std::vector<real> parameter = {2}, m = {0}, v = {0};

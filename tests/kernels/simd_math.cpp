@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/math_simd.h"
+#include "kernels/elementwise/cpu/math_simd.h"
+#include "kernels/runtime/cpu/isa.h"
 
 using namespace serenade;
 

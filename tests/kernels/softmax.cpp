@@ -1,6 +1,6 @@
 // Softmax and its logarithm in use against their definition, for every instruction set.
 
-#include "kernels/softmax.h"
+#include "kernels/elementwise/softmax.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>

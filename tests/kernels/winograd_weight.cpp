@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_versions.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cpu/versions.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 

@@ -156,14 +156,14 @@ TEST_CASE("sequential capsules: a padded batch gives what its samples give alone
     const Tensor x = random_tensor({3, 2, 3, 12});  // steps beyond the lengths are not zero
     const Indices lengths = {12, 5, 1};
     const Tensor together = layer.forward(x, lengths).value();
-    const double together_length = layer.mean_window_length();
+    const double together_length = layer.mean_window_norm();
     double alone_length = 0;
     std::int64_t windows = 0;
     for (std::int64_t n = 0; n < 3; ++n) {
       const std::int64_t steps = lengths[static_cast<std::size_t>(n)];
       const Tensor alone = layer.forward(x.slice(0, n, 1).slice(3, 0, steps)).value();
       check_close(together.slice(0, n, 1), alone, "sample " + std::to_string(n));
-      alone_length += layer.mean_window_length() * static_cast<double>(layer.window_count(steps));
+      alone_length += layer.mean_window_norm() * static_cast<double>(layer.window_count(steps));
       windows += layer.window_count(steps);
     }
     CHECK(together_length == doctest::Approx(alone_length / static_cast<double>(windows)));
@@ -189,15 +189,15 @@ TEST_CASE("sequential capsules: averaging forgets how often an utterance repeats
   check_close(averaged.forward(twice).value(), averaged.forward(once).value(), "mean");
   const auto length = [&](SequentialCapsules& net, const Tensor& x) {
     net.forward(x);
-    return net.mean_utterance_length();
+    return net.mean_utterance_norm();
   };
   CHECK(length(summed, twice) > 1.05 * length(summed, once));
 }
 
 TEST_CASE("sequential capsules: the mean lengths are those of the last forward") {
   SequentialCapsules layer(small());
-  CHECK(layer.mean_window_length() == 0);
-  CHECK(layer.mean_utterance_length() == 0);
+  CHECK(layer.mean_window_norm() == 0);
+  CHECK(layer.mean_utterance_norm() == 0);
   randomize(layer, 1);
   const Tensor v = layer.forward(random_tensor({2, 2, 3, 9})).value();
   double expected = 0;
@@ -206,9 +206,9 @@ TEST_CASE("sequential capsules: the mean lengths are those of the last forward")
       expected += std::hypot(v.at({n, k, 0}), v.at({n, k, 1})) / 6;
     }
   }
-  CHECK(layer.mean_utterance_length() == doctest::Approx(expected));
-  CHECK(layer.mean_window_length() > 0);
-  CHECK(layer.mean_window_length() < 1);
+  CHECK(layer.mean_utterance_norm() == doctest::Approx(expected));
+  CHECK(layer.mean_window_norm() > 0);
+  CHECK(layer.mean_window_norm() < 1);
 }
 
 TEST_CASE("sequential capsules: gradients of all parameters and of the input") {
@@ -244,7 +244,7 @@ TEST_CASE("sequential capsules: from the golden features to the golden logits") 
     return linear(x, g.tensor("param/" + name + ".weight"), g.tensor("param/" + name + ".bias"));
   };
   const Variable capsules = layer.forward(g.tensor("cnn_features"));
-  const Variable logits = dense(relu(dense(with_lengths(capsules), "head")), "out");
+  const Variable logits = dense(relu(dense(append_norms(capsules), "head")), "out");
   check_close(logits.value(), g.tensor("logits"), "logits");
   backward(cross_entropy(logits, g.integer("labels").values));
   check_close(layer.primary.weight.grad(), g.tensor("grad/prim_w"), "d primary.weight");

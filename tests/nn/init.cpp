@@ -14,7 +14,7 @@ using namespace serenade;
 namespace {
 
 struct Statistics {
-  double mean = 0, deviation = 0, smallest = 1e30, largest = -1e30;
+  double mean = 0, stddev = 0, smallest = 1e30, largest = -1e30;
 };
 
 Statistics statistics(const Tensor& tensor) {
@@ -26,9 +26,9 @@ Statistics statistics(const Tensor& tensor) {
     s.largest = std::max<double>(s.largest, value);
   }
   for (const real value : values) {
-    s.deviation += (value - s.mean) * (value - s.mean) / static_cast<double>(values.size());
+    s.stddev += (value - s.mean) * (value - s.mean) / static_cast<double>(values.size());
   }
-  s.deviation = std::sqrt(s.deviation);
+  s.stddev = std::sqrt(s.stddev);
   return s;
 }
 
@@ -39,15 +39,15 @@ void check_uniform(const Tensor& tensor, double bound) {
   CHECK(s.largest <= bound * 1.000001);
   CHECK(s.largest > 0.99 * bound);
   CHECK(s.smallest < -0.99 * bound);
-  CHECK(s.deviation == doctest::Approx(bound / std::sqrt(3.0)).epsilon(0.04));
+  CHECK(s.stddev == doctest::Approx(bound / std::sqrt(3.0)).epsilon(0.04));
   CHECK(std::abs(s.mean) < 0.04 * bound);
 }
 
-void check_normal(const Tensor& tensor, double deviation) {
+void check_normal(const Tensor& tensor, double stddev) {
   const Statistics s = statistics(tensor);
-  CHECK(s.deviation == doctest::Approx(deviation).epsilon(0.04));
-  CHECK(std::abs(s.mean) < 0.05 * deviation);
-  CHECK(s.largest > 2.5 * deviation);  // a uniform sample would end at 1.7
+  CHECK(s.stddev == doctest::Approx(stddev).epsilon(0.04));
+  CHECK(std::abs(s.mean) < 0.05 * stddev);
+  CHECK(s.largest > 2.5 * stddev);  // a uniform sample would end at 1.7
 }
 
 /// Rows (or columns) of `m` are orthogonal and of length `length`.
@@ -88,7 +88,7 @@ TEST_CASE("init: uniform families fill their bounds") {
   check_uniform(init::xavier_uniform_blocks({3 * 30, 90}, 3), std::sqrt(6.0 / 120));
 }
 
-TEST_CASE("init: normal families have their deviation") {
+TEST_CASE("init: normal families have their stddev") {
   manual_seed(2);
   check_normal(init::normal({90, 90}, 0, 2), 2);
   check_normal(init::xavier_normal({60, 140}), std::sqrt(2.0 / 200));
@@ -135,12 +135,12 @@ TEST_CASE("init: a seed fixes the weights, and each draw is fresh") {
   CHECK(a.to_vector() != other.to_vector());
 }
 
-TEST_CASE("init: Undrawn gives zeros, to this scope only, and draws nothing") {
+TEST_CASE("init: SkipInit gives zeros, to this scope only, and draws nothing") {
   manual_seed(5);
   const std::vector<real> drawn = init::xavier_uniform({3, 4}).to_vector();
   manual_seed(5);
   {
-    const init::Undrawn undrawn;
+    const init::SkipInit undrawn;
     CHECK(init::xavier_uniform({3, 4}).to_vector() == std::vector<real>(12, 0));
     CHECK(init::orthogonal({3, 3}).to_vector() == std::vector<real>(9, 0));
     CHECK(init::normal({2}, 1, 1).to_vector() == std::vector<real>(2, 0));

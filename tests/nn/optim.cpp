@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/deferred.h"
+#include "nn/async_scalar.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -263,7 +263,7 @@ TEST_CASE("optim: a guard stops all updates after a loss that is not finite") {
     Variable p = parameter({1});
     Adam adam({{"p", p}}, {});
     SGD sgd({{"p", p}}, {});
-    LossGuard guard(Device::cpu);
+    NonFiniteGuard guard(Device::cpu);
     give(p, {1});
     guard.watch(Variable(Tensor::from({2}, {1})));
     CHECK_FALSE(guard.stopped());
@@ -284,13 +284,13 @@ TEST_CASE("optim: a guard stops all updates after a loss that is not finite") {
 
 TEST_CASE("a deferred number is the tensor's when it was asked for") {
   Tensor x = Tensor::from({2}, {1});
-  const DeferredNumber before(x), copied = before;
+  const AsyncScalar before(x), copied = before;
   x.copy_(Tensor::from({3}, {1}));
   CHECK(before.get() == 2);
   CHECK(copied.get() == 2);
   CHECK(copied.get() == 2);
-  CHECK(DeferredNumber(x).get() == 3);
-  CHECK_FALSE(DeferredNumber().defined());
-  CHECK_THROWS_AS(DeferredNumber().get(), std::invalid_argument);
-  CHECK_THROWS_AS(DeferredNumber(Tensor({2})), std::invalid_argument);
+  CHECK(AsyncScalar(x).get() == 3);
+  CHECK_FALSE(AsyncScalar().defined());
+  CHECK_THROWS_AS(AsyncScalar().get(), std::invalid_argument);
+  CHECK_THROWS_AS(AsyncScalar(Tensor({2})), std::invalid_argument);
 }

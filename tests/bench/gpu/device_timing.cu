@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/accelerator.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/runtime/cuda/runtime.h"
+#include "kernels/runtime/cuda_device.h"
 
 namespace serenade::cuda {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/accelerator.h"
+#include "kernels/runtime/cuda_device.h"
 #include "tests/bench/gpu/device_timing.h"
 #include "tests/bench/gpu/peer_times.h"
 #include "tests/bench/gpu/summary.h"

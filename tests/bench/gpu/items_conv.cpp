@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/cuda/cudnn.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cuda/cudnn.h"
+#include "kernels/runtime/cuda/runtime.h"
 #include "tests/bench/gpu/items.h"
 
 namespace serenade::bench {

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "apps/ser/batch_queue.h"
-#include "apps/ser/compute_device.h"
-#include "apps/ser/experiment.h"
-#include "apps/ser/training_loop.h"
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/data/batch_queue.h"
+#include "apps/ser/training/experiment.h"
+#include "apps/ser/training/training_loop.h"
 #include "autograd/functions.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 #include "nas/search.h"
 #include "tensor/random.h"
 #include "tensor/storage.h"
@@ -46,7 +46,7 @@ struct MadeCorpus {
     const void* values = device == Device::cpu ? static_cast<const void*>(noise.data())
                                                : static_cast<const void*>(halves.data());
     auto moments = std::make_shared<std::vector<double>>(static_cast<std::size_t>(2 * bins));
-    for (std::size_t i = 1; i < moments->size(); i += 2) (*moments)[i] = kFrames;  // deviation 1
+    for (std::size_t i = 1; i < moments->size(); i += 2) (*moments)[i] = kFrames;  // stddev 1
     corpus.classes = {"neutral", "anger", "happiness", "sadness"};
     for (std::int64_t r = 0; r < train + train / 10; ++r) {
       ser::Recording recording;
@@ -57,19 +57,19 @@ struct MadeCorpus {
       (r < train ? fold.train : fold.validation).push_back(r);
       const auto memory = std::make_shared<const Storage>(bytes, device);
       KERNEL(device, copy_from_host, memory->data(), values, bytes);
-      ser::Features picture;
-      picture.bins = bins;
-      picture.frames = kFrames;
-      picture.device = device;
-      picture.moments = std::shared_ptr<const double>(moments, moments->data());
-      picture.owner = memory;
+      ser::Features spectrogram;
+      spectrogram.bins = bins;
+      spectrogram.frames = kFrames;
+      spectrogram.device = device;
+      spectrogram.moments = std::shared_ptr<const double>(moments, moments->data());
+      spectrogram.owner = memory;
       if (device == Device::cpu) {
-        picture.values = static_cast<const float*>(memory->data());
+        spectrogram.values = static_cast<const float*>(memory->data());
       } else {
-        picture.format = PictureFormat::float16;
-        picture.stored = memory->data();
+        spectrogram.format = SpectrogramFormat::float16;
+        spectrogram.stored = memory->data();
       }
-      features.push_back(picture);
+      features.push_back(spectrogram);
     }
     fold.test = fold.validation;
   }
@@ -102,7 +102,7 @@ EpochSeconds measure_epochs(const MadeCorpus& made, const char* system, std::int
   std::vector<ser::FoldData> folds;
   folds.push_back(made.data(alone));
   seconds.train = second_epoch(
-      ser::train_architecture(alone, folds, ser::hand_made_genotype(alone.options), {})[0].epochs);
+      ser::train_architecture(alone, folds, ser::baseline_genotype(alone.options), {})[0].epochs);
   const auto search = [&](Mode mode) {
     return second_epoch(
         ser::search_architecture(config_of(system, mode, bins), folds[0], {}).epochs);
@@ -117,7 +117,7 @@ EpochSeconds measure_epochs(const MadeCorpus& made, const char* system, std::int
 Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   using Clock = std::chrono::steady_clock;
   constexpr int kFirstSteps = 5;
-  const ser::Config config = config_of(ser::kGruSystem, Mode::dropout, bins);
+  const ser::Config config = config_of(ser::kGruAtt, Mode::dropout, bins);
   const ser::FoldData data = made.data(config);
   const std::unique_ptr<ser::System> supernet = ser::make_supernet(config.options, config.mode);
   supernet->to(Device::cuda);
@@ -182,7 +182,7 @@ void bench_epochs(GpuReport& report, const std::string& folder, bool quick) {
   {
     const MadeCorpus made(segments, bins, Device::cuda);
     std::printf("| system | train, s | joint | sampling | dropout |\n|---|---:|---:|---:|---:|\n");
-    for (const char* system : {ser::kGruSystem, ser::kCapsuleSystem}) {
+    for (const char* system : {ser::kGruAtt, ser::kSeqCap}) {
       const EpochSeconds s = measure_epochs(made, system, bins);
       std::printf("| %s | %.2f | %.2f | %.2f | %.2f |\n", system, s.train, s.joint, s.sampling,
                   s.dropout);

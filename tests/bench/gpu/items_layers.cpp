@@ -3,14 +3,14 @@
 #include <string>
 #include <vector>
 
-#include "kernels/blas.h"
-#include "kernels/capsule.h"
-#include "kernels/cuda/capsule_versions.h"
-#include "kernels/cuda/cublas.h"
-#include "kernels/cuda/cudnn.h"
-#include "kernels/cuda/runtime.h"
-#include "kernels/gru.h"
-#include "kernels/optim.h"
+#include "kernels/capsule/capsule.h"
+#include "kernels/capsule/cuda/versions.h"
+#include "kernels/conv2d/cuda/cudnn.h"
+#include "kernels/gemm/cuda/cublas.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/gru/gru.h"
+#include "kernels/optim/optim.h"
+#include "kernels/runtime/cuda/runtime.h"
 #include "tests/bench/gpu/items.h"
 
 namespace serenade::bench {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/gru_recurrence.cuh"
-#include "kernels/cuda/runtime.h"
+#include "kernels/gru/cuda/recurrence.cuh"
+#include "kernels/runtime/cuda/runtime.h"
 #include "tests/bench/gpu/items.h"
 #include "tests/bench/gpu/summary.h"
 

@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "apps/ser/systems.h"
+#include "apps/ser/models/systems.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/search.h"
-#include "nn/deferred.h"
+#include "nn/async_scalar.h"
+#include "nn/captured_step.h"
 #include "nn/optim.h"
-#include "nn/recorded_step.h"
 #include "tensor/random.h"
 #include "tests/bench/gpu/items.h"
 
@@ -28,7 +28,7 @@ class Job {
     options_.name = name;
     options_.bins = bins;
     manual_seed(7);
-    system_ = mode == Mode::none ? make_system(options_, hand_made_genotype(options_))
+    system_ = mode == Mode::none ? make_system(options_, baseline_genotype(options_))
                                  : make_supernet(options_, mode);
     system_->to(Device::cuda);
     Tensor x = Tensor::empty({kBatch, 1, bins, kFrames});
@@ -57,16 +57,16 @@ class Job {
       guard_.watch(value);
       adam_->step(guard_);
     });
-    loss_ = DeferredNumber(value.value());
+    loss_ = AsyncScalar(value.value());
   }
 
  private:
   Mode mode_;
   ser::SystemOptions options_;
   std::unique_ptr<ser::System> system_;
-  RecordedStep recorded_;
-  LossGuard guard_;
-  DeferredNumber loss_;  // of the last step, as the program fetches it
+  CapturedStep recorded_;
+  NonFiniteGuard guard_;
+  AsyncScalar loss_;  // of the last step, as the program fetches it
   Tensor x_;
   Indices labels_;
   std::unique_ptr<Adam> adam_;
@@ -78,7 +78,7 @@ class Job {
 void bench_steps(GpuReport& report, const PeerTimes& peers) {
   report.heading("Training steps, batch 16");
   const std::pair<const char*, std::int64_t> presets[] = {{"small", 200}, {"paper", 4096}};
-  for (const char* name : {ser::kGruSystem, ser::kCapsuleSystem}) {
+  for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     for (const auto& [preset, bins] : presets) {
       for (const Mode mode : {Mode::none, Mode::joint, Mode::dropout}) {
         const std::string item =

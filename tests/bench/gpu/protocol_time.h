@@ -24,7 +24,7 @@ inline constexpr double kIemocapSegments = 0.8 * 5531 * (4.5 / 2 + 0.25);
 
 /// The Table 2 protocol: five modes with every system, over so many times the measured segments.
 /// none, random and joint train once for both directions of a session (shares_training() of
-/// apps/ser/experiment.h).
+/// apps/ser/training/experiment.h).
 double protocol_seconds(const std::vector<EpochSeconds>& systems, double times_segments);
 
 }  // namespace serenade::bench

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "apps/ser/systems.h"
+#include "apps/ser/models/systems.h"
 
 namespace serenade::bench {
 
@@ -162,7 +162,7 @@ std::vector<SummaryLine> summarize(const std::vector<MeasuredRow>& rows,
   Targets targets(rows);
   targets.add_gru();
   targets.add_capsules();
-  for (const char* system : {ser::kGruSystem, ser::kCapsuleSystem}) targets.add_steps(system);
+  for (const char* system : {ser::kGruAtt, ser::kSeqCap}) targets.add_steps(system);
   for (const NamedNumber& number : numbers) targets.add(number);
   return targets.lines();
 }

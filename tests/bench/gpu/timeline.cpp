@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "apps/ser/svg.h"
+#include "apps/ser/common/svg.h"
 
 namespace serenade::bench {
 

@@ -10,18 +10,18 @@
 #include <thread>
 #include <utility>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/threads.h"
+#include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tests/bench/timing.h"
 
 namespace serenade::bench {
 
 namespace {
 
-constexpr double kShortCall = 30;       // ms: shorter work gets a call that does not count
-constexpr double kFilledRound = 5;      // ms of calls that make a round of short work
-constexpr double kEnough = 1500;        // ms for all rounds of a contest, if the fewest allow
-constexpr int kFewest = 5, kMost = 15;  // rounds
+constexpr double kShortCall = 30;   // ms: shorter work gets a call that does not count
+constexpr double kFilledRound = 5;  // ms of calls that make a round of short work
+constexpr double kEnough = 1500;    // ms for all rounds of a contest, if the fewest allow
+constexpr int kMin = 5, kMax = 15;  // rounds
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -87,7 +87,7 @@ void Report::contest(const std::string& item, const Contender& ours,
   double first_round = 1e-3;
   for (const Contender* contender : contenders) first_round += contender->round();
   const int rounds =
-      static_cast<int>(std::clamp(kEnough / first_round, double(kFewest), double(kMost)));
+      static_cast<int>(std::clamp(kEnough / first_round, double(kMin), double(kMax)));
   std::vector<std::vector<double>> times(contenders.size());
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < contenders.size(); ++i) times[i].push_back(contenders[i]->round());

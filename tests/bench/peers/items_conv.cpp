@@ -7,10 +7,10 @@
 #include <optional>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_versions.h"
-#include "kernels/elementwise.h"
-#include "kernels/pool.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cpu/versions.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/pool/pool.h"
 #include "tests/bench/peers/items.h"
 #include "tests/bench/peers/onednn.h"
 #include "tests/bench/peers/probe.h"

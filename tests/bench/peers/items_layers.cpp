@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/capsule.h"
-#include "kernels/elementwise.h"
-#include "kernels/gru.h"
-#include "kernels/optim.h"
-#include "kernels/softmax.h"
+#include "kernels/capsule/capsule.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/elementwise/softmax.h"
+#include "kernels/gru/gru.h"
+#include "kernels/optim/optim.h"
 #include "tests/bench/peers/items.h"
 #include "tests/bench/peers/onednn.h"
 #include "tests/bench/peers/probe.h"

@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "apps/ser/audio.h"
-#include "apps/ser/config.h"
-#include "apps/ser/features.h"
-#include "apps/ser/model_file.h"
+#include "apps/ser/corpus/audio.h"
+#include "apps/ser/features/features.h"
+#include "apps/ser/training/config.h"
+#include "apps/ser/training/model_file.h"
 #include "tensor/random.h"
 #include "tests/bench/peers/items.h"
 
@@ -38,10 +38,10 @@ void write_fresh_model(const std::string& path, const std::string& system) {
   ser::set_value(config, "preset", "paper");
   config.resolve();
   manual_seed(7);
-  const Genotype genotype = ser::hand_made_genotype(config.options);
+  const Genotype genotype = ser::baseline_genotype(config.options);
   ser::Normalisation normalisation;
   normalisation.mean.assign(static_cast<std::size_t>(config.features.rows()), -4.0f);
-  normalisation.deviation.assign(static_cast<std::size_t>(config.features.rows()), 2.0f);
+  normalisation.stddev.assign(static_cast<std::size_t>(config.features.rows()), 2.0f);
   ser::write_model(path, config, genotype, normalisation,
                    *ser::make_system(config.options, genotype));
 }
@@ -53,7 +53,7 @@ void predict_items(const Setting& setting) {
   const std::string wav = setting.folder + "/five_seconds.wav";
   const std::string model = setting.folder + "/paper.safetensors";
   ser::write_wav(wav, sound());
-  for (const char* name : {ser::kGruSystem, ser::kCapsuleSystem}) {
+  for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     write_fresh_model(model, name);
     const ser::FeatureSettings features = ser::feature_preset("paper");
     const nlohmann::json arguments = {

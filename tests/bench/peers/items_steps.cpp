@@ -12,7 +12,7 @@
 #include <sstream>
 #include <vector>
 
-#include "apps/ser/systems.h"
+#include "apps/ser/models/systems.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/search.h"
@@ -43,7 +43,7 @@ struct Network {
     options.name = name;
     options.bins = size.bins;
     manual_seed(7);
-    system = mode == Mode::none ? make_system(options, hand_made_genotype(options))
+    system = mode == Mode::none ? make_system(options, baseline_genotype(options))
                                 : make_supernet(options, mode);
     x = Tensor::empty({size.batch, 1, size.bins, kFrames});
     fill_normal_(x, 0, 1, {7, Purpose::test, 1});
@@ -176,7 +176,7 @@ void memory_items(const Setting& setting) {
                         .round = nullptr,
                         .asked = 4};
   const double idle = mine("nothing"), idle_peer = pytorch("nothing", "{}");
-  for (const char* name : {ser::kGruSystem, ser::kCapsuleSystem}) {
+  for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     const std::string what = std::string(name) + ", joint";
     const double used = mine(std::string(name) + " joint");
     const double used_peer = pytorch("step", arguments(name, size, Mode::joint, false, ""));

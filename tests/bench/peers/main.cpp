@@ -23,9 +23,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "apps/ser/systems.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/threads.h"
+#include "apps/ser/models/systems.h"
+#include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tests/bench/peers/items.h"
 #include "tests/bench/peers/onednn.h"
 #include "tests/bench/timing.h"
@@ -83,11 +83,10 @@ constexpr Family kFamilies[] = {
     {"gru", gru_items},
     {"capsule", capsule_items},
     {"elementwise", elementwise_items},
-    {"step-gru", [](const Setting& setting) { step_items(setting, ser::kGruSystem); }},
-    {"step-capsule", [](const Setting& setting) { step_items(setting, ser::kCapsuleSystem); }},
-    {"supernet-gru", [](const Setting& setting) { supernet_items(setting, ser::kGruSystem); }},
-    {"supernet-capsule",
-     [](const Setting& setting) { supernet_items(setting, ser::kCapsuleSystem); }},
+    {"step-gru", [](const Setting& setting) { step_items(setting, ser::kGruAtt); }},
+    {"step-capsule", [](const Setting& setting) { step_items(setting, ser::kSeqCap); }},
+    {"supernet-gru", [](const Setting& setting) { supernet_items(setting, ser::kGruAtt); }},
+    {"supernet-capsule", [](const Setting& setting) { supernet_items(setting, ser::kSeqCap); }},
     {"memory", memory_items},
     {"predict", predict_items},
 };

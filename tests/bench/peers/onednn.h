@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "kernels/conv2d.h"
-#include "kernels/gru.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/gru/gru.h"
 #include "tests/bench/peers/contest.h"
 
 namespace serenade::bench::onednn {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "tests/bench/timing.h"
 
 namespace serenade::bench {

@@ -1,6 +1,6 @@
 """The two recognisers and their supernets in PyTorch, as fast as eager PyTorch runs them here.
 
-The same networks as apps/ser/systems.h, written for speed: parameters carry the same dotted names
+The same networks as apps/ser/models/systems.h, written for speed: parameters carry the same dotted names
 (parameters_by_our_names maps the few that differ), so that weights can be handed over and losses
 compared. Spectrograms are (N, 1, F, T), class scores (N, 4).
 
@@ -133,7 +133,7 @@ def squash(s):
     return s * (square / ((1 + square) * torch.sqrt(square + EPSILON)))
 
 
-def with_lengths(v):
+def append_norms(v):
     return torch.cat([v.flatten(-2), torch.sqrt((v * v).sum(-1) + EPSILON)], -1)
 
 
@@ -236,7 +236,7 @@ class SequentialCapsules(nn.Module):
         count = 1 + max(0, -(-(x.shape[3] - WINDOW) // SHIFT))
         x = F.pad(x, (0, WINDOW + (count - 1) * SHIFT - x.shape[3])).unfold(3, WINDOW, SHIFT)
         each = x.permute(0, 3, 1, 2, 4).flatten(0, 1)
-        vectors = with_lengths(self.window_caps(self.primary(each)))
+        vectors = append_norms(self.window_caps(self.primary(each)))
         return self.utterance_caps(vectors.view(x.shape[0], count, -1))
 
 
@@ -284,7 +284,7 @@ class SequentialCapsuleSystem(nn.Module):
 
     def forward(self, x):
         utterance = self.capsules(self.cnn(x))
-        return self.out(torch.relu(self.dense(with_lengths(utterance))))
+        return self.out(torch.relu(self.dense(append_norms(utterance))))
 
 
 def make_gru(inputs):

@@ -2,7 +2,7 @@
 // Small kernels that use each feature of the device as the library's kernels do. They are written
 // once for both compilers: the tests run them under emulation, and nvcc compiles them as they are.
 
-#include "kernels/cuda/device_code.h"
+#include "kernels/runtime/cuda/device_code.h"
 
 namespace serenade::cuda {
 

@@ -1,7 +1,7 @@
 // The emulation runs right kernels right: each feature of the device, in every order of the
 // threads, against the same computation in plain C++. planted_bugs.cpp has the wrong ones.
 
-#include "kernels/cuda/emulation.h"
+#include "kernels/emulation/emulation.h"
 
 #include <doctest/doctest.h>
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/device_code.h"
+#include "kernels/runtime/cuda/device_code.h"
 
 using serenade::emulation::Buffer;
 using serenade::emulation::Fault;

@@ -1,0 +1,150 @@
+// `serenade corpus list|check|make` and `serenade features`.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/progress.h"
+#include "apps/ser/common/text_table.h"
+#include "apps/ser/corpus/audio.h"
+#include "apps/ser/corpus/demo_corpus.h"
+#include "apps/ser/features/feature_cache.h"
+#include "apps/ser/training/experiment.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// What each reader expects. Licences and ways to obtain them are those of the corpora's own pages.
+void list_corpora() {
+  TextTable table({{"kind", Align::left},
+                   {"corpus", Align::left},
+                   {"four classes", Align::right},
+                   {"speakers", Align::right},
+                   {"how it is obtained", Align::left}});
+  table.add_row({"iemocap", "IEMOCAP, improvised", "2280", "10",
+                 "request form of SAIL, University of Southern California; research use"});
+  table.add_row({"emodb", "EmoDB, 2005 edition", "339", "10", "free download; research"});
+  table.add_row({"ravdess", "RAVDESS, speech", "672", "24", "Zenodo; CC BY-NC-SA 4.0"});
+  table.add_row({"cremad", "CREMA-D", "4900", "91", "ODbL 1.0; fetch the audio with git-lfs"});
+  table.add_row({"urdu", "URDU", "400", "29",
+                 "research only; 26 speakers have one emotion each, so results mislead"});
+  table.add_row({"manifest", "any", "", "", "CSV: path,label,speaker[,group,start,end]"});
+  std::cout << table.to_text();
+}
+
+struct CheckOptions {
+  std::string path, kind = "auto", labels = "default";
+  bool json = false;
+  bool strict = false;
+};
+
+void run_check(const CheckOptions& options) {
+  const CorpusCheck check = check_corpus(load_corpus({.kind = corpus_kind(options.kind),
+                                                      .root = options.path,
+                                                      .labels = label_set(options.labels)}));
+  std::cout << (options.json ? to_json(check) + "\n" : to_text(check));
+  if (options.strict && !check.ok()) {
+    throw InputError(options.path + ": the corpus differs from what is expected (--strict)");
+  }
+}
+
+struct MakeOptions {
+  std::string folder;
+  DemoOptions demo;
+};
+
+void run_make(MakeOptions options) {
+  std::unique_ptr<ProgressBar> sized;
+  options.demo.progress = [&](std::int64_t done, std::int64_t total) {
+    if (!sized) sized = std::make_unique<ProgressBar>("synthetic voices", total);
+    sized->update(done);
+  };
+  make_demo_corpus(options.folder, options.demo);
+  if (sized) sized->finish();
+  std::cout << options.folder << ": demonstration corpus of synthetic speech\n";
+}
+
+struct FeatureOptions {
+  ConfigOptions settings;
+  std::vector<std::string> files;
+  bool json = false;
+};
+
+void run_features(const FeatureOptions& options) {
+  const Config config = options.settings.config();
+  if (options.files.empty()) {
+    if (config.corpus.empty()) throw InputError("features: give sound files, or --corpus");
+    const LoadedCorpus loaded = prepare_corpus(config);
+    std::cout << loaded.features.size() << " recordings in " << config.cache << "\n";
+    return;
+  }
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const std::string& file : options.files) {
+    const Audio audio = read_audio(file);
+    const Features features = features_of(audio.samples, config.features);
+    const auto [low, high] =
+        std::minmax_element(features.values, features.values + features.bins * features.frames);
+    list.push_back({{"file", file},
+                    {"seconds", audio.seconds()},
+                    {"rows", features.bins},
+                    {"frames", features.frames},
+                    {"lowest", *low},
+                    {"highest", *high}});
+  }
+  if (options.json) {
+    std::cout << list.dump(2) << std::endl;
+    return;
+  }
+  TextTable table({{"file", Align::left}, {"seconds"}, {"rows"}, {"frames"}, {"low"}, {"high"}});
+  for (const auto& row : list) {
+    table.add_row({row["file"], fixed(row["seconds"], 2), row["rows"].dump(), row["frames"].dump(),
+                   fixed(row["lowest"], 2), fixed(row["highest"], 2)});
+  }
+  std::cout << table.to_text();
+}
+
+}  // namespace
+
+void add_corpus_command(CLI::App& app) {
+  CLI::App* corpus = app.add_subcommand("corpus", "list known corpora, check one, or make a demo");
+  corpus->require_subcommand(1);
+  corpus->add_subcommand("list", "the corpora that can be read")->callback(list_corpora);
+
+  auto check = std::make_shared<CheckOptions>();
+  CLI::App* check_command =
+      corpus->add_subcommand("check", "compare counts with the expected ones");
+  check_command->add_option("folder", check->path, "folder or CSV manifest")->required();
+  check_command->add_option("--corpus-kind", check->kind, "auto, iemocap, emodb, ..");
+  check_command->add_option("--label-set", check->labels, "default, impro4, impro4exc, all4exc");
+  check_command->add_flag("--json", check->json, "one JSON document on stdout");
+  check_command->add_flag("--strict", check->strict, "exit code 2 where something differs");
+  check_command->callback([check] { run_check(*check); });
+
+  auto make = std::make_shared<MakeOptions>();
+  CLI::App* make_command = corpus->add_subcommand(
+      "make", "write a demo corpus of SYNTHETIC speech with espeak-ng, in IEMOCAP's tree");
+  make_command->add_option("folder", make->folder, "where to")->required();
+  make_command->add_option("--utterances", make->demo.utterances, "per voice and emotion")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  make_command->add_option("--seed", make->demo.seed, "of texts and jitter")->capture_default_str();
+  make_command->callback([make] { run_make(*make); });
+}
+
+void add_features_command(CLI::App& app) {
+  auto options = std::make_shared<FeatureOptions>();
+  CLI::App* command = app.add_subcommand(
+      "features", "compute the spectrograms of a corpus (--corpus) or describe those of files");
+  command->add_option("files", options->files, "sound files");
+  command->add_flag("--json", options->json, "one JSON document on stdout");
+  options->settings.add_to(*command);
+  command->callback([options] { run_features(*options); });
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,230 @@
+// `serenade evaluate` and `serenade predict`: a trained model on a corpus, or on anybody's
+// recordings.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/progress.h"
+#include "apps/ser/common/text_table.h"
+#include "apps/ser/corpus/audio.h"
+#include "apps/ser/evaluation/statistics.h"
+#include "apps/ser/training/experiment.h"
+#include "apps/ser/training/model_file.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+
+namespace serenade::ser {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct EvaluateOptions {
+  std::string model, corpus, kind = "auto", labels = "default", cache = "build/features";
+  std::vector<std::string> speakers;
+  bool json = false;
+  MachineOptions machine;
+};
+
+// The recordings of the wanted speakers; all where none is named.
+std::vector<std::int64_t> recordings_of(const Corpus& corpus,
+                                        const std::vector<std::string>& speakers) {
+  const std::vector<std::string> known = corpus.speakers();
+  for (const std::string& speaker : speakers) {
+    if (std::find(known.begin(), known.end(), speaker) == known.end()) {
+      throw InputError("--speakers: the corpus has no speaker '" + speaker + "'; the nearest is '" +
+                       nearest_name(speaker, known) + "'");
+    }
+  }
+  std::vector<std::int64_t> wanted;
+  for (std::size_t i = 0; i < corpus.recordings.size(); ++i) {
+    const std::string& speaker = corpus.recordings[i].speaker;
+    if (speakers.empty() || std::count(speakers.begin(), speakers.end(), speaker) > 0) {
+      wanted.push_back(static_cast<std::int64_t>(i));
+    }
+  }
+  return wanted;
+}
+
+Json evaluation_json(const Corpus& corpus, const ConfusionMatrix& matrix,
+                     const AccuracyIntervals& intervals) {
+  Json recalls = Json::object(), counts = Json::array();
+  for (int row = 0; row < matrix.size(); ++row) {
+    recalls[matrix.classes()[static_cast<std::size_t>(row)]] =
+        matrix.recalls()[static_cast<std::size_t>(row)];
+    Json line = Json::array();
+    for (int column = 0; column < matrix.size(); ++column)
+      line.push_back(matrix.count(row, column));
+    counts.push_back(line);
+  }
+  return {{"corpus", corpus.name},
+          {"synthetic", corpus.synthetic},
+          {"recordings", matrix.total()},
+          {"wa", matrix.wa()},
+          {"wa_interval", {intervals.wa.low, intervals.wa.high}},
+          {"ua", matrix.ua()},
+          {"ua_interval", {intervals.ua.low, intervals.ua.high}},
+          {"majority_wa", matrix.majority_baseline()},
+          {"recalls", recalls},
+          {"classes", matrix.classes()},
+          {"confusion", counts}};
+}
+
+std::string evaluation_text(const Corpus& corpus, const ConfusionMatrix& matrix,
+                            const AccuracyIntervals& intervals) {
+  std::vector<TextTable::Column> columns = {{"true \\ predicted", Align::left}};
+  for (const std::string& name : matrix.classes()) columns.push_back({name, Align::right});
+  columns.push_back({"recall %", Align::right});
+  TextTable table(columns);
+  for (int row = 0; row < matrix.size(); ++row) {
+    std::vector<std::string> cells = {matrix.classes()[static_cast<std::size_t>(row)]};
+    for (int column = 0; column < matrix.size(); ++column) {
+      cells.push_back(std::to_string(matrix.count(row, column)));
+    }
+    cells.push_back(percent(matrix.recalls()[static_cast<std::size_t>(row)], 1));
+    table.add_row(cells);
+  }
+  std::ostringstream text;
+  text << corpus.name << (corpus.synthetic ? " (SYNTHETIC speech)" : "") << ", " << matrix.total()
+       << " recordings\n\n"
+       << table.to_text() << "\nWA:       " << percent(matrix.wa(), 1) << " %  (95% interval "
+       << percent(intervals.wa.low, 1) << " .. " << percent(intervals.wa.high, 1)
+       << ")\nUA:       " << percent(matrix.ua(), 1) << " %  (95% interval "
+       << percent(intervals.ua.low, 1) << " .. " << percent(intervals.ua.high, 1)
+       << ")\nmajority: WA " << percent(matrix.majority_baseline(), 1) << " %\n";
+  return text.str();
+}
+
+void run_evaluate(const EvaluateOptions& options) {
+  options.machine.apply();
+  ModelFile model = read_model(options.model);
+  const Corpus corpus = load_corpus({.kind = corpus_kind(options.kind),
+                                     .root = options.corpus,
+                                     .labels = label_set(options.labels)});
+  const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
+  if (options.speakers.empty()) {
+    std::cerr << "note: all speakers are evaluated; if the model was trained on some of them, its "
+                 "figures are too good. Name unseen ones with --speakers.\n";
+  }
+  ProgressBar bar("features", static_cast<std::int64_t>(corpus.recordings.size()));
+  const std::vector<Features> features =
+      extract_features(corpus, model.config.features,
+                       {.cache_folder = options.cache,
+                        .threads = 0,
+                        .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }});
+  bar.finish();
+  std::vector<int> labels;
+  for (const Recording& recording : corpus.recordings) labels.push_back(recording.label);
+  const Dataset data(features, labels, wanted, model.normalisation, model.config.segments);
+  const std::vector<Prediction> predictions = evaluate(*model.system, data, corpus);
+  const ConfusionMatrix matrix = confusion(predictions, corpus.classes);
+  const AccuracyIntervals intervals = bootstrap_intervals(predictions, matrix.size());
+  if (options.json) {
+    std::cout << evaluation_json(corpus, matrix, intervals).dump(2) << std::endl;
+  } else {
+    std::cout << evaluation_text(corpus, matrix, intervals);
+  }
+}
+
+struct PredictOptions {
+  std::string model;
+  std::vector<std::string> files;
+  bool json = false;
+  MachineOptions machine;
+};
+
+std::vector<real> probabilities_of(ModelFile& model, const std::string& file) {
+  const Audio audio = read_audio(file);
+  const Features features = features_of(audio.samples, model.config.features);
+  const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
+  const NoGrad no_grad;
+  const Variable scores = model.system->forward(data.utterance(0).input.to(compute_device()));
+  return softmax(scores, -1).value().to_vector();
+}
+
+// Says what was wrong with each file but the last, whose exception goes on and ends the program.
+void rethrow_last(const std::vector<std::exception_ptr>& failures) {
+  for (std::size_t i = 0; i < failures.size(); ++i) {
+    try {
+      std::rethrow_exception(failures[i]);
+    } catch (const std::runtime_error& error) {
+      if (i + 1 == failures.size()) throw;
+      std::cerr << error.what() << "\n";
+    }
+  }
+}
+
+void run_predict(const PredictOptions& options) {
+  options.machine.apply();
+  ModelFile model = read_model(options.model);
+  const std::vector<std::string>& classes = class_names();
+  Json list = Json::array();
+  std::vector<TextTable::Column> columns = {{"file", Align::left}, {"emotion", Align::left}};
+  for (const std::string& name : classes) columns.push_back({name, Align::right});
+  TextTable table(columns);
+  std::vector<std::exception_ptr> failures;
+  for (const std::string& file : options.files) {
+    std::vector<real> probabilities;
+    try {
+      probabilities = probabilities_of(model, file);
+    } catch (const std::runtime_error&) {  // the other files are still worth an answer
+      failures.push_back(std::current_exception());
+      continue;
+    }
+    const auto best = std::max_element(probabilities.begin(), probabilities.end());
+    const std::string& emotion = classes[static_cast<std::size_t>(best - probabilities.begin())];
+    std::vector<std::string> cells = {file, emotion};
+    Json by_class = Json::object();
+    for (std::size_t k = 0; k < classes.size(); ++k) {
+      cells.push_back(fixed(probabilities[k], 3));
+      by_class[classes[k]] = probabilities[k];
+    }
+    table.add_row(cells);
+    list.push_back({{"file", file}, {"emotion", emotion}, {"probabilities", by_class}});
+  }
+  if (options.json) {
+    std::cout << list.dump(2) << std::endl;
+  } else if (!list.empty()) {
+    std::cout << table.to_text();
+  }
+  rethrow_last(failures);
+}
+
+}  // namespace
+
+void add_evaluate_command(CLI::App& app) {
+  auto options = std::make_shared<EvaluateOptions>();
+  CLI::App* command = app.add_subcommand("evaluate", "WA, UA and confusion of a model on a corpus");
+  command->add_option("model", options->model, "model.safetensors of a run")->required();
+  command->add_option("--corpus", options->corpus, "folder or CSV manifest")->required();
+  command->add_option("--corpus-kind", options->kind, "auto, iemocap, emodb, ..");
+  command->add_option("--label-set", options->labels, "default, impro4, impro4exc, all4exc");
+  command->add_option("--cache", options->cache, "folder of computed features");
+  command->add_option("--speakers", options->speakers, "only these, separated by commas")
+      ->delimiter(',');
+  command->add_flag("--json", options->json, "one JSON document on stdout");
+  options->machine.add_to(*command);
+  command->callback([options] { run_evaluate(*options); });
+}
+
+void add_predict_command(CLI::App& app) {
+  auto options = std::make_shared<PredictOptions>();
+  CLI::App* command =
+      app.add_subcommand("predict", "class probabilities of sound files of any length and format");
+  command->add_option("model", options->model, "model.safetensors of a run")->required();
+  command->add_option("files", options->files, "sound files")->required();
+  command->add_flag("--json", options->json, "one JSON document on stdout");
+  options->machine.add_to(*command);
+  command->callback([options] { run_predict(*options); });
+}
+
+}  // namespace serenade::ser

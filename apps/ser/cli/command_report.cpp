@@ -1,0 +1,80 @@
+// `serenade report`: writes the report of a run or of a table again, from what its folder holds.
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/report/figure3.h"
+#include "apps/ser/report/result_folder.h"
+#include "apps/ser/report/run_results.h"
+#include "apps/ser/report/table2.h"
+#include "apps/ser/report/table2_results.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// The folds that results.json lists, from their checkpoints; of the corpus, what results.json says.
+RunResults read_run(const std::string& folder) {
+  Config config = read_config(folder + "/config.json");
+  config.resolve();
+  const std::string path = folder + "/results.json";
+  if (!fs::exists(path)) {
+    throw InputError(folder + ": this run is not finished; continue it with --resume");
+  }
+  try {
+    const json results = json::parse(read_text_file(path));
+    Corpus corpus;
+    corpus.name = results.at("corpus");
+    corpus.synthetic = results.at("synthetic");
+    corpus.classes = results.at("classes").get<std::vector<std::string>>();
+    std::vector<FoldRun> folds;
+    for (const json& fold : results.at("folds")) {
+      const std::string name = fold.at("name");
+      folds.push_back(fold_run_from_json(read_text_file(folder + "/checkpoint/" + name + ".json")));
+    }
+    if (folds.empty()) throw InputError(path + ": lists no fold");
+    return summarize(config, corpus, std::move(folds));
+  } catch (const json::exception& error) {
+    throw InputError(path + ": not the results of a run: " + error.what());
+  }
+}
+
+void report_run(const std::string& folder) {
+  const RunResults results = read_run(folder);
+  const RunReport report = run_report(results, repeat_command(results.config, folder));
+  write_text_file(folder + "/report.html", render_run_report(report));
+  if (!report.figure3.empty()) write_figure3(folder + "/figure3", report.figure3);
+}
+
+void write_report(const std::string& folder) {
+  if (is_table_folder(folder)) {
+    write_table2(read_table(folder), folder);
+  } else if (fs::exists(folder + "/config.json")) {
+    report_run(folder);
+  } else {
+    throw InputError(folder +
+                     ": neither a run nor a table (no config.json); give the --out folder of "
+                     "`serenade train`, `search` or `table2`");
+  }
+  std::cout << folder << "/report.html" << std::endl;
+}
+
+}  // namespace
+
+void add_report_command(CLI::App& app) {
+  auto folder = std::make_shared<std::string>();
+  CLI::App* command =
+      app.add_subcommand("report", "write report.html and Figure 3 of a run or table again");
+  command->add_option("folder", *folder, "folder of the run or table")->required();
+  command->callback([folder] { write_report(*folder); });
+}
+
+}  // namespace serenade::ser

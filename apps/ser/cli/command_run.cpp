@@ -1,0 +1,127 @@
+// `serenade train` and `serenade search`: one experiment over its folds, in one run folder.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/report/figure3.h"
+#include "apps/ser/report/run_folder.h"
+#include "apps/ser/report/run_progress.h"
+#include "apps/ser/report/run_results.h"
+#include "apps/ser/training/experiment.h"
+
+namespace serenade::ser {
+
+namespace {
+
+struct RunOptions {
+  explicit RunOptions(Config defaults) : settings(std::move(defaults)) {}
+  ConfigOptions settings;
+  OutputOptions output;
+  MachineOptions machine;
+};
+
+std::string default_folder(const Config& config) {
+  return "runs/" + config.system + "-" + to_string(config.mode) + "-" + config.preset + "-seed" +
+         std::to_string(config.seed);
+}
+
+std::size_t fold_number(const LoadedCorpus& loaded, const std::string& name) {
+  const auto found = std::find_if(loaded.folds.begin(), loaded.folds.end(),
+                                  [&](const Fold& fold) { return fold.name == name; });
+  return static_cast<std::size_t>(found - loaded.folds.begin());
+}
+
+void run_experiment(const std::string& name, const RunOptions& options) {
+  options.machine.apply();
+  const Config config = options.settings.config();
+  if (config.corpus.empty()) {
+    throw InputError(name +
+                     ": give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
+  }
+  const std::string out =
+      options.output.folder.empty() ? default_folder(config) : options.output.folder;
+  // All that can be wrong is found before the features are computed and the folder is made.
+  configured_genotype(config);
+  check_result_folder(out, config, options.output.overwrite());
+  const LoadedCorpus loaded = prepare_corpus(config);
+  RunFolder folder(out, config, options.output.overwrite());
+
+  std::vector<FoldRun> runs;
+  std::vector<Fold> missing;
+  for (const Fold& fold : loaded.folds) {
+    if (std::optional<FoldRun> finished = folder.finished_fold(fold.name)) {
+      runs.push_back(std::move(*finished));
+    } else {
+      missing.push_back(fold);
+    }
+  }
+  const std::vector<std::vector<Fold>> groups = group_by_training(config, missing);
+  RunProgress progress(name, expected_work(config) * static_cast<double>(groups.size()));
+  for (const std::vector<Fold>& group : groups) {
+    const std::string& first = group.front().name;
+    for (TrainedFold& trained :
+         run_folds(config, loaded, group, progress.observe(config, first, &folder))) {
+      FoldRun& run = trained.run;
+      if (run.fold != first) {  // the first one's epochs have been logged as they went by
+        for (const EpochRecord& epoch : run.epochs) folder.log_epoch(run.fold, epoch);
+      }
+      folder.save_fold(config, run, *trained.system, trained.normalisation);
+      for (const std::string& warning : run.warnings) {
+        progress.message(run.fold + ": " + warning);
+      }
+      runs.push_back(std::move(run));
+    }
+    progress.finish(config, first);
+  }
+  progress.finish();
+
+  // Folds of an earlier session came first; results are in the protocol's order all the same.
+  std::sort(runs.begin(), runs.end(), [&](const FoldRun& a, const FoldRun& b) {
+    return fold_number(loaded, a.fold) < fold_number(loaded, b.fold);
+  });
+  const RunResults results = summarize(config, loaded.corpus, std::move(runs));
+  folder.publish_best(results.folds[best_fold(results)].fold);
+  write_text_file(folder.file("results.json"), to_json(results));
+  const RunReport report = run_report(results, repeat_command(config, out));
+  write_text_file(folder.file("report.html"), render_run_report(report));
+  if (!report.figure3.empty()) write_figure3(folder.file("figure3"), report.figure3);
+  std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;
+}
+
+void add_run_command(CLI::App& app, const std::string& name, const std::string& help,
+                     const Config& defaults, const std::vector<std::string>& modes) {
+  auto options = std::make_shared<RunOptions>(defaults);
+  CLI::App* command = app.add_subcommand(name, help);
+  options->output.add_to(*command);
+  options->machine.add_to(*command);
+  options->settings.add_to(*command);
+  command->callback([options, name, modes] {
+    const std::string mode = to_string(options->settings.config().mode);
+    if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
+      throw InputError(name + ": mode " + mode + " belongs to `serenade " +
+                       (name == "train" ? "search" : "train") + "`");
+    }
+    run_experiment(name, *options);
+  });
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  add_run_command(app, "train", "train one architecture: the hand-made one, or --genotype FILE", {},
+                  {"none"});
+}
+
+void add_search_command(CLI::App& app) {
+  Config defaults;
+  defaults.mode = Mode::dropout;
+  add_run_command(app, "search", "search an architecture, train it from scratch, and evaluate it",
+                  defaults, {"random", "joint", "sampling", "dropout"});
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,104 @@
+// `serenade table2`: the paper's Table 2 and Figure 3 from one command.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/report/table2.h"
+#include "apps/ser/report/table2_results.h"
+
+namespace serenade::ser {
+
+namespace {
+
+struct Table2Options {
+  ConfigOptions settings;
+  OutputOptions output;
+  MachineOptions machine;
+  std::vector<std::string> systems = TablePlan().systems;
+  std::vector<std::string> modes = {"none", "random", "joint", "sampling", "dropout"};
+  int seeds = 1;
+  int jobs = 0;
+  bool json = false;
+};
+
+TablePlan plan_of(const Table2Options& options) {
+  TablePlan plan;
+  plan.config = options.settings.config();
+  plan.systems = options.systems;
+  plan.modes.clear();
+  for (const std::string& mode : options.modes) {
+    try {
+      plan.modes.push_back(parse_mode(mode));
+    } catch (const std::invalid_argument& error) {
+      throw InputError(std::string("--modes: ") + error.what());
+    }
+  }
+  plan.seeds = options.seeds;
+  plan.resolve();
+  if (plan.config.corpus.empty()) {
+    throw InputError(
+        "table2: give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
+  }
+  return plan;
+}
+
+void run_table2(const Table2Options& options) {
+  options.machine.apply();
+  const TablePlan plan = plan_of(options);
+  const std::string folder =
+      options.output.folder.empty()
+          ? "runs/table2-" + plan.config.preset + "-seed" + std::to_string(plan.config.seed)
+          : options.output.folder;
+  // Bad input makes no folder, and a folder that cannot be used costs no features.
+  check_table_folder(plan, folder, options.output.overwrite());
+  const LoadedCorpus loaded = prepare_corpus(plan.config);
+  const TableRuns runs = run_table(plan, loaded, folder, options.output.overwrite(), options.jobs);
+  if (runs.failures.size() < runs.runs.size()) {
+    const Table2 table = write_table2(runs, folder);
+    if (options.json) {
+      std::cout << to_json(table) << std::flush;
+    } else {
+      std::cout << to_text(table) << "\nreport: " << folder << "/report.html" << std::endl;
+    }
+  }
+  if (!runs.failures.empty()) {
+    throw NonFiniteError(
+        "table2: " + std::to_string(runs.failures.size()) + " of " +
+        std::to_string(runs.runs.size()) +
+        " runs stopped being finite and are left out; the first: " + runs.failures.front());
+  }
+}
+
+}  // namespace
+
+void add_table2_command(CLI::App& app) {
+  auto options = std::make_shared<Table2Options>();
+  CLI::App* command = app.add_subcommand(
+      "table2", "the paper's Table 2 and Figure 3: all systems and search modes");
+  command->add_option("--systems", options->systems, "separated by commas")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--modes", options->modes, "of none, random, joint, sampling, dropout")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command
+      ->add_option("--jobs", options->jobs,
+                   "runs at a time, which share the threads; 0: one per thread. Memory grows with "
+                   "it, results do not change")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "one JSON document on stdout");
+  options->output.add_to(*command);
+  options->machine.add_to(*command);
+  options->settings.add_to(*command, {"system", "mode", "genotype"});
+  command->callback([options] { run_table2(*options); });
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,75 @@
+#include "apps/ser/cli/config_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
+
+namespace serenade::ser {
+
+void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& without) {
+  command.add_option("--config", file_, "JSON file of settings; options given here override it")
+      ->group("Settings")
+      ->type_name("FILE");
+  for (const Setting& setting : config_settings()) {
+    if (std::find(without.begin(), without.end(), setting.key) != without.end()) continue;
+    std::string flag = "--" + setting.key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string default_value = setting.get(defaults_);
+    command
+        .add_option_function<std::string>(
+            flag, [this, key = setting.key](const std::string& text) { values_[key] = text; },
+            setting.help)
+        ->group("Settings")
+        ->type_name(setting.values)
+        ->default_str(default_value.empty() ? "none" : default_value);
+  }
+}
+
+Config ConfigOptions::config() const {
+  Config config = file_.empty() ? defaults_ : read_config(file_, defaults_);
+  // The preset sets other settings, so it goes before them.
+  if (values_.count("preset")) set_value(config, "preset", values_.at("preset"));
+  for (const auto& [key, value] : values_) {
+    if (key != "preset") set_value(config, key, value);
+  }
+  config.resolve();
+  return config;
+}
+
+void OutputOptions::add_to(CLI::App& command) {
+  command.add_option("--out", folder, "folder of the results")->type_name("FOLDER");
+  auto* resume_flag = command.add_flag("--resume", resume, "continue what --out has begun");
+  command.add_flag("--replace", replace, "throw away what --out holds")->excludes(resume_flag);
+}
+
+OverwritePolicy OutputOptions::overwrite() const {
+  return replace  ? OverwritePolicy::replace
+         : resume ? OverwritePolicy::resume
+                  : OverwritePolicy::refuse;
+}
+
+void MachineOptions::add_to(CLI::App& command) {
+  command.add_option("--threads", threads, "threads of the kernels; 0: one per processor")
+      ->check(CLI::Range(0, 4096));
+  command
+      .add_option("--device", device,
+                  "auto: the GPU if there is one; cpu; cuda; cudnn: cuda with cuDNN's convolutions")
+      ->type_name("DEVICE");
+  command.add_flag("--tf32", tf32, "on the GPU: faster products of 10-bit factors");
+}
+
+void MachineOptions::apply() const {
+  choose_compute_device(device, tf32);
+  try {
+    cpu::active_isa();  // so that a wrong SERENADE_ISA is told before any work
+  } catch (const std::invalid_argument& error) {
+    throw InputError(error.what());
+  }
+  if (threads > 0) cpu::set_threads(threads);
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,55 @@
+#pragma once
+// The options that the commands share: `--config FILE`, one option per setting, where results go,
+// and what the machine may use.
+
+#include <map>
+#include <string>
+
+#include "apps/ser/report/run_folder.h"
+#include "apps/ser/training/config.h"
+
+namespace CLI {
+class App;
+}
+
+namespace serenade::ser {
+
+/// A configuration on the command line. Must outlive the parsing of the command it is added to.
+class ConfigOptions {
+ public:
+  explicit ConfigOptions(Config defaults = {}) : defaults_(std::move(defaults)) {}
+
+  /// Adds --config and one option per setting, but for those in `without`.
+  void add_to(CLI::App& command, const std::vector<std::string>& without = {});
+
+  /// Defaults, then the file, then the options; resolved. Throws InputError.
+  Config config() const;
+
+ private:
+  Config defaults_;
+  std::string file_;
+  std::map<std::string, std::string> values_;  // of the options that were given
+};
+
+/// `--out`, `--resume`, `--replace`.
+struct OutputOptions {
+  std::string folder;
+  bool resume = false;
+  bool replace = false;
+
+  void add_to(CLI::App& command);
+  OverwritePolicy overwrite() const;
+};
+
+/// `--threads`, `--device` and `--tf32`, which take effect when apply() is called. Throws
+/// InputError for a device that this build or machine does not have.
+struct MachineOptions {
+  int threads = 0;
+  std::string device = "auto";
+  bool tf32 = false;
+
+  void add_to(CLI::App& command);
+  void apply() const;
+};
+
+}  // namespace serenade::ser

@@ -1,0 +1,123 @@
+// Parses the command line, runs the chosen command, and turns what it throws into one line on
+// stderr and an exit code: 0 ok, 1 internal, 2 bad input or usage, 3 out of memory, 4 training is
+// not finite, 5 reading or writing failed.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <new>
+
+#include "apps/ser/cli/commands.h"
+#include "apps/ser/common/error.h"
+#include "nas/search_space.h"
+
+namespace serenade::ser {
+
+namespace {
+
+enum ExitCode { kOk = 0, kInternal = 1, kBadInput = 2, kOutOfMemory = 3, kNonFinite = 4, kIo = 5 };
+
+int fail(ExitCode code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library says
+  std::cerr << "serenade: " << message << std::endl;
+  return code;
+}
+
+// The command that a line names, as far as its words are known.
+struct NamedCommand {
+  const CLI::App* app;
+  std::string name;  // "serenade corpus make"
+  int rest;          // index of the first word behind the name
+};
+
+NamedCommand named_command(const CLI::App& app, int argc, const char* const* argv) {
+  NamedCommand command{&app, "serenade", 1};
+  bool deeper = true;
+  while (deeper && command.rest < argc) {
+    deeper = false;
+    for (const CLI::App* sub : command.app->get_subcommands({})) {
+      if (sub->get_name() != argv[command.rest]) continue;
+      command = {sub, command.name + " " + sub->get_name(), command.rest + 1};
+      deeper = true;
+      break;
+    }
+  }
+  return command;
+}
+
+// What to say about the first word that no command or option knows; empty if all are known.
+std::string unknown_word(const NamedCommand& command, int argc, const char* const* argv) {
+  std::vector<std::string> options, subcommands;
+  for (const CLI::Option* option : command.app->get_options({})) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  for (const CLI::App* sub : command.app->get_subcommands({})) {
+    subcommands.push_back(sub->get_name());
+  }
+  for (int i = command.rest; i < argc; ++i) {
+    std::string word = argv[i];
+    word = word.substr(0, word.find('='));
+    const bool is_option = word.size() > 2 && word.rfind("--", 0) == 0;
+    const bool is_command = i == command.rest && !subcommands.empty() && word.rfind('-', 0) != 0;
+    if (!is_option && !is_command) continue;
+    const std::vector<std::string>& known = is_option ? options : subcommands;
+    if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+    return std::string("unknown ") + (is_option ? "option" : "command") + " '" + word +
+           "'; did you mean '" + nearest_name(word, known) + "'?";
+  }
+  return "";
+}
+
+int parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
+                const char* const* argv) {
+  const NamedCommand command = named_command(app, argc, argv);
+  const int code = error.get_exit_code();
+  std::string message;
+  if (code == static_cast<int>(CLI::ExitCodes::ExtrasError) ||
+      code == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    message = unknown_word(command, argc, argv);
+  }
+  if (message.empty()) message = error.what();
+  return fail(kBadInput, message + " (see `" + command.name + " --help`)");
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) {
+  CLI::App app{"Serenade: speech emotion recognisers found by neural architecture search",
+               "serenade"};
+  app.set_version_flag("--version", "serenade " SERENADE_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  add_train_command(app);
+  add_search_command(app);
+  add_evaluate_command(app);
+  add_predict_command(app);
+  add_table2_command(app);
+  add_report_command(app);
+  add_corpus_command(app);
+  add_features_command(app);
+  add_info_command(app);
+  try {
+    app.parse(argc, argv);
+    return kOk;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return parse_error(app, error, argc, argv);
+  } catch (const InputError& error) {
+    return fail(kBadInput, error.what());
+  } catch (const NonFiniteError& error) {
+    return fail(kNonFinite, error.what());
+  } catch (const IoError& error) {
+    return fail(kIo, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(kIo, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(kOutOfMemory, "out of memory; try a smaller batch_size or preset");
+  } catch (const std::exception& error) {
+    return fail(kInternal, std::string("internal error: ") + error.what());
+  }
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,22 @@
+#pragma once
+// The device that this process trains and evaluates on.
+
+#include <string>
+
+#include "kernels/runtime/device.h"
+
+namespace serenade::ser {
+
+/// Where systems are put when they are made. The beginning: cpu.
+Device compute_device();
+
+/// Chooses by the word of `--device`: "cpu"; "cuda"; "cudnn": the GPU with cuDNN's convolutions;
+/// "auto": the GPU if there is one that works, else the CPU. Throws InputError if the word is none
+/// of these, or names a device that this machine or build does not have, with the reason. `tf32`:
+/// products on the GPU with factors of 10 bits (Float32Math::tf32).
+void choose_compute_device(const std::string& word, bool tf32 = false);
+
+/// "cpu" or "NVIDIA H200 (float32)".
+std::string compute_device_name();
+
+}  // namespace serenade::ser

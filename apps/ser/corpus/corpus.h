@@ -1,0 +1,127 @@
+#pragma once
+// Corpora of emotional speech: which recordings there are, who speaks, and what was felt.
+//
+// Every corpus is read by its own published names and label files, and reduced to the four classes
+// of the paper in a fixed order. Recordings are sorted by relative path, so that a seed means the
+// same on every machine. Names that begin with "._" and ".DS_Store" are never looked at.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/ser/corpus/audio.h"
+
+namespace serenade::ser {
+
+/// Class names in the order of the class indices: neutral, angry, happy, sad.
+const std::vector<std::string>& class_names();
+
+enum class CorpusKind { automatic, iemocap, emodb, urdu, ravdess, cremad, manifest };
+
+/// "auto", "iemocap", ...; the words of the command line. The second throws InputError.
+std::string to_string(CorpusKind kind);
+CorpusKind corpus_kind(const std::string& word);
+
+/// Which recordings count, and as what.
+///   impro4     IEMOCAP, improvised dialogues, excitement left out (the paper)
+///   impro4exc  the same with excitement counted as happiness
+///   all4exc    improvised and scripted, excitement counted as happiness
+///   four       the only set of every other corpus: its neutral, angry, happy and sad recordings
+enum class LabelSet { standard, impro4, impro4exc, all4exc, four };
+
+/// `standard` ("default") stands for impro4 with IEMOCAP and for four elsewhere.
+std::string to_string(LabelSet set);
+LabelSet label_set(const std::string& word);
+
+struct CorpusSpec {
+  CorpusKind kind = CorpusKind::automatic;
+  std::string root = {};  ///< the corpus folder, its parent, or a CSV file
+  LabelSet labels = LabelSet::standard;
+};
+
+struct Recording {
+  std::string id;             ///< file name without extension (manifest: its row's path as written)
+  std::string path;           ///< to open it
+  std::string relative_path;  ///< below Corpus::root, with '/'
+  int label = 0;              ///< index into Corpus::classes
+  std::string label_name;
+  std::string speaker;
+  int session = 0;     ///< 0-based; which speakers are held out together
+  std::string group;   ///< dialogue, sentence or the manifest's group; may be empty
+  TimeRange range;     ///< the part of the file that is meant
+  double seconds = 0;  ///< length of that part
+};
+
+/// A file that should have been a recording, and why it is not.
+struct SkippedFile {
+  enum class Why { missing, unreadable, not_understood };
+  Why why = Why::unreadable;
+  std::string path;
+  std::string reason;
+};
+
+struct Corpus {
+  CorpusKind kind = CorpusKind::manifest;
+  std::string name;  ///< "IEMOCAP", "EmoDB", ... or the manifest's file name
+  LabelSet labels = LabelSet::four;
+  std::string root;  ///< folder that relative paths start from
+  std::vector<std::string> classes;
+  std::vector<Recording> recordings;
+  std::vector<SkippedFile> skipped;
+  std::map<std::string, int> left_out;  ///< labels outside the four classes -> recordings
+  std::vector<std::string> notes;       ///< what a reader of the results must know
+  bool synthetic = false;               ///< machine-made voices: results say nothing about people
+
+  int session_count() const;
+  std::vector<std::string> speakers() const;                     ///< sorted
+  std::vector<std::string> session_speakers(int session) const;  ///< sorted
+};
+
+/// Finds, reads and checks a corpus. Sessions: IEMOCAP its own five; EmoDB the five pairs 03-08,
+/// 10-09, 11-13, 12-14, 15-16; RAVDESS the twelve pairs of a male and the next female actor; a
+/// manifest its groups, if given; everything else as group_speakers does.
+/// Throws InputError: no such folder, no corpus in it, a label set of another corpus, nothing left,
+/// or a class without a recording.
+Corpus load_corpus(const CorpusSpec& spec);
+
+/// Sessions for corpora that have none: sorted speakers two by two up to 24 of them (an odd last
+/// one joins the pair before it); more are dealt into five blocks of neighbours of nearly equal
+/// size. Returns the session of each speaker.
+std::map<std::string, int> group_speakers(const std::vector<std::string>& speakers);
+
+// Checking ----------------------------------------------------------------------------------------
+
+/// One class, or one speaker, of a corpus: recordings expected (-1: not known) and found.
+struct CountRow {
+  std::string name;
+  int expected = -1;
+  int found = 0;
+};
+
+struct CorpusCheck {
+  std::string corpus;
+  std::string label_set;
+  std::string root;
+  bool synthetic = false;
+  std::vector<CountRow> classes;
+  std::vector<CountRow> speakers;
+  CountRow total;
+  std::vector<std::vector<std::string>> sessions;  ///< speakers of each session
+  std::vector<SkippedFile> skipped;
+  std::vector<std::vector<std::string>> duplicates;  ///< relative paths with the same content
+  std::map<std::string, int> left_out;
+  std::vector<std::string> notes;
+  double hours = 0, shortest_seconds = 0, longest_seconds = 0;
+
+  /// No skipped file, no duplicate, and every known count met.
+  bool ok() const;
+};
+
+/// Counts against the published numbers and compares the contents of the files.
+CorpusCheck check_corpus(const Corpus& corpus);
+
+std::string to_text(const CorpusCheck& check);  ///< for people
+std::string to_json(const CorpusCheck& check);  ///< one JSON object
+
+}  // namespace serenade::ser

@@ -1,0 +1,208 @@
+// Counting a corpus against what its publishers say, and looking for repeated contents.
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/ser/common/fnv.h"
+#include "apps/ser/corpus/corpus.h"
+#include "apps/ser/corpus/corpus_reader.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t content_hash(const std::string& path) {
+  Fnv hash;
+  if (std::FILE* file = std::fopen(path.c_str(), "rb")) {
+    std::array<char, 1 << 16> block;
+    while (const std::size_t got = std::fread(block.data(), 1, block.size(), file)) {
+      hash.add(block.data(), got);
+    }
+    std::fclose(file);
+  }
+  return hash.value();
+}
+
+// Only files of one size can be equal, so that most are never read.
+std::vector<std::vector<std::string>> find_duplicates(const Corpus& corpus) {
+  std::map<std::uintmax_t, std::map<std::string, std::string>> by_size;  // size -> relative -> path
+  for (const Recording& recording : corpus.recordings) {
+    std::error_code error;
+    by_size[fs::file_size(recording.path, error)][recording.relative_path] = recording.path;
+  }
+  std::vector<std::vector<std::string>> duplicates;
+  for (const auto& [size, files] : by_size) {
+    if (files.size() < 2) continue;
+    std::map<std::uint64_t, std::vector<std::string>> by_content;
+    for (const auto& [relative, path] : files) by_content[content_hash(path)].push_back(relative);
+    for (const auto& [hash, names] : by_content) {
+      if (names.size() > 1) duplicates.push_back(names);
+    }
+  }
+  std::sort(duplicates.begin(), duplicates.end());
+  return duplicates;
+}
+
+void count_rows(const Corpus& corpus, CorpusCheck& check) {
+  check.total = {"total", 0, static_cast<int>(corpus.recordings.size())};
+  const CorpusKind kind = corpus.synthetic ? CorpusKind::manifest : corpus.kind;
+  for (std::size_t k = 0; k < corpus.classes.size(); ++k) {
+    const int label = static_cast<int>(k);
+    CountRow row{corpus.classes[k], expected_class_count(kind, corpus.labels, label), 0};
+    for (const Recording& recording : corpus.recordings) row.found += recording.label == label;
+    if (row.expected < 0 || check.total.expected < 0) {
+      check.total.expected = -1;
+    } else {
+      check.total.expected += row.expected;
+    }
+    check.classes.push_back(row);
+  }
+  for (const std::string& speaker : corpus.speakers()) {
+    CountRow row{speaker, expected_speaker_count(kind, corpus.labels, speaker), 0};
+    for (const Recording& recording : corpus.recordings) row.found += recording.speaker == speaker;
+    check.speakers.push_back(row);
+  }
+}
+
+void measure(const Corpus& corpus, CorpusCheck& check) {
+  for (const Recording& recording : corpus.recordings) {
+    const bool first = check.hours == 0;
+    check.hours += recording.seconds / 3600;
+    check.shortest_seconds =
+        first ? recording.seconds : std::min(check.shortest_seconds, recording.seconds);
+    check.longest_seconds = std::max(check.longest_seconds, recording.seconds);
+  }
+}
+
+std::string why_text(SkippedFile::Why why) {
+  switch (why) {
+    case SkippedFile::Why::missing:
+      return "missing";
+    case SkippedFile::Why::unreadable:
+      return "unreadable";
+    case SkippedFile::Why::not_understood:
+      return "not understood";
+  }
+  return "?";
+}
+
+bool as_expected(const CountRow& row) { return row.expected < 0 || row.expected == row.found; }
+
+void write_row(std::ostream& out, const CountRow& row) {
+  out << "  " << std::left << std::setw(12) << row.name << std::right << std::setw(8) << row.found
+      << std::setw(10) << (row.expected < 0 ? "-" : std::to_string(row.expected))
+      << (as_expected(row) ? "" : "   differs") << "\n";
+}
+
+template <class Item>
+nlohmann::json rows_json(const std::vector<Item>& rows) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const CountRow& row : rows) {
+    list.push_back(
+        {{"name", row.name},
+         {"expected", row.expected < 0 ? nlohmann::json() : nlohmann::json(row.expected)},
+         {"found", row.found}});
+  }
+  return list;
+}
+
+}  // namespace
+
+bool CorpusCheck::ok() const {
+  return skipped.empty() && duplicates.empty() && as_expected(total) &&
+         std::all_of(classes.begin(), classes.end(), as_expected) &&
+         std::all_of(speakers.begin(), speakers.end(), as_expected);
+}
+
+CorpusCheck check_corpus(const Corpus& corpus) {
+  CorpusCheck check;
+  check.corpus = corpus.name;
+  check.label_set = to_string(corpus.labels);
+  check.root = corpus.root;
+  check.synthetic = corpus.synthetic;
+  check.skipped = corpus.skipped;
+  check.left_out = corpus.left_out;
+  check.notes = corpus.notes;
+  count_rows(corpus, check);
+  measure(corpus, check);
+  for (int session = 0; session < corpus.session_count(); ++session) {
+    check.sessions.push_back(corpus.session_speakers(session));
+  }
+  check.duplicates = find_duplicates(corpus);
+  return check;
+}
+
+std::string to_text(const CorpusCheck& check) {
+  std::ostringstream out;
+  out << check.corpus << " (label set " << check.label_set << ") in " << check.root << "\n";
+  for (const std::string& note : check.notes) out << "Note: " << note << "\n";
+  out << "  " << std::left << std::setw(12) << "class" << std::right << std::setw(8) << "found"
+      << std::setw(10) << "expected"
+      << "\n";
+  for (const CountRow& row : check.classes) write_row(out, row);
+  write_row(out, check.total);
+  out << "  " << std::left << std::setw(12) << "speaker"
+      << "\n";
+  for (const CountRow& row : check.speakers) write_row(out, row);
+  out << std::fixed << std::setprecision(2) << "Length: " << check.hours << " h, from "
+      << check.shortest_seconds << " s to " << check.longest_seconds << " s\n";
+  for (std::size_t i = 0; i < check.sessions.size(); ++i) {
+    out << "Session " << i + 1 << ":";
+    for (const std::string& speaker : check.sessions[i]) out << " " << speaker;
+    out << "\n";
+  }
+  if (!check.left_out.empty()) {
+    out << "Left out by the label set:";
+    for (const auto& [label, count] : check.left_out) out << " " << label << " " << count;
+    out << "\n";
+  }
+  for (const SkippedFile& file : check.skipped) {
+    out << "Skipped, " << why_text(file.why) << ": " << file.path << ": " << file.reason << "\n";
+  }
+  for (const std::vector<std::string>& names : check.duplicates) {
+    out << "Same content:";
+    for (const std::string& name : names) out << " " << name;
+    out << "\n";
+  }
+  const bool counted = check.total.expected >= 0;
+  if (check.ok()) {
+    out << (counted ? "All counts are as published, every file can be read.\n"
+                    : "Every file can be read; no published counts to compare with.\n");
+  } else {
+    out << "The corpus is not as expected; see the lines above.\n";
+  }
+  return out.str();
+}
+
+std::string to_json(const CorpusCheck& check) {
+  nlohmann::json skipped = nlohmann::json::array();
+  for (const SkippedFile& file : check.skipped) {
+    skipped.push_back({{"why", why_text(file.why)}, {"path", file.path}, {"reason", file.reason}});
+  }
+  const nlohmann::json document = {{"corpus", check.corpus},
+                                   {"label_set", check.label_set},
+                                   {"root", check.root},
+                                   {"synthetic", check.synthetic},
+                                   {"ok", check.ok()},
+                                   {"classes", rows_json(check.classes)},
+                                   {"speakers", rows_json(check.speakers)},
+                                   {"total", rows_json(std::vector<CountRow>{check.total})[0]},
+                                   {"sessions", check.sessions},
+                                   {"skipped", skipped},
+                                   {"duplicates", check.duplicates},
+                                   {"left_out", check.left_out},
+                                   {"notes", check.notes},
+                                   {"hours", check.hours},
+                                   {"shortest_seconds", check.shortest_seconds},
+                                   {"longest_seconds", check.longest_seconds}};
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace serenade::ser

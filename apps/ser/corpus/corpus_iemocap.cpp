@@ -1,0 +1,183 @@
+// IEMOCAP (Busso et al., Language Resources and Evaluation 2008), as released:
+//   Session{1..5}/dialog/EmoEvaluation/<dialogue>.txt     labels
+//   Session{1..5}/sentences/wav/<dialogue>/<utterance>.wav
+// A label line begins with '[' and is separated by tabs:
+//   [6.2901 - 8.2357]  Ses01F_impro01_F000  neu  [2.5000, 2.5000, 2.5000]
+//
+// The speaker is the session and the LAST F or M of the utterance's name. The F or M behind the
+// session number only says who wore the motion-capture markers; both people speak in either kind.
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/corpus/corpus_reader.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kSessions = 5;
+
+std::string session_folder(int session) { return "Session" + std::to_string(session + 1); }
+
+// Dialogues may be split ("impro05a") or numbered twice ("script01_1b"), so that no field has a
+// fixed position.
+const std::regex& utterance_pattern() {
+  static const std::regex pattern(
+      R"(Ses0([1-5])([MF])_(impro|script)(\d\d)([a-z]?)(?:_(\d)([a-z]?))?_([MF])(\w+))");
+  return pattern;
+}
+
+std::vector<std::string> split_tabs(const std::string& line) {
+  std::vector<std::string> fields;
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t tab = line.find('\t', start);
+    fields.push_back(line.substr(start, tab - start));
+    if (tab == std::string::npos) return fields;
+    start = tab + 1;
+  }
+}
+
+// The class of a label under a label set, or -1.
+int class_of(const std::string& label, LabelSet labels) {
+  if (label == "neu") return kNeutral;
+  if (label == "ang") return kAngry;
+  if (label == "hap") return kHappy;
+  if (label == "sad") return kSad;
+  if (label == "exc" && labels != LabelSet::impro4) return kHappy;
+  return -1;
+}
+
+std::vector<fs::path> label_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    // The subfolders hold the single annotators' opinions, not the majority.
+    if (!entry.is_regular_file() || is_hidden_name(entry.path().filename().string())) continue;
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+class Reader {
+ public:
+  Reader(const std::string& root, LabelSet labels) : root_(root) {
+    corpus_.kind = CorpusKind::iemocap;
+    corpus_.name = "IEMOCAP";
+    corpus_.labels = labels;
+    corpus_.root = root;
+  }
+
+  Corpus read() {
+    std::string absent;
+    for (int session = 0; session < kSessions; ++session) {
+      const fs::path folder = root_ / session_folder(session) / "dialog" / "EmoEvaluation";
+      const std::vector<fs::path> files = label_files(folder);
+      if (files.empty()) absent += (absent.empty() ? "" : ", ") + session_folder(session);
+      for (const fs::path& file : files) read_labels(file, session);
+    }
+    if (!absent.empty()) corpus_.notes.push_back("Without label files: " + absent + ".");
+    return std::move(corpus_);
+  }
+
+ private:
+  void read_labels(const fs::path& file, int session) {
+    std::ifstream in(file);
+    if (!in) throw IoError(file.string() + ": cannot be opened; check its permissions");
+    std::string line;
+    for (int number = 1; std::getline(in, line); ++number) {
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      if (line.empty() || line.front() != '[') continue;  // comments and single annotators
+      const std::string trouble = read_line(split_tabs(line), session);
+      if (!trouble.empty()) {
+        corpus_.skipped.push_back({SkippedFile::Why::not_understood,
+                                   file.string() + ":" + std::to_string(number), trouble});
+      }
+    }
+  }
+
+  // Returns what is wrong with the line, or nothing.
+  std::string read_line(const std::vector<std::string>& fields, int session) {
+    if (fields.size() < 3) return "a label line needs a time, an utterance and a label";
+    const std::string& utterance = fields[1];
+    const std::string& label = fields[2];
+    std::smatch match;
+    if (!std::regex_match(utterance, match, utterance_pattern())) {
+      return "no utterance is named " + utterance;
+    }
+    if (match[1].str() != std::to_string(session + 1)) {
+      return utterance + " is not of " + session_folder(session);
+    }
+    const bool improvised = match[3] == "impro";
+    if (!improvised && corpus_.labels != LabelSet::all4exc) {
+      ++corpus_.left_out["scripted"];
+      return "";
+    }
+    const int label_index = class_of(label, corpus_.labels);
+    if (label_index < 0) {
+      ++corpus_.left_out[label];
+      return "";
+    }
+    if (!seen_.insert(utterance).second) return utterance + " is labelled twice";
+    add(utterance, label_index, "Ses0" + match[1].str() + match[8].str(), session);
+    return "";
+  }
+
+  void add(const std::string& utterance, int label, const std::string& speaker, int session) {
+    const std::string dialogue = utterance.substr(0, utterance.rfind('_'));
+    std::string relative =
+        session_folder(session) + "/sentences/wav/" + dialogue + "/" + utterance + ".wav";
+    if (!fs::exists(root_ / relative)) {
+      const std::string capitals = relative.substr(0, relative.size() - 4) + ".WAV";
+      if (fs::exists(root_ / capitals)) relative = capitals;
+    }
+    Recording recording;
+    recording.id = utterance;
+    recording.path = (root_ / relative).string();
+    recording.relative_path = relative;
+    recording.label = label;
+    recording.speaker = speaker;
+    recording.session = session;
+    recording.group = dialogue;
+    corpus_.recordings.push_back(std::move(recording));
+  }
+
+  fs::path root_;
+  Corpus corpus_;
+  std::set<std::string> seen_;
+};
+
+bool is_root(const fs::path& folder) {
+  for (int session = 0; session < kSessions; ++session) {
+    if (fs::is_directory(folder / session_folder(session) / "dialog" / "EmoEvaluation"))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<std::string> find_iemocap(const std::string& folder) {
+  if (is_root(folder)) return folder;
+  std::vector<std::string> below;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_directory() && is_root(entry.path())) below.push_back(entry.path().string());
+  }
+  if (below.empty()) return std::nullopt;
+  return *std::min_element(below.begin(), below.end());
+}
+
+Corpus read_iemocap(const std::string& root, LabelSet labels) {
+  return Reader(root, labels).read();
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,260 @@
+// The front end, on KissFFT's real transform.
+
+#include "apps/ser/features/features.h"
+
+#include <kissfft/kiss_fftr.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <sstream>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/fnv.h"
+#include "apps/ser/common/parallel.h"
+#include "apps/ser/corpus/audio.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// Part of every key: raise it when the numbers change for the same settings.
+constexpr int kFrontEndVersion = 1;
+
+const std::vector<std::pair<std::string, FeatureKind>>& kind_words() {
+  static const std::vector<std::pair<std::string, FeatureKind>> words = {
+      {"log", FeatureKind::log},
+      {"magnitude", FeatureKind::magnitude},
+      {"power", FeatureKind::power},
+      {"mulaw", FeatureKind::mulaw},
+      {"mel", FeatureKind::mel}};
+  return words;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw InputError("features: " + message);
+}
+
+double mel_of(double hertz) { return 2595.0 * std::log10(1.0 + hertz / 700.0); }
+double hertz_of(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
+
+}  // namespace
+
+// A band narrower than the distance of two bins would hold none: it takes the bin nearest to its
+// centre, so that no band is silent for all signals.
+std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings) {
+  const double hertz_per_bin = static_cast<double>(kSampleRate) / settings.n_fft;
+  const double low = mel_of(settings.mel_low), high = mel_of(settings.mel_high);
+  const auto edge = [&](int i) {
+    return hertz_of(low + (high - low) * i / (settings.n_mels + 1)) / hertz_per_bin;
+  };
+  std::vector<MelTriangle> bands;
+  for (int m = 0; m < settings.n_mels; ++m) {
+    const double left = edge(m), centre = edge(m + 1), right = edge(m + 2);  // in bins
+    MelTriangle band;
+    band.first = static_cast<std::int64_t>(std::floor(left)) + 1;
+    for (std::int64_t f = band.first; static_cast<double>(f) < right; ++f) {
+      const double bin = static_cast<double>(f);
+      const double weight =
+          bin <= centre ? (bin - left) / (centre - left) : (right - bin) / (right - centre);
+      band.weights.push_back(static_cast<float>(weight));
+    }
+    if (band.weights.empty()) {
+      band.first = std::min<std::int64_t>(std::llround(centre), settings.n_fft / 2);
+      band.weights = {1.0f};
+    }
+    bands.push_back(std::move(band));
+  }
+  return bands;
+}
+
+std::string to_string(FeatureKind kind) {
+  for (const auto& [word, value] : kind_words()) {
+    if (value == kind) return word;
+  }
+  return "?";
+}
+
+FeatureKind feature_kind(const std::string& word) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : kind_words()) {
+    if (name == word) return value;
+    known.push_back(name);
+  }
+  throw InputError("unknown feature kind \"" + word + "\"; choose one of " + joined(known));
+}
+
+const std::vector<std::string>& feature_preset_names() {
+  static const std::vector<std::string> names = {"paper", "small", "mel"};
+  return names;
+}
+
+FeatureSettings feature_preset(const std::string& name) {
+  FeatureSettings settings;
+  if (name == "paper") {
+    settings.n_fft = 16384;
+    settings.bins = 4096;
+  } else if (name == "mel") {
+    settings.n_fft = 1024;
+    settings.bins = 513;
+    settings.kind = FeatureKind::mel;
+    settings.offset = 1e-6;  // of a power: as audible as 1e-3 in a magnitude
+  } else if (name != "small") {
+    throw InputError("unknown feature preset \"" + name + "\"; choose one of " +
+                     joined(feature_preset_names()));
+  }
+  return settings;
+}
+
+void check_settings(const FeatureSettings& settings) {
+  require(settings.window >= 2, "window must be at least 2 samples");
+  require(settings.hop_length >= 1, "hop_length must be at least 1 sample");
+  require(
+      settings.n_fft % 2 == 0 && settings.n_fft >= settings.window && settings.n_fft <= (1 << 20),
+      "n_fft must be even, at least the window (" + std::to_string(settings.window) +
+          ") and at most 1048576; got " + std::to_string(settings.n_fft));
+  require(settings.bins >= 1 && settings.bins <= settings.n_fft / 2 + 1,
+          "bins must be from 1 to n_fft / 2 + 1 = " + std::to_string(settings.n_fft / 2 + 1) +
+              "; got " + std::to_string(settings.bins));
+  const bool logarithm = settings.kind == FeatureKind::log || settings.kind == FeatureKind::mel;
+  require(!logarithm || (settings.offset > 0 && std::isfinite(settings.offset)),
+          "offset must be above 0, for log(0) is not a number");
+  if (settings.kind != FeatureKind::mel) return;
+  require(settings.n_mels >= 1 && settings.n_mels <= settings.n_fft / 2,
+          "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2));
+  require(settings.mel_low >= 0 && settings.mel_low < settings.mel_high &&
+              settings.mel_high <= kSampleRate / 2,
+          "mel_low and mel_high must satisfy 0 <= low < high <= " +
+              std::to_string(kSampleRate / 2) + " Hz");
+}
+
+std::string settings_key(const FeatureSettings& settings) {
+  std::ostringstream text;
+  text.precision(17);
+  text << kFrontEndVersion << ' ' << kSampleRate << ' ' << to_string(settings.kind) << ' '
+       << settings.n_fft << ' ' << settings.bins << ' ' << settings.window << ' '
+       << settings.hop_length << ' ' << settings.offset << ' ' << settings.n_mels << ' '
+       << settings.mel_low << ' ' << settings.mel_high;
+  Fnv hash;
+  hash.add_text(text.str());
+  return hash.hex();
+}
+
+std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings) {
+  if (samples < settings.window) return 1;
+  return (samples - settings.window) / settings.hop_length + 1;
+}
+
+// Frames that are computed before they are written: a row of the spectrogram gets that many
+// neighbouring numbers at once, where single ones would each touch another page.
+constexpr std::int64_t kBlock = 16;
+
+// Everything that is computed once per settings.
+struct FrontEnd::Plan {
+  kiss_fftr_cfg transform = nullptr;
+  std::vector<float> window;           // [window]
+  std::vector<float> signal;           // [n_fft], zeros behind the window
+  std::vector<kiss_fft_cpx> spectrum;  // [n_fft / 2 + 1]
+  std::vector<float> power;            // [n_fft / 2 + 1], mel only
+  std::vector<MelTriangle> bands;      // mel only
+  std::vector<float> columns;          // [kBlock, rows]
+
+  explicit Plan(const FeatureSettings& settings)
+      : window(settings.window),
+        signal(settings.n_fft),
+        spectrum(settings.n_fft / 2 + 1),
+        power(settings.n_fft / 2 + 1),
+        columns(static_cast<std::size_t>(kBlock * settings.rows())) {
+    transform = kiss_fftr_alloc(settings.n_fft, 0, nullptr, nullptr);
+    if (!transform) throw std::bad_alloc();
+    for (int n = 0; n < settings.window; ++n) {
+      window[n] =
+          static_cast<float>(0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * n / settings.window));
+    }
+    if (settings.kind == FeatureKind::mel) bands = mel_triangles(settings);
+  }
+  ~Plan() { kiss_fftr_free(transform); }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  // values: [rows], of one frame of the signal.
+  void frame(const FeatureSettings& settings, const float* samples, std::int64_t inside,
+             float* values) {
+    for (std::int64_t n = 0; n < inside; ++n) signal[n] = samples[n] * window[n];
+    std::fill(signal.begin() + std::max<std::int64_t>(0, inside), signal.begin() + settings.window,
+              0.0f);
+    kiss_fftr(transform, signal.data(), spectrum.data());
+    const auto squared = [&](std::int64_t f) {
+      return spectrum[f].r * spectrum[f].r + spectrum[f].i * spectrum[f].i;
+    };
+    if (settings.kind == FeatureKind::mel) {
+      for (std::size_t f = 0; f < power.size(); ++f) power[f] = squared(f);
+      for (std::size_t m = 0; m < bands.size(); ++m) {
+        float energy = 0;
+        for (std::size_t i = 0; i < bands[m].weights.size(); ++i) {
+          energy += bands[m].weights[i] * power[bands[m].first + i];
+        }
+        values[m] = std::log(energy + static_cast<float>(settings.offset));
+      }
+      return;
+    }
+    const float offset = static_cast<float>(settings.offset);
+    const float loudest = 0.5f * static_cast<float>(settings.window);
+    for (std::int64_t f = 0; f < settings.bins; ++f) {
+      float value = squared(f);
+      if (settings.kind != FeatureKind::power) value = std::sqrt(value);
+      if (settings.kind == FeatureKind::log) value = std::log(value + offset);
+      if (settings.kind == FeatureKind::mulaw) {
+        value = std::log1p(255.0f * value / loudest) / std::log(256.0f);
+      }
+      values[f] = value;
+    }
+  }
+};
+
+FrontEnd::FrontEnd(const FeatureSettings& settings, int threads) : settings_(settings) {
+  check_settings(settings);
+  for (int i = 0; i < std::max(1, threads); ++i) {
+    plans_.push_back(std::make_unique<Plan>(settings));
+  }
+}
+
+FrontEnd::~FrontEnd() = default;
+
+void FrontEnd::run(const float* samples, std::int64_t count, float* values) {
+  const std::int64_t frames = frame_count(count, settings_), rows = settings_.rows();
+  const std::int64_t blocks = (frames + kBlock - 1) / kBlock;
+  const auto parts = std::min<std::int64_t>(static_cast<std::int64_t>(plans_.size()), blocks);
+  parallel_for(parts, static_cast<int>(parts), [&](std::int64_t part) {
+    Plan& plan = *plans_[static_cast<std::size_t>(part)];
+    for (std::int64_t block = part; block < blocks; block += parts) {
+      const std::int64_t begin = block * kBlock, end = std::min(frames, begin + kBlock);
+      for (std::int64_t t = begin; t < end; ++t) {
+        const std::int64_t first = t * settings_.hop_length;
+        const std::int64_t inside = std::min<std::int64_t>(settings_.window, count - first);
+        plan.frame(settings_, samples + first, inside, &plan.columns[(t - begin) * rows]);
+      }
+      for (std::int64_t f = 0; f < rows; ++f) {
+        for (std::int64_t t = begin; t < end; ++t) {
+          values[f * frames + t] = plan.columns[(t - begin) * rows + f];
+        }
+      }
+    }
+  });
+}
+
+Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings) {
+  FrontEnd front_end(settings);
+  const auto count = static_cast<std::int64_t>(samples.size());
+  Tensor spectrogram = Tensor::empty({settings.rows(), frame_count(count, settings)});
+  front_end.run(samples.data(), count, spectrogram.data());
+  return spectrogram;
+}
+
+}  // namespace serenade::ser

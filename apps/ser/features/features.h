@@ -1,0 +1,92 @@
+#pragma once
+// The front end: samples to a spectrogram of frequency bins x time frames.
+//
+//   x_t[n] = samples[t * hop_length + n] * hann[n]        n < window, frames fully inside the
+//   signal X_t[f] = sum_n x_t[n] exp(-2 pi i f n / n_fft)     f < bins, zero-padded to n_fft points
+//   log:       log(|X| + offset)
+//   magnitude: |X|
+//   power:     |X|^2
+//   mulaw:     log(1 + 255 |X| / R) / log(256),  R = window / 2 (the largest |X| of a full-scale
+//              sine is window / 4, of any signal window / 2), so that values lie in [0, 1]
+//   mel:       log(sum_f W[m, f] |X|^2 + offset), triangles of height 1 spaced evenly on the mel
+//              scale mel(f) = 2595 log10(1 + f / 700) from mel_low to mel_high Hz
+//
+// hann[n] = 0.5 - 0.5 cos(2 pi n / window), the periodic window.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace serenade::ser {
+
+enum class FeatureKind { log, magnitude, power, mulaw, mel };
+
+std::string to_string(FeatureKind kind);
+FeatureKind feature_kind(const std::string& word);  ///< throws InputError
+
+struct FeatureSettings {
+  int n_fft = 800;       ///< points of the DFT; even, at least `window`
+  int bins = 200;        ///< the first bins are kept; at most n_fft / 2 + 1; unused by mel
+  int window = 640;      ///< samples: 40 ms at 16 kHz
+  int hop_length = 160;  ///< samples: 10 ms
+  FeatureKind kind = FeatureKind::log;
+  double offset = 1e-4;    ///< inside the logarithm, of log and mel
+  int n_mels = 64;         ///< the following three only of mel
+  double mel_low = 20;     ///< Hz
+  double mel_high = 8000;  ///< Hz; at most half the sampling rate
+
+  /// Rows of the spectrogram.
+  int rows() const { return kind == FeatureKind::mel ? n_mels : bins; }
+  bool operator==(const FeatureSettings&) const = default;
+};
+
+/// paper: 16,384-point DFT, bins 0..4095 (0-4 kHz), log. small: 800-point DFT, 200 bins (0-4 kHz),
+/// log. mel: 1,024-point DFT, 64 log-mel bands of 20 Hz to 8 kHz, offset 1e-6. Throws InputError.
+FeatureSettings feature_preset(const std::string& name);
+const std::vector<std::string>& feature_preset_names();
+
+/// Throws InputError naming the setting that is out of range.
+void check_settings(const FeatureSettings& settings);
+
+/// Sixteen hexadecimal digits that change whenever a setting, or the front end itself, does.
+std::string settings_key(const FeatureSettings& settings);
+
+/// Frames of a signal of that many samples: at least 1 (short signals are padded with zeros).
+std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings);
+
+/// One triangle of the mel filter bank: the weights of the bins of the transform from `first` on.
+struct MelTriangle {
+  std::int64_t first = 0;
+  std::vector<float> weights;
+};
+
+/// The triangles of the settings' bands, in their order; for kind mel.
+std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings);
+
+/// A front end made ready for many signals. Each thread needs its own; one may also use `threads`
+/// threads itself, for a single long signal. The values do not depend on it.
+class FrontEnd {
+ public:
+  explicit FrontEnd(const FeatureSettings& settings, int threads = 1);
+  ~FrontEnd();
+  FrontEnd(const FrontEnd&) = delete;
+  FrontEnd& operator=(const FrontEnd&) = delete;
+
+  const FeatureSettings& settings() const { return settings_; }
+
+  /// samples: mono at 16 kHz in [-1, 1]; values: [rows, frame_count(count)] row-major, overwritten.
+  void run(const float* samples, std::int64_t count, float* values);
+
+ private:
+  struct Plan;
+  FeatureSettings settings_;
+  std::vector<std::unique_ptr<Plan>> plans_;  // one per thread
+};
+
+/// One signal at once: [rows, frames].
+Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings);
+
+}  // namespace serenade::ser

@@ -1,0 +1,83 @@
+#include "apps/ser/report/figure3.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/text_table.h"
+#include "apps/ser/report/chart.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// The same colour for a mode in both parts and in every report.
+int mode_color(const std::string& mode) {
+  if (mode == "joint") return 1;
+  if (mode == "sampling") return 2;
+  if (mode == "dropout") return 0;
+  return 3;
+}
+
+std::string draw_part(const std::string& title, const std::vector<Figure3::Curve>& curves,
+                      bool standalone) {
+  LineChart chart;
+  chart.title = title;
+  chart.x_label = "epoch";
+  chart.y_label = "mean training loss";
+  for (const Figure3::Curve& curve : curves) {
+    chart.series.push_back(epoch_series(curve.mode, curve.loss));
+    chart.series.back().color = mode_color(curve.mode);
+  }
+  return draw(chart, standalone);
+}
+
+void append_csv(std::string& csv, const char* part, const std::vector<Figure3::Curve>& curves) {
+  for (const Figure3::Curve& curve : curves) {
+    for (std::size_t i = 0; i < curve.loss.size(); ++i) {
+      csv += std::string(part) + "," + curve.mode + "," + std::to_string(i + 1) + "," +
+             compact(curve.loss[i], 9) + "\n";
+    }
+  }
+}
+
+}  // namespace
+
+std::string draw_figure3a(const Figure3& figure, bool standalone) {
+  return draw_part(figure.system + " supernet: training loss", figure.supernet, standalone);
+}
+
+std::string draw_figure3b(const Figure3& figure, bool standalone) {
+  return draw_part(figure.system + ", one random child: training loss", figure.child, standalone);
+}
+
+std::string to_csv(const Figure3& figure) {
+  std::string csv = "part,mode,epoch,loss\n";
+  append_csv(csv, "supernet", figure.supernet);
+  append_csv(csv, "child", figure.child);
+  return csv;
+}
+
+void write_figure3(const std::string& stem, const Figure3& figure) {
+  write_text_file(stem + "_a.svg", draw_figure3a(figure, true));
+  write_text_file(stem + "_b.svg", draw_figure3b(figure, true));
+  write_text_file(stem + ".csv", to_csv(figure));
+}
+
+void write_text_file(const std::string& path, const std::string& text) {
+  const std::string unfinished = path + ".part";
+  std::ofstream out(unfinished, std::ios::binary);
+  if (!out)
+    throw IoError(path + ": cannot be created; check that the folder exists and is writable");
+  out << text;
+  out.close();
+  std::error_code error;
+  if (out) std::filesystem::rename(unfinished, path, error);
+  if (!out || error) {
+    std::remove(unfinished.c_str());
+    throw IoError(path + ": cannot be written; check the free space and the permissions");
+  }
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,21 @@
+#pragma once
+// The parts of a run's report that show something over epochs: search and training.
+// Each returns markup, empty where there is nothing to show.
+
+#include <string>
+#include <vector>
+
+#include "apps/ser/report/report.h"
+
+namespace serenade::ser {
+
+/// softmax(alpha) over the epochs, a picture for each layer.
+std::string probabilities_part(const std::vector<LayerSearch>& layers);
+/// The entropy of every layer's probabilities in one picture.
+std::string entropy_part(const std::vector<LayerSearch>& layers);
+/// How often the weights of each candidate were updated.
+std::string updates_part(const std::vector<LayerSearch>& layers);
+/// Losses, accuracies and learning rate: a picture for each, a line for each training.
+std::string curves_part(const std::vector<TrainingCurve>& all);
+
+}  // namespace serenade::ser

@@ -1,0 +1,117 @@
+#include "apps/ser/report/run_folder.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/report/figure3.h"
+#include "apps/ser/training/model_file.h"
+#include "nas/draw.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string supernet_dot(const SearchSpace& space, const FoldRun& run) {
+  std::vector<std::vector<double>> probabilities;
+  for (const LayerRecord& layer : run.history.back().layers) {
+    probabilities.push_back(layer.probabilities);
+  }
+  return draw_supernet_dot(space, probabilities, choice_indices(run.genotype, space));
+}
+
+std::string predictions_csv(const FoldRun& run) {
+  std::ostringstream csv;
+  csv << "id,speaker,label,predicted,probabilities\n";
+  for (const Prediction& p : run.predictions) {
+    csv << p.id << ',' << p.speaker << ',' << class_names()[static_cast<std::size_t>(p.label)]
+        << ',' << class_names()[static_cast<std::size_t>(p.predicted)] << ',';
+    for (std::size_t k = 0; k < p.probabilities.size(); ++k) {
+      csv << (k > 0 ? " " : "") << p.probabilities[k];
+    }
+    csv << '\n';
+  }
+  return csv.str();
+}
+
+}  // namespace
+
+RunFolder::RunFolder(std::string path, const Config& config, OverwritePolicy overwrite)
+    : path_(std::move(path)) {
+  open_result_folder(path_, config, overwrite);
+  for (const char* name : {"folds", "checkpoint"}) {
+    std::error_code error;
+    fs::create_directories(file(name), error);
+    if (error) throw IoError(file(name) + ": cannot be made: " + error.message());
+  }
+  forget_unfinished_folds();
+  metrics_.open(file("metrics.jsonl"), std::ios::app);
+  if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written");
+}
+
+// Epochs of a fold that was broken off will be run, and logged, again; its last line may be torn.
+void RunFolder::forget_unfinished_folds() {
+  if (!fs::exists(file("metrics.jsonl"))) return;
+  std::istringstream lines(read_text_file(file("metrics.jsonl")));
+  std::string kept, line;
+  while (std::getline(lines, line)) {
+    const auto record = nlohmann::json::parse(line, nullptr, false);
+    const bool whole = record.is_object() && record.contains("fold") && record["fold"].is_string();
+    if (whole && fs::exists(checkpoint_path(record["fold"]))) kept += line + "\n";
+  }
+  write_text_file(file("metrics.jsonl"), kept);
+}
+
+std::string RunFolder::checkpoint_path(const std::string& fold) const {
+  return file("checkpoint/" + fold + ".json");
+}
+
+std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) const {
+  if (!fs::exists(checkpoint_path(fold))) return std::nullopt;
+  const std::string text = read_text_file(checkpoint_path(fold));
+  try {
+    return fold_run_from_json(text);
+  } catch (const std::exception& error) {
+    throw InputError(checkpoint_path(fold) + ": " + error.what() +
+                     "; remove the file to run this fold again");
+  }
+}
+
+void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
+  auto line = nlohmann::json::parse(to_json(record));
+  line["fold"] = fold;
+  metrics_ << line.dump() << std::endl;
+  if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written (disk full?)");
+}
+
+void RunFolder::save_fold(const Config& config, const FoldRun& run, const System& system,
+                          const Normalisation& normalisation) {
+  const std::string folder = file("folds/" + run.fold);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw IoError(folder + ": cannot be made: " + error.message());
+  write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
+  write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
+  write_text_file(folder + "/predictions.csv", predictions_csv(run));
+  const SearchSpace space = search_space(config.options);
+  write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
+  if (!run.history.empty()) {
+    write_text_file(folder + "/alphas.csv", history_csv(run.history));
+    write_text_file(folder + "/supernet.dot", supernet_dot(space, run));
+  }
+  write_text_file(checkpoint_path(run.fold), to_json(run));
+}
+
+void RunFolder::publish_best(const std::string& fold) {
+  for (const char* name : {"genotype.json", "model.safetensors"}) {
+    std::error_code error;
+    fs::copy_file(file("folds/" + fold + "/" + name), file(name),
+                  fs::copy_options::overwrite_existing, error);
+    if (error) throw IoError(file(name) + ": cannot be written: " + error.message());
+  }
+}
+
+}  // namespace serenade::ser

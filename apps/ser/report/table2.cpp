@@ -1,0 +1,258 @@
+#include "apps/ser/report/table2.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/parallel.h"
+#include "apps/ser/report/figure3.h"
+#include "apps/ser/report/run_progress.h"
+#include "kernels/runtime/threads.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kTableSchema = "serenade-table2-1";
+
+// Settings that choose folds but do not change what a fold gives.
+const std::vector<std::string> kFoldKeys = {"folds", "direction"};
+
+template <class Value>
+void require_distinct(const std::vector<Value>& values, const std::string& what) {
+  if (values.empty()) throw InputError("table2: give at least one of the " + what);
+  if (std::set<Value>(values.begin(), values.end()).size() != values.size()) {
+    throw InputError("table2: one of the " + what + " is named twice");
+  }
+}
+
+std::string cell_path(const std::string& folder, const TableRun& run) {
+  return folder + "/cells/" + run.system + "-" + to_string(run.mode) + "-" + run.fold + "-seed" +
+         std::to_string(run.seed) + ".json";
+}
+
+void read_cell(const std::string& folder, TableRun& run) {
+  const std::string path = cell_path(folder, run);
+  if (!fs::exists(path)) return;
+  try {
+    run.result = fold_run_from_json(read_text_file(path));
+  } catch (const IoError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw InputError(path + ": " + error.what() + "; delete the file to compute the run again");
+  }
+}
+
+// All places of a table in the order in which they are computed, with the finished ones filled in.
+void list_runs(const std::string& folder, TableRuns& table) {
+  const TablePlan& plan = table.plan;
+  for (int k = 0; k < plan.seeds; ++k) {
+    for (const std::string& fold : table.folds) {
+      for (const std::string& system : plan.systems) {
+        for (const Mode mode : plan.modes) {
+          TableRun run{system, mode, fold, plan.config.seed + static_cast<std::uint64_t>(k), {}};
+          read_cell(folder, run);
+          table.runs.push_back(std::move(run));
+        }
+      }
+    }
+  }
+}
+
+std::string table_json(const TableRuns& table) {
+  Json modes = Json::array();
+  for (const Mode mode : table.plan.modes) modes.push_back(to_string(mode));
+  const Json document = {{"schema", kTableSchema},   {"systems", table.plan.systems},
+                         {"modes", modes},           {"seeds", table.plan.seeds},
+                         {"corpus", table.corpus},   {"synthetic", table.synthetic},
+                         {"classes", table.classes}, {"folds", table.folds}};
+  return document.dump(2) + "\n";
+}
+
+TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& folder,
+                     OverwritePolicy overwrite) {
+  TableRuns table;
+  table.plan = plan;
+  table.plan.resolve();
+  table.corpus = loaded.corpus.name;
+  table.synthetic = loaded.corpus.synthetic;
+  table.classes = loaded.corpus.classes;
+  for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
+  check_table_folder(table.plan, folder, overwrite);
+  open_result_folder(folder, table.plan.config, overwrite, kFoldKeys);
+  std::error_code error;
+  fs::create_directories(folder + "/cells", error);
+  if (error) throw IoError(folder + "/cells: cannot be made: " + error.message());
+  write_text_file(folder + "/table.json", table_json(table));
+  list_runs(folder, table);
+  return table;
+}
+
+// Missing runs of one configuration that share their training, to be computed together.
+struct RunGroup {
+  Config config;
+  std::vector<TableRun*> runs;
+  std::vector<Fold> folds;
+  std::vector<std::string> failures;
+};
+
+std::vector<RunGroup> missing_groups(TableRuns& table, const LoadedCorpus& loaded) {
+  std::vector<RunGroup> groups;
+  for (TableRun& run : table.runs) {
+    if (run.result) continue;
+    const auto fold = std::find_if(loaded.folds.begin(), loaded.folds.end(),
+                                   [&](const Fold& f) { return f.name == run.fold; });
+    const auto shared = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) {
+      const TableRun& first = *group.runs.front();
+      return first.system == run.system && first.mode == run.mode && first.seed == run.seed &&
+             shares_training(group.config, group.folds.front(), *fold);
+    });
+    RunGroup& group = shared != groups.end()
+                          ? *shared
+                          : groups.emplace_back(RunGroup{
+                                table.plan.run_config(run.system, run.mode, run.seed), {}, {}, {}});
+    group.runs.push_back(&run);
+    group.folds.push_back(*fold);
+  }
+  return groups;
+}
+
+void run_group(RunGroup& group, const LoadedCorpus& loaded, const std::string& folder,
+               RunProgress& progress) {
+  const std::string name = group.runs.front()->name();
+  try {
+    std::vector<TrainedFold> trained =
+        run_folds(group.config, loaded, group.folds, progress.observe(group.config, name, nullptr));
+    for (std::size_t i = 0; i < trained.size(); ++i) {
+      group.runs[i]->result = std::move(trained[i].run);
+      write_text_file(cell_path(folder, *group.runs[i]), to_json(*group.runs[i]->result));
+    }
+  } catch (const NonFiniteError& error) {  // the other runs do not depend on these
+    for (const TableRun* run : group.runs) {
+      group.failures.push_back(run->name() + ": " + error.what());
+      progress.message(group.failures.back());
+    }
+  }
+  progress.finish(group.config, name);
+}
+
+// Kernel threads of the calling thread, for the length of a scope.
+class KernelThreads {
+ public:
+  explicit KernelThreads(int count) : before_(cpu::thread_count()) { cpu::set_threads(count); }
+  ~KernelThreads() { cpu::set_threads(before_); }
+  KernelThreads(const KernelThreads&) = delete;
+  KernelThreads& operator=(const KernelThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace
+
+void TablePlan::resolve() {
+  require_distinct(systems, "systems");
+  require_distinct(modes, "modes");
+  if (seeds < 1) throw InputError("table2: seeds must be at least 1");
+  if (!config.genotype.empty()) {
+    throw InputError("table2: a genotype is for one system; use `serenade train --genotype`");
+  }
+  config.system = Config().system;
+  config.mode = Config().mode;
+  config.resolve();
+  for (const std::string& system : systems) {
+    for (const Mode mode : modes) run_config(system, mode, config.seed);
+  }
+}
+
+Config TablePlan::run_config(const std::string& system, Mode mode, std::uint64_t seed) const {
+  Config run = config;
+  set_value(run, "system", system, "systems");
+  run.mode = mode;
+  run.seed = seed;
+  run.resolve();
+  return run;
+}
+
+std::string TableRun::name() const {
+  return system + " " + to_string(mode) + " " + fold + " seed " + std::to_string(seed);
+}
+
+std::vector<const FoldRun*> TableRuns::of(const std::string& system, Mode mode) const {
+  std::vector<const FoldRun*> found;
+  for (const TableRun& run : runs) {
+    if (run.system == system && run.mode == mode && run.result) found.push_back(&*run.result);
+  }
+  return found;
+}
+
+void check_table_folder(const TablePlan& plan, const std::string& folder,
+                        OverwritePolicy overwrite) {
+  if (overwrite == OverwritePolicy::resume && fs::exists(folder + "/checkpoint")) {
+    throw InputError(folder + ": a run, not a table; choose another --out");
+  }
+  check_result_folder(folder, plan.config, overwrite, kFoldKeys);
+}
+
+TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& folder,
+                    OverwritePolicy overwrite, int jobs, int* computed) {
+  TableRuns table = open_table(plan, loaded, folder, overwrite);
+  std::vector<RunGroup> groups = missing_groups(table, loaded);
+  double work = 0;
+  for (const RunGroup& group : groups) work += expected_work(group.config);
+  RunProgress progress("table2", work);
+  const int threads = cpu::thread_count();
+  // A GPU has one stream, on which a run records its steps: one run at a time.
+  const bool on_cpu = compute_device() == Device::cpu;
+  const int at_once = !on_cpu ? 1 : jobs > 0 ? jobs : threads;
+  parallel_for(static_cast<std::int64_t>(groups.size()), at_once, [&](std::int64_t i) {
+    const KernelThreads share(std::max(1, threads / at_once));
+    run_group(groups[static_cast<std::size_t>(i)], loaded, folder, progress);
+  });
+  if (computed != nullptr) *computed = 0;
+  for (const RunGroup& group : groups) {
+    for (const TableRun* run : group.runs) {
+      if (computed != nullptr && run->result) ++*computed;
+    }
+    table.failures.insert(table.failures.end(), group.failures.begin(), group.failures.end());
+  }
+  progress.finish();
+  return table;
+}
+
+bool is_table_folder(const std::string& folder) {
+  return fs::exists(folder + "/config.json") && fs::exists(folder + "/table.json");
+}
+
+TableRuns read_table(const std::string& folder) {
+  const std::string path = folder + "/table.json";
+  TableRuns table;
+  table.plan.config = read_config(folder + "/config.json");
+  try {
+    const Json document = Json::parse(read_text_file(path));
+    if (document.at("schema") != kTableSchema) throw InputError(path + ": of another version");
+    table.plan.systems = document.at("systems").get<std::vector<std::string>>();
+    table.plan.modes.clear();
+    for (const Json& mode : document.at("modes")) table.plan.modes.push_back(parse_mode(mode));
+    table.plan.seeds = document.at("seeds");
+    table.corpus = document.at("corpus");
+    table.synthetic = document.at("synthetic");
+    table.classes = document.at("classes").get<std::vector<std::string>>();
+    table.folds = document.at("folds").get<std::vector<std::string>>();
+  } catch (const Json::exception& error) {
+    throw InputError(path + ": not a table's list of runs: " + error.what());
+  } catch (const std::invalid_argument& error) {
+    throw InputError(path + ": " + error.what());
+  }
+  table.plan.resolve();
+  list_runs(folder, table);
+  return table;
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,378 @@
+#include "apps/ser/training/config.h"
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/ser/common/error.h"
+
+namespace serenade::ser {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class Number>
+Number parse_number(const std::string& key, const std::string& text, Number low, Number high) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool in_range = value >= low && value <= high;  // false for nan
+  if (error != std::errc() || end != text.data() + text.size() || !in_range) {
+    std::ostringstream message;
+    message << key << " must be a number from " << low << " to " << high << "; got '" << text
+            << "'";
+    throw InputError(message.str());
+  }
+  return value;
+}
+
+bool parse_bool(const std::string& key, const std::string& text) {
+  if (text == "true" || text == "yes" || text == "1") return true;
+  if (text == "false" || text == "no" || text == "0") return false;
+  throw InputError(key + " must be true or false; got '" + text + "'");
+}
+
+std::string number_text(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return error == std::errc() ? std::string(text, end) : std::string("0");
+}
+
+// The words of a setting and the values they stand for.
+template <class Value>
+using Words = std::vector<std::pair<std::string, Value>>;
+
+template <class Value>
+Value parse_word(const std::string& key, const std::string& text, const Words<Value>& words) {
+  std::string known;
+  for (const auto& [word, value] : words) {
+    if (word == text) return value;
+    known += (known.empty() ? "" : ", ") + word;
+  }
+  throw InputError(key + " must be one of " + known + "; got '" + text + "'");
+}
+
+template <class Value>
+std::string word_of(Value value, const Words<Value>& words) {
+  for (const auto& [word, candidate] : words) {
+    if (candidate == value) return word;
+  }
+  return "";
+}
+
+// Makers of table rows. `field` gives the member of a Config that the setting stands for.
+
+template <class Field>
+Setting text_setting(std::string key, std::string values, std::string help, Field field) {
+  return {key, help, values, [=](const Config& c) { return field(const_cast<Config&>(c)); },
+          [=](Config& c, const std::string& text) { field(c) = text; }};
+}
+
+template <class Field>
+Setting int_setting(std::string key, std::int64_t low, std::int64_t high, std::string help,
+                    Field field) {
+  return {key, help, "INT",
+          [=](const Config& c) { return std::to_string(field(const_cast<Config&>(c))); },
+          [=](Config& c, const std::string& text) {
+            using Number = std::remove_reference_t<decltype(field(c))>;
+            field(c) = static_cast<Number>(parse_number<std::int64_t>(key, text, low, high));
+          }};
+}
+
+template <class Field>
+Setting real_setting(std::string key, double low, double high, std::string help, Field field) {
+  return {key, help, "NUMBER",
+          [=](const Config& c) { return number_text(field(const_cast<Config&>(c))); },
+          [=](Config& c, const std::string& text) {
+            field(c) = parse_number<double>(key, text, low, high);
+          }};
+}
+
+template <class Field>
+Setting bool_setting(std::string key, std::string help, Field field) {
+  return {key, help, "true|false",
+          [=](const Config& c) { return field(const_cast<Config&>(c)) ? "true" : "false"; },
+          [=](Config& c, const std::string& text) { field(c) = parse_bool(key, text); }};
+}
+
+template <class Value, class Field>
+Setting word_setting(std::string key, std::string help, Words<Value> words, Field field) {
+  std::string values;
+  for (const auto& [word, value] : words) values += (values.empty() ? "" : "|") + word;
+  return {
+      key, help, values,
+      [=](const Config& c) { return word_of<Value>(field(const_cast<Config&>(c)), words); },
+      [=](Config& c, const std::string& text) { field(c) = parse_word<Value>(key, text, words); }};
+}
+
+#define FIELD(member) \
+  [](Config & c) -> auto& { return c.member; }
+
+std::vector<Setting> corpus_settings() {
+  return {
+      text_setting("corpus", "PATH", "folder of the corpus, or a CSV manifest", FIELD(corpus)),
+      word_setting<CorpusKind>("corpus_kind", "how the corpus is read; auto looks at the files",
+                               {{"auto", CorpusKind::automatic},
+                                {"iemocap", CorpusKind::iemocap},
+                                {"emodb", CorpusKind::emodb},
+                                {"urdu", CorpusKind::urdu},
+                                {"ravdess", CorpusKind::ravdess},
+                                {"cremad", CorpusKind::cremad},
+                                {"manifest", CorpusKind::manifest}},
+                               FIELD(corpus_kind)),
+      word_setting<LabelSet>("label_set", "which recordings count; default: impro4 for IEMOCAP",
+                             {{"default", LabelSet::standard},
+                              {"impro4", LabelSet::impro4},
+                              {"impro4exc", LabelSet::impro4exc},
+                              {"all4exc", LabelSet::all4exc},
+                              {"four", LabelSet::four}},
+                             FIELD(label_set)),
+      text_setting("cache", "PATH", "folder where computed features are kept", FIELD(cache)),
+      word_setting<CorpusMemory>("corpus_memory",
+                                 "on a GPU: features in its memory, or sent from the host's; auto: "
+                                 "in its memory if they fit",
+                                 {{"auto", CorpusMemory::automatic},
+                                  {"device", CorpusMemory::device},
+                                  {"host", CorpusMemory::host}},
+                                 FIELD(corpus_memory)),
+      word_setting<Direction>(
+          "direction", "which speaker of the held-out session tests",
+          {{"first", Direction::first}, {"second", Direction::second}, {"both", Direction::both}},
+          FIELD(direction)),
+      int_setting("folds", 0, 1000, "hold out only the first so many sessions; 0: all",
+                  FIELD(folds)),
+  };
+}
+
+std::vector<Setting> front_end_settings() {
+  Setting preset{"preset", "front end; sets the next eight settings", "paper|small|mel",
+                 [](const Config& c) { return c.preset; },
+                 [](Config& c, const std::string& text) {
+                   c.features = feature_preset(text);
+                   c.preset = text;
+                 }};
+  return {
+      preset,
+      int_setting("n_fft", 2, 1 << 20, "points of the DFT", FIELD(features.n_fft)),
+      int_setting("bins", 1, 1 << 19, "frequency bins kept (not for mel)", FIELD(features.bins)),
+      int_setting("window", 1, 1 << 16, "window in samples at 16 kHz", FIELD(features.window)),
+      int_setting("hop_length", 1, 1 << 16, "samples from one window to the next",
+                  FIELD(features.hop_length)),
+      word_setting<FeatureKind>("feature", "value of a bin",
+                                {{"log", FeatureKind::log},
+                                 {"magnitude", FeatureKind::magnitude},
+                                 {"power", FeatureKind::power},
+                                 {"mulaw", FeatureKind::mulaw},
+                                 {"mel", FeatureKind::mel}},
+                                FIELD(features.kind)),
+      real_setting("offset", 0, 1e6, "added inside the logarithm", FIELD(features.offset)),
+      int_setting("n_mels", 1, 4096, "bands of the mel front end", FIELD(features.n_mels)),
+      word_setting<NormalisationKind>("normalisation", "zero mean, unit variance over what",
+                                      {{"per_bin", NormalisationKind::per_bin},
+                                       {"global", NormalisationKind::global},
+                                       {"per_utterance", NormalisationKind::per_utterance}},
+                                      FIELD(normalisation)),
+      int_setting("segment_frames", 4, 100000, "frames of a training segment",
+                  FIELD(segments.length)),
+      int_setting("segment_minimum", 1, 100000, "shorter tails are dropped",
+                  FIELD(segments.minimum)),
+  };
+}
+
+std::vector<Setting> training_settings() {
+  return {
+      int_setting("epochs", 1, 100000, "epochs of training one architecture", FIELD(epochs)),
+      int_setting("search_epochs", 1, 100000, "epochs of the supernet", FIELD(search_epochs)),
+      int_setting("batch_size", 1, 100000, "segments per step", FIELD(batch_size)),
+      real_setting("learning_rate", 0, 100,
+                   "a constant rate; 0: the paper's 1e-3, 5e-4, 2e-4, 1e-4", FIELD(learning_rate)),
+      real_setting("alpha_learning_rate", 0, 100, "of the architecture parameters",
+                   FIELD(alpha_learning_rate)),
+      int_setting("seed", 0, INT64_MAX, "of all random numbers", FIELD(seed)),
+  };
+}
+
+std::vector<Setting> search_settings() {
+  return {
+      word_setting<Bilevel>(
+          "bilevel", "alphas and weights in turn, or one after the other",
+          {{"alternating", Bilevel::alternating}, {"two_stage", Bilevel::two_stage}},
+          FIELD(bilevel)),
+      int_setting("architecture_epochs", 1, 100000, "second stage of two_stage",
+                  FIELD(architecture_epochs)),
+      int_setting("masked", 0, 5, "candidates masked per layer and step (dropout)", FIELD(masked)),
+      bool_setting("renormalize", "dropout: divide by the survivors' sum, not by (N - m) / N",
+                   FIELD(renormalize)),
+      word_setting<SupernetGain>("supernet_gain", "gain of mixed layers' initial weights",
+                                 {{"sqrt", SupernetGain::sqrt}, {"one", SupernetGain::one}},
+                                 FIELD(supernet_gain)),
+      int_setting("random_architectures", 1, 5184, "architectures tried in mode random",
+                  FIELD(random_architectures)),
+      text_setting("genotype", "FILE", "architecture to train (train); default: the hand-made one",
+                   FIELD(genotype)),
+  };
+}
+
+std::vector<Setting> system_settings() {
+  return {
+      word_setting<Conv2Set>("conv2_set", "candidates of conv2: conv1's transposed, or the same",
+                             {{"transposed", Conv2Set::transposed}, {"same", Conv2Set::same}},
+                             FIELD(options.conv2_set)),
+      real_setting("dropout", 0, 0.95, "on the classifier's features", FIELD(options.dropout)),
+      word_setting<GruBias>("gru_bias", "bias vectors per gate",
+                            {{"one", GruBias::one}, {"two", GruBias::two}},
+                            FIELD(options.gru_bias)),
+      word_setting<GruReset>("gru_reset", "reset gate after or before the recurrent product",
+                             {{"after", GruReset::after}, {"before", GruReset::before}},
+                             FIELD(options.gru_reset)),
+      word_setting<AttentionScope>(
+          "attention_scope", "attend over all GRU steps, or see the final states only",
+          {{"sequence", AttentionScope::sequence}, {"final", AttentionScope::final}},
+          FIELD(options.attention_scope)),
+      bool_setting("attention_relu", "ReLU in the attention layer", FIELD(options.attention_relu)),
+      int_setting("routing_iterations", 1, 100, "of dynamic routing",
+                  FIELD(options.routing_iterations)),
+      word_setting<RoutingGradient>(
+          "routing_gradient", "through every iteration, or the last only",
+          {{"full", RoutingGradient::full}, {"last", RoutingGradient::last}},
+          FIELD(options.routing_gradient)),
+      word_setting<UtteranceNorm>("utterance_norm", "utterance routing: sum or mean over windows",
+                                  {{"none", UtteranceNorm::none}, {"mean", UtteranceNorm::mean}},
+                                  FIELD(options.utterance_norm)),
+      real_setting("vote_gain", 1e-6, 1e6, "gain of the initial vote weights",
+                   FIELD(options.vote_gain)),
+  };
+}
+
+#undef FIELD
+
+std::vector<Setting> all_settings() {
+  std::vector<Setting> all = {
+      {"system", "which recogniser", std::string(kGruAtt) + "|" + kSeqCap,
+       [](const Config& c) { return c.system; },
+       [](Config& c, const std::string& text) {
+         c.system =
+             parse_word<std::string>("system", text, {{kGruAtt, kGruAtt}, {kSeqCap, kSeqCap}});
+       }},
+      word_setting<Mode>(
+          "mode", "how the architecture is found",
+          {{"none", Mode::none},
+           {"random", Mode::random},
+           {"joint", Mode::joint},
+           {"sampling", Mode::sampling},
+           {"dropout", Mode::dropout}},
+          [](Config & c) -> auto& { return c.mode; }),
+  };
+  for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
+                            search_settings(), system_settings()}) {
+    all.insert(all.end(), group.begin(), group.end());
+  }
+  return all;
+}
+
+// A JSON value as the text that a setting reads.
+std::string value_text(const std::string& source, const std::string& key, const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean() || value.is_number_integer()) return value.dump();
+  if (value.is_number()) return number_text(value.get<double>());
+  throw InputError(source + ": the value of '" + key + "' must be a text, a number, true or false");
+}
+
+}  // namespace
+
+void Config::resolve() {
+  check_settings(features);
+  options.name = system;
+  options.bins = features.rows();
+  options.classes = static_cast<std::int64_t>(class_names().size());
+  if (features.rows() < 32) {
+    throw InputError(
+        "the front end must give at least 32 rows (the network pools frequency by 32); "
+        "got " +
+        std::to_string(features.rows()));
+  }
+  if (segments.minimum > segments.length) {
+    throw InputError("segment_minimum must not exceed segment_frames");
+  }
+  if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
+    throw InputError("gru_reset before goes with gru_bias one only");
+  }
+  if (mode == Mode::joint && bilevel == Bilevel::two_stage) {
+    throw InputError("bilevel two_stage does not go with mode joint, which trains all at once");
+  }
+  const std::int64_t fewest = 4;  // candidates of the narrowest layer
+  if (masked >= fewest)
+    throw InputError("masked must be at most 3: the last layer has 4 candidates");
+}
+
+const std::vector<Setting>& config_settings() {
+  static const std::vector<Setting> settings = all_settings();
+  return settings;
+}
+
+void set_value(Config& config, const std::string& key, const std::string& value,
+               const std::string& source) {
+  std::vector<std::string> known;
+  for (const Setting& setting : config_settings()) {
+    if (setting.key == key) {
+      try {
+        setting.set(config, value);
+      } catch (const InputError& error) {
+        throw InputError(source + ": " + error.what());
+      }
+      return;
+    }
+    known.push_back(setting.key);
+  }
+  throw InputError(source + ": unknown key '" + key + "'; did you mean '" +
+                   nearest_name(key, known) + "'?");
+}
+
+std::string to_json(const Config& config) {
+  Json document = Json::object();
+  for (const Setting& setting : config_settings()) {
+    const std::string text = setting.get(config);
+    if (setting.values == "INT") {
+      document[setting.key] = std::stoll(text);
+    } else if (setting.values == "NUMBER") {
+      document[setting.key] = std::stod(text);
+    } else if (setting.values == "true|false") {
+      document[setting.key] = text == "true";
+    } else {
+      document[setting.key] = text;
+    }
+  }
+  return document.dump(2) + "\n";
+}
+
+Config config_from_json(const std::string& text, const std::string& source, Config base) {
+  Json document;
+  try {
+    document = Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw InputError(source + ": not valid JSON: " + error.what());
+  }
+  if (!document.is_object()) throw InputError(source + ": a configuration is a JSON object");
+  // The preset sets other settings, so it goes first whatever the order in the file.
+  if (document.contains("preset")) {
+    set_value(base, "preset", value_text(source, "preset", document["preset"]), source);
+  }
+  for (const auto& [key, value] : document.items()) {
+    if (key != "preset") set_value(base, key, value_text(source, key, value), source);
+  }
+  return base;
+}
+
+Config read_config(const std::string& path, Config base) {
+  std::ifstream in(path);
+  if (!in || std::filesystem::is_directory(path)) {
+    throw InputError(path + ": configuration file cannot be opened");
+  }
+  std::ostringstream text;
+  text << in.rdbuf();
+  return config_from_json(text.str(), path, std::move(base));
+}
+
+}  // namespace serenade::ser

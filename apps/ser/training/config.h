@@ -1,0 +1,97 @@
+#pragma once
+// The configuration of a run: every choice that can change its result, as one table of named
+// settings.
+//
+// The table (config_settings) is the only list of settings. The JSON file, the command line's
+// options
+// (`--search-epochs 60` is the key "search_epochs"), the help texts and the report's list all come
+// from it, so a setting cannot exist in one and be missing in another.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/ser/corpus/corpus.h"
+#include "apps/ser/data/dataset.h"
+#include "apps/ser/data/protocol.h"
+#include "apps/ser/features/features.h"
+#include "apps/ser/models/systems.h"
+#include "nas/path.h"
+#include "nas/search.h"
+
+namespace serenade::ser {
+
+/// The factor on the initial weights of mixed layers: sqrt(N) where candidates are averaged, or 1.
+enum class SupernetGain { sqrt, one };
+
+/// Where a GPU finds the spectrograms of the corpus: in its own memory, in the host's, from which
+/// batches are sent ahead, or in its own if they fit.
+enum class CorpusMemory { automatic, device, host };
+
+struct Config {
+  std::string system = kGruAtt;
+  Mode mode = Mode::none;
+
+  CorpusKind corpus_kind = CorpusKind::automatic;
+  std::string corpus;  ///< folder or CSV manifest
+  LabelSet label_set = LabelSet::standard;
+  std::string cache = "build/features";  ///< folder of computed features; empty: none
+
+  CorpusMemory corpus_memory = CorpusMemory::automatic;
+
+  std::string preset = "small";
+  FeatureSettings features = feature_preset("small");
+  NormalisationKind normalisation = NormalisationKind::per_bin;
+  SegmentOptions segments;
+
+  Direction direction = Direction::both;
+  int folds = 0;  ///< sessions held out in turn: the first so many; 0: all
+
+  int epochs = 20;         ///< of training a single architecture
+  int search_epochs = 60;  ///< of the supernet
+  int batch_size = 16;
+  double learning_rate = 0;  ///< 0: the paper's schedule; else this rate throughout
+  double alpha_learning_rate = 1e-3;
+  std::uint64_t seed = 0;
+
+  Bilevel bilevel = Bilevel::alternating;
+  int architecture_epochs = 20;  ///< of the second stage of two_stage
+  int masked = 1;
+  bool renormalize = false;
+  SupernetGain supernet_gain = SupernetGain::sqrt;
+  int random_architectures = 5;
+  std::string genotype;  ///< file; empty: the hand-made architecture
+
+  SystemOptions options;  ///< name, bins and classes are filled in by resolve()
+
+  /// Fills in what follows from other settings (bins, system name) and checks the rest. Throws
+  /// InputError naming the setting.
+  void resolve();
+};
+
+/// One setting: its key, what it means, and how it is read and written.
+struct Setting {
+  std::string key;     ///< "search_epochs"
+  std::string help;    ///< one line, with the values there are
+  std::string values;  ///< "INT", "paper|small|mel", ..
+  std::function<std::string(const Config&)> get;
+  std::function<void(Config&, const std::string&)> set;  ///< throws InputError naming the key
+};
+
+/// All settings, in the order of the help text.
+const std::vector<Setting>& config_settings();
+
+/// Sets one by its key; throws InputError naming the nearest known key.
+void set_value(Config& config, const std::string& key, const std::string& value,
+               const std::string& source = "command line");
+
+/// The complete configuration as a JSON object of strings, numbers and booleans.
+std::string to_json(const Config& config);
+
+/// Reads a configuration file: every key must be known; keys left out keep `base`'s value. Throws
+/// InputError: one line, the file, the place or key, and for an unknown key the nearest known one.
+Config config_from_json(const std::string& text, const std::string& source, Config base = {});
+Config read_config(const std::string& path, Config base = {});
+
+}  // namespace serenade::ser

@@ -1,0 +1,112 @@
+// FoldRun as JSON: what checkpoints of runs and cells of tables keep.
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "apps/ser/training/experiment.h"
+
+namespace serenade::ser {
+
+namespace {
+
+using nlohmann::json;
+
+json epoch_json(const EpochRecord& e) {
+  return {{"stage", e.stage},
+          {"epoch", e.epoch},
+          {"learning_rate", e.learning_rate},
+          {"train_loss", e.train_loss},
+          {"architecture_loss", e.architecture_loss},
+          {"child_loss", e.child_loss},
+          {"validation_loss", e.validation_loss},
+          {"validation_wa", e.validation_wa},
+          {"validation_ua", e.validation_ua},
+          {"gradient_norm", e.gradient_norm},
+          {"window_length", e.window_length},
+          {"utterance_length", e.utterance_length},
+          {"seconds", e.seconds}};
+}
+
+EpochRecord epoch_from_json(const json& j) {
+  return {.stage = j.at("stage"),
+          .epoch = j.at("epoch"),
+          .learning_rate = j.at("learning_rate"),
+          .train_loss = j.at("train_loss"),
+          .architecture_loss = j.at("architecture_loss"),
+          .child_loss = j.at("child_loss"),
+          .validation_loss = j.at("validation_loss"),
+          .validation_wa = j.at("validation_wa"),
+          .validation_ua = j.at("validation_ua"),
+          .gradient_norm = j.at("gradient_norm"),
+          .window_length = j.at("window_length"),
+          .utterance_length = j.at("utterance_length"),
+          .seconds = j.at("seconds")};
+}
+
+json prediction_json(const Prediction& p) {
+  return {{"id", p.id},
+          {"speaker", p.speaker},
+          {"label", p.label},
+          {"predicted", p.predicted},
+          {"probabilities", p.probabilities}};
+}
+
+}  // namespace
+
+std::string to_json(const EpochRecord& record) { return epoch_json(record).dump(); }
+
+std::string to_json(const FoldRun& result) {
+  json document = {{"fold", result.fold},
+                   {"seed", result.seed},
+                   {"device", result.device},
+                   {"genotype", json::parse(serenade::to_json(result.genotype))},
+                   {"best_epoch", result.best_epoch},
+                   {"best_validation_wa", result.best_validation_wa},
+                   {"parameters", result.parameters},
+                   {"search_seconds", result.search_seconds},
+                   {"train_seconds", result.train_seconds},
+                   {"warnings", result.warnings},
+                   {"history", json::parse(history_json(result.history))}};
+  document["epochs"] = json::array();
+  for (const EpochRecord& record : result.epochs) document["epochs"].push_back(epoch_json(record));
+  document["predictions"] = json::array();
+  for (const Prediction& p : result.predictions) {
+    document["predictions"].push_back(prediction_json(p));
+  }
+  return document.dump() + "\n";
+}
+
+FoldRun fold_run_from_json(const std::string& text) {
+  try {
+    const json document = json::parse(text);
+    FoldRun result;
+    result.fold = document.at("fold");
+    result.seed = document.at("seed");
+    result.device = document.value("device", "cpu");
+    result.genotype = genotype_from_json(document.at("genotype").dump(), result.fold);
+    result.best_epoch = document.at("best_epoch");
+    result.best_validation_wa = document.at("best_validation_wa");
+    result.parameters = document.at("parameters");
+    result.search_seconds = document.at("search_seconds");
+    result.train_seconds = document.at("train_seconds");
+    result.warnings = document.at("warnings").get<std::vector<std::string>>();
+    result.history = history_from_json(document.at("history").dump());
+    for (const json& epoch : document.at("epochs")) {
+      result.epochs.push_back(epoch_from_json(epoch));
+    }
+    for (const json& p : document.at("predictions")) {
+      result.predictions.push_back({.id = p.at("id"),
+                                    .speaker = p.at("speaker"),
+                                    .label = p.at("label"),
+                                    .predicted = p.at("predicted"),
+                                    .probabilities = p.at("probabilities"),
+                                    .fold = result.fold,
+                                    .seed = result.seed});
+    }
+    return result;
+  } catch (const json::exception& error) {
+    throw std::runtime_error(std::string("not a saved run of a fold: ") + error.what());
+  }
+}
+
+}  // namespace serenade::ser

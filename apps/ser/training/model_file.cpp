@@ -1,0 +1,85 @@
+#include "apps/ser/training/model_file.h"
+
+#include <filesystem>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "nn/init.h"
+#include "tensor/safetensors.h"
+
+namespace serenade::ser {
+
+namespace {
+
+constexpr const char* kFormat = "serenade-recogniser-1";
+constexpr const char* kMean = "normalisation.mean";
+constexpr const char* kDeviation = "normalisation.deviation";
+
+Tensor as_tensor(const std::vector<float>& values) {
+  return Tensor::from({values.begin(), values.end()}, {static_cast<std::int64_t>(values.size())});
+}
+
+std::vector<float> as_floats(const Tensor& tensor) {
+  const std::vector<real> values = tensor.to_vector();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+void write_model(const std::string& path, const Config& config, const Genotype& genotype,
+                 const Normalisation& normalisation, const System& system) {
+  SafetensorsFile file;
+  for (const auto& [name, value] : system.state_dict()) file.tensors[name] = value;
+  if (normalisation.kind != NormalisationKind::per_utterance) {
+    file.tensors[kMean] = as_tensor(normalisation.mean);
+    file.tensors[kDeviation] = as_tensor(normalisation.stddev);
+  }
+  file.metadata = {
+      {"format", kFormat}, {"config", to_json(config)}, {"genotype", serenade::to_json(genotype)}};
+  try {
+    write_safetensors(path, file);
+  } catch (const std::runtime_error& error) {
+    throw IoError(error.what());
+  }
+}
+
+ModelFile read_model(const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    throw InputError(path + ": a folder, not a model file; runs keep theirs in model.safetensors");
+  }
+  try {
+    SafetensorsFile file = read_safetensors(path);
+    if (!file.metadata.count("format") || file.metadata.at("format") != kFormat) {
+      throw InputError(path + ": not a model of this program (no '" + std::string(kFormat) +
+                       "' in its metadata); train one with `serenade train`");
+    }
+    ModelFile model;
+    model.config = config_from_json(file.metadata.at("config"), path);
+    model.config.resolve();
+    model.genotype = genotype_from_json(file.metadata.at("genotype"), path);
+    model.normalisation.kind = model.config.normalisation;
+    if (model.normalisation.kind != NormalisationKind::per_utterance) {
+      model.normalisation.mean = as_floats(file.tensor(kMean));
+      model.normalisation.stddev = as_floats(file.tensor(kDeviation));
+      const auto rows = static_cast<std::size_t>(model.config.features.rows());
+      if (model.normalisation.mean.size() != rows || model.normalisation.stddev.size() != rows) {
+        throw InputError(path + ": its normalisation does not have one number per frequency row");
+      }
+      file.tensors.erase(kMean);
+      file.tensors.erase(kDeviation);
+    }
+    const init::SkipInit weights_come_from_the_file;
+    model.system = make_system(model.config.options, model.genotype);
+    model.system->load_state_dict(file.tensors);
+    model.system->to(compute_device());
+    model.system->eval();
+    return model;
+  } catch (const InputError&) {
+    throw;
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    throw InputError(what.rfind(path, 0) == 0 ? what : path + ": " + what);
+  }
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,32 @@
+#pragma once
+// A trained recogniser in one file: weights, normalisation, architecture and configuration, so that
+// `predict` and `evaluate` need nothing else.
+
+#include <memory>
+#include <string>
+
+#include "apps/ser/data/dataset.h"
+#include "apps/ser/models/systems.h"
+#include "apps/ser/training/config.h"
+#include "nas/genotype.h"
+
+namespace serenade::ser {
+
+struct ModelFile {
+  Config config;  ///< of the run that made it, resolved
+  Genotype genotype;
+  Normalisation normalisation;
+  std::unique_ptr<System> system;  ///< in evaluation mode
+};
+
+/// Writes a safetensors file: parameters under their names, normalisation as "normalisation.mean"
+/// and
+/// ".stddev", the rest as metadata. Whole or not at all; throws IoError naming the path.
+void write_model(const std::string& path, const Config& config, const Genotype& genotype,
+                 const Normalisation& normalisation, const System& system);
+
+/// Reads what write_model wrote; throws InputError, one line naming the file and what is wrong with
+/// it (missing, damaged, not a recogniser, weights that do not fit).
+ModelFile read_model(const std::string& path);
+
+}  // namespace serenade::ser

@@ -1,0 +1,75 @@
+#include "apps/ser/training/training_loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "apps/ser/common/error.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// Pass numbers from here on belong to the alphas, so that their orders differ from the training's.
+constexpr std::uint64_t kFirstAlphaPass = std::uint64_t{1} << 32;
+
+}  // namespace
+
+std::int64_t batch_count(const Dataset& data, int batch_size) {
+  return (data.segment_count() + batch_size - 1) / batch_size;
+}
+
+BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
+                            std::uint64_t pass) {
+  return [&data, batch_size, order = data.epoch_order(seed, pass),
+          begin = std::size_t{0}]() mutable -> std::optional<BatchPlan> {
+    if (begin == order.size()) return std::nullopt;
+    const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(batch_size));
+    const std::vector<std::int64_t> segments(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                                             order.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
+    return data.plan_segments(segments);
+  };
+}
+
+BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed) {
+  return [&data, batch_size, seed, pass = kFirstAlphaPass,
+          source = BatchQueue::Source()]() mutable -> std::optional<BatchPlan> {
+    std::optional<BatchPlan> plan = source ? source() : std::nullopt;
+    if (!plan) {
+      source = one_pass(data, batch_size, seed, pass++);
+      plan = source();
+    }
+    return plan;
+  };
+}
+
+void StepLosses::add(AsyncScalar loss) {
+  finish();
+  waiting_ = std::move(loss);
+  if (device_ == Device::cpu) finish();
+}
+
+void StepLosses::finish() {
+  if (waiting_.defined()) look_(step_++, std::exchange(waiting_, {}).get());
+}
+
+std::unique_ptr<Schedule> make_schedule(const Config& config) {
+  if (config.learning_rate > 0) return std::make_unique<ConstantSchedule>(config.learning_rate);
+  return std::make_unique<PaperSchedule>();
+}
+
+void require_finite(double loss, const std::string& stage, int epoch, std::int64_t step) {
+  if (std::isfinite(loss)) return;
+  throw NonFiniteError(stage + ": the loss is not a number any more in epoch " +
+                       std::to_string(epoch) + ", step " + std::to_string(step + 1) +
+                       "; try a smaller learning_rate, and look at the features of the corpus");
+}
+
+std::string epoch_text(int epoch, int epochs, double loss) {
+  char text[80];
+  std::snprintf(text, sizeof text, "epoch %d/%d  loss %.3f", epoch, epochs, loss);
+  return text;
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,202 @@
+// Convolution, v1: im2col and a matrix product (Chellapilla, Puri, Simard, "High performance
+// convolutional neural networks for document processing", IWFHR 2006).
+//
+// A unit of work is a block of output rows of one sample, or, where images are small, a group of
+// whole samples. Its im2col matrix `columns` is [C * R * S, pixels of the unit]; with the weight
+// read as [K, C * R * S]
+//   forward:          y       = weight columns
+//   backward input:   columns = weight^T dy, then every column entry is added to the x it came from
+//   backward weight:  dweight += dy columns^T
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "kernels/conv2d/cpu/conv2d_simd.h"
+#include "kernels/conv2d/cpu/versions.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/runtime/cpu/scratch.h"
+
+namespace serenade::cpu {
+
+namespace {
+
+// How the outputs are cut; a function of the shape alone.
+struct Cut {
+  std::int64_t taps;       // C * R * S
+  std::int64_t rows;       // output rows of a unit (the last unit of a sample may have fewer)
+  std::int64_t samples;    // samples of a unit; 1 unless rows is all of them
+  std::int64_t row_units;  // units per sample group along the rows
+  std::int64_t groups;     // sample groups
+  std::int64_t pixels;     // most pixels a unit can have
+
+  Cut(const Conv2dShape& s, std::int64_t row_multiple) {
+    constexpr std::int64_t kColumnsBudget = 64 * 1024;  // numbers: stays in the second-level cache
+    taps = s.C * s.R * s.S;
+    const std::int64_t wanted = std::max<std::int64_t>(kColumnsBudget / taps, 32);
+    rows = std::clamp<std::int64_t>(wanted / s.out_w() / row_multiple * row_multiple, row_multiple,
+                                    std::max(s.out_h(), row_multiple));
+    rows = std::min(rows, s.out_h());
+    samples = rows < s.out_h() ? 1 : std::clamp<std::int64_t>(wanted / (rows * s.out_w()), 1, s.N);
+    row_units = (s.out_h() + rows - 1) / rows;
+    groups = (s.N + samples - 1) / samples;
+    pixels = samples * rows * s.out_w();
+  }
+};
+
+// One unit: samples n0 .. n0 + samples - 1, output rows i0 .. i0 + rows - 1.
+struct Unit {
+  std::int64_t n0, samples, i0, rows, pixels;
+
+  Unit(const Conv2dShape& s, const Cut& cut, std::int64_t number) {
+    n0 = number / cut.row_units * cut.samples;
+    samples = std::min(cut.samples, s.N - n0);
+    i0 = number % cut.row_units * cut.rows;
+    rows = std::min(cut.rows, s.out_h() - i0);
+    pixels = samples * rows * s.out_w();
+  }
+};
+
+// Output columns j in [begin, end) read inside the image with kernel column t.
+struct Inside {
+  std::int64_t begin, end;
+
+  Inside(const Conv2dShape& s, std::int64_t t) {
+    const std::int64_t shift = t - s.pad_left;  // w = j * stride + shift must lie in [0, W)
+    begin = shift >= 0 ? 0 : (-shift + s.stride_w - 1) / s.stride_w;
+    end = shift >= s.W ? 0 : (s.W - 1 - shift) / s.stride_w + 1;
+    end = std::min(end, s.out_w());
+    begin = std::min(begin, end);
+  }
+};
+
+// Calls visit(columns row segment, place of input row in x or -1, Inside, shift) for every tap and
+// every output row of the unit.
+template <class Visit>
+void for_each_segment(real* columns, const Conv2dShape& s, const Unit& unit, const Visit& visit) {
+  for (std::int64_t c = 0; c < s.C; ++c) {
+    for (std::int64_t r = 0; r < s.R; ++r) {
+      for (std::int64_t t = 0; t < s.S; ++t) {
+        const Inside inside(s, t);
+        for (std::int64_t n = unit.n0; n < unit.n0 + unit.samples; ++n) {
+          for (std::int64_t i = unit.i0; i < unit.i0 + unit.rows; ++i) {
+            const std::int64_t h = i * s.stride_h + r - s.pad_top;
+            const bool exists = h >= 0 && h < s.H;
+            visit(columns, exists ? ((n * s.C + c) * s.H + h) * s.W : -1, inside, t - s.pad_left);
+            columns += s.out_w();
+          }
+        }
+      }
+    }
+  }
+}
+
+void fill_columns(real* columns, const real* x, const Conv2dShape& s, const Unit& unit) {
+  const std::int64_t width = s.out_w();
+  for_each_segment(columns, s, unit, [&](real* to, auto row, const Inside& inside, auto shift) {
+    if (row < 0) return std::fill(to, to + width, real(0));
+    std::fill(to, to + inside.begin, real(0));
+    const real* from = x + row + shift;
+    if (s.stride_w == 1) {
+      for (std::int64_t j = inside.begin; j < inside.end; ++j) to[j] = from[j];
+    } else {
+      for (std::int64_t j = inside.begin; j < inside.end; ++j) to[j] = from[j * s.stride_w];
+    }
+    std::fill(to + inside.end, to + width, real(0));
+  });
+}
+
+void add_columns(real* dx, real* columns, const Conv2dShape& s, const Unit& unit) {
+  for_each_segment(columns, s, unit, [&](real* from, auto row, const Inside& inside, auto shift) {
+    if (row < 0) return;
+    real* to = dx + row + shift;
+    for (std::int64_t j = inside.begin; j < inside.end; ++j) to[j * s.stride_w] += from[j];
+  });
+}
+
+// dy of the unit as a matrix [K, pixels].
+void fill_gradient(real* matrix, const RowSource& dy, const Conv2dShape& s, const Unit& unit) {
+  const ImageShape image = {s.K, s.out_h(), s.out_w()};
+  for (std::int64_t k = 0; k < s.K; ++k) {
+    for (std::int64_t n = unit.n0; n < unit.n0 + unit.samples; ++n) {
+      for (std::int64_t i = unit.i0; i < unit.i0 + unit.rows; ++i) {
+        read_row(matrix, dy, image, n, k, i);
+        matrix += image.width;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weight, const real* bias,
+                              const Conv2dShape& shape) {
+  const Cut cut(shape, y.pool_h);
+  const ImageShape image = {shape.K, shape.out_h(), shape.out_w()};
+  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  real* const memory = scratch(per_thread * omp_get_max_threads());
+  conv2d_simd();  // pooling needs it: a bad SERENADE_ISA must throw here, not inside the region
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t u = 0; u < cut.groups * cut.row_units; ++u) {
+    const Unit unit(shape, cut, u);
+    real* columns = memory + omp_get_thread_num() * per_thread;
+    real* out = columns + cut.taps * cut.pixels;
+    fill_columns(columns, x, shape, unit);
+    for (std::int64_t k = 0; k < shape.K; ++k) {
+      std::fill(out + k * unit.pixels, out + (k + 1) * unit.pixels, bias ? bias[k] : real(0));
+    }
+    gemm(false, false, shape.K, unit.pixels, cut.taps, 1, weight, cut.taps, columns, unit.pixels, 1,
+         out, unit.pixels);
+    for (std::int64_t n = 0; n < unit.samples; ++n) {
+      write_rows(y, image, unit.n0 + n, unit.i0, unit.rows, out + n * unit.rows * image.width,
+                 unit.pixels, image.width);
+    }
+  }
+}
+
+void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* weight,
+                                     const Conv2dShape& shape) {
+  const Cut cut(shape, 1);
+  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  real* const memory = scratch(per_thread * omp_get_max_threads());
+  // Row blocks of one sample overlap in dx, so they stay with one thread, in order.
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t group = 0; group < cut.groups; ++group) {
+    real* columns = memory + omp_get_thread_num() * per_thread;
+    real* gradient = columns + cut.taps * cut.pixels;
+    for (std::int64_t u = 0; u < cut.row_units; ++u) {
+      const Unit unit(shape, cut, group * cut.row_units + u);
+      fill_gradient(gradient, dy, shape, unit);
+      gemm(true, false, cut.taps, unit.pixels, shape.K, 1, weight, cut.taps, gradient, unit.pixels,
+           0, columns, unit.pixels);
+      add_columns(dx, columns, shape, unit);
+    }
+  }
+}
+
+void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const real* x,
+                                      const Conv2dShape& shape) {
+  const Cut cut(shape, 1);
+  const std::int64_t units = cut.groups * cut.row_units;
+  const std::int64_t partials = conv2d_weight_partials(shape, units);
+  const std::int64_t size = shape.K * cut.taps;
+  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  real* const sums = scratch(partials * size + per_thread * omp_get_max_threads());
+  real* const memory = sums + partials * size;
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t p = 0; p < partials; ++p) {
+    real* columns = memory + omp_get_thread_num() * per_thread;
+    real* gradient = columns + cut.taps * cut.pixels;
+    const std::int64_t first = p * units / partials;
+    for (std::int64_t u = first; u < (p + 1) * units / partials; ++u) {
+      const Unit unit(shape, cut, u);
+      fill_columns(columns, x, shape, unit);
+      fill_gradient(gradient, dy, shape, unit);
+      gemm(false, true, shape.K, cut.taps, unit.pixels, 1, gradient, unit.pixels, columns,
+           unit.pixels, u == first ? 0 : 1, sums + p * size, cut.taps);
+    }
+  }
+  add_partials(dweight, sums, partials, size);
+}
+
+}  // namespace serenade::cpu

@@ -1,0 +1,158 @@
+#pragma once
+// The part of cuDNN 9 that we call: its types, values and functions under our own names, so that
+// building asks for no header of it. Source: NVIDIA, cuDNN 9 API reference, libraries cudnn_ops,
+// cudnn_cnn (convolutions) and cudnn_adv (recurrent networks).
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/runtime/cuda/device_code.h"
+#include "kernels/runtime/cuda_device.h"
+#include "kernels/runtime/real.h"
+
+namespace serenade::cuda::cudnn {
+
+using Handle = void*;      // cudnnHandle_t
+using Status = int;        // cudnnStatus_t; 0: success
+using Descriptor = void*;  // cudnn...Descriptor_t
+
+// CUDNN_DATA_FLOAT, CUDNN_DATA_DOUBLE
+inline constexpr int kDataType = sizeof(real) == 8 ? 1 : 0;
+inline constexpr int kTensorNchw = 0;        // CUDNN_TENSOR_NCHW
+inline constexpr int kCrossCorrelation = 1;  // CUDNN_CROSS_CORRELATION
+inline constexpr int kDeterministic = 1;     // CUDNN_DETERMINISTIC
+inline constexpr int kDefaultMath = 0;       // CUDNN_DEFAULT_MATH: TF32 where the device has it
+inline constexpr int kFmaMath = 3;           // CUDNN_FMA_MATH: products in full float32
+
+// CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, ..._BWD_DATA_ALGO_1, ..._BWD_FILTER_ALGO_1: sums in a
+// fixed order, any strides and pads.
+inline constexpr int kForwardImplicitGemm = 0, kForwardAlgorithms = 8;
+inline constexpr int kBackwardDataAlgorithm = 1;
+inline constexpr int kBackwardFilterAlgorithm = 1;
+
+inline constexpr int kRnnStandard = 0;         // CUDNN_RNN_ALGO_STANDARD
+inline constexpr int kGru = 3;                 // CUDNN_GRU
+inline constexpr int kDoubleBias = 2;          // CUDNN_RNN_DOUBLE_BIAS
+inline constexpr int kLinearInput = 0;         // CUDNN_LINEAR_INPUT
+inline constexpr int kBatchMajorUnpacked = 2;  // CUDNN_RNN_DATA_LAYOUT_BATCH_MAJOR_UNPACKED
+inline constexpr int kTraining = 1;            // CUDNN_FWD_MODE_TRAINING
+inline constexpr int kAddGradients = 0;        // CUDNN_WGRAD_MODE_ADD
+inline constexpr unsigned kPaddedIo = 1;       // CUDNN_RNN_PADDED_IO_ENABLED
+// CUDNN_UNIDIRECTIONAL, CUDNN_BIDIRECTIONAL
+constexpr int direction_mode(std::int64_t directions) { return directions == 2 ? 1 : 0; }
+
+/// cudnnConvolutionFwdAlgoPerf_t: what the heuristics say of one algorithm.
+struct ForwardAdvice {
+  int algorithm;
+  Status status;
+  float time;
+  std::size_t memory;
+  int determinism;
+  int math_type;
+  int reserved[3];
+};
+
+/// The loaded library. Arguments: the reference's, in its order.
+struct Library {
+  std::string reason;  // why it cannot be used; empty if it can
+  Handle handle = nullptr;
+  const char* (*error_string)(Status) = nullptr;
+  Status (*create)(Handle*) = nullptr;
+  Status (*set_stream)(Handle, cudaStream_t) = nullptr;
+
+  Status (*create_tensor)(Descriptor*) = nullptr;
+  Status (*destroy_tensor)(Descriptor) = nullptr;
+  Status (*set_tensor_4d)(Descriptor, int, int, int, int, int, int) = nullptr;
+  Status (*set_tensor_nd)(Descriptor, int, int, const int*, const int*) = nullptr;
+  Status (*add_tensor)(Handle, const void*, Descriptor, const void*, const void*, Descriptor,
+                       void*) = nullptr;
+  Status (*create_filter)(Descriptor*) = nullptr;
+  Status (*destroy_filter)(Descriptor) = nullptr;
+  Status (*set_filter_4d)(Descriptor, int, int, int, int, int, int) = nullptr;
+
+  Status (*create_convolution)(Descriptor*) = nullptr;
+  Status (*destroy_convolution)(Descriptor) = nullptr;
+  Status (*set_convolution_2d)(Descriptor, int, int, int, int, int, int, int, int) = nullptr;
+  Status (*set_convolution_math)(Descriptor, int) = nullptr;
+  Status (*advise_forward)(Handle, Descriptor, Descriptor, Descriptor, Descriptor, int, int*,
+                           ForwardAdvice*) = nullptr;
+  Status (*forward_workspace)(Handle, Descriptor, Descriptor, Descriptor, Descriptor, int,
+                              std::size_t*) = nullptr;
+  Status (*forward)(Handle, const void*, Descriptor, const void*, Descriptor, const void*,
+                    Descriptor, int, void*, std::size_t, const void*, Descriptor, void*) = nullptr;
+  Status (*backward_data_workspace)(Handle, Descriptor, Descriptor, Descriptor, Descriptor, int,
+                                    std::size_t*) = nullptr;
+  Status (*backward_data)(Handle, const void*, Descriptor, const void*, Descriptor, const void*,
+                          Descriptor, int, void*, std::size_t, const void*, Descriptor,
+                          void*) = nullptr;
+  Status (*backward_filter_workspace)(Handle, Descriptor, Descriptor, Descriptor, Descriptor, int,
+                                      std::size_t*) = nullptr;
+  Status (*backward_filter)(Handle, const void*, Descriptor, const void*, Descriptor, const void*,
+                            Descriptor, int, void*, std::size_t, const void*, Descriptor,
+                            void*) = nullptr;
+
+  Status (*create_dropout)(Descriptor*) = nullptr;
+  Status (*destroy_dropout)(Descriptor) = nullptr;
+  Status (*set_dropout)(Descriptor, Handle, float, void*, std::size_t,
+                        unsigned long long) = nullptr;
+  Status (*create_rnn)(Descriptor*) = nullptr;
+  Status (*destroy_rnn)(Descriptor) = nullptr;
+  Status (*set_rnn)(Descriptor, int, int, int, int, int, int, int, int, std::int32_t, std::int32_t,
+                    std::int32_t, std::int32_t, Descriptor, std::uint32_t) = nullptr;
+  Status (*create_rnn_data)(Descriptor*) = nullptr;
+  Status (*destroy_rnn_data)(Descriptor) = nullptr;
+  Status (*set_rnn_data)(Descriptor, int, int, int, int, int, const int*, void*) = nullptr;
+  Status (*rnn_weight_space)(Handle, Descriptor, std::size_t*) = nullptr;
+  Status (*rnn_weight_place)(Handle, Descriptor, std::int32_t, std::size_t, const void*,
+                             std::int32_t, Descriptor, void**, Descriptor, void**) = nullptr;
+  Status (*rnn_temporary_space)(Handle, Descriptor, int, Descriptor, std::size_t*,
+                                std::size_t*) = nullptr;
+  Status (*rnn_forward)(Handle, Descriptor, int, const std::int32_t*, Descriptor, const void*,
+                        Descriptor, void*, Descriptor, const void*, void*, Descriptor, const void*,
+                        void*, std::size_t, const void*, std::size_t, void*, std::size_t,
+                        void*) = nullptr;
+  Status (*rnn_backward_data)(Handle, Descriptor, const std::int32_t*, Descriptor, const void*,
+                              const void*, Descriptor, void*, Descriptor, const void*, const void*,
+                              void*, Descriptor, const void*, const void*, void*, std::size_t,
+                              const void*, std::size_t, void*, std::size_t, void*) = nullptr;
+  Status (*rnn_backward_weights)(Handle, Descriptor, int, const std::int32_t*, Descriptor,
+                                 const void*, Descriptor, const void*, Descriptor, const void*,
+                                 std::size_t, void*, std::size_t, void*, std::size_t,
+                                 void*) = nullptr;
+};
+
+/// The library as it was found; loaded at the first call, which must not be recorded into a graph.
+const Library& library();
+
+/// The library, set to current_stream(). Throws where it is not available.
+const Library& prepared_library();
+
+inline void check(Status status, const char* what) {
+  if (status == 0) return;
+  const char* const text = library().error_string(status);
+  throw std::runtime_error(std::string("cuDNN: ") + what + " failed: " + text);
+}
+
+/// The math type of float32_math().
+inline int math_type() { return float32_math() == Float32Math::tf32 ? kDefaultMath : kFmaMath; }
+
+/// A descriptor that ends with its scope.
+class Described {
+ public:
+  Described(Status (*create)(Descriptor*), Status (*destroy)(Descriptor)) : destroy_(destroy) {
+    check(create(&descriptor_), "a descriptor");
+  }
+  ~Described() { destroy_(descriptor_); }
+  Described(const Described&) = delete;
+  Described& operator=(const Described&) = delete;
+
+  operator Descriptor() const { return descriptor_; }
+
+ private:
+  Descriptor descriptor_ = nullptr;
+  Status (*destroy_)(Descriptor);
+};
+
+}  // namespace serenade::cuda::cudnn

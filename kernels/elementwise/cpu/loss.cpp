@@ -1,0 +1,85 @@
+// Losses on the host. Batches are small: one thread, one pass, sums in order.
+
+#include "kernels/elementwise/loss.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace serenade::cpu {
+
+namespace {
+
+real weight_of(const real* class_weights, std::int64_t label) {
+  return class_weights == nullptr ? real(1) : class_weights[label];
+}
+
+real total_weight(const real* class_weights, const std::int64_t* labels, std::int64_t N) {
+  real total = 0;
+  for (std::int64_t n = 0; n < N; ++n) total += weight_of(class_weights, labels[n]);
+  return total;
+}
+
+}  // namespace
+
+void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
+                           const std::int64_t* labels, const real* class_weights, std::int64_t N,
+                           std::int64_t classes) {
+  real total = 0;
+  for (std::int64_t n = 0; n < N; ++n) {
+    const real* x = logits + n * classes;
+    real* p = probabilities + n * classes;
+    const real largest = *std::max_element(x, x + classes);
+    real sum = 0;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      p[k] = std::exp(x[k] - largest);
+      sum += p[k];
+    }
+    for (std::int64_t k = 0; k < classes; ++k) p[k] /= sum;
+    // From the logits, not from the probability: that may have rounded to 0.
+    total += weight_of(class_weights, labels[n]) * (std::log(sum) - (x[labels[n]] - largest));
+  }
+  *loss = total / total_weight(class_weights, labels, N);
+}
+
+void cross_entropy_backward(real* dlogits, const real* dloss, const real* probabilities,
+                            const std::int64_t* labels, const real* class_weights, std::int64_t N,
+                            std::int64_t classes) {
+  const real scale = *dloss / total_weight(class_weights, labels, N);
+  for (std::int64_t n = 0; n < N; ++n) {
+    const real factor = scale * weight_of(class_weights, labels[n]);
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const real target = k == labels[n] ? real(1) : real(0);
+      dlogits[n * classes + k] += factor * (probabilities[n * classes + k] - target);
+    }
+  }
+}
+
+void margin_loss_forward(real* loss, const real* lengths, const std::int64_t* labels, real m_plus,
+                         real m_minus, real lambda, std::int64_t N, std::int64_t classes) {
+  real total = 0;
+  for (std::int64_t n = 0; n < N; ++n) {
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const real length = lengths[n * classes + k];
+      const real missing = std::max(real(0), m_plus - length);
+      const real excess = std::max(real(0), length - m_minus);
+      total += k == labels[n] ? missing * missing : lambda * excess * excess;
+    }
+  }
+  *loss = total / static_cast<real>(N);
+}
+
+void margin_loss_backward(real* dlengths, const real* dloss, const real* lengths,
+                          const std::int64_t* labels, real m_plus, real m_minus, real lambda,
+                          std::int64_t N, std::int64_t classes) {
+  const real scale = *dloss / static_cast<real>(N);
+  for (std::int64_t n = 0; n < N; ++n) {
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const real length = lengths[n * classes + k];
+      const real missing = std::max(real(0), m_plus - length);
+      const real excess = std::max(real(0), length - m_minus);
+      dlengths[n * classes + k] += scale * (k == labels[n] ? -2 * missing : 2 * lambda * excess);
+    }
+  }
+}
+
+}  // namespace serenade::cpu

@@ -1,0 +1,188 @@
+// Memory on the host: aligned allocation, and the strided copies behind views.
+
+#include "kernels/runtime/memory.h"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/runtime/caching_allocator.h"
+#include "kernels/runtime/cpu/parallel.h"
+
+namespace serenade::cpu {
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 vector
+
+// Blocks of the system's heap. Large ones lie on large pages where the system has them: their first
+// touch costs one fault per 2 MB instead of 512, and their addresses fit the processor's table of
+// pages.
+struct HostBlocks {
+  // A sanitizer must see every block come and go.
+#ifdef __SANITIZE_ADDRESS__
+  static constexpr bool kKeepsBlocks = false;
+#else
+  static constexpr bool kKeepsBlocks = true;
+#endif
+
+  void* allocate(std::size_t bytes) {
+#ifdef __linux__
+    constexpr std::size_t kLargePage = std::size_t{1} << 21;
+    if (bytes >= kLargePage) {
+      void* block = std::aligned_alloc(kLargePage, bytes);
+      if (block != nullptr) madvise(block, bytes, MADV_HUGEPAGE);  // advice: may be ignored
+      return block;
+    }
+#endif
+    return std::aligned_alloc(kAlignment, bytes);
+  }
+  void free(void* block) { std::free(block); }
+  void lent(void*, std::size_t) {}
+  void returned(void*) {}
+};
+
+// Never destroyed: tensors in static variables may outlive every other static.
+CachingAllocator<HostBlocks>& block_cache() {
+  static auto* cache = new CachingAllocator<HostBlocks>;
+  return *cache;
+}
+
+// A strided view cut down to the fewest axes: axes of size 1 dropped, neighbours that are
+// contiguous to each other merged. The last axis is the inner loop.
+struct View {
+  std::int64_t shape[kMaxDims];
+  std::int64_t strides[kMaxDims];
+  int dims = 0;
+};
+
+View simplify(const std::int64_t* shape, const std::int64_t* strides, int dims) {
+  View view;
+  for (int axis = 0; axis < dims; ++axis) {
+    if (shape[axis] == 1) continue;
+    if (view.dims > 0 && view.strides[view.dims - 1] == strides[axis] * shape[axis]) {
+      view.shape[view.dims - 1] *= shape[axis];
+      view.strides[view.dims - 1] = strides[axis];
+    } else {
+      view.shape[view.dims] = shape[axis];
+      view.strides[view.dims] = strides[axis];
+      ++view.dims;
+    }
+  }
+  if (view.dims == 0) {
+    view.shape[0] = 1;
+    view.strides[0] = 1;
+    view.dims = 1;
+  }
+  return view;
+}
+
+// Calls row(contiguous offset, strided offset, length, stride) for every run along the last axis.
+template <class Row>
+void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int dims, Row row) {
+  for (int axis = 0; axis < dims; ++axis) {
+    if (shape[axis] == 0) return;
+  }
+  const View view = simplify(shape, strides, dims);
+  const int last = view.dims - 1;
+  std::int64_t rows = 1;
+  for (int axis = 0; axis < last; ++axis) rows *= view.shape[axis];
+  const std::int64_t length = view.shape[last];
+#pragma omp parallel for schedule(static) if (rows > 1 && rows * length >= kParallelFrom)
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::int64_t rest = r, offset = 0;
+    for (int axis = last - 1; axis >= 0; --axis) {
+      offset += rest % view.shape[axis] * view.strides[axis];
+      rest /= view.shape[axis];
+    }
+    row(r * length, offset, length, view.strides[last]);
+  }
+}
+
+}  // namespace
+
+void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take(bytes); }
+
+void allocate_zeroed(void** pointer, std::size_t bytes) {
+  allocate(pointer, bytes);
+  char* const block = static_cast<char*>(*pointer);
+  parallel_blocks(static_cast<std::int64_t>(bytes / sizeof(real)),
+                  [=](std::int64_t begin, std::int64_t end) {
+                    std::memset(block + begin * static_cast<std::int64_t>(sizeof(real)), 0,
+                                static_cast<std::size_t>(end - begin) * sizeof(real));
+                  });
+  const std::size_t rest = bytes % sizeof(real);
+  if (rest > 0) std::memset(block + bytes - rest, 0, rest);
+}
+
+void release(void* pointer) { block_cache().give_back(pointer); }
+
+AllocationCounts allocation_counts() { return block_cache().counts(); }
+
+void reset_allocation_peak() { block_cache().reset_peak(); }
+
+void copy_from_host(void* destination, const void* source, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(destination, source, bytes);
+}
+
+void copy_to_host(void* destination, const void* source, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(destination, source, bytes);
+}
+
+void fill(real* destination, real value, std::int64_t count) {
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    std::fill(destination + begin, destination + end, value);
+  });
+}
+
+void accumulate(real* destination, const real* source, std::int64_t count) {
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) destination[i] += source[i];
+  });
+}
+
+void copy(real* destination, const real* source, std::int64_t count) {
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    std::memcpy(destination + begin, source + begin,
+                static_cast<std::size_t>(end - begin) * sizeof(real));
+  });
+}
+
+void gather_strided(real* destination, const real* source, const std::int64_t* shape,
+                    const std::int64_t* strides, int dims) {
+  for_each_row(
+      shape, strides, dims,
+      [=](std::int64_t dense, std::int64_t offset, std::int64_t length, std::int64_t stride) {
+        for (std::int64_t i = 0; i < length; ++i) {
+          destination[dense + i] = source[offset + i * stride];
+        }
+      });
+}
+
+void scatter_strided(real* destination, const real* source, const std::int64_t* shape,
+                     const std::int64_t* strides, int dims) {
+  for_each_row(
+      shape, strides, dims,
+      [=](std::int64_t dense, std::int64_t offset, std::int64_t length, std::int64_t stride) {
+        for (std::int64_t i = 0; i < length; ++i) {
+          destination[offset + i * stride] = source[dense + i];
+        }
+      });
+}
+
+void scatter_add_strided(real* destination, const real* source, const std::int64_t* shape,
+                         const std::int64_t* strides, int dims) {
+  for_each_row(
+      shape, strides, dims,
+      [=](std::int64_t dense, std::int64_t offset, std::int64_t length, std::int64_t stride) {
+        for (std::int64_t i = 0; i < length; ++i) {
+          destination[offset + i * stride] += source[dense + i];
+        }
+      });
+}
+
+}  // namespace serenade::cpu

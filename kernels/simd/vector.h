@@ -1,0 +1,53 @@
+#pragma once
+// Vectors of the native width, for the sources of this folder.
+//
+// Each of them is compiled once per instruction set with SERENADE_ISA set to its name. Everything
+// here stands in an unnamed namespace within the namespace of that copy: an inline function that
+// the copies shared would be merged by the linker into one, perhaps the one with instructions that
+// the processor lacks. For the same reason these sources use nothing of other headers but
+// declarations and constants.
+
+#include "kernels/runtime/real.h"
+
+namespace serenade::cpu::SERENADE_ISA {
+
+namespace {
+
+// GCC splits vectors wider than the native ones through memory, which is seven times slower.
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(real));
+
+typedef real Vector __attribute__((vector_size(kVectorBytes), may_alias));
+typedef real UnalignedVector
+    __attribute__((vector_size(kVectorBytes), may_alias, aligned(sizeof(real))));
+
+template <int i>
+struct Constant {
+  static constexpr int value = i;
+};
+
+// Calls f(Constant<0>), .., f(Constant<count - 1>). Accumulators must be indexed by compile-time
+// constants, or the compiler keeps them in memory.
+template <int count, class F>
+[[gnu::always_inline]] inline void unroll(const F& f) {
+  if constexpr (count > 0) {
+    unroll<count - 1>(f);
+    f(Constant<count - 1>{});
+  }
+}
+
+[[gnu::always_inline]] inline Vector load(const real* p) {
+  return *reinterpret_cast<const UnalignedVector*>(p);
+}
+[[gnu::always_inline]] inline void store(real* p, Vector v) {
+  *reinterpret_cast<UnalignedVector*>(p) = v;
+}
+
+}  // namespace
+}  // namespace serenade::cpu::SERENADE_ISA

@@ -1,0 +1,215 @@
+// Whole systems against an independent implementation: one forward and backward pass, five training
+// steps, supernets in the three modes, and three bi-level steps.
+
+#include "tests/golden.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+
+#include "apps/ser/models/systems.h"
+#include "autograd/engine.h"
+#include "nas/mixed_op.h"
+#include "nas/search.h"
+#include "nn/optim.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+// Our systems by the names of the golden files.
+const std::map<std::string, std::string> kSystems = {{"gru", kGruAtt}, {"seqcap", kSeqCap}};
+constexpr double kTolerance = sizeof(real) == 8 ? 1e-10 : 1e-5;
+constexpr double kLearningRate = 1e-3;
+
+// Compares what Adam made of a parameter, or of the loss. Adam divides each gradient by its own
+// size: where a gradient is nothing but float rounding, its parameter may go the other way, by up
+// to one learning rate per step, and from then on the loss differs too. So float asks for a small
+// difference of the whole tensor and allows a single entry one such step; double is strict.
+void check_trained(const Tensor& actual, const Tensor& expected, const std::string& what) {
+  if (sizeof(real) == 8) return check_close(actual, expected, what, kTolerance);
+  INFO(what);
+  REQUIRE(to_string(actual.shape()) == to_string(expected.shape()));
+  const std::vector<real> got = actual.to_vector(), wanted = expected.to_vector();
+  double worst = 0, difference = 0, size = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double error = static_cast<double>(got[i]) - static_cast<double>(wanted[i]);
+    worst = std::max(worst, std::isnan(error) ? INFINITY : std::abs(error));
+    difference += error * error;
+    size += static_cast<double>(wanted[i]) * static_cast<double>(wanted[i]);
+  }
+  CHECK(worst <= kLearningRate);
+  CHECK(std::sqrt(difference) <= 3e-4 * std::sqrt(size));
+}
+
+// A parameter's name in the golden files.
+std::string golden_name(const std::string& system, std::string name) {
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const std::size_t at = name.find(from);
+    if (at != std::string::npos) name.replace(at, from.size(), to);
+  };
+  replace("capsules.primary.weight", "prim_w");
+  replace("capsules.primary.bias", "prim_b");
+  replace("capsules.window_caps", "window_caps");
+  replace("capsules.utterance_caps", "utt_caps");
+  replace(system == "gru" ? "attention." : "dense.", "head.");
+  if (name.rfind("gru.", 0) == 0) {
+    const std::size_t reverse = name.find("_reverse");
+    name.insert(reverse == std::string::npos ? name.size() : reverse, "_l0");
+  }
+  return name;
+}
+
+void load_parameters(System& system, const std::string& tag, const Golden& file) {
+  StateDict state;
+  for (const auto& [name, parameter] : system.named_parameters()) {
+    state[name] = file.tensor("param/" + golden_name(tag, name));
+  }
+  system.load_state_dict(state);
+}
+
+SystemOptions options_of(const std::string& tag) { return {.name = kSystems.at(tag), .bins = 64}; }
+
+// Runs one batch backward and compares logits, loss, input gradient and every parameter gradient.
+// Parameters that the file leaves out must have no gradient.
+void check_forward_backward(System& system, const std::string& tag, const std::string& label,
+                            const Golden& expected, const Tensor& input, const Indices& labels) {
+  const Variable x(input, true);
+  const Variable logits = system.forward(x);
+  const Variable loss = cross_entropy(logits, labels);
+  check_close(logits.value(), expected.tensor("logits"), label + ": logits", kTolerance);
+  check_close(loss.value(), expected.tensor("loss"), label + ": loss", kTolerance);
+  backward(loss);
+  // In float, rounding may decide which of two nearly equal elements wins a pool, or on which side
+  // of zero a ReLU sees one, and the gradient then takes another way. It does so once in these
+  // files: two pre-pooling values of conv2 lie 1.8e-9 apart in the GRU supernet under dropout.
+  const double tolerance = sizeof(real) == 8 ? kTolerance : 1e-2;
+  check_close(x.grad(), expected.tensor("d_x"), label + ": d_x", tolerance);
+  for (const auto& [name, parameter] : system.named_parameters()) {
+    const std::string key = "grad/" + golden_name(tag, name);
+    if (expected.has(key)) {
+      REQUIRE(parameter.grad().defined());
+      check_close(parameter.grad(), expected.tensor(key), label + ": " + key, tolerance);
+    } else if (parameter.grad().defined()) {
+      check_close(parameter.grad(), Tensor(parameter.shape()), label + ": no " + key, 1e-12);
+    }
+  }
+}
+
+Indices labels_of(const Golden& file, const std::string& name = "labels") {
+  return file.integer(name).values;
+}
+
+// The path of a layer that a golden file describes by its pick.
+Path picked_path(Mode mode, std::int64_t candidates, std::int64_t pick) {
+  if (mode == Mode::sampling) return single_path(candidates, pick);
+  Path path = full_path(candidates);
+  if (mode == Mode::dropout) {
+    path.active[static_cast<std::size_t>(pick)] = false;
+    path.scale = static_cast<real>(candidates) / static_cast<real>(candidates - 1);
+  }
+  return path;
+}
+
+void set_paths(System& supernet, Mode mode, const std::vector<std::int64_t>& picks) {
+  const auto ops = find_mixed_ops(supernet);
+  for (std::size_t layer = 0; layer < ops.size(); ++layer) {
+    const std::int64_t pick = picks.empty() ? 0 : picks[layer];
+    ops[layer].op->set_path(picked_path(mode, ops[layer].op->candidate_count(), pick));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("one forward and backward pass of each system, and a longer utterance") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("model_" + tag)) continue;
+    const Golden file = golden("model_" + tag);
+    const auto system = make_system(options_of(tag), baseline_genotype(options_of(tag)));
+    load_parameters(*system, tag, file);
+    check_forward_backward(*system, tag, tag, file, file.tensor("x"), labels_of(file));
+  }
+}
+
+TEST_CASE("five training steps of each system") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("train_" + tag)) continue;
+    const Golden model = golden("model_" + tag), file = golden("train_" + tag);
+    const auto system = make_system(options_of(tag), baseline_genotype(options_of(tag)));
+    load_parameters(*system, tag, model);
+    check_close(system->forward(file.tensor("long_x")).value(), file.tensor("long_logits"),
+                tag + ": 125 frames", kTolerance);
+    Adam adam(system->named_parameters(), {.lr = kLearningRate});
+    const Tensor losses = file.tensor("losses");
+    for (std::int64_t step = 0; step < losses.numel(); ++step) {
+      adam.zero_grad();
+      const Variable loss = cross_entropy(system->forward(model.tensor("x")), labels_of(model));
+      check_close(loss.value(), losses.slice(0, step, 1).reshape({}),
+                  tag + ": loss of step " + std::to_string(step), kTolerance);
+      backward(loss);
+      adam.step();
+    }
+    const Variable after = cross_entropy(system->forward(model.tensor("x")), labels_of(model));
+    check_trained(after.value(), file.tensor("loss_after"), tag + ": loss after");
+    for (const auto& [path, parameter] : system->named_parameters()) {
+      check_trained(parameter.value(), file.tensor("trained/" + golden_name(tag, path)),
+                    tag + ": trained " + path);
+    }
+  }
+}
+
+TEST_CASE("supernets in joint, sampling and dropout mode") {
+  const std::map<Mode, std::vector<std::int64_t>> picks = {
+      {Mode::joint, {}}, {Mode::sampling, {1, 4, 3, 5, 3}}, {Mode::dropout, {0, 2, 5, 1, 2}}};
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("supernet_" + tag + "_params")) continue;
+    const Golden params = golden("supernet_" + tag + "_params");
+    for (const auto& [mode, pick] : picks) {
+      const Golden file = golden("supernet_" + tag + "_" + to_string(mode));
+      const auto supernet = make_supernet(options_of(tag), mode);
+      load_parameters(*supernet, tag, params);
+      set_paths(*supernet, mode, pick);
+      check_forward_backward(*supernet, tag, tag + " " + to_string(mode), file, params.tensor("x"),
+                             labels_of(params));
+    }
+  }
+}
+
+TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths on the alphas") {
+  for (const auto& [tag, name] : kSystems) {
+    if (!has_golden("supernet_" + tag + "_params")) continue;
+    const Golden params = golden("supernet_" + tag + "_params"), file = golden("bilevel_" + tag);
+    const auto supernet = make_supernet(options_of(tag), Mode::dropout);
+    load_parameters(*supernet, tag, params);
+    std::vector<std::pair<std::string, Variable>> weights, alphas;
+    for (const auto& named : supernet->named_parameters()) {
+      (named.first.find("alpha") == std::string::npos ? weights : alphas).push_back(named);
+    }
+    Adam weight_adam(weights, {.lr = 1e-3}), alpha_adam(alphas, {.lr = 1e-3});
+    const std::vector<std::int64_t> masks = file.integer("masks").values;
+    const auto step = [&](Adam& adam, const Tensor& x, const Indices& labels, const Tensor& loss) {
+      supernet->zero_grad();
+      const Variable ours = cross_entropy(supernet->forward(x), labels);
+      check_close(ours.value(), loss.reshape({}), tag + ": bi-level loss", kTolerance);
+      backward(ours);
+      adam.step();
+    };
+    for (std::int64_t i = 0; i < 3; ++i) {
+      set_paths(*supernet, Mode::dropout, {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
+      step(weight_adam, params.tensor("x"), labels_of(params),
+           file.tensor("weight_losses").slice(0, i, 1));
+      set_paths(*supernet, Mode::joint, {});
+      step(alpha_adam, file.tensor("x_val"), labels_of(file, "labels_val"),
+           file.tensor("alpha_losses").slice(0, i, 1));
+      std::vector<real> now;
+      for (const auto& [path, alpha] : alphas) {
+        const std::vector<real> values = alpha.value().to_vector();
+        now.insert(now.end(), values.begin(), values.end());
+      }
+      check_close(Tensor::from(now, {28}), file.tensor("alphas").slice(0, i, 1).reshape({28}),
+                  tag + ": alphas", kTolerance);
+    }
+  }
+}

@@ -1,0 +1,233 @@
+// Pictures: well-formed SVG in which every value is where the axes say.
+
+#include "apps/ser/report/chart.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/svg.h"
+#include "apps/ser/report/figure3.h"
+#include "tests/apps/ser/report/markup.h"
+
+using namespace serenade::ser;
+using doctest::Approx;
+
+namespace {
+
+LineChart losses() {
+  LineChart chart;
+  chart.title = "Loss <of> \"A & B\"";
+  chart.x_label = "epoch";
+  chart.y_label = "loss";
+  chart.series = {epoch_series("joint", {1.4, 0.9, 0.5}),
+                  epoch_series("path dropout", {1.5, 1, 0.4})};
+  return chart;
+}
+
+// An attribute of the element whose tooltip begins with some words.
+double attribute_of(const std::string& svg, const std::string& tooltip, const std::string& name) {
+  const std::size_t title = svg.find("<title>" + tooltip);
+  REQUIRE(title != std::string::npos);
+  const std::size_t element = svg.rfind('<', title - 1);
+  return std::stod(svg.substr(svg.find(" " + name + "=\"", element) + name.size() + 3));
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("the checker of markup finds what is wrong") {
+  CHECK(markup_problem("<a x=\"1\" hidden><br>&amp;<b/></a>").empty());
+  CHECK(markup_problem("<style>a>b{}</style>").empty());
+  CHECK_FALSE(markup_problem("<a><b></a></b>").empty());
+  CHECK_FALSE(markup_problem("<a>").empty());
+  CHECK_FALSE(markup_problem("</a>").empty());
+  CHECK_FALSE(markup_problem("<a>R&D</a>").empty());
+  CHECK_FALSE(markup_problem("<a x=\"1\" x=\"2\"/>").empty());
+  CHECK_FALSE(markup_problem("<a x=1></a>").empty());
+  CHECK_FALSE(markup_problem("<a x=\"a<b\"></a>").empty());
+}
+
+TEST_CASE("text is escaped and control characters dropped") {
+  CHECK(escape("a<b>&\"'\x01\n\u00b1") == "a&lt;b&gt;&amp;&quot;&#39;\n\u00b1");
+}
+
+TEST_CASE("ticks are round, evenly spaced and cover the data") {
+  const std::vector<double> ticks = nice_ticks(0.13, 1.42, 6);
+  CHECK(ticks.front() <= 0.13);
+  CHECK(ticks.back() >= 1.42);
+  CHECK(ticks[1] - ticks[0] == Approx(0.2));
+  CHECK(nice_ticks(0, 100, 5)[1] == Approx(20));
+  CHECK(nice_ticks(3, 3).size() >= 2);  // one value still makes an axis
+  CHECK(nice_ticks(-1e-7, 1e-7).size() >= 3);
+}
+
+TEST_CASE("a line chart is well formed and draws every series with legend and axes") {
+  for (const bool standalone : {false, true}) {
+    const std::string svg = draw(losses(), standalone);
+    CHECK(markup_problem(svg) == "");
+    CHECK(occurrences(svg, "<polyline") == 2);
+    CHECK(occurrences(svg, "<circle") == 6);
+    CHECK(holds(svg, ">path dropout</text>"));
+    CHECK(holds(svg, "joint, 2: 0.9"));
+    CHECK(holds(svg, ">epoch</text>"));
+    CHECK(holds(svg, "Loss &lt;of&gt; &quot;A &amp; B&quot;"));
+    CHECK(holds(svg, "<style>") == standalone);
+    CHECK(holds(svg, "prefers-color-scheme: dark") == standalone);
+  }
+}
+
+TEST_CASE("points lie where the axes say") {
+  LineChart chart;
+  chart.title = "t";
+  chart.y_min = 0;
+  chart.y_max = 1;
+  chart.series = {epoch_series("s", {0, 0.25, 1})};
+  const std::string svg = draw(chart);
+  const double bottom = attribute_of(svg, "s, 1:", "cy");
+  const double quarter = attribute_of(svg, "s, 2:", "cy");
+  const double top = attribute_of(svg, "s, 3:", "cy");
+  CHECK(bottom > top);
+  CHECK((bottom - quarter) / (bottom - top) == Approx(0.25).epsilon(0.01));
+}
+
+TEST_CASE("a logarithmic axis spaces factors evenly and leaves out what has no logarithm") {
+  LineChart chart;
+  chart.title = "t";
+  chart.log_y = true;
+  chart.series = {epoch_series("s", {1, 0.1, 0, 0.01})};
+  const std::string svg = draw(chart);
+  CHECK(markup_problem(svg) == "");
+  CHECK(occurrences(svg, "<circle") == 3);
+  CHECK(occurrences(svg, "<polyline") == 2);  // broken at the zero
+  const auto height = [&](const std::string& x) { return attribute_of(svg, "s, " + x, "cy"); };
+  CHECK(height("2:") - height("1:") == Approx(height("4:") - height("2:")).epsilon(0.01));
+}
+
+TEST_CASE("hostile numbers never reach the picture") {
+  LineChart chart = losses();
+  chart.series[0].y = {NAN, INFINITY, -INFINITY};
+  chart.series[1].y = {NAN, 2, NAN};
+  for (const bool log_y : {false, true}) {
+    chart.log_y = log_y;
+    const std::string svg = draw(chart);
+    CHECK(markup_problem(svg) == "");
+    CHECK_FALSE(holds(svg, "nan"));
+    CHECK_FALSE(holds(svg, "inf"));
+    CHECK(occurrences(svg, "<circle") == 1);
+  }
+  chart.series.clear();
+  CHECK(markup_problem(draw(chart)) == "");
+}
+
+TEST_CASE("more series than colours stay apart by their pattern") {
+  LineChart chart = losses();
+  chart.series.clear();
+  for (int i = 0; i < 9; ++i) {
+    chart.series.push_back(epoch_series("s" + std::to_string(i), {1.0 * i, 2.0 * i}));
+  }
+  const std::string svg = draw(chart);
+  CHECK(occurrences(svg, "<polyline") == 9);
+  CHECK(occurrences(svg, "<polyline class=\"curve c0\"") == 1);
+  CHECK(occurrences(svg, "<polyline class=\"curve c0 dotted\"") == 1);
+}
+
+TEST_CASE("the kept epoch is marked") {
+  LineChart chart = losses();
+  chart.marked_x = 2;
+  chart.marked_label = "kept: epoch 2";
+  const std::string svg = draw(chart);
+  CHECK(holds(svg, ">kept: epoch 2</text>"));
+  CHECK(occurrences(svg, "class=\"guide\"") == 1);
+}
+
+TEST_CASE("bars carry values, intervals, the paper's marker and the baseline") {
+  BarChart chart;
+  chart.title = "WA";
+  chart.percent = true;
+  chart.value_name = "ours";
+  chart.marker_name = "paper";
+  chart.reference = 0.4;
+  chart.reference_label = "majority";
+  chart.groups = {
+      {"CNN_GRU_att", {{"none", 0.7, 0.6, 0.75, 0.682, 0}, {"joint", 0.35, {}, {}, {}, 0}}},
+      {"CNN_SeqCap", {{"none", NAN, {}, {}, 0.6986, 1}}}};
+  const std::string svg = draw(chart, true);
+  CHECK(markup_problem(svg) == "");
+  CHECK(holds(svg, "none: 70.0% (60.0% to 75.0%)"));
+  CHECK(holds(svg, "paper: 68.2%"));
+  CHECK(holds(svg, "paper: 69.9%"));
+  CHECK(occurrences(svg, "<polygon") == 3);  // two markers and the legend's
+  CHECK(occurrences(svg, "class=\"guide\"") == 3);
+  CHECK_FALSE(holds(svg, "nan"));
+  // Twice the value, twice the bar.
+  const double wide = attribute_of(svg, "none: 70", "width");
+  const double half = attribute_of(svg, "joint: 35", "width");
+  CHECK(wide / half == Approx(2).epsilon(0.01));
+}
+
+TEST_CASE("the confusion map shows counts and shares of rows") {
+  ConfusionMatrix matrix({"neutral", "angry & loud", "absent"});
+  matrix.add(0, 0, 1500);
+  matrix.add(0, 1, 500);
+  matrix.add(1, 1, 3);
+  const std::string svg = draw_confusion(matrix, "Confusion", true);
+  CHECK(markup_problem(svg) == "");
+  CHECK(holds(svg, ">1,500</text>"));
+  CHECK(holds(svg, ">75.0%</text>"));
+  CHECK(holds(svg, ">25.0%</text>"));
+  CHECK(holds(svg, ">100.0%</text>"));
+  CHECK(holds(svg, "angry &amp; loud"));
+  CHECK(occurrences(svg, "class=\"cell\"") == 9);
+  CHECK_FALSE(holds(svg, "nan"));
+}
+
+TEST_CASE("a histogram counts every finite value once") {
+  Histogram histogram;
+  histogram.title = "Lengths";
+  histogram.values = {1, 1, 2, 3, 4.9, NAN};
+  histogram.bins = 4;
+  const std::string svg = draw(histogram, true);
+  CHECK(markup_problem(svg) == "");
+  int counted = 0;
+  const std::string bars = svg.substr(svg.find("class=\"f0\""));
+  for (std::size_t i = bars.find("<title>"); i != std::string::npos;
+       i = bars.find("<title>", i + 1)) {
+    counted += std::stoi(bars.substr(bars.find(": ", i) + 2));
+  }
+  CHECK(counted == 5);
+  histogram.values.clear();
+  CHECK(markup_problem(draw(histogram)) == "");
+}
+
+TEST_CASE("Figure 3 is written as two pictures and their data") {
+  namespace fs = std::filesystem;
+  Figure3 figure;
+  figure.system = "CNN_SeqCap";
+  figure.supernet = {{"joint", {1.5, 1.25}}, {"dropout", {1.5, 1}}};
+  figure.child = {{"dropout", {1.75, 1.5}}};
+  const fs::path folder = fs::temp_directory_path() / "serenade_test_figure3";
+  fs::create_directories(folder);
+  const std::string stem = (folder / "figure3").string();
+  write_figure3(stem, figure);
+  const std::string a = read_file(stem + "_a.svg"), b = read_file(stem + "_b.svg");
+  CHECK(markup_problem(a) == "");
+  CHECK(markup_problem(b) == "");
+  CHECK(occurrences(a, "<polyline") == 2);
+  CHECK(occurrences(b, "<polyline") == 1);
+  CHECK(read_file(stem + ".csv") ==
+        "part,mode,epoch,loss\nsupernet,joint,1,1.5\nsupernet,joint,2,1.25\n"
+        "supernet,dropout,1,1.5\nsupernet,dropout,2,1\nchild,dropout,1,1.75\n"
+        "child,dropout,2,1.5\n");
+  CHECK_FALSE(fs::exists(stem + ".csv.part"));
+  fs::remove_all(folder);
+  CHECK_THROWS_AS(write_figure3(stem, figure), IoError);
+}

@@ -1,0 +1,168 @@
+// The table of settings: each can be written and read back, errors name the key, the preset goes
+// first.
+
+#include "apps/ser/training/config.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/ser/common/error.h"
+#include "tests/apps/ser/common/files.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+/// A value of the setting that is not its default.
+std::string other_value(const Setting& setting, const std::string& value) {
+  if (setting.key == "n_fft") return "1024";  // at least the window
+  if (setting.values == "INT") return std::to_string(std::stoll(value) + 1);
+  if (setting.values == "NUMBER") return "0.25";
+  if (setting.values == "PATH" || setting.values == "FILE") return "a folder/\"quoted\" name";
+  // Words: the last that is not the default.
+  std::string words = setting.values + "|", found;
+  for (std::size_t end; (end = words.find('|')) != std::string::npos; words.erase(0, end + 1)) {
+    if (words.substr(0, end) != value) found = words.substr(0, end);
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("config: every setting goes to JSON and back, also when it is not the default") {
+  const Config defaults;
+  std::set<std::string> keys;
+  for (const Setting& setting : config_settings()) {
+    CAPTURE(setting.key);
+    CHECK(keys.insert(setting.key).second);
+    CHECK_FALSE(setting.help.empty());
+    const std::string before = setting.get(defaults);
+    const std::string wanted = other_value(setting, before);
+    REQUIRE(wanted != before);
+    Config changed;
+    set_value(changed, setting.key, wanted);
+    CHECK(setting.get(changed) == wanted);
+    const std::string text = to_json(changed);
+    const Config again = config_from_json(text, "test");
+    CHECK(to_json(again) == text);
+    CHECK(setting.get(again) == wanted);
+    // One key changes one setting, but for the preset.
+    for (const Setting& other : config_settings()) {
+      if (setting.key == "preset" || other.key == setting.key) continue;
+      CAPTURE(other.key);
+      CHECK(other.get(changed) == other.get(defaults));
+    }
+  }
+  CHECK(keys.size() > 40);
+}
+
+TEST_CASE("config: the JSON holds every key, with numbers and truth values as such") {
+  const auto document = nlohmann::json::parse(to_json(Config{}));
+  CHECK(document.size() == config_settings().size());
+  CHECK(document["epochs"].is_number_integer());
+  CHECK(document["alpha_learning_rate"].is_number_float());
+  CHECK(document["renormalize"].is_boolean());
+  CHECK(document["mode"] == "none");
+}
+
+TEST_CASE("config: the largest seed and the smallest number survive") {
+  Config config;
+  set_value(config, "seed", "9223372036854775807");
+  set_value(config, "offset", "1e-300");
+  const Config again = config_from_json(to_json(config), "test");
+  CHECK(again.seed == 9223372036854775807u);
+  CHECK(again.features.offset == 1e-300);
+}
+
+TEST_CASE("config: keys that a file leaves out keep the base's values") {
+  Config base;
+  base.epochs = 3;
+  const Config read = config_from_json(R"({"seed": 7})", "test", base);
+  CHECK(read.epochs == 3);
+  CHECK(read.seed == 7);
+}
+
+TEST_CASE("config: the preset is set before the settings it contains, wherever it stands") {
+  const Config late = config_from_json(R"({"bins": 100, "preset": "paper"})", "test");
+  CHECK(late.features.bins == 100);
+  CHECK(late.features.n_fft == 16384);
+  const Config early = config_from_json(R"({"preset": "paper", "bins": 100})", "test");
+  CHECK(early.features == late.features);
+}
+
+TEST_CASE("config: an unknown key names the nearest one, and the source") {
+  const std::string message =
+      message_of<InputError>([] { config_from_json(R"({"epohcs": 3})", "file.json"); });
+  CHECK(contains(message, "file.json"));
+  CHECK(contains(message, "'epohcs'"));
+  CHECK(contains(message, "did you mean 'epochs'"));
+  Config config;
+  CHECK(contains(message_of<InputError>([&] { set_value(config, "routing_iteration", "3"); }),
+                 "'routing_iterations'"));
+}
+
+TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"epochs", "0", "from 1 to"},
+      {"epochs", "3.5", "'3.5'"},
+      {"epochs", "", "''"},
+      {"epochs", "99999999999999999999", "from 1 to"},
+      {"dropout", "nan", "from 0 to"},
+      {"dropout", "1", "0.95"},
+      {"renormalize", "maybe", "true or"},
+      {"mode", "dropuot", "dropout"},
+      {"system", "cnn", "CNN_SeqCap"},
+      {"preset", "huge", "mel"},
+      {"seed", "-1", "from 0 to"},
+      {"gru_reset", "never", "after, before"}};
+  for (const auto& [key, value, part] : cases) {
+    CAPTURE(key);
+    CAPTURE(value);
+    Config config;
+    const std::string message =
+        message_of<InputError>([&] { set_value(config, key, value, "file.json"); });
+    CHECK(contains(message, "file.json"));
+    CHECK(contains(message, key));
+    CHECK(contains(message, part));
+    CHECK(to_json(config) == to_json(Config{}));  // nothing was changed
+  }
+}
+
+TEST_CASE("config: a file that is no configuration is refused with its name") {
+  for (const char* text : {"", "{", "[1]", "3", R"({"epochs": [1]})", R"({"epochs": null})"}) {
+    CAPTURE(text);
+    CHECK(contains(message_of<InputError>([&] { config_from_json(text, "file.json"); }),
+                   "file.json"));
+  }
+  TemporaryFolder folder;
+  CHECK(contains(message_of<InputError>([&] { read_config(folder / "absent.json"); }),
+                 "absent.json"));
+  CHECK(contains(message_of<InputError>([&] { read_config(folder.path()); }), folder.path()));
+}
+
+TEST_CASE("config: resolve fills in what follows and refuses what does not go together") {
+  Config mel;
+  set_value(mel, "preset", "mel");
+  set_value(mel, "system", kSeqCap);
+  mel.resolve();
+  CHECK(mel.options.bins == 64);
+  CHECK(mel.options.name == kSeqCap);
+  CHECK(mel.options.classes == 4);
+
+  const std::vector<std::array<std::string, 4>> cases = {
+      {"bins", "31", "seed", "0"},
+      {"n_fft", "600", "seed", "0"},  // shorter than the window
+      {"segment_minimum", "201", "seed", "0"},
+      {"gru_reset", "before", "gru_bias", "two"},
+      {"masked", "4", "mode", "dropout"}};
+  for (const auto& [key, value, other_key, other] : cases) {
+    CAPTURE(key);
+    Config config;
+    set_value(config, key, value);
+    set_value(config, other_key, other);
+    CHECK_FALSE(message_of<InputError>([&] { config.resolve(); }).empty());
+  }
+}

@@ -1,0 +1,272 @@
+// A whole experiment on a corpus of tones: the same bits on every run and for every number of
+// threads, models that predict the same after a trip through a file, and what happens when training
+// diverges.
+
+#include "apps/ser/training/experiment.h"
+
+#include <doctest/doctest.h>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/training/model_file.h"
+#include "kernels/runtime/threads.h"
+#include "tests/apps/ser/common/files.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+/// Four speakers in two groups, each with two recordings per class of 0.3 to 2.3 s. A class is a
+/// pitch, so there is something to learn. Returns the manifest.
+std::string make_tone_corpus(const TemporaryFolder& folder) {
+  std::string csv = "path,label,speaker,group\n";
+  int count = 0;
+  for (const char* speaker : {"A", "B", "C", "D"}) {
+    for (int label = 0; label < 4; ++label) {
+      for (int take = 0; take < 2; ++take) {
+        const std::string name = "tone" + std::to_string(count) + ".wav";
+        const double hertz = 250 * (label + 1) + 7 * count;
+        write_wav(folder / name, tone(hertz, 4800 + 32000 * (count % 5) / 4));
+        csv += name + "," + class_names()[static_cast<std::size_t>(label)] + "," + speaker + "," +
+               (speaker[0] < 'C' ? "one" : "two") + "\n";
+        ++count;
+      }
+    }
+  }
+  write_text(folder / "manifest.csv", csv);
+  return folder / "manifest.csv";
+}
+
+Config small_config(const std::string& corpus, const char* system, Mode mode) {
+  Config config;
+  config.system = system;
+  config.mode = mode;
+  config.corpus = corpus;
+  config.cache = "";
+  config.direction = Direction::first;
+  config.folds = 1;
+  config.epochs = 2;
+  config.search_epochs = 2;
+  config.seed = 5;
+  set_value(config, "preset", "mel");
+  config.resolve();
+  return config;
+}
+
+/// Threads in use for the length of a scope.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(cpu::thread_count()) { cpu::set_threads(count); }
+  ~Threads() { cpu::set_threads(before_); }
+
+ private:
+  int before_;
+};
+
+/// Sets times to 0: they alone may differ between two runs.
+FoldRun timeless(FoldRun run) {
+  run.search_seconds = run.train_seconds = 0;
+  for (EpochRecord& record : run.epochs) record.seconds = 0;
+  return run;
+}
+
+FoldRun timeless_run(const Config& config, const LoadedCorpus& loaded, int threads,
+                     std::unique_ptr<System>* system = nullptr,
+                     Normalisation* normalisation = nullptr) {
+  const Threads in_use(threads);
+  TrainedFold trained = run_fold(config, loaded, loaded.folds.front(), {});
+  if (system != nullptr) *system = std::move(trained.system);
+  if (normalisation != nullptr) *normalisation = trained.normalisation;
+  return timeless(std::move(trained.run));
+}
+
+}  // namespace
+
+TEST_CASE("experiment: a fold's run survives JSON") {
+  SearchRecord search{.epoch = 0,
+                      .weight_steps = 12,
+                      .architecture_steps = 3,
+                      .weight_loss = 1.25,
+                      .architecture_loss = 1.0 / 3,
+                      .layers = {{.name = "conv1",
+                                  .candidates = {"2x8", "3x5"},
+                                  .alphas = {0.1, -0.1},
+                                  .probabilities = {0.55, 0.45},
+                                  .entropy = 0.69,
+                                  .choice = 0,
+                                  .updates = {7, 5},
+                                  .activation_rms = 0.3,
+                                  .gradient_norm = 1e-30}}};
+  const FoldRun run{.fold = "session1-test-A",
+                    .seed = UINT64_MAX,
+                    .genotype = baseline_genotype({}),
+                    .epochs = {{.stage = "search", .epoch = 1, .train_loss = 0.1},
+                               {.stage = "train",
+                                .epoch = 1,
+                                .learning_rate = 1e-3,
+                                .validation_wa = 2.0 / 3,
+                                .seconds = 0.5}},
+                    .history = {search},
+                    .warnings = {"a \"quoted\" warning"},
+                    .best_epoch = 1,
+                    .best_validation_wa = 2.0 / 3,
+                    .parameters = 833076,
+                    .search_seconds = 1.5,
+                    .train_seconds = 2.5,
+                    .predictions = {{.id = "a,b",
+                                     .speaker = "A",
+                                     .label = 1,
+                                     .predicted = 2,
+                                     .probabilities = {0.1, 0.2, 0.3, 0.4},
+                                     .fold = "session1-test-A",
+                                     .seed = UINT64_MAX}}};
+  const std::string text = to_json(run);
+  const FoldRun again = fold_run_from_json(text);
+  CHECK(to_json(again) == text);
+  CHECK(again.seed == run.seed);
+  CHECK(again.genotype == run.genotype);
+  CHECK(again.warnings == run.warnings);
+  CHECK(again.best_validation_wa == run.best_validation_wa);
+  REQUIRE(again.epochs.size() == 2);
+  CHECK(again.epochs[1].validation_wa == run.epochs[1].validation_wa);
+  REQUIRE(again.history.size() == 1);
+  CHECK(again.history[0].layers[0].gradient_norm == 1e-30);
+  REQUIRE(again.predictions.size() == 1);
+  CHECK(again.predictions[0].probabilities == run.predictions[0].probabilities);
+  CHECK(again.predictions[0].fold == run.fold);
+  CHECK(again.predictions[0].seed == run.seed);
+
+  for (const std::string& damaged : {std::string(), std::string("{}"), text.substr(0, 200)}) {
+    CHECK_THROWS_AS(fold_run_from_json(damaged), std::runtime_error);
+  }
+}
+
+TEST_CASE("experiment: the same bits twice, and for one and two threads") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  const std::vector<std::pair<const char*, Mode>> cases = {
+      {kGruAtt, Mode::none},   {kSeqCap, Mode::none},     {kGruAtt, Mode::dropout},
+      {kGruAtt, Mode::random}, {kSeqCap, Mode::sampling}, {kGruAtt, Mode::joint}};
+  for (const auto& [system, mode] : cases) {
+    CAPTURE(system);
+    CAPTURE(to_string(mode));
+    Config config = small_config(corpus, system, mode);
+    config.epochs = config.search_epochs = 1;
+    config.random_architectures = 2;
+    const LoadedCorpus loaded = prepare_corpus(config);
+    const FoldRun one = timeless_run(config, loaded, 1);
+    const std::string text = to_json(one);
+    CHECK(to_json(timeless_run(config, loaded, 2)) == text);
+    CHECK(one.predictions.size() == 8);
+    if (mode != Mode::none) continue;
+    CHECK(to_json(timeless_run(config, loaded, 1)) == text);
+    config.seed = 6;
+    CHECK(to_json(timeless_run(config, loaded, 1)) != text);
+  }
+}
+
+TEST_CASE("experiment: folds that share their training are what each is alone") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const Mode mode : {Mode::none, Mode::random, Mode::joint}) {
+    CAPTURE(to_string(mode));
+    Config config = small_config(corpus, kGruAtt, mode);
+    config.direction = Direction::both;
+    config.search_epochs = 1;
+    config.random_architectures = 2;
+    const LoadedCorpus loaded = prepare_corpus(config);
+    REQUIRE(loaded.folds.size() == 2);
+    REQUIRE(shares_training(config, loaded.folds[0], loaded.folds[1]));
+    CHECK(group_by_training(config, loaded.folds).size() == 1);
+    std::vector<TrainedFold> together = run_folds(config, loaded, loaded.folds, {});
+    for (std::size_t i = 0; i < 2; ++i) {
+      const FoldRun alone = run_fold(config, loaded, loaded.folds[i], {}).run;
+      CHECK(to_json(timeless(std::move(together[i].run))) == to_json(timeless(alone)));
+    }
+  }
+  Config config = small_config(corpus, kGruAtt, Mode::dropout);
+  config.direction = Direction::both;
+  const LoadedCorpus loaded = prepare_corpus(config);
+  CHECK_FALSE(shares_training(config, loaded.folds[0], loaded.folds[1]));
+  CHECK(group_by_training(config, loaded.folds).size() == 2);
+  CHECK_THROWS_AS(run_folds(config, loaded, loaded.folds, {}), std::invalid_argument);
+}
+
+TEST_CASE("experiment: a model file predicts what its network did") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const char* system_name : {kGruAtt, kSeqCap}) {
+    for (const NormalisationKind kind :
+         {NormalisationKind::per_bin, NormalisationKind::per_utterance}) {
+      CAPTURE(system_name);
+      Config config = small_config(corpus, system_name, Mode::none);
+      config.normalisation = kind;
+      config.epochs = 1;
+      const LoadedCorpus loaded = prepare_corpus(config);
+      std::unique_ptr<System> system;
+      Normalisation normalisation;
+      const FoldRun run = timeless_run(config, loaded, 1, &system, &normalisation);
+      const std::string path = folder / "model.safetensors";
+      write_model(path, config, run.genotype, normalisation, *system);
+
+      const ModelFile model = read_model(path);
+      CHECK(to_json(model.config) == to_json(config));
+      CHECK(model.genotype == run.genotype);
+      const Dataset test(loaded.features, loaded.labels, loaded.folds.front().test,
+                         model.normalisation, model.config.segments);
+      const std::vector<Prediction> again = evaluate(*model.system, test, loaded.corpus);
+      REQUIRE(again.size() == run.predictions.size());
+      for (std::size_t i = 0; i < again.size(); ++i) {
+        CHECK(again[i].id == run.predictions[i].id);
+        CHECK(again[i].probabilities == run.predictions[i].probabilities);
+      }
+    }
+  }
+  CHECK_THROWS_AS(read_model(folder / "manifest.csv"), InputError);
+  const Config config = small_config(corpus, kGruAtt, Mode::none);
+  const Genotype genotype = baseline_genotype(config.options);
+  CHECK_THROWS_AS(write_model(folder / "absent/model.safetensors", config, genotype,
+                              {.kind = NormalisationKind::per_utterance, .mean = {}, .stddev = {}},
+                              *make_system(config.options, genotype)),
+                  IoError);
+}
+
+TEST_CASE("experiment: training learns the tones") {
+  TemporaryFolder folder;
+  Config config = small_config(make_tone_corpus(folder), kGruAtt, Mode::none);
+  config.epochs = 15;
+  config.learning_rate = 3e-3;
+  const LoadedCorpus loaded = prepare_corpus(config);
+  const FoldRun run = timeless_run(config, loaded, 1);
+  CHECK(run.epochs.back().train_loss < 0.5 * run.epochs.front().train_loss);
+}
+
+TEST_CASE("experiment: a loss that is no number stops with NonFiniteError") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const Mode mode : {Mode::none, Mode::joint, Mode::dropout}) {
+    CAPTURE(to_string(mode));
+    Config config = small_config(corpus, kGruAtt, mode);
+    config.learning_rate = 1e30;
+    config.batch_size = 4;
+    const LoadedCorpus loaded = prepare_corpus(config);
+    CHECK_THROWS_AS(timeless_run(config, loaded, 1), NonFiniteError);
+  }
+}
+
+TEST_CASE("experiment: the genotype of the other system, or none at all, is refused") {
+  TemporaryFolder folder;
+  Config config;
+  config.system = kSeqCap;
+  config.resolve();
+  SystemOptions other = config.options;
+  other.name = kGruAtt;
+  config.genotype = folder / "genotype.json";
+  CHECK_THROWS_AS(configured_genotype(config), InputError);
+  write_genotype(config.genotype, baseline_genotype(other));
+  CHECK_THROWS_AS(configured_genotype(config), InputError);
+  write_genotype(config.genotype, baseline_genotype(config.options));
+  CHECK(configured_genotype(config) == baseline_genotype(config.options));
+  config.genotype = "";
+  CHECK(configured_genotype(config) == baseline_genotype(config.options));
+}

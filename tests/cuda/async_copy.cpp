@@ -1,0 +1,107 @@
+#include "kernels/runtime/async_copy.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+#include "kernels/runtime/cuda/runtime.h"
+#include "kernels/runtime/cuda_device.h"
+#include "tests/cuda/device_case.h"
+
+using namespace serenade;
+using namespace serenade::test;
+
+namespace {
+
+struct HostBlock {
+  real* values = nullptr;
+  explicit HostBlock(std::size_t count) {
+    void* memory = nullptr;
+    cuda::allocate_host(&memory, count * sizeof(real));
+    values = static_cast<real*>(memory);
+  }
+  ~HostBlock() { cuda::release_host(values); }
+};
+
+constexpr std::size_t kCount = 1000;
+
+}  // namespace
+
+TEST_CASE("cuda transfer: an upload is there once it is used, again and again") {
+  HostBlock host(kCount);
+  const DeviceNumbers destination(kCount), read(kCount);
+  AsyncCopyToDevice upload;
+  cuda::end_copy_use(upload);
+  for (int round = 1; round <= 3; ++round) {
+    cuda::finish_copy_to_device(upload);
+    std::fill(host.values, host.values + kCount, static_cast<real>(round));
+    cuda::begin_copy_to_device(upload, destination.data(), host.values, kCount * sizeof(real));
+    cuda::use_copy_to_device(upload);
+    cuda::copy(read.data(), destination.data(), kCount);
+    cuda::end_copy_use(upload);
+    CHECK(read.values() == Numbers(kCount, static_cast<real>(round)));
+  }
+  cuda::release_copy_to_device(upload);
+  CHECK(upload.state == nullptr);
+  cuda::release_copy_to_device(upload);  // once more does no harm
+}
+
+TEST_CASE("cuda transfer: the source may change when the upload is finished") {
+  HostBlock host(kCount);
+  std::fill(host.values, host.values + kCount, real(1));
+  const DeviceNumbers destination(kCount);
+  AsyncCopyToDevice upload;
+  cuda::end_copy_use(upload);
+  cuda::begin_copy_to_device(upload, destination.data(), host.values, kCount * sizeof(real));
+  cuda::finish_copy_to_device(upload);
+  std::fill(host.values, host.values + kCount, real(2));
+  cuda::use_copy_to_device(upload);
+  CHECK(destination.values() == Numbers(kCount, 1));
+  cuda::release_copy_to_device(upload);
+}
+
+TEST_CASE("cuda transfer: a destination in use is not filled") {
+  HostBlock host(kCount);
+  const DeviceNumbers destination(kCount);
+  AsyncCopyToDevice upload;
+  CHECK_THROWS_AS(cuda::begin_copy_to_device(upload, destination.data(), host.values, 8),
+                  std::logic_error);
+  cuda::end_copy_use(upload);
+  cuda::begin_copy_to_device(upload, destination.data(), host.values, 8);
+  CHECK_THROWS_AS(cuda::begin_copy_to_device(upload, destination.data(), host.values, 8),
+                  std::logic_error);
+  cuda::release_copy_to_device(upload);
+}
+
+TEST_CASE("cuda transfer: a download holds what was there when it was begun") {
+  const DeviceNumbers x(Numbers{1, 2, 3});
+  std::vector<AsyncCopyToHost> downloads(4);
+  for (int i = 0; i < 4; ++i) {
+    cuda::fill(x.data(), static_cast<real>(10 + i), 3);
+    cuda::begin_copy_to_host(downloads[i], x.data() + 1, sizeof(real));
+  }
+  cuda::abandon_copy_to_host(downloads[3]);
+  for (int i = 2; i >= 0; --i) {
+    real value = 0;
+    cuda::finish_copy_to_host(downloads[i], &value, sizeof(real));
+    CHECK(value == static_cast<real>(10 + i));
+    CHECK(downloads[i].state == nullptr);
+  }
+}
+
+TEST_CASE("cuda transfer: there is memory to ask for") {
+  std::size_t bytes = 0;
+  cuda::free_memory(&bytes);
+  CHECK(bytes > 0);
+}
+
+TEST_CASE("cuda transfer: staged copies keep their order over many times the staging area") {
+  const std::int64_t count = std::int64_t{1} << 20;
+  const DeviceNumbers x(static_cast<std::size_t>(count)), last(static_cast<std::size_t>(count));
+  for (int round = 0; round < 12; ++round) {
+    const Numbers values(static_cast<std::size_t>(count), static_cast<real>(round));
+    cuda::copy_to_device(x.data(), values.data(), values.size() * sizeof(real));
+    cuda::copy(last.data(), x.data(), count);
+  }
+  CHECK(last.values() == Numbers(static_cast<std::size_t>(count), 11));
+}
