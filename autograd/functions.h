@@ -19,8 +19,7 @@ namespace serenade {
 /// Class indices, lengths: small integers that no gradient flows through.
 using Indices = std::vector<std::int64_t>;
 
-// Arithmetic, with NumPy broadcasting
-// ---------------------------------------------------------------
+// Arithmetic, with NumPy broadcasting -------------------------------------------------------------
 
 Variable add(const Variable& a, const Variable& b);
 Variable sub(const Variable& a, const Variable& b);
@@ -149,8 +148,7 @@ struct ConvBranch {
 Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvBranch>& branches,
                                       std::array<std::int64_t, 2> window);
 
-// Mixed operations (architecture search)
-// ------------------------------------------------------------
+// Mixed operations (architecture search) ----------------------------------------------------------
 
 /// The union kernel sum_i c_i pad(W_i) of stride-1 'same' convolutions. weights: [out, in, KH_i,
 /// KW_i] each; coefficients: [n]; result [out, in, max KH, max KW], candidate i at offset

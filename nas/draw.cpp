@@ -79,8 +79,7 @@ void check_picture(const SearchSpace& space, const std::vector<std::vector<doubl
 // 1 for a candidate of no weight, 9 for one of full weight.
 double edge_width(double probability) { return 1 + 8 * probability; }
 
-// SVG
-// -----------------------------------------------------------------------------------------------
+// SVG ---------------------------------------------------------------------------------------------
 
 std::string svg_text(double x, double y, const std::string& text, const char* anchor, double size,
                      const char* color, bool bold = false) {
@@ -202,8 +201,7 @@ std::string draw_child_svg(const SearchSpace& space, const Genotype& genotype) {
   return svg + "</svg>\n";
 }
 
-// DOT
-// -----------------------------------------------------------------------------------------------
+// DOT ---------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -44,8 +44,7 @@ std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchS
 void check_genotype(const Genotype& genotype, const SearchSpace& space,
                     const std::string& source = "genotype");
 
-// JSON
-// ----------------------------------------------------------------------------------------------
+// JSON --------------------------------------------------------------------------------------------
 
 /// The value of the key "schema".
 inline constexpr const char* kGenotypeSchema = "serenade-genotype-1";
@@ -64,8 +63,7 @@ Genotype read_genotype(const std::string& path);
 /// Reads it and checks it against a space.
 Genotype read_genotype(const std::string& path, const SearchSpace& space);
 
-// All of them
-// -----------------------------------------------------------------------------------------
+// All of them -------------------------------------------------------------------------------------
 
 /// Architecture number `index` of 0 .. size() - 1; the last layer varies fastest.
 Genotype genotype_at(const std::string& system, const SearchSpace& space, std::int64_t index);

@@ -37,8 +37,7 @@ real supernet_gain(Mode mode, std::int64_t n) {
   return mixes ? std::sqrt(static_cast<real>(n)) : real(1);
 }
 
-// MixedOp
-// -------------------------------------------------------------------------------------------
+// MixedOp -----------------------------------------------------------------------------------------
 
 MixedOp::MixedOp(std::vector<std::string> candidates)
     : candidates_(std::move(candidates)), update_counts_(candidates_.size(), 0) {
@@ -104,8 +103,7 @@ std::vector<NamedMixedOp> find_mixed_ops(Module& module) {
   return found;
 }
 
-// MixedConv2d
-// ---------------------------------------------------------------------------------------
+// MixedConv2d -------------------------------------------------------------------------------------
 
 MixedConv2d::MixedConv2d(const Options& options) : MixedOp(options.kernels), naive_(options.naive) {
   for (const std::string& kernel : options.kernels) {
@@ -154,8 +152,7 @@ ConvBranch MixedConv2d::merged() const {
   return {mixed_kernel(weights_, c, path().active), mixed_bias(biases_, c, path().active)};
 }
 
-// MixedLinear
-// ---------------------------------------------------------------------------------------
+// MixedLinear -------------------------------------------------------------------------------------
 
 MixedLinear::MixedLinear(const Options& options)
     : MixedOp(options.widths), in_features_(options.in_features), naive_(options.naive) {
@@ -194,8 +191,7 @@ Variable MixedLinear::forward(const Variable& x) const {
   return observed(y.size(-1) == widest_ ? y : pad(y, -1, 0, widest_ - y.size(-1)));
 }
 
-// MixedAttention
-// ------------------------------------------------------------------------------------
+// MixedAttention ----------------------------------------------------------------------------------
 
 MixedAttention::MixedAttention(const Options& options) : MixedOp(options.channels) {
   for (const std::string& channels : options.channels) {

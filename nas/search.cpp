@@ -100,8 +100,7 @@ SupernetSearch::SupernetSearch(Module& supernet, const SearchSpace& space,
 
 SupernetSearch::~SupernetSearch() = default;
 
-// Steps
-// -----------------------------------------------------------------------------------------------
+// Steps -------------------------------------------------------------------------------------------
 
 StepRecord SupernetSearch::weight_step(const LossFunction& loss) {
   const bool first = epoch_weight_steps_ == 0;
@@ -206,8 +205,7 @@ void SupernetSearch::record_norms() {
   }
 }
 
-// Epochs
-// ----------------------------------------------------------------------------------------------
+// Epochs ------------------------------------------------------------------------------------------
 
 std::int64_t SupernetSearch::total_epochs() const {
   const bool two = options_.bilevel == Bilevel::two_stage;

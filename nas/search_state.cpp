@@ -83,8 +83,7 @@ LayerRecord layer_from_json(const Json& json) {
 
 }  // namespace
 
-// State
-// -----------------------------------------------------------------------------------------------
+// State -------------------------------------------------------------------------------------------
 
 std::string SupernetSearch::fingerprint() const {
   // A longer search with the same options may continue a shorter one, unless the number of epochs
@@ -170,8 +169,7 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   history_ = history_from_json(state.metadata.at(kHistory));
 }
 
-// History
-// ---------------------------------------------------------------------------------------------
+// History -----------------------------------------------------------------------------------------
 
 std::string history_csv(const std::vector<SearchRecord>& history) {
   std::ostringstream out;

@@ -86,13 +86,11 @@ int main() {
   SpiralNet net;
   std::printf("%lld parameters\n", static_cast<long long>(net.parameter_count()));
 
-  // 3. A loss, 4. an optimiser
-  // ---------------------------------------------------------------------
+  // 3. A loss, 4. an optimiser --------------------------------------------------------------------
   const CrossEntropyLoss loss_of;
   Adam optimizer(net.named_parameters(), {.lr = 1e-2});
 
-  // 5. The loop
-  // ------------------------------------------------------------------------------------
+  // 5. The loop -----------------------------------------------------------------------------------
   const int epochs = 300;
   for (int epoch = 1; epoch <= epochs; ++epoch) {
     optimizer.zero_grad();  // gradients add up, so drop the old ones

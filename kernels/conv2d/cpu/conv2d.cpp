@@ -106,8 +106,7 @@ Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
   return channels >= kMinChannels ? Conv2dVersion::direct : Conv2dVersion::im2col;
 }
 
-// What the layers above call
-// ------------------------------------------------------------------------
+// What the layers above call ----------------------------------------------------------------------
 
 namespace {
 

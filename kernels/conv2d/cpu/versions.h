@@ -67,8 +67,7 @@ void write_rows(const RowSink& sink, const ImageShape& image, std::int64_t sampl
                 std::int64_t first, std::int64_t rows, const real* block, std::int64_t plane,
                 std::int64_t pitch);
 
-// The versions. Sources and sinks of y and dy are images [N, K, out_h, out_w].
-// -----------------------
+// The versions. Sources and sinks of y and dy are images [N, K, out_h, out_w]. --------------------
 
 void conv2d_forward_v0_plain(real* y, const real* x, const real* weight, const real* bias,
                              const Conv2dShape& shape);

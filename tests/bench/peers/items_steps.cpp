@@ -154,8 +154,7 @@ void supernet_items(const Setting& setting, const std::string& name) {
   }
 }
 
-// Memory: every number is the peak of a process of its own, as the system counts it
-// -------------------------------------------------------------------------------------------------
+// Memory: every number is the peak of a process of its own, as the system counts it ---------------
 
 void memory_items(const Setting& setting) {
   setting.report.heading("Peak memory of a supernet step, preset paper, batch 1 (fresh processes)");

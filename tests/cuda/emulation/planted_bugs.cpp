@@ -181,8 +181,7 @@ __global__ void blocks_race(GlobalPointer<float> sum) {
   if (threadIdx.x == 0) sum[0] += 1.0f;  // bug: blocks_race
 }
 
-// cp.async
-// -----------------------------------------------------------------------------------------
+// cp.async ----------------------------------------------------------------------------------------
 
 // Right but for one word that is left out, or a number that is too large by one.
 enum class Bug { no_wait, no_commit, late_wait, no_last_wait };

@@ -34,8 +34,7 @@ typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligne
 // (x - 0 is x, so the subtraction costs nothing; -0 + 0 is not -0, so an addition would.)
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
 
-// Lines
-// -----
+// Lines -------------------------------------------------------------------------------------------
 
 // One line from rows `from` - `less` (or `from` alone) of `count` columns, every `step`th of them.
 template <int step, bool subtract>
@@ -75,8 +74,7 @@ void make_lines(real* lines, std::int64_t pitch, std::int64_t phases, const real
   run(lines, pitch, a, b, c, left, width, even);
 }
 
-// Forward
-// -------
+// Forward -----------------------------------------------------------------------------------------
 
 // Both output rows of a pair for kChannels channels and kColumns vectors of columns of one phase;
 // emit(channel, vector, y0, y1) takes them. offsets: of the phase.

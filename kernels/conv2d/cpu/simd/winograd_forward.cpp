@@ -60,8 +60,7 @@ void with_constant(std::int64_t value, const F& f) {
 
 constexpr int kSmallestTile = 2, kLargestTile = 6;  // outputs, for kernels of 7 and 3
 
-// Kernels
-// ------------------------------------------------------------------------
+// Kernels -----------------------------------------------------------------------------------------
 
 void transform_kernel(real* u, std::int64_t u_row, const real* rows, std::int64_t plane,
                       int channels, std::int64_t R, std::int64_t S, bool turned) {
@@ -99,8 +98,7 @@ void transform_kernel(real* u, std::int64_t u_row, const real* rows, std::int64_
   }
 }
 
-// A strip's place in the image, and its buffers.
-// ------------------------------------------------------------------------
+// A strip's place in the image, and its buffers. --------------------------------------------------
 
 Strip make_strip(const WinogradPlan& p, std::int64_t unit, real* memory) {
   Strip s;
@@ -122,8 +120,7 @@ Strip make_strip(const WinogradPlan& p, std::int64_t unit, real* memory) {
   return s;
 }
 
-// 1. Input rows as pixels
-// ------------------------------------------------------------------------
+// 1. Input rows as pixels -------------------------------------------------------------------------
 
 real* ring_row(const WinogradPlan& p, const Strip& s, std::int64_t block, std::int64_t row) {
   const std::int64_t slot = block * kTile + row % kTile;
@@ -164,8 +161,7 @@ void fill_ring_row(const RowSource& source, const WinogradPlan& p, const Strip& 
   clear_pixels(pixels + end * kChannelBlock, s.in_columns - end);
 }
 
-// 2. B^T down the columns
-// ------------------------------------------------------------------------
+// 2. B^T down the columns -------------------------------------------------------------------------
 
 void transform_columns(const WinogradPlan& p, const Strip& s, std::int64_t block,
                        std::int64_t first) {
@@ -181,8 +177,7 @@ void transform_columns(const WinogradPlan& p, const Strip& s, std::int64_t block
   }
 }
 
-// 3. Along a row
-// ------------------------------------------------------------------------
+// 3. Along a row ----------------------------------------------------------------------------------
 
 // The row transform of `tiles` neighbouring tiles: v[tile][8][16].
 template <int outputs, int tiles>
