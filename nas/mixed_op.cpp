@@ -137,10 +137,9 @@ Variable MixedConv2d::forward_relu_maxpool(const Variable& x,
     return observed(max_pool2d(relu(mixed), window));
   }
   const auto [kernel, bias] = merged();
-  const Conv2dOptions same{
-      .padding = same_padding({kernel.size(2), kernel.size(3)}),
-      .unused_taps = path().uses_alpha ? unused_taps(weights_, path().active) : 0};
-  return observed(conv2d_relu_maxpool(x, kernel, bias, same, window));
+  const Conv2dOptions same{.padding = same_padding({kernel.size(2), kernel.size(3)})};
+  const std::uint64_t unused = path().uses_alpha ? unused_taps(weights_, path().active) : 0;
+  return observed(conv2d_relu_maxpool(x, kernel, bias, same, window, unused));
 }
 
 ConvBranch MixedConv2d::merged() const {
