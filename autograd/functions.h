@@ -113,9 +113,6 @@ struct Padding {
 struct Conv2dOptions {
   std::array<std::int64_t, 2> stride = {1, 1};
   Padding padding = {};
-  /// Bit r KW + s: the weights of that tap are 0 and their gradient is not wanted; it may then be
-  /// anything. See unused_taps().
-  std::uint64_t unused_taps = 0;
 };
 
 /// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes behind (high side). At
@@ -126,17 +123,20 @@ Padding same_padding(std::array<std::int64_t, 2> kernel,
 
 /// Cross-correlation. x: [N, in, H, W], weight: [out, in, KH, KW], bias: [out] or undefined;
 /// result [N, out, (H + top + bottom - KH) / stride + 1, ..].
+/// unused_taps: bit r KW + s promises that weight[.., r, s] is 0 and that nobody reads its
+/// gradient, so that a kernel may leave that tap out; see the function of that name below.
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
-                const Conv2dOptions& options = {});
+                const Conv2dOptions& options = {}, std::uint64_t unused_taps = 0);
 
 /// Window = stride; incomplete windows at the end are dropped; on ties the gradient goes to the
 /// first maximum in row-major order. x: [N, C, H, W].
 Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window);
 
 /// max_pool2d(relu(conv2d(x, weight, bias, options)), window) in one pass: the map before pooling
-/// is never stored, only a byte per pooled element.
+/// is never stored, only a byte per pooled element. unused_taps: as for conv2d.
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
-                             const Conv2dOptions& options, std::array<std::int64_t, 2> window);
+                             const Conv2dOptions& options, std::array<std::int64_t, 2> window,
+                             std::uint64_t unused_taps = 0);
 
 /// One of several convolutions of the same input: stride 1, 'same' padding. bias may be undefined.
 struct ConvBranch {
@@ -157,7 +157,7 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
 /// neither they nor their coefficient receive a gradient. Empty `active`: all take part.
 Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
                       const std::vector<bool>& active = {});
-/// The taps of mixed_kernel's result that no active candidate covers, for Conv2dOptions: 6 x 6
+/// The taps of mixed_kernel's result that no active candidate covers, for conv2d: 6 x 6
 /// around 5 x 5, 4 x 6 and 6 x 4 has three. 0 where the box has more than 64 taps.
 std::uint64_t unused_taps(const std::vector<Variable>& weights,
                           const std::vector<bool>& active = {});

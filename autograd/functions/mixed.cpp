@@ -187,9 +187,8 @@ Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
   const Box box = union_box(weights, active);
   const Variable kernel = merge_kernels("mixed_conv2d", weights, coefficients, active, box);
   const Variable bias = biases.empty() ? Variable() : mixed_bias(biases, coefficients, active);
-  return conv2d(x, kernel, bias,
-                {.padding = same_padding({box.height, box.width}),
-                 .unused_taps = unused_in_box(weights, active, box)});
+  return conv2d(x, kernel, bias, {.padding = same_padding({box.height, box.width})},
+                unused_in_box(weights, active, box));
 }
 
 Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,

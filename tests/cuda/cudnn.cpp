@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <memory>
 #include <stdexcept>
-#include <type_traits>
 
 #include "tests/cuda/device_case.h"
+#include "tests/yardsticks/cudnn_gru.h"
 
 using namespace serenade;
 using namespace serenade::test;
@@ -161,45 +161,6 @@ void check_gru(const GruSizes& p, const std::int64_t* lengths) {
   CHECK(relative_error(actual_dx, dx) < kGradientTolerance);
 }
 
-static_assert(std::is_same_v<decltype(cuda::gru_forward_cudnn), decltype(cuda::gru_forward)>);
-static_assert(std::is_same_v<decltype(cuda::gru_backward_cudnn), decltype(cuda::gru_backward)>);
-
-/// The functions with the arguments of ours: what they add to.
-void check_gru_functions(const GruSizes& p) {
-  const std::int64_t H = p.hidden, K = p.directions;
-  const Numbers x = random_numbers(p.batch * p.steps * p.inputs, 5);
-  const Numbers h0 = random_numbers(K * p.batch * H, 6);
-  const Numbers dy = random_numbers(p.batch * p.steps * K * H, 8);
-  std::vector<std::unique_ptr<DeviceNumbers>> weights;
-  std::vector<GruParameters> parameters;
-  for (std::int64_t k = 0; k < K; ++k) {
-    for (const std::int64_t count : {3 * H * p.inputs, 3 * H * H}) {
-      Numbers w = random_numbers(count, 7 + weights.size());
-      for (real& v : w) v *= real(0.3);
-      weights.push_back(std::make_unique<DeviceNumbers>(w));
-    }
-    parameters.push_back({weights[weights.size() - 2]->data(), weights.back()->data()});
-  }
-  const auto run = [&](auto forward, auto backward) {
-    const DeviceNumbers x_on(x), h0_on(h0), dy_on(dy), y(dy.size()), saved(4 * dy.size());
-    const DeviceNumbers dx(Numbers(x.size(), 1)), dh0(Numbers(h0.size(), 1));
-    const DeviceNumbers dweight(Numbers(static_cast<std::size_t>(3 * H * H), 1));
-    std::vector<GruParameterGradients> gradients(static_cast<std::size_t>(K));
-    gradients.back().weight_hh = dweight.data();
-    forward(y.data(), saved.data(), x_on.data(), h0_on.data(), parameters.data(), nullptr, p);
-    backward(dx.data(), dh0.data(), gradients.data(), dy_on.data(), y.data(), saved.data(),
-             x_on.data(), h0_on.data(), parameters.data(), nullptr, p);
-    Numbers all = y.values();
-    for (const DeviceNumbers* more : {&dx, &dh0, &dweight}) {
-      const Numbers values = more->values();
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  };
-  CHECK(relative_error(run(cuda::gru_forward_cudnn, cuda::gru_backward_cudnn),
-                       run(cuda::gru_forward, cuda::gru_backward)) < kGradientTolerance);
-}
-
 }  // namespace
 
 TEST_CASE("cuda cudnn: convolutions agree with ours on the CPU") {
@@ -210,7 +171,6 @@ TEST_CASE("cuda cudnn: convolutions agree with ours on the CPU") {
 TEST_CASE("cuda cudnn: the GRU agrees with ours on the CPU") {
   if (!cuda::cudnn_available(nullptr)) return;
   const std::int64_t lengths[] = {3, 5, 1};
-  check_gru_functions({.batch = 3, .steps = 5, .inputs = 4, .hidden = 8, .directions = 2});
   check_gru({.batch = 3, .steps = 5, .inputs = 4, .hidden = 8}, nullptr);
   check_gru({.batch = 3, .steps = 5, .inputs = 4, .hidden = 8, .directions = 2}, lengths);
 }
@@ -226,10 +186,5 @@ TEST_CASE("cuda cudnn: where it is missing, one sentence says why") {
   CHECK_THROWS_AS(cuda::conv2d_forward_cudnn(nullptr, nullptr, nullptr, nullptr, kShapes[0]),
                   std::runtime_error);
   const GruParameters parameters;
-  CHECK_THROWS_AS(
-      cuda::gru_forward_cudnn(nullptr, nullptr, nullptr, nullptr, &parameters, nullptr, GruSizes{}),
-      std::runtime_error);
-  CHECK_THROWS_AS(cuda::gru_backward_cudnn(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-                                           nullptr, nullptr, &parameters, nullptr, GruSizes{}),
-                  std::logic_error);
+  CHECK_THROWS_AS(cuda::CudnnGru(&parameters, nullptr, GruSizes{}), std::runtime_error);
 }

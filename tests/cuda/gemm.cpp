@@ -7,10 +7,10 @@
 #include <limits>
 #include <string>
 
-#include "kernels/gemm/cuda/cublas.h"
 #include "kernels/gemm/cuda/versions.h"
 #include "kernels/runtime/cuda_device.h"
 #include "tests/cuda/device_case.h"
+#include "tests/yardsticks/cublas.h"
 
 using namespace serenade;
 using namespace serenade::test;
