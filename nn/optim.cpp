@@ -4,6 +4,7 @@
 #include "nn/optim.h"
 
 #include <cmath>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -50,8 +51,8 @@ void Optimizer::set_learning_rate(double rate) {
 void Optimizer::step() { update(nullptr); }
 
 void Optimizer::step(const NonFiniteGuard& guard) {
-  // On the host it is known by now.
-  if (guard.stopped_.device() == Device::cpu && guard.stopped()) return;
+  // Where it is known by now, nothing has to be prepared.
+  if (!runs_ahead(guard.stopped_.device()) && guard.stopped()) return;
   update(guard.stopped_.data());
 }
 
@@ -160,16 +161,14 @@ Adam::Adam(NamedParameters parameters, const Options& options)
 }
 
 void Adam::apply(const std::vector<Update>& updates, const real* stopped) {
-  for (const Device device : {Device::cpu, Device::cuda}) {
-    std::vector<AdamTensor> tensors;
-    for (const Update& update : updates) {
-      Tensor value = update.value;
-      if (value.device() != device) continue;
-      std::vector<Tensor>& moments = *update.moments;
-      tensors.push_back({value.data(), moments[0].data(), moments[1].data(), update.gradient.data(),
-                         value.numel(), update.step});
-    }
-    if (tensors.empty()) continue;
+  std::map<Device, std::vector<AdamTensor>> by_device;
+  for (const Update& update : updates) {
+    Tensor value = update.value;
+    std::vector<Tensor>& moments = *update.moments;
+    by_device[value.device()].push_back({value.data(), moments[0].data(), moments[1].data(),
+                                         update.gradient.data(), value.numel(), update.step});
+  }
+  for (const auto& [device, tensors] : by_device) {
     KERNEL(device, adam_step, tensors.data(), static_cast<std::int64_t>(tensors.size()),
            {.learning_rate = learning_rate(),
             .beta1 = options_.beta1,

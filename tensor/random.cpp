@@ -85,21 +85,21 @@ std::vector<std::int64_t> permutation(const RandomKey& key, std::int64_t count) 
 
 void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key) {
   check(tensor.is_contiguous(), "fill_uniform_", "the tensor must be contiguous");
-  Tensor host = tensor.device() == Device::cpu ? tensor : Tensor::empty(tensor.shape());
+  Tensor host = in_host_memory(tensor.device()) ? tensor : Tensor::empty(tensor.shape());
   for (std::int64_t i = 0; i < host.numel(); ++i) {
     host.data()[i] =
         low + (high - low) * static_cast<real>(uniform(key, static_cast<std::uint64_t>(i)));
   }
-  if (tensor.device() != Device::cpu) tensor.copy_(host);
+  if (!in_host_memory(tensor.device())) tensor.copy_(host);
 }
 
 void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) {
   check(tensor.is_contiguous(), "fill_normal_", "the tensor must be contiguous");
-  Tensor host = tensor.device() == Device::cpu ? tensor : Tensor::empty(tensor.shape());
+  Tensor host = in_host_memory(tensor.device()) ? tensor : Tensor::empty(tensor.shape());
   for (std::int64_t i = 0; i < host.numel(); ++i) {
     host.data()[i] = mean + stddev * static_cast<real>(normal(key, static_cast<std::uint64_t>(i)));
   }
-  if (tensor.device() != Device::cpu) tensor.copy_(host);
+  if (!in_host_memory(tensor.device())) tensor.copy_(host);
 }
 
 void manual_seed(std::uint64_t seed) { default_generator() = {seed, 0}; }

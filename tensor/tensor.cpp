@@ -185,7 +185,7 @@ Tensor Tensor::to(Device target) const {
   const Tensor dense = contiguous();
   Tensor result = empty(shape_, target);
   const std::size_t bytes = static_cast<std::size_t>(numel_) * sizeof(real);
-  if (target == Device::cpu) {
+  if (in_host_memory(target)) {
     KERNEL(device(), copy_to_host, result.data(), dense.data(), bytes);
   } else {
     KERNEL(target, copy_from_host, result.data(), dense.data(), bytes);
