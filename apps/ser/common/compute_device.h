@@ -7,7 +7,7 @@
 
 namespace serenade::ser {
 
-/// Where systems are put when they are made. The beginning: cpu.
+/// The device that systems are made on; the CPU until choose_compute_device() says otherwise.
 Device compute_device();
 
 /// Chooses by the word of `--device`: "cpu"; "cuda"; "cudnn": the GPU with cuDNN's convolutions;

@@ -103,7 +103,7 @@ TEST_CASE("a logarithmic axis spaces factors evenly and leaves out what has no l
   CHECK(height("2:") - height("1:") == Approx(height("4:") - height("2:")).epsilon(0.01));
 }
 
-TEST_CASE("hostile numbers never reach the picture") {
+TEST_CASE("values that are not finite never reach the picture") {
   LineChart chart = losses();
   chart.series[0].y = {NAN, INFINITY, -INFINITY};
   chart.series[1].y = {NAN, 2, NAN};

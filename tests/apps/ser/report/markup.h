@@ -15,7 +15,7 @@ inline bool is_name_letter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == ':';
 }
 
-/// "" or what is wrong with a stretch of text or an attribute's value.
+/// "" or what is wrong with a piece of text or an attribute's value.
 inline std::string check_text(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '<') return "'<' inside text: " + text.substr(i, 40);
