@@ -49,7 +49,7 @@ SearchOptions search_options(const Config& config) {
           .bilevel = config.bilevel,
           .epochs = config.search_epochs,
           .architecture_epochs = config.architecture_epochs,
-          .masked = config.masked,
+          .masked = config.num_masked,
           .renormalize = config.renormalize,
           .alpha_learning_rate = config.alpha_learning_rate,
           .seed = config.seed};

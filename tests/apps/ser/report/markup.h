@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/apps/ser/common/files.h"
+
 namespace serenade::ser {
 
 namespace detail {
@@ -105,10 +107,6 @@ inline int occurrences(const std::string& text, const std::string& part) {
   int count = 0;
   for (std::size_t i = text.find(part); i != std::string::npos; i = text.find(part, i + 1)) ++count;
   return count;
-}
-
-inline bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace serenade::ser
