@@ -94,8 +94,8 @@ std::string to_json(const Genotype& genotype) {
   Json json = {{"schema", kGenotypeSchema}, {"system", genotype.system}};
   if (!genotype.space_hash.empty()) json["space_hash"] = genotype.space_hash;
   json["choices"] = Json::array();
-  for (const auto& [layer, candidate] : genotype.choices) {
-    json["choices"].push_back({{"layer", layer}, {"candidate", candidate}});
+  for (const auto& [choice, candidate] : genotype.decisions) {
+    json["choices"].push_back({{"layer", choice}, {"candidate", candidate}});
   }
   return json.dump(2) + "\n";
 }
@@ -122,7 +122,7 @@ Genotype genotype_from_json(const std::string& text, const std::string& source) 
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const std::string place = "choices[" + std::to_string(i) + "]: ";
     check_keys(choices[i], source, place, {"layer", "candidate"});
-    genotype.choices.push_back({text_of(choices[i], "layer", source, place),
+    genotype.decisions.push_back({text_of(choices[i], "layer", source, place),
                                 text_of(choices[i], "candidate", source, place)});
   }
   return genotype;

@@ -152,25 +152,21 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
 
-  const std::string partial = path + ".partial";
-  std::ofstream out(partial, std::ios::binary);
-  const std::uint64_t header_size = text.size();
-  out.write(reinterpret_cast<const char*>(&header_size), 8);
-  out.write(text.data(), static_cast<std::streamsize>(text.size()));
-  for (const auto& [name, tensor] : file.tensors) {
-    const Tensor dense = tensor.to(Device::cpu).contiguous();
-    out.write(reinterpret_cast<const char*>(dense.data()),
-              static_cast<std::streamsize>(static_cast<std::size_t>(dense.numel()) * sizeof(real)));
-  }
-  for (const auto& [name, integers] : file.integers) {
-    out.write(reinterpret_cast<const char*>(integers.values.data()),
-              static_cast<std::streamsize>(integers.values.size() * sizeof(std::int64_t)));
-  }
-  out.close();
-  if (!out) throw std::runtime_error(path + ": cannot be written (disk full or no permission)");
-  std::error_code error;
-  std::filesystem::rename(partial, path, error);
-  if (error) throw std::runtime_error(path + ": cannot be written: " + error.message());
+  write_file(path, [&](std::ostream& out) {
+    const std::uint64_t header_size = text.size();
+    const auto put = [&out](const void* data, std::size_t bytes) {
+      out.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+    };
+    put(&header_size, sizeof header_size);
+    put(text.data(), text.size());
+    for (const auto& [name, tensor] : file.tensors) {
+      const Tensor dense = tensor.to(Device::cpu).contiguous();
+      put(dense.data(), static_cast<std::size_t>(dense.numel()) * sizeof(real));
+    }
+    for (const auto& [name, integers] : file.integers) {
+      put(integers.values.data(), integers.values.size() * sizeof(std::int64_t));
+    }
+  });
 }
 
 }  // namespace serenade

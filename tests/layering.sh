@@ -24,6 +24,29 @@ for i in "${!layers[@]}"; do
     forbid "${layers[$i]}/ includes $above/, which lies above it" "^#include \"$above/" $(sources "${layers[$i]}")
   done
 done
+
+# Apps stand beside one another. Inside apps/ser the rooms have an order of their own: an include goes
+# to an earlier room or stays in its own. Evaluation comes before training, because training measures
+# itself after every epoch; only main.cpp may include anything.
+for app in apps/*/; do
+  for other in apps/*/; do
+    [ "$app" = "$other" ] ||
+      forbid "$app includes $other, another app" "^#include \"$other" $(sources "$app")
+  done
+done
+rooms=(common corpus features data models evaluation training report cli)
+for i in "${!rooms[@]}"; do
+  for later in "${rooms[@]:$((i + 1))}"; do
+    forbid "apps/ser/${rooms[$i]}/ includes apps/ser/$later/, a later room" \
+      "^#include \"apps/ser/$later/" $(sources "apps/ser/${rooms[$i]}")
+  done
+done
+homeless=$(sources apps/ser | grep -vE "^apps/ser/(main\.cpp$|($(IFS='|'; echo "${rooms[*]}"))/)")
+if [ -n "$homeless" ]; then
+  printf 'FAIL: files of apps/ser in no room\n%s\n' "$homeless"
+  failed=1
+fi
+
 product=$(sources "${layers[@]}")
 forbid 'includes are written from the root' '^#include "[^/"]+"' $product $(sources tests)
 forbid 'tests are included by the product' '^#include "tests/' $product

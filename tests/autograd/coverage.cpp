@@ -3,11 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
 
+#include "tensor/files.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -16,11 +15,7 @@ using namespace serenade;
 // tests/main.cpp, which orders by suite).
 TEST_SUITE("zz coverage") {
   TEST_CASE("every function of functions.h has a gradient check") {
-    std::ifstream in(SERENADE_SOURCE_DIR "/autograd/functions.h");
-    REQUIRE(in);
-    std::stringstream text;
-    text << in.rdbuf();
-    const std::string header = text.str();
+    const std::string header = read_file(SERENADE_SOURCE_DIR "/autograd/functions.h");
     const std::regex declaration(R"(^Variable ([a-z_0-9]+)\()", std::regex::multiline);
     std::set<std::string> declared;
     for (std::sregex_iterator match(header.begin(), header.end(), declaration), end; match != end;

@@ -70,7 +70,7 @@ TEST_CASE("draw: the supernet as SVG") {
 
 TEST_CASE("draw: the architecture as SVG") {
   const SearchSpace space = picture_space();
-  const std::string svg = draw_child_svg(space, make_genotype("net", space, kChoices));
+  const std::string svg = draw_child_svg(space, make_genotype(space, kChoices));
   CHECK(well_formed(svg));
   for (const char* text : {"left", "1x9", "right", "5x3", "both", "5x5", "head", "32"}) {
     CHECK(count(svg, std::string(">") + text + "<") == 1);
@@ -88,7 +88,7 @@ TEST_CASE("draw: DOT has an edge per candidate") {
   CHECK(count(dot, "\"head\" -> \"output\"") == 1);
   CHECK(count(dot, "fontcolor=\"#c2410c\"") == 4);
   CHECK(count(dot, "{") == count(dot, "}"));
-  const std::string child = draw_child_dot(space, make_genotype("net", space, kChoices));
+  const std::string child = draw_child_dot(space, make_genotype(space, kChoices));
   CHECK(count(child, "penwidth") == 4);
   CHECK(count(child, "label=\"1x9\"") == 1);
 }
@@ -109,7 +109,7 @@ TEST_CASE("draw: numbers that do not fit the space are refused") {
   auto bad = kProbabilities;
   bad[0] = {0.25, 1.5};
   CHECK_THROWS_AS(draw_supernet_dot(space, bad, kChoices), std::invalid_argument);
-  Genotype other = make_genotype("net", space, kChoices);
+  Genotype other = make_genotype(space, kChoices);
   other.choices.pop_back();
   CHECK_THROWS_AS(draw_child_svg(space, other), std::invalid_argument);
 }

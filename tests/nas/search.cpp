@@ -100,9 +100,9 @@ TEST_CASE("search: every mode finds the filter's shape") {
     Toy net(mode);
     SupernetSearch search(net, toy_space(), options_for(mode, bilevel));
     run(search, net);
-    const Genotype best = derive_genotype("toy", toy_space(), search.alphas());
+    const Genotype best = derive_genotype(toy_space(), search.alphas());
     CHECK(best.summary() == "across=1x5 down=5x1");
-    CHECK(derive_genotype("toy", toy_space(), net) == best);
+    CHECK(derive_genotype(toy_space(), net) == best);
     const SearchRecord &first = search.history().front(), &last = search.history().back();
     // Sampling runs single candidates, and those of the wrong shape never fit: the mixture tells.
     if (mode == Mode::joint) CHECK(last.weight_loss < first.weight_loss / 2);
@@ -194,10 +194,10 @@ TEST_CASE("search: a loss that is not finite stops before anything changes") {
 TEST_CASE("search: a space that does not fit the supernet is refused") {
   Toy net(Mode::dropout);
   SearchSpace space = toy_space();
-  space.layers.pop_back();
+  space.choices.pop_back();
   CHECK_THROWS_AS(SupernetSearch(net, space, {}), std::invalid_argument);
   space = toy_space();
-  space.layers[1].candidates[0] = "5x2";
+  space.choices[1].candidates[0] = "5x2";
   CHECK_THROWS_AS(SupernetSearch(net, space, {}), std::invalid_argument);
   CHECK_THROWS_AS(SupernetSearch(net, toy_space(), {.mode = Mode::random}), std::invalid_argument);
   CHECK_THROWS_AS(SupernetSearch(net, toy_space(), {.masked = 4}), std::invalid_argument);

@@ -114,32 +114,32 @@ TEST_CASE("nearest name and unknown names") {
   CHECK(nearest_name("choice", {"schema", "system", "choices"}) == "choices");
   CHECK(nearest_name("x", {}).empty());
   const SearchSpace space = small_space();
-  CHECK(space.layer_index("dense") == 2);
-  CHECK(contains(message_of([&] { space.layer_index("dens"); }), "the nearest is 'dense'"));
-  CHECK(candidate_index(space.layers[0], "3x5") == 2);
-  CHECK(contains(message_of([&] { candidate_index(space.layers[0], "2x9"); }),
+  CHECK(space.choice_index("dense") == 2);
+  CHECK(contains(message_of([&] { space.choice_index("dens"); }), "the nearest is 'dense'"));
+  CHECK(candidate_index(space.choices[0], "3x5") == 2);
+  CHECK(contains(message_of([&] { candidate_index(space.choices[0], "2x9"); }),
                  "layer 'conv1' has no candidate '2x9'; the nearest is '2x8'"));
 }
 
 TEST_CASE("genotype: numbering is a bijection") {
   const SearchSpace space = small_space();
-  const std::vector<Genotype> all = enumerate_genotypes("net", space);
+  const std::vector<Genotype> all = enumerate_genotypes(space);
   REQUIRE(all.size() == 12);
   std::set<std::string> distinct;
   for (std::int64_t i = 0; i < 12; ++i) {
     const Genotype& genotype = all[static_cast<std::size_t>(i)];
     CHECK(genotype_index(genotype, space) == i);
-    CHECK(genotype == genotype_at("net", space, i));
-    CHECK(make_genotype("net", space, choice_indices(genotype, space)) == genotype);
+    CHECK(genotype == genotype_at(space, i));
+    CHECK(make_genotype(space, choice_indices(genotype, space)) == genotype);
     distinct.insert(genotype.summary());
   }
   CHECK(distinct.size() == 12);
   CHECK(all[0].summary() == "conv1=2x8 conv2=5x5 dense=32");
   CHECK(all[1].summary() == "conv1=2x8 conv2=5x5 dense=64");
-  CHECK_THROWS_AS(genotype_at("net", space, 12), std::invalid_argument);
-  CHECK_THROWS_AS(genotype_at("net", space, -1), std::invalid_argument);
-  CHECK_THROWS_AS(make_genotype("net", space, {0, 0}), std::invalid_argument);
-  CHECK_THROWS_AS(make_genotype("net", space, {0, 2, 0}), std::invalid_argument);
+  CHECK_THROWS_AS(genotype_at(space, 12), std::invalid_argument);
+  CHECK_THROWS_AS(genotype_at(space, -1), std::invalid_argument);
+  CHECK_THROWS_AS(make_genotype(space, {0, 0}), std::invalid_argument);
+  CHECK_THROWS_AS(make_genotype(space, {0, 2, 0}), std::invalid_argument);
 }
 
 TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
@@ -148,8 +148,8 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
   constexpr int kDraws = 2400;
   for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
     const RandomKey key{seed, Purpose::architecture, 0};
-    const Genotype genotype = random_genotype("net", space, key);
-    CHECK(genotype == random_genotype("net", space, key));
+    const Genotype genotype = random_genotype(space, key);
+    CHECK(genotype == random_genotype(space, key));
     ++counts[static_cast<std::size_t>(genotype_index(genotype, space))];
   }
   double chi_square = 0;
@@ -158,11 +158,11 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
 
   for (const std::int64_t count : {0, 1, 5, 12}) {
     std::set<std::string> distinct;
-    const auto drawn = random_genotypes("net", space, count, {7, Purpose::architecture, 0});
+    const auto drawn = random_genotypes(space, count, {7, Purpose::architecture, 0});
     for (const Genotype& genotype : drawn) distinct.insert(genotype.summary());
     CHECK(static_cast<std::int64_t>(distinct.size()) == count);
   }
-  CHECK_THROWS_AS(random_genotypes("net", space, 13, {}), std::invalid_argument);
+  CHECK_THROWS_AS(random_genotypes(space, 13, {}), std::invalid_argument);
 }
 
 TEST_CASE("genotype: JSON there and back") {
@@ -188,7 +188,7 @@ TEST_CASE("genotype: JSON there and back") {
 TEST_CASE("genotype: the schema names the keys that are written") {
   const auto schema = nlohmann::json::parse(genotype_schema());
   const auto written =
-      nlohmann::json::parse(to_json(make_genotype("net", small_space(), {0, 0, 0})));
+      nlohmann::json::parse(to_json(make_genotype(small_space(), {0, 0, 0})));
   CHECK(schema["properties"]["schema"]["const"] == written["schema"]);
   for (const auto& [key, value] : written.items()) CHECK(schema["properties"].contains(key));
   for (const auto& key : schema["required"]) CHECK(written.contains(key));
@@ -224,7 +224,7 @@ TEST_CASE("genotype: every error of a file is one line that says where") {
 
 TEST_CASE("genotype: what does not fit the space is named") {
   const SearchSpace space = small_space();
-  const Genotype good = make_genotype("net", space, {0, 0, 0});
+  const Genotype good = make_genotype(space, {0, 0, 0});
   const auto rejected = [&](const Genotype& genotype, const std::string& part) {
     const std::string message = message_of([&] { check_genotype(genotype, space, "best.json"); });
     INFO(message);
@@ -253,7 +253,7 @@ TEST_CASE("genotype: files that cannot be read or written are named") {
   const std::string missing = "/nonexistent/folder/best.json";
   CHECK(contains(message_of<std::runtime_error>([&] { read_genotype(missing); }), missing));
   CHECK(contains(message_of<std::runtime_error>([&] { read_genotype("/"); }), "cannot be read"));
-  const Genotype genotype = make_genotype("net", small_space(), {0, 0, 0});
+  const Genotype genotype = make_genotype(small_space(), {0, 0, 0});
   CHECK(contains(message_of<std::runtime_error>([&] { write_genotype(missing, genotype); }),
                  "cannot be written"));
 }
@@ -262,10 +262,10 @@ TEST_CASE("derive: the largest alpha, the first on ties") {
   CHECK(best_choices({{0, 0, 0}, {-1, 2}, {0.5, 0.1}}) == std::vector<std::int64_t>{0, 1, 0});
   CHECK_THROWS_AS(best_choices({{}}), std::invalid_argument);
   CHECK_THROWS_AS(best_choices({{0, std::nan("")}}), std::invalid_argument);
-  const Genotype genotype = derive_genotype("net", small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
+  const Genotype genotype = derive_genotype(small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
   CHECK(genotype.summary() == "conv1=3x5 conv2=4x4 dense=32");
-  CHECK_THROWS_AS(derive_genotype("net", small_space(), {{0, 0, 1}, {0, 1}}),
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0, 1}, {0, 1}}),
                   std::invalid_argument);
-  CHECK_THROWS_AS(derive_genotype("net", small_space(), {{0, 0}, {0, 1}, {1, 0}}),
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0}, {0, 1}, {1, 0}}),
                   std::invalid_argument);
 }

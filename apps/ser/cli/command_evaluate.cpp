@@ -21,6 +21,7 @@
 #include "apps/ser/training/model_file.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -42,7 +43,7 @@ std::vector<std::int64_t> recordings_of(const Corpus& corpus,
   for (const std::string& speaker : speakers) {
     if (std::find(known.begin(), known.end(), speaker) == known.end()) {
       throw InputError("--speakers: the corpus has no speaker '" + speaker + "'; the nearest is '" +
-                       nearest_name(speaker, known) + "'");
+                       nearest_word(speaker, known) + "'");
     }
   }
   std::vector<std::int64_t> wanted;

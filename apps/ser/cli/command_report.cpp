@@ -8,6 +8,7 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/result_folder.h"
 #include "apps/ser/report/run_results.h"

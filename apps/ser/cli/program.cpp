@@ -10,7 +10,7 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
-#include "nas/search_space.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -64,7 +64,7 @@ std::string unknown_word(const NamedCommand& command, int argc, const char* cons
     const std::vector<std::string>& known = is_option ? options : subcommands;
     if (std::find(known.begin(), known.end(), word) != known.end()) continue;
     return std::string("unknown ") + (is_option ? "option" : "command") + " '" + word +
-           "'; did you mean '" + nearest_name(word, known) + "'?";
+           "'; did you mean '" + nearest_word(word, known) + "'?";
   }
   return "";
 }

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "tensor/text.h"
+
 namespace serenade::ser {
 
 namespace {
@@ -31,7 +33,7 @@ std::string attribute(const char* name, double value) { return attribute(name, n
 
 std::string closing(const std::string& element, const std::string& tooltip) {
   if (tooltip.empty()) return "/>\n";
-  return "><title>" + escape(tooltip) + "</title></" + element + ">\n";
+  return "><title>" + escape_xml(tooltip) + "</title></" + element + ">\n";
 }
 
 std::string color_rules(const char* const (&colors)[kSeriesColors]) {
@@ -44,32 +46,6 @@ std::string color_rules(const char* const (&colors)[kSeriesColors]) {
 }
 
 }  // namespace
-
-std::string escape(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') out += c;
-    }
-  }
-  return out;
-}
 
 std::string picture_style() {
   std::string style =
@@ -159,14 +135,14 @@ void Svg::text(double x, double y, const std::string& text, const std::string& c
   if (upright) {
     body_ += attribute("transform", "rotate(-90 " + number(x) + " " + number(y) + ")");
   }
-  body_ += ">" + escape(text) + "</text>\n";
+  body_ += ">" + escape_xml(text) + "</text>\n";
 }
 
 std::string Svg::finish(bool standalone) const {
   const std::string w = number(width_), h = number(height_);
   std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\"" + attribute("width", w) +
                     attribute("height", h) + attribute("viewBox", "0 0 " + w + " " + h) +
-                    " class=\"chart\" role=\"img\"" + attribute("aria-label", escape(title_)) +
+                    " class=\"chart\" role=\"img\"" + attribute("aria-label", escape_xml(title_)) +
                     ">\n";
   if (standalone) {
     out += "<style>\n" + picture_style() + "</style>\n";

@@ -10,9 +10,6 @@
 
 namespace serenade::ser {
 
-/// Escapes & < > " ' for XML and HTML and drops control characters that XML forbids.
-std::string escape(const std::string& text);
-
 /// How many series colours there are; series n takes colour n modulo this.
 inline constexpr int kSeriesColors = 7;
 

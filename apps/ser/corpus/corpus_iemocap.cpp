@@ -9,11 +9,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
+#include <sstream>
 
-#include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/corpus/corpus_reader.h"
 
 namespace serenade::ser {
@@ -90,8 +90,7 @@ class Reader {
 
  private:
   void read_labels(const fs::path& file, int session) {
-    std::ifstream in(file);
-    if (!in) throw IoError(file.string() + ": cannot be opened; check its permissions");
+    std::istringstream in(read_text_file(file.string()));
     std::string line;
     for (int number = 1; std::getline(in, line); ++number) {
       if (!line.empty() && line.back() == '\r') line.pop_back();

@@ -9,11 +9,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/corpus/corpus_reader.h"
 
 namespace serenade::ser {
@@ -91,14 +90,9 @@ std::vector<Row> parse_csv(const std::string& path, const std::string& text) {
   return rows;
 }
 
-std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw IoError(path + ": cannot be opened; check its permissions");
-  std::ostringstream text;
-  text << in.rdbuf();
-  std::string content = text.str();
-  if (content.starts_with("\xef\xbb\xbf")) content.erase(0, 3);  // byte order mark
-  return content;
+std::string without_byte_order_mark(std::string text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+  return text;
 }
 
 int class_of(const std::string& label) {
@@ -119,7 +113,7 @@ class Manifest {
   }
 
   Corpus read() {
-    const std::vector<Row> rows = parse_csv(path_, read_text(path_));
+    const std::vector<Row> rows = parse_csv(path_, without_byte_order_mark(read_text_file(path_)));
     if (rows.empty()) throw InputError(path_ + ": is empty; its first line names the columns");
     read_header(rows.front());
     for (std::size_t i = 1; i < rows.size(); ++i) read_row(rows[i]);

@@ -14,13 +14,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
 #include <vector>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "tensor/random.h"
@@ -192,22 +192,6 @@ std::vector<Utterance> plan_utterances(const fs::path& folder, const DemoOptions
   return plan;
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) throw IoError(path.string() + ": cannot be written; is the disk full?");
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw IoError(folder.string() + ": cannot be made: " + error.message() +
-                  "; choose another folder");
-  }
-}
-
 // One label file per dialogue, in IEMOCAP's format, turns one after the other.
 void write_labels(const fs::path& folder, const std::vector<Utterance>& plan) {
   std::map<fs::path, std::string> files;
@@ -228,7 +212,7 @@ void write_labels(const fs::path& folder, const std::vector<Utterance>& plan) {
                   manner.dominance);
     text += line;
   }
-  for (const auto& [file, text] : files) write_text(file, text);
+  for (const auto& [file, text] : files) write_text_file(file.string(), text);
 }
 
 const char* readme() {
@@ -261,10 +245,8 @@ void clear_folder(const fs::path& folder) {
 }  // namespace
 
 bool has_demo_corpus(const std::string& folder, const DemoOptions& options) {
-  std::ifstream in(fs::path(folder) / kSyntheticMarker, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  return in && text.str() == marker_text(options);
+  const std::string marker = (fs::path(folder) / kSyntheticMarker).string();
+  return fs::exists(marker) && read_text_file(marker) == marker_text(options);
 }
 
 void make_demo_corpus(const std::string& folder, const DemoOptions& options) {
@@ -276,12 +258,12 @@ void make_demo_corpus(const std::string& folder, const DemoOptions& options) {
   const std::string program = find_program("espeak-ng");
   clear_folder(folder);
   make_folder(folder);
-  write_text(fs::path(folder) / kSyntheticMarker, "unfinished\n");
-  write_text(fs::path(folder) / "README.txt", readme());
+  write_text_file((fs::path(folder) / kSyntheticMarker).string(), "unfinished\n");
+  write_text_file((fs::path(folder) / "README.txt").string(), readme());
   const std::vector<Utterance> plan = plan_utterances(folder, options);
-  for (const Utterance& utterance : plan) make_folder(utterance.path.parent_path());
+  for (const Utterance& utterance : plan) make_folder(utterance.path.parent_path().string());
   for (int session = 0; session < 5; ++session) {
-    make_folder(fs::path(folder) / session_folder(session) / "dialog" / "EmoEvaluation");
+    make_folder(folder + "/" + session_folder(session) + "/dialog/EmoEvaluation");
   }
   std::mutex mutex;
   std::int64_t done = 0;
@@ -293,7 +275,7 @@ void make_demo_corpus(const std::string& folder, const DemoOptions& options) {
     if (options.progress) options.progress(done, total);
   });
   write_labels(folder, plan);
-  write_text(fs::path(folder) / kSyntheticMarker, marker_text(options));
+  write_text_file((fs::path(folder) / kSyntheticMarker).string(), marker_text(options));
 }
 
 }  // namespace serenade::ser

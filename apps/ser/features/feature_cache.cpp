@@ -11,18 +11,18 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <ostream>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/fnv.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "kernels/runtime/threads.h"
+#include "tensor/files.h"
 
 namespace serenade::ser {
 
@@ -82,29 +82,19 @@ Features map_file(const fs::path& path, std::int64_t bins) {
   return {header.bins, header.frames, values, std::move(owner)};
 }
 
-// Writes beside the name and renames: readers see the whole file or none. The process and a count
-// in the temporary name keep two programs, or two equal recordings, from writing into each other.
-void write_file(const fs::path& path, const Features& features) {
-  static std::atomic<std::uint64_t> count{0};
-  const std::string part =
-      path.string() + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".part";
+void write_features(const fs::path& path, const Features& features) {
   Header header;
   header.bins = features.bins;
   header.frames = features.frames;
-  const auto floats = static_cast<std::size_t>(features.bins * features.frames);
-  std::FILE* file = std::fopen(part.c_str(), "wb");
-  bool written = file && std::fwrite(&header, sizeof header, 1, file) == 1 &&
-                 std::fwrite(features.values, sizeof(float), floats, file) == floats;
-  int number = errno;
-  if (file && std::fclose(file) != 0 && written) {
-    written = false;
-    number = errno;
+  const auto bytes = static_cast<std::streamsize>(features.bins * features.frames * sizeof(float));
+  try {
+    write_file(path.string(), [&](std::ostream& out) {
+      out.write(reinterpret_cast<const char*>(&header), sizeof header);
+      out.write(reinterpret_cast<const char*>(features.values), bytes);
+    });
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; free some space or choose another cache folder");
   }
-  if (written && std::rename(part.c_str(), path.c_str()) == 0) return;
-  if (written) number = errno;
-  std::remove(part.c_str());
-  throw IoError(path.string() + ": cannot be written: " + std::strerror(number) +
-                "; free some space or choose another cache folder");
 }
 
 Features compute(const std::vector<float>& samples, FrontEnd& front_end) {
@@ -131,7 +121,7 @@ Features load_or_compute(const Recording& recording, const FeatureSettings& sett
   const Audio audio = read_audio(recording.path, kSampleRate, recording.range);
   Features features = compute(audio.samples, front_end);
   if (file.empty()) return features;
-  write_file(file, features);
+  write_features(file, features);
   // The mapped copy: what was computed can leave the memory.
   Features stored = map_file(file, settings.rows());
   return stored.values ? stored : features;
@@ -142,14 +132,7 @@ Features load_or_compute(const Recording& recording, const FeatureSettings& sett
 std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettings& settings,
                                        const ExtractOptions& options) {
   check_settings(settings);
-  if (!options.cache_folder.empty()) {
-    std::error_code error;
-    fs::create_directories(options.cache_folder, error);
-    if (error) {
-      throw IoError(options.cache_folder + ": cannot be made: " + error.message() +
-                    "; choose another cache folder");
-    }
-  }
+  if (!options.cache_folder.empty()) make_folder(options.cache_folder);
   const auto total = static_cast<std::int64_t>(corpus.recordings.size());
   std::vector<Features> features(total);
   std::mutex mutex;

@@ -13,6 +13,7 @@
 #include "apps/ser/common/fnv.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
+#include "tensor/ceil_div.h"
 
 namespace serenade::ser {
 
@@ -229,7 +230,7 @@ FrontEnd::~FrontEnd() = default;
 
 void FrontEnd::run(const float* samples, std::int64_t count, float* values) {
   const std::int64_t frames = frame_count(count, settings_), rows = settings_.rows();
-  const std::int64_t blocks = (frames + kBlock - 1) / kBlock;
+  const std::int64_t blocks = ceil_div(frames, kBlock);
   const auto parts = std::min<std::int64_t>(static_cast<std::int64_t>(plans_.size()), blocks);
   parallel_for(parts, static_cast<int>(parts), [&](std::int64_t part) {
     Plan& plan = *plans_[static_cast<std::size_t>(part)];

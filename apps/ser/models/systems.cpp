@@ -30,7 +30,7 @@ struct Recipe {
   bool equal_gain = false;
 
   const std::vector<std::string>& candidates(const std::string& layer) const {
-    return space.layers[space.layer_index(layer)].candidates;
+    return space.choices[space.choice_index(layer)].candidates;
   }
   real gain(const std::string& layer) const {
     const auto n = static_cast<std::int64_t>(candidates(layer).size());
@@ -254,7 +254,7 @@ SearchSpace search_space(const SystemOptions& options) {
   const std::vector<std::string> widths = {"32", "48", "64", "80"};
   const bool transposed = options.conv2_set == Conv2Set::transposed;
   SearchSpace space;
-  space.layers = {
+  space.choices = {
       {.name = "conv1", .candidates = wide, .inputs = {"input"}},
       {.name = "conv2", .candidates = transposed ? tall : wide, .inputs = {"input"}},
       {.name = "conv3", .candidates = body, .inputs = {"conv1", "conv2"}},
@@ -267,7 +267,7 @@ SearchSpace search_space(const SystemOptions& options) {
 Genotype baseline_genotype(const SystemOptions& options) {
   const SearchSpace space = search_space(options);
   // conv2's hand-made 8x2 is only in the transposed set; the literal set starts with 2x8.
-  return make_genotype(options.name, space, {0, 0, 0, 0, 2});
+  return make_genotype(space, {0, 0, 0, 0, 2});
 }
 
 std::unique_ptr<System> make_system(const SystemOptions& options, const Genotype& genotype) {

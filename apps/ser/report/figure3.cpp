@@ -1,10 +1,6 @@
 #include "apps/ser/report/figure3.h"
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-
-#include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/chart.h"
 
@@ -63,21 +59,6 @@ void write_figure3(const std::string& stem, const Figure3& figure) {
   write_text_file(stem + "_a.svg", draw_figure3a(figure, true));
   write_text_file(stem + "_b.svg", draw_figure3b(figure, true));
   write_text_file(stem + ".csv", to_csv(figure));
-}
-
-void write_text_file(const std::string& path, const std::string& text) {
-  const std::string unfinished = path + ".part";
-  std::ofstream out(unfinished, std::ios::binary);
-  if (!out)
-    throw IoError(path + ": cannot be created; check that the folder exists and is writable");
-  out << text;
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(unfinished, path, error);
-  if (!out || error) {
-    std::remove(unfinished.c_str());
-    throw IoError(path + ": cannot be written; check the free space and the permissions");
-  }
 }
 
 }  // namespace serenade::ser

@@ -30,7 +30,4 @@ std::string to_csv(const Figure3& figure);
 /// Writes <stem>_a.svg, <stem>_b.svg and <stem>.csv; throws IoError naming the file.
 void write_figure3(const std::string& stem, const Figure3& figure);
 
-/// Writes text to a file, whole or not at all; throws IoError naming the file.
-void write_text_file(const std::string& path, const std::string& text);
-
 }  // namespace serenade::ser

@@ -6,6 +6,7 @@
 #include "apps/ser/common/svg.h"
 #include "apps/ser/report/report_curves.h"
 #include "apps/ser/report/report_page.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -41,7 +42,7 @@ std::string accuracy_text(const RunReport& report) {
       "WA is the share of all recordings that were recognised; UA is the mean over the classes of "
       "the share of each class, so that small classes count as much as large ones.";
   if (report.has_intervals) text += " " + interval_note(report.intervals);
-  return "<p class=\"soft\">" + escape(text) + "</p>\n";
+  return "<p class=\"soft\">" + escape_xml(text) + "</p>\n";
 }
 
 std::string lead(const RunReport& report) {
@@ -55,11 +56,11 @@ std::string lead(const RunReport& report) {
   fact("corpus", report.corpus);
   fact("front end", report.preset);
   fact("device", report.device);
-  std::string markup = "<p class=\"soft\">" + escape(facts) + "</p>\n";
+  std::string markup = "<p class=\"soft\">" + escape_xml(facts) + "</p>\n";
   if (report.synthetic) markup += notice(synthetic_notice(report.corpus));
   markup += headline(report) + accuracy_text(report);
   if (!report.genotype.empty()) {
-    markup += "<p>Architecture: <code>" + escape(report.genotype) + "</code></p>\n";
+    markup += "<p>Architecture: <code>" + escape_xml(report.genotype) + "</code></p>\n";
   }
   return markup;
 }

@@ -1,6 +1,7 @@
 #include "apps/ser/report/report_page.h"
 
 #include "apps/ser/common/svg.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -59,12 +60,12 @@ tr,.card,.gallery>div,.drawing{break-inside:avoid}
 )css";
 
 std::string element(const std::string& name, const std::string& text) {
-  return "<" + name + ">" + escape(text) + "</" + name + ">";
+  return "<" + name + ">" + escape_xml(text) + "</" + name + ">";
 }
 
 std::string table_cell(const char* name, Align align, const std::string& text) {
   return std::string("<") + name + (align == Align::right ? " class=\"right\">" : ">") +
-         escape(text) + "</" + name + ">";
+         escape_xml(text) + "</" + name + ">";
 }
 
 }  // namespace
@@ -86,7 +87,7 @@ void Page::section(const std::string& heading, const std::string& explanation_te
 std::string Page::finish() const {
   std::string contents;
   for (std::size_t i = 0; i < headings_.size(); ++i) {
-    contents += "<li><a href=\"#part" + std::to_string(i + 1) + "\">" + escape(headings_[i]) +
+    contents += "<li><a href=\"#part" + std::to_string(i + 1) + "\">" + escape_xml(headings_[i]) +
                 "</a></li>\n";
   }
   std::string page =
@@ -104,7 +105,7 @@ std::string Page::finish() const {
 std::string paragraph(const std::string& text) { return element("p", text) + "\n"; }
 
 std::string notice(const std::string& text) {
-  return "<p class=\"notice\" role=\"note\">" + escape(text) + "</p>\n";
+  return "<p class=\"notice\" role=\"note\">" + escape_xml(text) + "</p>\n";
 }
 
 std::string bullet_list(const std::vector<std::string>& lines) {

@@ -7,6 +7,7 @@
 #include "apps/ser/report/paper.h"
 #include "apps/ser/report/report.h"
 #include "apps/ser/report/report_page.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -137,7 +138,7 @@ std::string figures_part(const std::vector<Figure3>& figures) {
   std::string markup;
   for (const Figure3& figure : figures) {
     const std::string pictures = figure3_pictures(figure);
-    if (!pictures.empty()) markup += "<h3>" + escape(figure.system) + "</h3>\n" + pictures;
+    if (!pictures.empty()) markup += "<h3>" + escape_xml(figure.system) + "</h3>\n" + pictures;
   }
   return markup;
 }
@@ -145,7 +146,7 @@ std::string figures_part(const std::vector<Figure3>& figures) {
 std::string lead(const Table2& table) {
   std::string facts = "corpus " + table.corpus;
   if (!table.preset.empty()) facts += ", front end " + table.preset;
-  std::string markup = "<p class=\"soft\">" + escape(facts) + "</p>\n";
+  std::string markup = "<p class=\"soft\">" + escape_xml(facts) + "</p>\n";
   if (table.synthetic) markup += notice(synthetic_notice(table.corpus));
   return markup;
 }

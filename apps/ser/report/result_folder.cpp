@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "apps/ser/common/error.h"
-#include "apps/ser/report/figure3.h"
+#include "apps/ser/common/files.h"
 
 namespace serenade::ser {
 
@@ -60,19 +58,11 @@ void open_result_folder(const std::string& path, const Config& config, Overwrite
   check_result_folder(path, config, overwrite, free_keys);
   try {
     if (overwrite == OverwritePolicy::replace) fs::remove_all(path);
-    fs::create_directories(path);
   } catch (const fs::filesystem_error& error) {
-    throw IoError(path + ": cannot be made: " + error.code().message());
+    throw IoError(path + ": cannot be cleared: " + error.code().message());
   }
+  make_folder(path);
   write_text_file(path + "/config.json", to_json(config));
-}
-
-std::string read_text_file(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) throw IoError(path + ": cannot be read");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
 }
 
 }  // namespace serenade::ser

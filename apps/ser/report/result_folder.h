@@ -24,7 +24,4 @@ void check_result_folder(const std::string& path, const Config& config, Overwrit
 void open_result_folder(const std::string& path, const Config& config, OverwritePolicy overwrite,
                         const std::vector<std::string>& free_keys = {});
 
-/// The whole text of a file; throws IoError naming it.
-std::string read_text_file(const std::string& path);
-
 }  // namespace serenade::ser

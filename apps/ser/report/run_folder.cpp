@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "apps/ser/common/error.h"
-#include "apps/ser/report/figure3.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/training/model_file.h"
 #include "nas/draw.h"
 
@@ -42,11 +42,7 @@ std::string predictions_csv(const FoldRun& run) {
 RunFolder::RunFolder(std::string path, const Config& config, OverwritePolicy overwrite)
     : path_(std::move(path)) {
   open_result_folder(path_, config, overwrite);
-  for (const char* name : {"folds", "checkpoint"}) {
-    std::error_code error;
-    fs::create_directories(file(name), error);
-    if (error) throw IoError(file(name) + ": cannot be made: " + error.message());
-  }
+  for (const char* name : {"folds", "checkpoint"}) make_folder(file(name));
   forget_unfinished_folds();
   metrics_.open(file("metrics.jsonl"), std::ios::app);
   if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written");
@@ -90,9 +86,7 @@ void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
 void RunFolder::save_fold(const Config& config, const FoldRun& run, const System& system,
                           const Normalisation& normalisation) {
   const std::string folder = file("folds/" + run.fold);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw IoError(folder + ": cannot be made: " + error.message());
+  make_folder(folder);
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
   write_text_file(folder + "/predictions.csv", predictions_csv(run));

@@ -7,8 +7,8 @@
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/parallel.h"
-#include "apps/ser/report/figure3.h"
 #include "apps/ser/report/run_progress.h"
 #include "kernels/runtime/threads.h"
 
@@ -86,9 +86,7 @@ TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, const st
   for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
   check_table_folder(table.plan, folder, overwrite);
   open_result_folder(folder, table.plan.config, overwrite, kFoldKeys);
-  std::error_code error;
-  fs::create_directories(folder + "/cells", error);
-  if (error) throw IoError(folder + "/cells: cannot be made: " + error.message());
+  make_folder(folder + "/cells");
   write_text_file(folder + "/table.json", table_json(table));
   list_runs(folder, table);
   return table;

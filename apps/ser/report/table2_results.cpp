@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/run_results.h"
 

@@ -1,12 +1,12 @@
 #include "apps/ser/training/config.h"
 
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "apps/ser/common/error.h"
+#include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -327,7 +327,7 @@ void set_value(Config& config, const std::string& key, const std::string& value,
     known.push_back(setting.key);
   }
   throw InputError(source + ": unknown key '" + key + "'; did you mean '" +
-                   nearest_name(key, known) + "'?");
+                   nearest_word(key, known) + "'?");
 }
 
 std::string to_json(const Config& config) {
@@ -366,13 +366,13 @@ Config config_from_json(const std::string& text, const std::string& source, Conf
 }
 
 Config read_config(const std::string& path, Config base) {
-  std::ifstream in(path);
-  if (!in || std::filesystem::is_directory(path)) {
-    throw InputError(path + ": configuration file cannot be opened");
+  std::string text;
+  try {
+    text = read_file(path);
+  } catch (const std::runtime_error& error) {
+    throw InputError(error.what());
   }
-  std::ostringstream text;
-  text << in.rdbuf();
-  return config_from_json(text.str(), path, std::move(base));
+  return config_from_json(text, path, std::move(base));
 }
 
 }  // namespace serenade::ser

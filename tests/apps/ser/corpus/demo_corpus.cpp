@@ -7,12 +7,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/corpus/corpus.h"
 #include "apps/ser/data/protocol.h"
+#include "tensor/files.h"
 #include "tests/apps/ser/common/files.h"
 
 namespace serenade::ser {
@@ -20,11 +19,6 @@ namespace serenade::ser {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string content(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // Puts back the search path for programs at the end of the scope.
 class SearchPath {
@@ -81,7 +75,7 @@ TEST_CASE("demo corpus: a small one is a whole IEMOCAP tree, the same each time"
   CHECK(check.ok());
   CHECK(check.synthetic);
   CHECK(contains(to_text(check), "SYNTHETIC"));
-  CHECK(contains(content(folder / "one/README.txt"), "SYNTHETIC"));
+  CHECK(contains(read_file(folder / "one/README.txt"), "SYNTHETIC"));
   std::vector<double> mean(4);
   for (const Recording& recording : corpus.recordings) {
     CHECK(recording.seconds > 0.8);
@@ -97,14 +91,14 @@ TEST_CASE("demo corpus: a small one is a whole IEMOCAP tree, the same each time"
   options.threads = 1;
   REQUIRE(make(folder / "two", options));
   for (const Recording& recording : corpus.recordings) {
-    CHECK(content(recording.path) == content(folder / ("two/" + recording.relative_path)));
+    CHECK(read_file(recording.path) == read_file(folder / ("two/" + recording.relative_path)));
   }
   options.seed = 1;
   CHECK_FALSE(has_demo_corpus(folder / "two", options));
   REQUIRE(make(folder / "two", options));  // replaces the earlier one
   int equal = 0;
   for (const Recording& recording : corpus.recordings) {
-    equal += content(recording.path) == content(folder / ("two/" + recording.relative_path));
+    equal += read_file(recording.path) == read_file(folder / ("two/" + recording.relative_path));
   }
   CHECK(equal == 0);
 }
@@ -114,7 +108,7 @@ TEST_CASE("demo corpus: never touches a folder that holds something else") {
   write_text(folder / "precious.txt", "data");
   const std::string message = message_of<InputError>([&] { make_demo_corpus(folder.path()); });
   CHECK_FALSE(message.empty());
-  CHECK(content(folder / "precious.txt") == "data");
+  CHECK(read_file(folder / "precious.txt") == "data");
   CHECK_FALSE(has_demo_corpus(folder.path()));
 }
 

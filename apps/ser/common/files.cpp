@@ -1,0 +1,34 @@
+#include "apps/ser/common/files.h"
+
+#include <filesystem>
+
+#include "apps/ser/common/error.h"
+#include "tensor/files.h"
+
+namespace serenade::ser {
+
+std::string read_text_file(const std::string& path) {
+  try {
+    return read_file(path);
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; check its permissions");
+  }
+}
+
+void write_text_file(const std::string& path, const std::string& text) {
+  try {
+    write_file(path, text);
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; check the free space and the permissions");
+  }
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    throw IoError(path + ": cannot be made: " + error.message() + "; choose another folder");
+  }
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,66 @@
+// Whole files: what is written is read back, and a failure leaves neither a part nor a changed file.
+
+#include "tensor/files.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <iterator>
+#include <ostream>
+#include <stdexcept>
+
+using namespace serenade;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A folder of its own, removed at the end of the scope.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("serenade_test_files_" + std::to_string(getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const char* name) const { return (path / name).string(); }
+  auto count() const { return std::distance(fs::directory_iterator(path), {}); }
+};
+
+}  // namespace
+
+TEST_CASE("files: every byte is read back, and an empty file is empty") {
+  const Folder folder;
+  const std::string bytes("a\0b\r\n\xff", 6);
+  write_file(folder / "bytes", bytes);
+  CHECK(read_file(folder / "bytes") == bytes);
+  write_file(folder / "bytes", "");
+  CHECK(read_file(folder / "bytes") == "");
+  write_file(folder / "pieces", [](std::ostream& out) { out << "one " << 2; });
+  CHECK(read_file(folder / "pieces") == "one 2");
+  CHECK(folder.count() == 2);
+}
+
+TEST_CASE("files: a failure names the file and the reason, and changes nothing") {
+  const Folder folder;
+  write_file(folder / "kept", "old");
+  CHECK_THROWS_WITH_AS(read_file("/nowhere/x"),
+                       "/nowhere/x: cannot be read: No such file or directory", std::runtime_error);
+  CHECK_THROWS_WITH_AS(read_file("/"), "/: cannot be read: it is a folder", std::runtime_error);
+  CHECK_THROWS_WITH_AS(write_file("/nowhere/x", "new"),
+                       "/nowhere/x: cannot be written: No such file or directory",
+                       std::runtime_error);
+  CHECK_THROWS_AS(write_file(folder / "kept",
+                             [](std::ostream& out) {
+                               out << "half";
+                               throw std::runtime_error("broken off");
+                             }),
+                  std::runtime_error);
+  CHECK_THROWS_AS(write_file(folder / "kept",
+                             [](std::ostream& out) {
+                               out << "half";
+                               out.setstate(std::ios::badbit);  // as a full disk does
+                             }),
+                  std::runtime_error);
+  fs::create_directories(folder / "taken/inside");
+  CHECK_THROWS_AS(write_file(folder / "taken", "new"), std::runtime_error);
+  CHECK(read_file(folder / "kept") == "old");
+  CHECK(folder.count() == 2);
+}
