@@ -1,5 +1,5 @@
 #pragma once
-// Losses: one number for a batch. Labels and class weights are small and lie in host memory.
+// Losses: one value for a batch. Labels and class weights are small and lie in host memory.
 
 #include <cstdint>
 

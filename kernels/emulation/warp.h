@@ -1,8 +1,7 @@
 #pragma once
-// Operations of a warp: shuffles, votes, reductions and the tensor core product. Each lane brings
+// Operations of a warp: shuffles, votes, reductions and the tensor core product. Each lane passes
 // its value; the last one to arrive does the work of all (see block.h). All lanes of a mask have to
-// be at the same place of the source, as on the device, and lanes outside the mask do not exist for
-// it.
+// be at the same source location, as on the device, and lanes outside the mask take no part.
 
 #include <bit>
 #include <cstdint>

@@ -55,10 +55,10 @@ TEST_CASE("squash and lengths: gradients") {
   for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 8}}) {
     const Tensor s = random_tensor(shape, 1);
     check_op("squash", {s}, [](const Inputs& in) { return squash(in[0]); });
-    check_op("capsule_length", {s}, [](const Inputs& in) { return capsule_norm(in[0]); });
+    check_op("capsule_norm", {s}, [](const Inputs& in) { return capsule_norm(in[0]); });
   }
   for (const Shape& shape : {Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 4, 2}}) {
-    check_op("with_lengths", {random_tensor(shape, 2)},
+    check_op("append_norms", {random_tensor(shape, 2)},
              [](const Inputs& in) { return append_norms(in[0]); });
   }
 }
@@ -87,12 +87,12 @@ TEST_CASE("squash keeps the direction and brings the length below 1") {
   CHECK(capsule_norm(v).value().at({1}) < 1);
 }
 
-TEST_CASE("windows: gradients, sizes and padding") {
+TEST_CASE("unfold: gradients, sizes and padding") {
   for (const std::int64_t steps : {1, 3, 4, 5, 7, 8}) {
-    check_op("windows", {random_tensor({2, 1, 3, steps}, 5)},
+    check_op("unfold", {random_tensor({2, 1, 3, steps}, 5)},
              [](const Inputs& in) { return unfold(in[0], 4, 3); });
   }
-  check_op("windows", {random_tensor({1, 2, 1, 5}, 6)},
+  check_op("unfold", {random_tensor({1, 2, 1, 5}, 6)},
            [](const Inputs& in) { return unfold(in[0], 1, 1); });
   const Variable x(Tensor::from({1, 2, 3, 4, 5, 6}, {1, 1, 1, 6}));
   const Variable y = unfold(x, 4, 2);

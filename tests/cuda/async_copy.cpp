@@ -29,7 +29,7 @@ constexpr std::size_t kCount = 1000;
 
 TEST_CASE("cuda transfer: an upload is there once it is used, again and again") {
   HostBlock host(kCount);
-  const DeviceNumbers destination(kCount), read(kCount);
+  const DeviceValues destination(kCount), read(kCount);
   AsyncCopyToDevice upload;
   cuda::end_copy_use(upload);
   for (int round = 1; round <= 3; ++round) {
@@ -39,7 +39,7 @@ TEST_CASE("cuda transfer: an upload is there once it is used, again and again") 
     cuda::use_copy_to_device(upload);
     cuda::copy(read.data(), destination.data(), kCount);
     cuda::end_copy_use(upload);
-    CHECK(read.values() == Numbers(kCount, static_cast<real>(round)));
+    CHECK(read.values() == Values(kCount, static_cast<real>(round)));
   }
   cuda::release_copy_to_device(upload);
   CHECK(upload.state == nullptr);
@@ -49,20 +49,20 @@ TEST_CASE("cuda transfer: an upload is there once it is used, again and again") 
 TEST_CASE("cuda transfer: the source may change when the upload is finished") {
   HostBlock host(kCount);
   std::fill(host.values, host.values + kCount, real(1));
-  const DeviceNumbers destination(kCount);
+  const DeviceValues destination(kCount);
   AsyncCopyToDevice upload;
   cuda::end_copy_use(upload);
   cuda::begin_copy_to_device(upload, destination.data(), host.values, kCount * sizeof(real));
   cuda::finish_copy_to_device(upload);
   std::fill(host.values, host.values + kCount, real(2));
   cuda::use_copy_to_device(upload);
-  CHECK(destination.values() == Numbers(kCount, 1));
+  CHECK(destination.values() == Values(kCount, 1));
   cuda::release_copy_to_device(upload);
 }
 
 TEST_CASE("cuda transfer: a destination in use is not filled") {
   HostBlock host(kCount);
-  const DeviceNumbers destination(kCount);
+  const DeviceValues destination(kCount);
   AsyncCopyToDevice upload;
   CHECK_THROWS_AS(cuda::begin_copy_to_device(upload, destination.data(), host.values, 8),
                   std::logic_error);
@@ -74,7 +74,7 @@ TEST_CASE("cuda transfer: a destination in use is not filled") {
 }
 
 TEST_CASE("cuda transfer: a download holds what was there when it was begun") {
-  const DeviceNumbers x(Numbers{1, 2, 3});
+  const DeviceValues x(Values{1, 2, 3});
   std::vector<AsyncCopyToHost> downloads(4);
   for (int i = 0; i < 4; ++i) {
     cuda::fill(x.data(), static_cast<real>(10 + i), 3);
@@ -97,11 +97,11 @@ TEST_CASE("cuda transfer: there is memory to ask for") {
 
 TEST_CASE("cuda transfer: staged copies keep their order over many times the staging area") {
   const std::int64_t count = std::int64_t{1} << 20;
-  const DeviceNumbers x(static_cast<std::size_t>(count)), last(static_cast<std::size_t>(count));
+  const DeviceValues x(static_cast<std::size_t>(count)), last(static_cast<std::size_t>(count));
   for (int round = 0; round < 12; ++round) {
-    const Numbers values(static_cast<std::size_t>(count), static_cast<real>(round));
+    const Values values(static_cast<std::size_t>(count), static_cast<real>(round));
     cuda::copy_to_device(x.data(), values.data(), values.size() * sizeof(real));
     cuda::copy(last.data(), x.data(), count);
   }
-  CHECK(last.values() == Numbers(static_cast<std::size_t>(count), 11));
+  CHECK(last.values() == Values(static_cast<std::size_t>(count), 11));
 }

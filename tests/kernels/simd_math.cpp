@@ -21,7 +21,7 @@ struct RestoreIsa {
   ~RestoreIsa() { cpu::set_active_isa(before); }
 };
 
-/// Numbers between the bounds, denser around 0, with both signs where the bounds have them.
+/// Values between the bounds, denser around 0, with both signs where the bounds have them.
 std::vector<real> points(double lowest, double highest) {
   constexpr int kCount = 40001;  // odd: the last vector is a part
   std::vector<real> x;

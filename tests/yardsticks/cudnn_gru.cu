@@ -18,10 +18,10 @@
 namespace serenade::cuda {
 namespace {
 
-using cudnn::Described;
 using cudnn::Descriptor;
 using cudnn::Handle;
 using cudnn::Library;
+using cudnn::OwnedDescriptor;
 using cudnn::Status;
 
 constexpr int kRnnStandard = 0;         // CUDNN_RNN_ALGO_STANDARD
@@ -69,7 +69,7 @@ struct RecurrentLibrary {
 
 RecurrentLibrary load() {
   RecurrentLibrary l;
-  cudnn::Finder find(cudnn::prepared_library().file);
+  cudnn::SymbolLoader find(cudnn::prepared_library().file);
   find(l.create_dropout, "cudnnCreateDropoutDescriptor");
   find(l.destroy_dropout, "cudnnDestroyDropoutDescriptor");
   find(l.set_dropout, "cudnnSetDropoutDescriptor");
@@ -124,11 +124,11 @@ struct CudnnGru::State {
   GruSizes sizes;
   std::vector<std::int32_t> host_lengths;
   OnDevice<std::int32_t> lengths;
-  Described dropout{api.create_dropout, api.destroy_dropout};
-  Described rnn{api.create_rnn, api.destroy_rnn};
-  Described x{api.create_rnn_data, api.destroy_rnn_data};
-  Described y{api.create_rnn_data, api.destroy_rnn_data};
-  Described h{l.create_tensor, l.destroy_tensor};
+  OwnedDescriptor dropout{api.create_dropout, api.destroy_dropout};
+  OwnedDescriptor rnn{api.create_rnn, api.destroy_rnn};
+  OwnedDescriptor x{api.create_rnn_data, api.destroy_rnn_data};
+  OwnedDescriptor y{api.create_rnn_data, api.destroy_rnn_data};
+  OwnedDescriptor h{l.create_tensor, l.destroy_tensor};
   std::size_t weight_bytes = 0, work_bytes = 0, kept_bytes = 0;
   std::unique_ptr<Bytes> weights, gradients, kept;
   const real *last_y = nullptr, *last_x = nullptr, *last_h0 = nullptr;  // of the last forward
@@ -186,8 +186,8 @@ struct CudnnGru::State {
   /// Calls f(direction, gate, recurrent, place) for all gates of `space`: the weights or gradients.
   template <class F>
   void for_gates(const Bytes& space, const F& f) const {
-    const Described matrix(l.create_tensor, l.destroy_tensor);
-    const Described vector(l.create_tensor, l.destroy_tensor);
+    const OwnedDescriptor matrix(l.create_tensor, l.destroy_tensor);
+    const OwnedDescriptor vector(l.create_tensor, l.destroy_tensor);
     for (std::int64_t k = 0; k < sizes.directions; ++k) {
       for (int layer = 0; layer < 2 * kGates; ++layer) {
         const bool recurrent = layer >= kGates;

@@ -16,7 +16,7 @@ namespace serenade::cuda {
 namespace cudnn {
 namespace {
 
-void find_convolutions(Library& l, Finder& find) {
+void find_convolutions(Library& l, SymbolLoader& find) {
   find(l.create_tensor, "cudnnCreateTensorDescriptor");
   find(l.destroy_tensor, "cudnnDestroyTensorDescriptor");
   find(l.set_tensor_4d, "cudnnSetTensor4dDescriptor");
@@ -50,7 +50,7 @@ Library load() {
         "libcudnn.so.9 cannot be loaded; install cuDNN 9 or put its folder into LD_LIBRARY_PATH";
     return l;
   }
-  Finder find(l.file);
+  SymbolLoader find(l.file);
   find(l.error_string, "cudnnGetErrorString");
   find(l.create, "cudnnCreate");
   find(l.set_stream, "cudnnSetStream");
@@ -82,9 +82,9 @@ const Library& prepared_library() {
 
 namespace {
 
-using cudnn::Described;
 using cudnn::Descriptor;
 using cudnn::Library;
+using cudnn::OwnedDescriptor;
 
 constexpr real kOne = 1, kZero = 0;
 
@@ -135,10 +135,10 @@ int narrow(std::int64_t size) { return static_cast<int>(size); }
 /// The four descriptors of a convolution whose pads are alike on both sides.
 struct Problem {
   const Library& l;
-  Described x{l.create_tensor, l.destroy_tensor};
-  Described y{l.create_tensor, l.destroy_tensor};
-  Described weight{l.create_filter, l.destroy_filter};
-  Described convolution{l.create_convolution, l.destroy_convolution};
+  OwnedDescriptor x{l.create_tensor, l.destroy_tensor};
+  OwnedDescriptor y{l.create_tensor, l.destroy_tensor};
+  OwnedDescriptor weight{l.create_filter, l.destroy_filter};
+  OwnedDescriptor convolution{l.create_convolution, l.destroy_convolution};
 
   Problem(const Library& library, const Conv2dShape& p) : l(library) {
     set_tensor(x, p.N, p.C, p.H, p.W);
@@ -238,7 +238,7 @@ void conv2d_forward_cudnn(real* y, const real* x, const real* weight, const real
                          work.bytes(), &kZero, problem.y, y),
                "cudnnConvolutionForward");
   if (bias == nullptr) return;
-  const Described per_channel(l.create_tensor, l.destroy_tensor);
+  const OwnedDescriptor per_channel(l.create_tensor, l.destroy_tensor);
   problem.set_tensor(per_channel, 1, shape.K, 1, 1);
   cudnn::check(l.add_tensor(l.handle, &kOne, per_channel, bias, &kOne, problem.y, y),
                "cudnnAddTensor");

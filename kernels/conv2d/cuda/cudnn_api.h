@@ -87,9 +87,9 @@ struct Library {
 };
 
 /// Looks names up in the loaded file and remembers the first that was not there.
-class Finder {
+class SymbolLoader {
  public:
-  explicit Finder(void* file) : file_(file) {}
+  explicit SymbolLoader(void* file) : file_(file) {}
 
   template <class Function>
   void operator()(Function& function, const char* name) {
@@ -119,14 +119,15 @@ inline void check(Status status, const char* what) {
 inline int math_type() { return float32_math() == Float32Math::tf32 ? kDefaultMath : kFmaMath; }
 
 /// A descriptor that ends with its scope.
-class Described {
+class OwnedDescriptor {
  public:
-  Described(Status (*create)(Descriptor*), Status (*destroy)(Descriptor)) : destroy_(destroy) {
+  OwnedDescriptor(Status (*create)(Descriptor*), Status (*destroy)(Descriptor))
+      : destroy_(destroy) {
     check(create(&descriptor_), "a descriptor");
   }
-  ~Described() { destroy_(descriptor_); }
-  Described(const Described&) = delete;
-  Described& operator=(const Described&) = delete;
+  ~OwnedDescriptor() { destroy_(descriptor_); }
+  OwnedDescriptor(const OwnedDescriptor&) = delete;
+  OwnedDescriptor& operator=(const OwnedDescriptor&) = delete;
 
   operator Descriptor() const { return descriptor_; }
 

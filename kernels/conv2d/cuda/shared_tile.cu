@@ -59,7 +59,9 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-bool conv2d_shared_tile_takes(const Conv2dShape& shape) { return shared_words(shape) <= kMaxWords; }
+bool conv2d_shared_tile_supports(const Conv2dShape& shape) {
+  return shared_words(shape) <= kMaxWords;
+}
 
 void conv2d_forward_v1_shared_tile(const ConvSink& y, const real* x, const real* weight,
                                    const real* bias, const Conv2dShape& shape) {

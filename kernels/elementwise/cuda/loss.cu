@@ -1,6 +1,6 @@
-// Losses on the device: one number for a batch, and its gradient.
+// Losses on the device: one value for a batch, and its gradient.
 //
-// The work is nothing (144 samples of 4 classes are 2 KB); what counts is the number of launches.
+// The work is tiny (144 samples of 4 classes are 2 KB); what counts is the number of launches.
 // So a loss is one launch of one block, which adds up in a fixed order, and its gradient one
 // launch. Labels and class weights become one small array of targets on the way to the device.
 
@@ -13,7 +13,7 @@
 namespace serenade::cuda {
 namespace {
 
-/// What is wanted of a sample, and its share of the loss.
+/// The target of a sample, and its weight in the loss.
 struct Target {
   std::int64_t label;
   real weight;
@@ -79,7 +79,7 @@ struct Margins {
   real plus, minus, lambda;
 };
 
-/// What a capsule is short of, or too long by; 0 if neither (or NaN, as on the CPU).
+/// How far a capsule's norm is from its margin; 0 if neither (or NaN, as on the CPU).
 __device__ __forceinline__ real positive_part(real x) { return x > 0 ? x : real(0); }
 
 __global__ void __launch_bounds__(kLoopThreads)

@@ -4,7 +4,7 @@
 // all three of them: that is cheaper than one more barrier. What a step reads comes one step ahead.
 //
 // Per step: 3 H^2 multiply-adds; two barriers, or four with reset before, where D(r) needs a
-// product of its own; 6 H numbers read, 7 H (4 H) written. D(v): kernels/gru/cpu/definition.cpp.
+// product of its own; 6 H values read, 7 H (4 H) written. D(v): kernels/gru/cpu/definition.cpp.
 
 #include "kernels/gru/cuda/registers.cuh"
 #include "kernels/runtime/cuda/runtime.h"
