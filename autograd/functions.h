@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "tensor/enum_names.h"
 #include "tensor/random.h"
 
 namespace serenade {
@@ -180,6 +181,9 @@ Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weig
 /// Where the reset gate acts: after the recurrent product (cuDNN, PyTorch) or on the state before
 /// it (Cho et al. 2014).
 enum class GruReset { after, before };
+inline EnumNames<GruReset> enum_names(GruReset) {
+  return {{GruReset::after, "after"}, {GruReset::before, "before"}};
+}
 
 /// The weights of one direction; gates stacked in the order r, z, n.
 struct GruWeights {
@@ -242,6 +246,9 @@ enum class RoutingGradient {
   full,  ///< through every iteration
   last   ///< the logit updates see u_hat as a constant: c of the last iteration counts as constant
 };
+inline EnumNames<RoutingGradient> enum_names(RoutingGradient) {
+  return {{RoutingGradient::full, "full"}, {RoutingGradient::last, "last"}};
+}
 
 struct RoutingOptions {
   int iterations = 3;

@@ -32,7 +32,8 @@ std::unique_ptr<Layer> Builder::choose(const std::string& choice, const MakeCand
   if (!shared) shared = std::make_shared<SupernetChoice>(chosen);
   const real gain = gain_ ? gain_(chosen.size()) : real(1);
   std::vector<std::unique_ptr<Layer>> candidates;
-  for (const std::string& candidate : chosen.candidates) candidates.push_back(make(candidate, gain));
+  for (const std::string& candidate : chosen.candidates)
+    candidates.push_back(make(candidate, gain));
   return std::make_unique<MixedLayer>(shared, std::move(candidates), mixed_layer);
 }
 

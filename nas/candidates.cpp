@@ -95,8 +95,7 @@ std::unique_ptr<Layer> make_max_pool(const Site& site, const Numbers& window) {
 }
 
 std::unique_ptr<Layer> make_skip(const Site& site, const Numbers&) {
-  check(site.in_channels == site.out_channels &&
-            site.stride == std::array<std::int64_t, 2>{1, 1},
+  check(site.in_channels == site.out_channels && site.stride == std::array<std::int64_t, 2>{1, 1},
         "skip_connect", "what is skipped must keep its shape; got ", site.in_channels, " to ",
         site.out_channels, " channels, stride ", site.stride[0], " x ", site.stride[1]);
   return std::make_unique<Identity>();

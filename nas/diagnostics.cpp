@@ -74,7 +74,8 @@ void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnin
                          short_number(largest_gradient));
     }
     if (choice.activation_rms < kVanishingActivation * largest_activation) {
-      warnings.push_back("the output of " + choice.name + " has vanished: its root mean square is " +
+      warnings.push_back("the output of " + choice.name +
+                         " has vanished: its root mean square is " +
                          short_number(choice.activation_rms) + ", the largest of all layers " +
                          short_number(largest_activation));
     }

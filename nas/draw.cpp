@@ -47,9 +47,8 @@ void check_picture(const SearchSpace& space, const std::vector<std::vector<doubl
     const std::vector<double>& p = probabilities[l];
     const bool fit = static_cast<std::int64_t>(p.size()) == n &&
                      std::all_of(p.begin(), p.end(), [](double x) { return x >= 0 && x <= 1; });
-    check(fit && 0 <= best[l] && best[l] < n, "draw_supernet", "choice '",
-          space.choices[l].name, "' must have ", n,
-          " probabilities within 0 .. 1 and the best among its candidates");
+    check(fit && 0 <= best[l] && best[l] < n, "draw_supernet", "choice '", space.choices[l].name,
+          "' must have ", n, " probabilities within 0 .. 1 and the best among its candidates");
   }
 }
 

@@ -41,7 +41,7 @@ std::vector<std::int64_t> last_choices(const SearchSpace& space) {
 }
 
 DrawLayout layout_choices(const SearchSpace& space, double box_width,
-                         const std::vector<double>& heights) {
+                          const std::vector<double>& heights) {
   DrawLayout layout;
   std::vector<std::size_t> depth;
   std::vector<double> column_heights;

@@ -36,6 +36,6 @@ std::vector<std::int64_t> last_choices(const SearchSpace& space);
 
 /// heights: of each choice's box.
 DrawLayout layout_choices(const SearchSpace& space, double box_width,
-                         const std::vector<double>& heights);
+                          const std::vector<double>& heights);
 
 }  // namespace serenade

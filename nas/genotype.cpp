@@ -43,8 +43,8 @@ Genotype make_genotype(const SearchSpace& space, const std::vector<std::int64_t>
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const Choice& choice = space.choices[i];
     check(0 <= indices[i] && indices[i] < choice.size(), "make_genotype",
-          "the candidate for choice '", choice.name, "' must be 0 .. ", choice.size() - 1,
-          "; got ", indices[i]);
+          "the candidate for choice '", choice.name, "' must be 0 .. ", choice.size() - 1, "; got ",
+          indices[i]);
     genotype.decisions.push_back(
         {choice.name, choice.candidates[static_cast<std::size_t>(indices[i])]});
   }
@@ -113,13 +113,12 @@ std::vector<Genotype> enumerate_genotypes(const SearchSpace& space) {
   return all;
 }
 
-Genotype random_genotype(const SearchSpace& space,
-                         const RandomKey& key) {
+Genotype random_genotype(const SearchSpace& space, const RandomKey& key) {
   return genotype_at(space, random_integer(key, 0, space.size()));
 }
 
-std::vector<Genotype> random_genotypes(const SearchSpace& space,
-                                       std::int64_t count, const RandomKey& key) {
+std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
+                                       const RandomKey& key) {
   check(0 <= count && count <= space.size(), "random_genotypes",
         "there must be that many architectures; got ", count, " of ", space.size());
   // Floyd's algorithm: `count` distinct numbers without a list of all of them. Step j draws from

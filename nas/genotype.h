@@ -74,7 +74,7 @@ std::vector<Genotype> enumerate_genotypes(const SearchSpace& space);
 /// A uniformly random architecture.
 Genotype random_genotype(const SearchSpace& space, const RandomKey& key);
 /// `count` distinct ones, uniformly (random search); throws if the space has fewer.
-std::vector<Genotype> random_genotypes(const SearchSpace& space,
-                                       std::int64_t count, const RandomKey& key);
+std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
+                                       const RandomKey& key);
 
 }  // namespace serenade

@@ -118,7 +118,7 @@ Genotype genotype_from_json(const std::string& text, const std::string& source) 
     const std::string place = "choices[" + std::to_string(i) + "]: ";
     check_keys(choices[i], source, place, {"layer", "candidate"});
     genotype.decisions.push_back({text_of(choices[i], "layer", source, place),
-                                text_of(choices[i], "candidate", source, place)});
+                                  text_of(choices[i], "candidate", source, place)});
   }
   return genotype;
 }

@@ -35,8 +35,9 @@ ChoiceRecord choice_from_json(const Json& json) {
   json.at("activation_rms").get_to(choice.activation_rms);
   json.at("gradient_norm").get_to(choice.gradient_norm);
   const std::size_t n = choice.candidates.size();
-  check(choice.alphas.size() == n && choice.probabilities.size() == n && choice.updates.size() == n &&
-            0 <= choice.best && choice.best < static_cast<std::int64_t>(n),
+  check(choice.alphas.size() == n && choice.probabilities.size() == n &&
+            choice.updates.size() == n && 0 <= choice.best &&
+            choice.best < static_cast<std::int64_t>(n),
         "search history", "choice '", choice.name, "' must have one value of each per candidate");
   return choice;
 }

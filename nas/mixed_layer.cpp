@@ -178,8 +178,8 @@ std::optional<LinearForm> MixedLayer::linear_form() {
 
 Variable MixedLayer::forward(const Variable& x) {
   const Path& path = choice_->path();
-  const Variable y = path.uses_alpha() ? mixture(x)
-                                       : widened(candidate(path.first_active()).forward(x));
+  const Variable y =
+      path.uses_alpha() ? mixture(x) : widened(candidate(path.first_active()).forward(x));
   if (watching_) observe(y);
   return y;
 }

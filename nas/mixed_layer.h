@@ -73,8 +73,8 @@ class MixedLayer : public Layer {
   /// candidates: one layer for each of the choice's, in its order. Their outputs must have the same
   /// shape, except that dense layers may have different widths: shorter outputs are filled up with
   /// zeros to the widest.
-  MixedLayer(std::shared_ptr<SupernetChoice> choice,
-             std::vector<std::unique_ptr<Layer>> candidates, const Options& options);
+  MixedLayer(std::shared_ptr<SupernetChoice> choice, std::vector<std::unique_ptr<Layer>> candidates,
+             const Options& options);
   MixedLayer(std::shared_ptr<SupernetChoice> choice,
              std::vector<std::unique_ptr<Layer>> candidates);
 

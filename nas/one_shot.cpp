@@ -64,6 +64,11 @@ bool OneShot::advance(Problem& problem) {
   return true;
 }
 
+std::int64_t OneShot::planned_steps() const {
+  const bool two_stage = options_.bilevel == Bilevel::two_stage;
+  return options_.epochs + (two_stage ? options_.architecture_epochs : 0);
+}
+
 Genotype OneShot::recommend() const {
   if (search_) return derive(search_->alphas());
   std::vector<std::vector<double>> undecided;

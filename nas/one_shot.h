@@ -83,6 +83,7 @@ class OneShot : public Strategy {
   SafetensorsFile save_state() override;
   void load_state(const SafetensorsFile& state) override;
   bool needs_supernet() const override { return true; }
+  std::int64_t planned_steps() const override;
 
   /// The search in progress; null before the first advance().
   SupernetSearch* search() { return search_.get(); }

@@ -30,10 +30,6 @@ bool BlackBox::advance(Problem& problem) {
   return true;
 }
 
-const char* to_string(Bilevel bilevel) {
-  return bilevel == Bilevel::alternating ? "alternating" : "two_stage";
-}
-
 std::unique_ptr<Strategy> make_strategy(const std::string& name, const SearchSpace& space,
                                         const StrategyOptions& options) {
   space.validate();

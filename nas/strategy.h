@@ -19,6 +19,7 @@
 #include "nas/genotype.h"
 #include "nas/search_space.h"
 #include "nn/module.h"
+#include "tensor/enum_names.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
@@ -94,6 +95,8 @@ class Strategy {
 
   /// Whether it trains a supernet.
   virtual bool needs_supernet() const { return false; }
+  /// How many supernet epochs or trials it means to take; for progress bars.
+  virtual std::int64_t planned_steps() const { return 0; }
   /// Whether nothing but the training data decides what it trains, so that several folds with the
   /// same training data may share a training. False: a fold's validation data has had a say, and
   /// the training may be used for no other fold.
@@ -120,7 +123,9 @@ enum class Bilevel {
   two_stage     ///< `epochs` of weights only, then `architecture_epochs` of alphas only
 };
 
-const char* to_string(Bilevel bilevel);
+inline EnumNames<Bilevel> enum_names(Bilevel) {
+  return {{Bilevel::alternating, "alternating"}, {Bilevel::two_stage, "two_stage"}};
+}
 
 /// The options of all strategies; each reads those that concern it.
 struct StrategyOptions {

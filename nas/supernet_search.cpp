@@ -201,11 +201,7 @@ void SupernetSearch::record_norms() {
 
 // Epochs ------------------------------------------------------------------------------------------
 
-std::int64_t SupernetSearch::total_epochs() const {
-  const StrategyOptions& options = method_.options();
-  const bool two = options.bilevel == Bilevel::two_stage;
-  return options.epochs + (two ? options.architecture_epochs : 0);
-}
+std::int64_t SupernetSearch::total_epochs() const { return method_.planned_steps(); }
 
 bool SupernetSearch::finished() const {
   return epoch() >= total_epochs() || method_.stops_early(history_);

@@ -34,8 +34,7 @@ Variable PrimaryCapsules::forward(const Variable& x) {
 }
 
 std::int64_t PrimaryCapsules::capsule_count(std::int64_t bins, std::int64_t steps) const {
-  return options.types * ceil_div(bins, options.stride[0]) *
-         ceil_div(steps, options.stride[1]);
+  return options.types * ceil_div(bins, options.stride[0]) * ceil_div(steps, options.stride[1]);
 }
 
 CapsuleLayer::CapsuleLayer(const Options& chosen) : options(chosen) {

@@ -2,12 +2,16 @@
 // Gated recurrent unit (Cho et al. 2014); the formulas stand at gru() in autograd/functions.h.
 
 #include "nn/layer.h"
+#include "tensor/enum_names.h"
 
 namespace serenade {
 
 /// How many bias vectors each gate has. PyTorch and cuDNN keep two, whose sum is what counts in the
 /// gates r and z; the parameter counts of the paper that this project follows need one.
 enum class GruBias { one, two };
+inline EnumNames<GruBias> enum_names(GruBias) {
+  return {{GruBias::one, "one"}, {GruBias::two, "two"}};
+}
 
 /// x: [N, T, input_size]; result [N, T, H] or, bidirectional, [N, T, 2 H] with the forward half
 /// first (H = hidden_size).

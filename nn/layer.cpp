@@ -10,9 +10,9 @@ namespace serenade {
 Conv2dOptions LinearForm::conv2d_options(const Variable& x) const {
   check(x.dim() == 4, "convolution", "input must be [N, C, H, W]; got ", x.shape());
   const std::array<std::int64_t, 2> kernel_size = {weight.size(2), weight.size(3)};
-  return {.stride = stride,
-          .padding = padding ? *padding
-                             : same_padding(kernel_size, stride, {x.size(2), x.size(3)})};
+  return {
+      .stride = stride,
+      .padding = padding ? *padding : same_padding(kernel_size, stride, {x.size(2), x.size(3)})};
 }
 
 Variable LinearForm::operator()(const Variable& x) const {

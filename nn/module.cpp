@@ -13,9 +13,8 @@ NamedParameters Module::named_parameters() const { return collect(&Module::param
 
 NamedParameters Module::named_buffers() const { return collect(&Module::buffers_); }
 
-void Module::visit(
-    const NamedParameters Module::*own, const std::string& prefix,
-    const std::function<void(const std::string&, const Variable&)>& visitor) const {
+void Module::visit(const NamedParameters Module::*own, const std::string& prefix,
+                   const std::function<void(const std::string&, const Variable&)>& visitor) const {
   for (const auto& [name, variable] : this->*own) visitor(prefix + name, variable);
   for (const auto& [name, child] : children_) child->visit(own, prefix + name + ".", visitor);
 }

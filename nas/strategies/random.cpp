@@ -15,12 +15,15 @@ constexpr const char* kState = "random_search";
 class RandomSearch : public BlackBox {
  public:
   RandomSearch(const SearchSpace& space, const StrategyOptions& options)
-      : genotypes_(random_genotypes(space, options.trials,
-                                    {options.seed, Purpose::architecture, 0})) {
+      : genotypes_(
+            random_genotypes(space, options.trials, {options.seed, Purpose::architecture, 0})) {
     check(!genotypes_.empty(), "random", "there must be at least one trial; got none");
   }
 
   std::string name() const override { return "random"; }
+  std::int64_t planned_steps() const override {
+    return static_cast<std::int64_t>(genotypes_.size());
+  }
 
   std::optional<Trial> ask() override {
     if (scores_.size() == genotypes_.size()) return std::nullopt;
@@ -29,10 +32,10 @@ class RandomSearch : public BlackBox {
   }
 
   void tell(const Trial& trial, const Outcome& outcome) override {
-    check(trial.id == static_cast<std::int64_t>(scores_.size()) &&
-              scores_.size() < genotypes_.size(),
-          "random", "outcomes must be told in the order of asking; got that of trial ", trial.id,
-          " after ", scores_.size());
+    check(
+        trial.id == static_cast<std::int64_t>(scores_.size()) && scores_.size() < genotypes_.size(),
+        "random", "outcomes must be told in the order of asking; got that of trial ", trial.id,
+        " after ", scores_.size());
     scores_.push_back(outcome.score);
     if (outcome.score > scores_[best_]) best_ = scores_.size() - 1;
   }

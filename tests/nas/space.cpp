@@ -187,8 +187,7 @@ TEST_CASE("genotype: JSON there and back") {
 
 TEST_CASE("genotype: the schema names the keys that are written") {
   const auto schema = nlohmann::json::parse(genotype_schema());
-  const auto written =
-      nlohmann::json::parse(to_json(make_genotype(small_space(), {0, 0, 0})));
+  const auto written = nlohmann::json::parse(to_json(make_genotype(small_space(), {0, 0, 0})));
   CHECK(schema["properties"]["schema"]["const"] == written["schema"]);
   for (const auto& [key, value] : written.items()) CHECK(schema["properties"].contains(key));
   for (const auto& key : schema["required"]) CHECK(written.contains(key));
@@ -264,8 +263,6 @@ TEST_CASE("derive: the largest alpha, the first on ties") {
   CHECK_THROWS_AS(best_choices({{0, std::nan("")}}), std::invalid_argument);
   const Genotype genotype = derive_genotype(small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
   CHECK(genotype.summary() == "conv1=3x5 conv2=4x4 dense=32");
-  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0, 1}, {0, 1}}),
-                  std::invalid_argument);
-  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0}, {0, 1}, {1, 0}}),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0, 1}, {0, 1}}), std::invalid_argument);
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0}, {0, 1}, {1, 0}}), std::invalid_argument);
 }

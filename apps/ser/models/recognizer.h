@@ -17,6 +17,7 @@
 #include "nas/search_space.h"
 #include "nn/gru.h"
 #include "nn/layer.h"
+#include "tensor/enum_names.h"
 
 namespace serenade::ser {
 
@@ -25,8 +26,14 @@ inline constexpr const char* kSeqCap = "CNN_SeqCap";
 
 /// What the attention layer looks at: every GRU step, or only the final states of both directions.
 enum class AttentionScope { sequence, final };
+inline EnumNames<AttentionScope> enum_names(AttentionScope) {
+  return {{AttentionScope::sequence, "sequence"}, {AttentionScope::final, "final"}};
+}
 /// The candidates of conv2: conv1's transposed, or literally the same.
 enum class Conv2Set { transposed, same };
+inline EnumNames<Conv2Set> enum_names(Conv2Set) {
+  return {{Conv2Set::transposed, "transposed"}, {Conv2Set::same, "same"}};
+}
 
 struct RecognizerOptions {
   std::string name = kGruAtt;  ///< of a row of systems()

@@ -5,6 +5,7 @@
 
 #include "nn/capsule.h"
 #include "nn/layer.h"
+#include "tensor/enum_names.h"
 
 namespace serenade::ser {
 
@@ -13,6 +14,9 @@ enum class UtteranceNorm {
   none,  ///< s_j = sum over windows: more windows, longer capsules
   mean   ///< votes divided by the number of windows: no dependence on the length of the utterance
 };
+inline EnumNames<UtteranceNorm> enum_names(UtteranceNorm) {
+  return {{UtteranceNorm::none, "none"}, {UtteranceNorm::mean, "mean"}};
+}
 
 /// The sequence part of CNN_SeqCap (Wu et al., ICASSP 2019). x: [N, in_channels, bins, T], what the
 /// convolutions made of a spectrogram; result [N, classes, utterance_dim]. Per sample:

@@ -17,16 +17,14 @@ SearchSpace cnn_search_space(const RecognizerOptions& options) {
   const std::vector<std::string> tall = {"8x2", "7x2", "6x2", "9x1", "10x1", "5x3"};
   const std::vector<std::string> body = {"5x5", "5x4", "4x5", "4x4", "4x6", "6x4"};
   const bool transposed = options.conv2_set == Conv2Set::transposed;
-  return {.choices = {{.name = "conv1", .candidates = wide, .inputs = {"input"}, .kind = "conv"},
-                      {.name = "conv2",
-                       .candidates = transposed ? tall : wide,
-                       .inputs = {"input"},
-                       .kind = "conv"},
-                      {.name = "conv3",
-                       .candidates = body,
-                       .inputs = {"conv1", "conv2"},
-                       .kind = "conv"},
-                      {.name = "conv4", .candidates = body, .kind = "conv"}},
+  return {.choices =
+              {{.name = "conv1", .candidates = wide, .inputs = {"input"}, .kind = "conv"},
+               {.name = "conv2",
+                .candidates = transposed ? tall : wide,
+                .inputs = {"input"},
+                .kind = "conv"},
+               {.name = "conv3", .candidates = body, .inputs = {"conv1", "conv2"}, .kind = "conv"},
+               {.name = "conv4", .candidates = body, .kind = "conv"}},
           .system = options.name};
 }
 

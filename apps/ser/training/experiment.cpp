@@ -37,23 +37,19 @@ void train_found(const Config& config, const std::vector<FoldData>& data,
   }
 }
 
-bool shares_training(bool strategy_shares, const Fold& a, const Fold& b) {
-  return strategy_shares && a.train == b.train;
-}
-
-bool strategy_shares(const Config& config) {
-  return make_strategy(config, baseline_genotype(config.options))->shares_training();
-}
-
 }  // namespace
+
+bool shares_training(const Config& config, const Fold& a, const Fold& b) {
+  return a.train == b.train &&
+         make_strategy(config, baseline_genotype(config.options))->shares_training();
+}
 
 std::vector<std::vector<Fold>> group_by_training(const Config& config,
                                                  const std::vector<Fold>& folds) {
-  const bool shares = strategy_shares(config);
   std::vector<std::vector<Fold>> groups;
   for (const Fold& fold : folds) {
     const auto shared = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
-      return shares_training(shares, group.front(), fold);
+      return shares_training(config, group.front(), fold);
     });
     (shared != groups.end() ? *shared : groups.emplace_back()).push_back(fold);
   }
@@ -63,11 +59,10 @@ std::vector<std::vector<Fold>> group_by_training(const Config& config,
 std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loaded,
                                    const std::vector<Fold>& folds, const Observer& observer) {
   check(!folds.empty(), "run_folds", "needs at least one fold; got none");
-  const bool shares = folds.size() == 1 || strategy_shares(config);
   const double share = 1 / static_cast<double>(folds.size());
   std::vector<FoldData> data;
   for (const Fold& fold : folds) {
-    check(shares && folds.front().train == fold.train, "run_folds",
+    check(folds.size() == 1 || shares_training(config, folds.front(), fold), "run_folds",
           "the folds must share their training; got ", folds.front().name, " and ", fold.name);
     data.push_back(make_fold_data(config, loaded, fold));
   }

@@ -49,9 +49,12 @@ struct TrainedFold {
 TrainedFold run_fold(const Config& config, const LoadedCorpus& loaded, const Fold& fold,
                      const Observer& observer);
 
-/// `folds` in groups that share their training, each in the order given. Folds share it where their
-/// training recordings are the same, as those of the two directions of a session are, and the
-/// strategy of config.mode learns from nothing else (Strategy::shares_training).
+/// Whether the two folds train the same networks: their training recordings are the same, as those
+/// of the two directions of a session are, and the strategy of config.mode learns from nothing else
+/// (Strategy::shares_training).
+bool shares_training(const Config& config, const Fold& a, const Fold& b);
+
+/// `folds` in groups that share their training, each in the order given.
 std::vector<std::vector<Fold>> group_by_training(const Config& config,
                                                  const std::vector<Fold>& folds);
 

@@ -62,8 +62,7 @@ class SupernetProblem : public Problem {
     const int epoch = static_cast<int>(search.epoch()) + 1;
     search.weight_optimizer().set_learning_rate(schedule_->learning_rate());
     trains_weights_ = search.trains_weights();
-    record_ = {
-        .stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
+    record_ = {.stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
     const std::int64_t epochs = search.total_epochs();
     losses_.emplace(supernet_->device(), [this, epoch, epochs](std::int64_t step, double loss) {
       if (!observer_.on_step) return;

@@ -43,7 +43,8 @@ void end_epoch(Recognizer& recognizer, const FoldData& data, EpochRecord record,
 // One network in training on one set.
 class Trainer {
  public:
-  Trainer(Recognizer& recognizer, const Dataset& train, const Config& config, const Observer& observer)
+  Trainer(Recognizer& recognizer, const Dataset& train, const Config& config,
+          const Observer& observer)
       : recognizer_(recognizer),
         train_(train),
         config_(config),
@@ -104,7 +105,8 @@ class Trainer {
 
 }  // namespace
 
-std::vector<Training> train_architecture(const Config& config, const std::vector<const FoldData*>& folds,
+std::vector<Training> train_architecture(const Config& config,
+                                         const std::vector<const FoldData*>& folds,
                                          const Genotype& genotype, const Observer& observer,
                                          const std::string& stage) {
   manual_seed(config.seed);

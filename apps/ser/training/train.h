@@ -42,7 +42,8 @@ struct Observer {
 
 struct Training {
   Genotype genotype;
-  std::unique_ptr<Recognizer> recognizer;  ///< with the weights of the best epoch, in evaluation mode
+  std::unique_ptr<Recognizer>
+      recognizer;  ///< with the weights of the best epoch, in evaluation mode
   std::vector<EpochRecord> epochs;
   int best_epoch = 0;  ///< by validation WA, the first on ties; from 1
   double best_validation_wa = 0;
@@ -52,7 +53,8 @@ struct Training {
 /// Trains one architecture from scratch, once for all the given folds, which must share their
 /// training set: they differ in whom each epoch is validated on, and so in the epoch that each
 /// keeps. One result per fold. Throws NonFiniteError where the loss is no longer a number.
-std::vector<Training> train_architecture(const Config& config, const std::vector<const FoldData*>& folds,
+std::vector<Training> train_architecture(const Config& config,
+                                         const std::vector<const FoldData*>& folds,
                                          const Genotype& genotype, const Observer& observer,
                                          const std::string& stage = "train");
 

@@ -23,7 +23,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/threads.h"
 #include "tests/bench/peers/items.h"

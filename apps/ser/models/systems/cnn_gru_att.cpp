@@ -69,12 +69,12 @@ SystemRow cnn_gru_att_system() {
   return {.name = kGruAtt,
           .summary = "convolutions, bidirectional GRU, attention pooling",
           .search_space = space_of,
-          .baseline = [](const RecognizerOptions& options) {
-            return make_genotype(space_of(options), {0, 0, 0, 0, 2});
-          },
-          .make = [](const RecognizerOptions& options, Builder& builder) {
-            return std::make_unique<CnnGruAtt>(options, builder);
-          }};
+          .baseline =
+              [](const RecognizerOptions& options) {
+                return make_genotype(space_of(options), {0, 0, 0, 0, 2});
+              },
+          .make = [](const RecognizerOptions& options,
+                     Builder& builder) { return std::make_unique<CnnGruAtt>(options, builder); }};
 }
 
 }  // namespace serenade::ser

@@ -23,9 +23,8 @@ class CnnSeqCap : public Recognizer {
                    .utterance_norm = options.utterance_norm,
                    .vote_gain = options.vote_gain}),
         dropout_({.p = options.dropout}),
-        dense_(builder.choose("dense",
-                              {.in_channels = options.classes *
-                                              (capsules_.options.utterance_dim + 1)})),
+        dense_(builder.choose(
+            "dense", {.in_channels = options.classes * (capsules_.options.utterance_dim + 1)})),
         out_({.in_features = builder.width("dense"), .out_features = options.classes}) {
     register_module("cnn", cnn_);
     register_module("capsules", capsules_);
@@ -65,12 +64,12 @@ SystemRow cnn_seqcap_system() {
   return {.name = kSeqCap,
           .summary = "convolutions, capsules over windows and utterance, two dense layers",
           .search_space = space_of,
-          .baseline = [](const RecognizerOptions& options) {
-            return make_genotype(space_of(options), {0, 0, 0, 0, 2});
-          },
-          .make = [](const RecognizerOptions& options, Builder& builder) {
-            return std::make_unique<CnnSeqCap>(options, builder);
-          }};
+          .baseline =
+              [](const RecognizerOptions& options) {
+                return make_genotype(space_of(options), {0, 0, 0, 0, 2});
+              },
+          .make = [](const RecognizerOptions& options,
+                     Builder& builder) { return std::make_unique<CnnSeqCap>(options, builder); }};
 }
 
 }  // namespace serenade::ser
