@@ -1,4 +1,4 @@
-// Capsules: squash, lengths, windows, votes and routing (formulas: kernels/capsule/squash.h,
+// Capsules: squash, norms, sliding windows, votes and routing (formulas: kernels/capsule/squash.h,
 // kernels/capsule/unfold.h, kernels/capsule/capsule.h).
 
 #include "kernels/capsule/capsule.h"
@@ -55,12 +55,10 @@ Variable capsule_norm(const Variable& v) {
   const std::int64_t size = v.size(-1), count = v.numel() / size;
   Tensor y = Tensor::empty(Shape(v.shape().begin(), v.shape().end() - 1), input.device());
   KERNEL(input.device(), capsule_norm_forward, y.data(), input.data(), count, size);
-  return make_result("capsule_norm", y, {v},
-                     [input, count, size](const Tensor& dy, Gradients& d) {
-                       if (!d.wants(0)) return;
-                       KERNEL(dy.device(), capsule_norm_backward, d[0].data(), dy.data(),
-                              input.data(), count, size);
-                     });
+  return make_result("capsule_norm", y, {v}, [input, count, size](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), capsule_norm_backward, d[0].data(), dy.data(), input.data(), count, size);
+  });
 }
 
 Variable append_norms(const Variable& v) {

@@ -25,12 +25,12 @@ DECLARE_KERNEL(void cross_entropy_backward(real* dlogits, const real* dloss,
 
 /// Capsule margin loss (Sabour et al. 2017, Eq. 4), mean over the batch:
 ///   sum_k T_k max(0, m_plus - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m_minus)^2
-/// with T_k = 1 for the labelled class. loss: [1]; lengths: [N, classes]; labels: [N], host.
-DECLARE_KERNEL(void margin_loss_forward(real* loss, const real* lengths, const std::int64_t* labels,
+/// with T_k = 1 for the labelled class. loss: [1]; norms: [N, classes]; labels: [N], host.
+DECLARE_KERNEL(void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels,
                                         real m_plus, real m_minus, real lambda, std::int64_t N,
                                         std::int64_t classes));
-/// dlengths: [N, classes]; dloss: [1]; others as above.
-DECLARE_KERNEL(void margin_loss_backward(real* dlengths, const real* dloss, const real* lengths,
+/// dnorms: [N, classes]; dloss: [1]; others as above.
+DECLARE_KERNEL(void margin_loss_backward(real* dnorms, const real* dloss, const real* norms,
                                          const std::int64_t* labels, real m_plus, real m_minus,
                                          real lambda, std::int64_t N, std::int64_t classes));
 

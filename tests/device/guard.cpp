@@ -1,5 +1,5 @@
-// What happens on the device without the host looking: losses are fetched late, and one that is no
-// number stops all updates there and then.
+// What happens on the device without the host looking: losses are fetched late, and a
+// non-finite one stops all updates there and then.
 
 #include <doctest/doctest.h>
 
@@ -33,7 +33,7 @@ Variable loss_of(const Supernet& net, const Variable& x, real factor) {
 
 }  // namespace
 
-TEST_CASE("device: a deferred number is what the device had when it was asked for") {
+TEST_CASE("device: an asynchronous scalar is what the device had when it was requested") {
   Tensor x = Tensor::from({2}, {1}, Device::cuda);
   const AsyncScalar before(x);
   x.copy_(Tensor::from({3}, {1}, Device::cuda));
@@ -43,7 +43,7 @@ TEST_CASE("device: a deferred number is what the device had when it was asked fo
   CHECK(before.get() == 2);
 }
 
-TEST_CASE("device: a loss that is no number stops a search, and nothing has changed") {
+TEST_CASE("device: a non-finite loss stops a search, and nothing has changed") {
   for (const Mode mode : {Mode::joint, Mode::dropout}) {
     Supernet net;
     net.to(Device::cuda);
@@ -67,7 +67,7 @@ TEST_CASE("device: a loss that is no number stops a search, and nothing has chan
   }
 }
 
-TEST_CASE("device: a recorded step with its update is that of the CPU") {
+TEST_CASE("device: a captured step with its update is that of the CPU") {
   std::vector<real> results[2];
   for (const Device device : {Device::cpu, Device::cuda}) {
     manual_seed(3);
@@ -76,10 +76,10 @@ TEST_CASE("device: a recorded step with its update is that of the CPU") {
     const Variable x(random_tensor({5, 4}, 1).to(device));
     Adam adam(layer.named_parameters(), {});
     NonFiniteGuard guard(device);
-    CapturedStep recorded(device);
+    CapturedStep captured(device);
     for (int step = 0; step < 3; ++step) {
       adam.zero_grad();
-      recorded.run([&] {
+      captured.run([&] {
         const Variable y = layer.forward(x), loss = mean(y * y);
         backward(loss);
         guard.watch(loss);

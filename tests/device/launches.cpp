@@ -61,10 +61,10 @@ TEST_CASE("device: a step has no more launches than were counted") {
     if (expected.mode == Mode::none) {
       Adam adam(system->named_parameters(), {});
       NonFiniteGuard guard(Device::cuda);
-      CapturedStep recorded(Device::cuda);
+      CapturedStep captured(Device::cuda);
       weight_step = launches_of([&] {
         adam.zero_grad();
-        recorded.run([&] {
+        captured.run([&] {
           const Variable value = loss();
           backward(value);
           guard.watch(value);

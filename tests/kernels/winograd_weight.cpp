@@ -105,7 +105,7 @@ TEST_CASE("winograd weight gradient: dense") {
   }
 }
 
-TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
+TEST_CASE("winograd weight gradient: after ReLU and pooling") {
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
     for (const auto& [ph, pw] : {std::pair{2, 2}, {2, 1}, {4, 1}, {1, 1}, {3, 5}}) {

@@ -420,7 +420,8 @@ void capsule_layer_backward_v2_recomputed_votes(real* du, real* dweight, real* d
   const Cut cut(p);
   const CapsuleSizes sizes(shape);
   const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
-  const std::int64_t elements = static_cast<std::int64_t>(p.N) * kElements, stride = p.R * kElements;
+  const std::int64_t elements = static_cast<std::int64_t>(p.N) * kElements,
+                     stride = p.R * kElements;
   const std::int64_t pairs = static_cast<std::int64_t>(p.N) * p.I * kSize * 2;  // of an iteration
   const DeviceArray<real> earlier(p.R * elements), ds(p.R * elements), dv_before(elements);
   const DeviceArray<real> partials(cut.partials(p)), kept(shape.last_only ? 0 : (p.R - 1) * pairs);
