@@ -5,10 +5,10 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "nas/search_space.h"
 #include "nn/conv.h"
 #include "nn/linear.h"
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -113,7 +113,7 @@ std::unique_ptr<Layer> CandidateTable::make(const std::string& name, const Site&
     patterns.push_back(row.pattern);
   }
   check(false, "candidate", "no row of the table is named '", name, "'; the nearest is '",
-        nearest_name(name, patterns), "', where * stands for a number");
+        nearest_word(name, patterns), "', where * stands for a number");
   return nullptr;
 }
 

@@ -5,6 +5,7 @@
 
 #include "nas/draw_layout.h"
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -24,30 +25,6 @@ std::string number(double x, const char* format = "%.1f") {
   char text[32];
   std::snprintf(text, sizeof text, format, x);
   return text;
-}
-
-// Names come from configuration files and may hold anything.
-std::string escape_xml(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += letter;
-    }
-  }
-  return safe;
 }
 
 std::string quote_dot(const std::string& text) {

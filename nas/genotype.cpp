@@ -4,6 +4,7 @@
 #include <set>
 
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -22,7 +23,7 @@ const std::string& Genotype::candidate(const std::string& choice) const {
     if (decision.choice == choice) return decision.candidate;
   }
   throw std::invalid_argument("genotype: decides nothing for choice '" + choice +
-                              "'; the nearest is '" + nearest_name(choice, choice_names(*this)) +
+                              "'; the nearest is '" + nearest_word(choice, choice_names(*this)) +
                               "'");
 }
 
@@ -59,12 +60,12 @@ void check_genotype(const Genotype& genotype, const SearchSpace& space, const st
   for (const auto& [name, candidate] : genotype.decisions) {
     const auto position = std::find(known.begin(), known.end(), name);
     check(position != known.end(), op, "choices: unknown layer '", name, "'; the nearest is '",
-          nearest_name(name, known), "'");
+          nearest_word(name, known), "'");
     const std::vector<std::string>& candidates =
         space.choices[static_cast<std::size_t>(position - known.begin())].candidates;
     check(std::find(candidates.begin(), candidates.end(), candidate) != candidates.end(), op,
           "choices: layer '", name, "' has no candidate '", candidate, "'; the nearest is '",
-          nearest_name(candidate, candidates), "'");
+          nearest_word(candidate, candidates), "'");
     check(decided.insert(name).second, op, "choices: layer '", name, "' is chosen for twice");
   }
   for (const std::string& name : known) {

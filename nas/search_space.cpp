@@ -1,33 +1,12 @@
 #include "nas/search_space.h"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
-
-namespace {
-
-std::int64_t edit_distance(const std::string& a, const std::string& b) {
-  // One row of the dynamic programme: row[j] = changes that turn the first i letters of a into the
-  // first j of b.
-  std::vector<std::int64_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::int64_t diagonal = row[0];
-    row[0] = static_cast<std::int64_t>(i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::int64_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
 
 std::int64_t SearchSpace::size() const {
   std::int64_t product = 1;
@@ -88,27 +67,19 @@ std::size_t SearchSpace::index_of(const std::string& name) const {
     names.push_back(choices[i].name);
   }
   check(false, "SearchSpace", "no choice is named '", name, "'; the nearest is '",
-        nearest_name(name, names), "'");
+        nearest_word(name, names), "'");
   return 0;
 }
 
 std::int64_t Choice::index_of(const std::string& candidate) const {
   const auto found = std::find(candidates.begin(), candidates.end(), candidate);
   check(found != candidates.end(), "SearchSpace", "choice '", name, "' has no candidate '",
-        candidate, "'; the nearest is '", nearest_name(candidate, candidates), "'");
+        candidate, "'; the nearest is '", nearest_word(candidate, candidates), "'");
   return found - candidates.begin();
 }
 
 std::string Choice::row_name(const std::string& candidate) const {
   return kind.empty() ? candidate : kind + "_" + candidate;
-}
-
-std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
-  if (known.empty()) return "";
-  const auto closer = [&name](const std::string& a, const std::string& b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  };
-  return *std::min_element(known.begin(), known.end(), closer);
 }
 
 }  // namespace serenade

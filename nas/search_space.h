@@ -31,8 +31,8 @@ struct Choice {
 };
 
 struct SearchSpace {
-  std::string system = {};  ///< the network that the choices are for; not part of the hash
   std::vector<Choice> choices = {};
+  std::string system = {};  ///< the network that the choices are for; not part of the hash
 
   /// Number of architectures.
   std::int64_t size() const;
@@ -50,9 +50,5 @@ struct SearchSpace {
   /// The choice of that name; throws likewise.
   const Choice& choice(const std::string& name) const { return choices[index_of(name)]; }
 };
-
-/// The name that takes the fewest single-letter changes (Levenshtein distance) to become `name`;
-/// empty if `known` is empty. For error messages.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& known);
 
 }  // namespace serenade

@@ -4,6 +4,7 @@
 
 #include "nas/one_shot.h"
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -42,7 +43,7 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, const SearchSpa
     names.push_back(row.name);
   }
   check(false, "strategy", "there is none named '", name, "'; the nearest is '",
-        nearest_name(name, names), "'");
+        nearest_word(name, names), "'");
   return nullptr;
 }
 

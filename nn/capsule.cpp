@@ -4,15 +4,10 @@
 #include "nn/capsule.h"
 
 #include "nn/init.h"
+#include "tensor/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade {
-
-namespace {
-
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-}  // namespace
 
 PrimaryCapsules::PrimaryCapsules(const Options& chosen) : options(chosen) {
   check(options.in_channels > 0 && options.types > 0 && options.dim > 0, "PrimaryCapsules",
@@ -39,8 +34,8 @@ Variable PrimaryCapsules::forward(const Variable& x) {
 }
 
 std::int64_t PrimaryCapsules::capsule_count(std::int64_t bins, std::int64_t steps) const {
-  return options.types * ceil_divide(bins, options.stride[0]) *
-         ceil_divide(steps, options.stride[1]);
+  return options.types * ceil_div(bins, options.stride[0]) *
+         ceil_div(steps, options.stride[1]);
 }
 
 CapsuleLayer::CapsuleLayer(const Options& chosen) : options(chosen) {

@@ -5,7 +5,7 @@
 #
 # An error is one line on stderr that begins with "serenade: ", names what is wrong, and comes with an
 # exit code; stdout stays empty. What can be known at the start is refused before any other line
-# (`refuse`); what shows itself later comes behind lines of progress (`refuse_later`).
+# (`refuse`); what shows itself later comes after lines of progress (`refuse_later`).
 set -u
 build=$(realpath "${1:?usage: tests/cli.sh BUILD_DIR}")
 serenade=$build/serenade
@@ -94,6 +94,7 @@ sed 's/serenade-recogniser-1/serenade-recogniser-0/' $model >bad/version.safeten
 sed 's/"2x8/"2x7/g' $model >bad/other_shape.safetensors
 sed 's/\\"conv3\\"/\\"conv9\\"/g' $model >bad/other_layer.safetensors
 echo '{"epohcs": 3}' >bad/unknown.json
+echo '{"mel_bands": 40}' >bad/former.json
 echo '{"epochs": ' >bad/broken.json
 echo '{"epochs": "many"}' >bad/value.json
 echo '{"epochs": [1]}' >bad/list.json
@@ -118,7 +119,11 @@ refuse 2 threads train --threads -1 --corpus demo
 refuse 2 "--device must" train --device tpu --corpus demo --out x
 refuse 2 serenade\ search train --mode joint --corpus demo
 refuse 2 serenade\ train search --mode none --corpus demo
-refuse 2 masked search --masked 4 --corpus demo
+refuse 2 num_masked search --num-masked 4 --corpus demo
+refuse 2 "did you mean '--num-masked'" search --masked 2 --corpus demo
+refuse 2 "did you mean '--n-fft'" train --dft 1024 --corpus demo
+refuse 2 "did you mean '--hop-length'" train --shift=80 --corpus demo
+refuse 2 "did you mean 'iemocap'" train --corpus-kind imocap --corpus demo
 refuse 2 --resume train "${fast[@]}" --out x --resume --replace
 refuse 2 files predict $model
 refuse 2 dropuot table2 --modes dropuot --corpus demo
@@ -148,7 +153,7 @@ refuse 2 Ses01F evaluate $model --corpus demo --speakers Ses01G
 
 # Configuration and genotypes ----------------------------------------------------------------------
 
-for name in unknown.json:epochs broken.json:JSON value.json:many list.json:epochs \
+for name in unknown.json:epochs former.json:n_mels broken.json:JSON value.json:many list.json:epochs \
   no_object.json:object absent.json:absent.json; do
   refuse 2 "${name#*:}" train --corpus demo --config "bad/${name%:*}"
   holds err.txt "bad/${name%:*}"

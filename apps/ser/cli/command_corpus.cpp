@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
@@ -12,29 +13,29 @@
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/audio.h"
+#include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/demo_corpus.h"
 #include "apps/ser/features/feature_cache.h"
 #include "apps/ser/training/experiment.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
 namespace {
 
-// What each reader expects. Licences and ways to obtain them are those of the corpora's own pages.
+// Licences and ways to obtain the corpora are those of their own pages.
 void list_corpora() {
   TextTable table({{"kind", Align::left},
                    {"corpus", Align::left},
                    {"four classes", Align::right},
                    {"speakers", Align::right},
                    {"how it is obtained", Align::left}});
-  table.add_row({"iemocap", "IEMOCAP, improvised", "2280", "10",
-                 "request form of SAIL, University of Southern California; research use"});
-  table.add_row({"emodb", "EmoDB, 2005 edition", "339", "10", "free download; research"});
-  table.add_row({"ravdess", "RAVDESS, speech", "672", "24", "Zenodo; CC BY-NC-SA 4.0"});
-  table.add_row({"cremad", "CREMA-D", "4900", "91", "ODbL 1.0; fetch the audio with git-lfs"});
-  table.add_row({"urdu", "URDU", "400", "29",
-                 "research only; 26 speakers have one emotion each, so results mislead"});
-  table.add_row({"manifest", "any", "", "", "CSV: path,label,speaker[,group,start,end]"});
+  for (const CorpusRow& row : corpus_rows()) {
+    const std::vector<int>& counts = row.label_sets.front().class_counts;
+    const int recordings = std::accumulate(counts.begin(), counts.end(), 0);
+    table.add_row({row.name, row.title, recordings > 0 ? std::to_string(recordings) : "",
+                   row.speakers > 0 ? std::to_string(row.speakers) : "", row.about});
+  }
   std::cout << table.to_text();
 }
 
@@ -45,9 +46,8 @@ struct CheckOptions {
 };
 
 void run_check(const CheckOptions& options) {
-  const CorpusCheck check = check_corpus(load_corpus({.kind = corpus_kind(options.kind),
-                                                      .root = options.path,
-                                                      .labels = label_set(options.labels)}));
+  const CorpusCheck check = check_corpus(
+      load_corpus({.kind = options.kind, .root = options.path, .labels = options.labels}));
   std::cout << (options.json ? to_json(check) + "\n" : to_text(check));
   if (options.strict && !check.ok()) {
     throw InputError(options.path + ": the corpus differs from what is expected (--strict)");
@@ -109,25 +109,23 @@ void run_features(const FeatureOptions& options) {
   std::cout << table.to_text();
 }
 
-}  // namespace
-
-void add_corpus_command(CLI::App& app) {
-  CLI::App* corpus = app.add_subcommand("corpus", "list known corpora, check one, or make a demo");
-  corpus->require_subcommand(1);
-  corpus->add_subcommand("list", "the corpora that can be read")->callback(list_corpora);
+void set_up_corpus(CLI::App& corpus) {
+  corpus.require_subcommand(1);
+  corpus.add_subcommand("list", "the corpora that can be read")->callback(list_corpora);
 
   auto check = std::make_shared<CheckOptions>();
-  CLI::App* check_command =
-      corpus->add_subcommand("check", "compare counts with the expected ones");
+  CLI::App* check_command = corpus.add_subcommand("check", "compare counts with the expected ones");
   check_command->add_option("folder", check->path, "folder or CSV manifest")->required();
-  check_command->add_option("--corpus-kind", check->kind, "auto, iemocap, emodb, ..");
-  check_command->add_option("--label-set", check->labels, "default, impro4, impro4exc, all4exc");
+  check_command->add_option("--corpus-kind", check->kind, "how the corpus is read")
+      ->type_name(join(corpus_names(), "|"));
+  check_command->add_option("--label-set", check->labels, "which recordings count")
+      ->type_name(join(label_set_names(), "|"));
   check_command->add_flag("--json", check->json, "one JSON document on stdout");
   check_command->add_flag("--strict", check->strict, "exit code 2 where something differs");
   check_command->callback([check] { run_check(*check); });
 
   auto make = std::make_shared<MakeOptions>();
-  CLI::App* make_command = corpus->add_subcommand(
+  CLI::App* make_command = corpus.add_subcommand(
       "make", "write a demo corpus of SYNTHETIC speech with espeak-ng, in IEMOCAP's tree");
   make_command->add_option("folder", make->folder, "where to")->required();
   make_command->add_option("--utterances", make->demo.utterances, "per voice and emotion")
@@ -137,14 +135,23 @@ void add_corpus_command(CLI::App& app) {
   make_command->callback([make] { run_make(*make); });
 }
 
-void add_features_command(CLI::App& app) {
+void set_up_features(CLI::App& command) {
   auto options = std::make_shared<FeatureOptions>();
-  CLI::App* command = app.add_subcommand(
-      "features", "compute the spectrograms of a corpus (--corpus) or describe those of files");
-  command->add_option("files", options->files, "sound files");
-  command->add_flag("--json", options->json, "one JSON document on stdout");
-  options->settings.add_to(*command);
-  command->callback([options] { run_features(*options); });
+  command.add_option("files", options->files, "sound files");
+  command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->settings.add_to(command);
+  command.callback([options] { run_features(*options); });
+}
+
+}  // namespace
+
+Command corpus_command() {
+  return {"corpus", "list known corpora, check one, or make a demo", set_up_corpus};
+}
+
+Command features_command() {
+  return {"features", "compute the spectrograms of a corpus (--corpus) or describe those of files",
+          set_up_features};
 }
 
 }  // namespace serenade::ser

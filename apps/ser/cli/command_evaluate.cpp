@@ -108,13 +108,12 @@ std::string evaluation_text(const Corpus& corpus, const ConfusionMatrix& matrix,
 void run_evaluate(const EvaluateOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
-  const Corpus corpus = load_corpus({.kind = corpus_kind(options.kind),
-                                     .root = options.corpus,
-                                     .labels = label_set(options.labels)});
+  const Corpus corpus =
+      load_corpus({.kind = options.kind, .root = options.corpus, .labels = options.labels});
   const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
   if (options.speakers.empty()) {
     std::cerr << "note: all speakers are evaluated; if the model was trained on some of them, its "
-                 "figures are too good. Name unseen ones with --speakers.\n";
+                 "accuracies are too good. Name unseen ones with --speakers.\n";
   }
   ProgressBar bar("features", static_cast<std::int64_t>(corpus.recordings.size()));
   const std::vector<Features> features =
@@ -200,32 +199,39 @@ void run_predict(const PredictOptions& options) {
   rethrow_last(failures);
 }
 
-}  // namespace
-
-void add_evaluate_command(CLI::App& app) {
+void set_up_evaluate(CLI::App& command) {
   auto options = std::make_shared<EvaluateOptions>();
-  CLI::App* command = app.add_subcommand("evaluate", "WA, UA and confusion of a model on a corpus");
-  command->add_option("model", options->model, "model.safetensors of a run")->required();
-  command->add_option("--corpus", options->corpus, "folder or CSV manifest")->required();
-  command->add_option("--corpus-kind", options->kind, "auto, iemocap, emodb, ..");
-  command->add_option("--label-set", options->labels, "default, impro4, impro4exc, all4exc");
-  command->add_option("--cache", options->cache, "folder of computed features");
-  command->add_option("--speakers", options->speakers, "only these, separated by commas")
+  command.add_option("model", options->model, "model.safetensors of a run")->required();
+  command.add_option("--corpus", options->corpus, "folder or CSV manifest")->required();
+  command.add_option("--corpus-kind", options->kind, "how the corpus is read")
+      ->type_name(join(corpus_names(), "|"));
+  command.add_option("--label-set", options->labels, "which recordings count")
+      ->type_name(join(label_set_names(), "|"));
+  command.add_option("--cache", options->cache, "folder of computed features");
+  command.add_option("--speakers", options->speakers, "only these, separated by commas")
       ->delimiter(',');
-  command->add_flag("--json", options->json, "one JSON document on stdout");
-  options->machine.add_to(*command);
-  command->callback([options] { run_evaluate(*options); });
+  command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->machine.add_to(command);
+  command.callback([options] { run_evaluate(*options); });
 }
 
-void add_predict_command(CLI::App& app) {
+void set_up_predict(CLI::App& command) {
   auto options = std::make_shared<PredictOptions>();
-  CLI::App* command =
-      app.add_subcommand("predict", "class probabilities of sound files of any length and format");
-  command->add_option("model", options->model, "model.safetensors of a run")->required();
-  command->add_option("files", options->files, "sound files")->required();
-  command->add_flag("--json", options->json, "one JSON document on stdout");
-  options->machine.add_to(*command);
-  command->callback([options] { run_predict(*options); });
+  command.add_option("model", options->model, "model.safetensors of a run")->required();
+  command.add_option("files", options->files, "sound files")->required();
+  command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->machine.add_to(command);
+  command.callback([options] { run_predict(*options); });
+}
+
+}  // namespace
+
+Command evaluate_command() {
+  return {"evaluate", "WA, UA and confusion of a model on a corpus", set_up_evaluate};
+}
+
+Command predict_command() {
+  return {"predict", "class probabilities of sound files of any length and format", set_up_predict};
 }
 
 }  // namespace serenade::ser

@@ -106,16 +106,19 @@ void run_info(const InfoOptions& options) {
   }
 }
 
+void set_up_info(CLI::App& command) {
+  auto options = std::make_shared<InfoOptions>();
+  command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->settings.add_to(command);
+  options->machine.add_to(command);
+  command.callback([options] { run_info(*options); });
+}
+
 }  // namespace
 
-void add_info_command(CLI::App& app) {
-  auto options = std::make_shared<InfoOptions>();
-  CLI::App* command = app.add_subcommand(
-      "info", "parameters of the systems and their parts; build, threads, devices");
-  command->add_flag("--json", options->json, "one JSON document on stdout");
-  options->settings.add_to(*command);
-  options->machine.add_to(*command);
-  command->callback([options] { run_info(*options); });
+Command info_command() {
+  return {"info", "parameters of the systems and their parts; build, threads, devices",
+          set_up_info};
 }
 
 }  // namespace serenade::ser

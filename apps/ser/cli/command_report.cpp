@@ -68,14 +68,16 @@ void write_report(const std::string& folder) {
   std::cout << folder << "/report.html" << std::endl;
 }
 
+void set_up_report(CLI::App& command) {
+  auto folder = std::make_shared<std::string>();
+  command.add_option("folder", *folder, "folder of the run or table")->required();
+  command.callback([folder] { write_report(*folder); });
+}
+
 }  // namespace
 
-void add_report_command(CLI::App& app) {
-  auto folder = std::make_shared<std::string>();
-  CLI::App* command =
-      app.add_subcommand("report", "write report.html and Figure 3 of a run or table again");
-  command->add_option("folder", *folder, "folder of the run or table")->required();
-  command->callback([folder] { write_report(*folder); });
+Command report_command() {
+  return {"report", "write report.html and Figure 3 of a run or table again", set_up_report};
 }
 
 }  // namespace serenade::ser

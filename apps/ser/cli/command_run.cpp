@@ -94,35 +94,37 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;
 }
 
-void add_run_command(CLI::App& app, const std::string& name, const std::string& help,
-                     const Config& defaults, const std::vector<std::string>& modes) {
-  auto options = std::make_shared<RunOptions>(defaults);
-  CLI::App* command = app.add_subcommand(name, help);
-  options->output.add_to(*command);
-  options->machine.add_to(*command);
-  options->settings.add_to(*command);
-  command->callback([options, name, modes] {
-    const std::string mode = to_string(options->settings.config().mode);
-    if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
-      throw InputError(name + ": mode " + mode + " belongs to `serenade " +
-                       (name == "train" ? "search" : "train") + "`");
-    }
-    run_experiment(name, *options);
-  });
+// `modes`: those that the command is for.
+Command run_command(const std::string& name, const std::string& help, const Config& defaults,
+                    const std::vector<std::string>& modes) {
+  return {name, help, [=](CLI::App& command) {
+            auto options = std::make_shared<RunOptions>(defaults);
+            options->output.add_to(command);
+            options->machine.add_to(command);
+            options->settings.add_to(command);
+            command.callback([options, name, modes] {
+              const std::string mode = to_string(options->settings.config().mode);
+              if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
+                throw InputError(name + ": mode " + mode + " belongs to `serenade " +
+                                 (name == "train" ? "search" : "train") + "`");
+              }
+              run_experiment(name, *options);
+            });
+          }};
 }
 
 }  // namespace
 
-void add_train_command(CLI::App& app) {
-  add_run_command(app, "train", "train one architecture: the hand-made one, or --genotype FILE", {},
-                  {"none"});
+Command train_command() {
+  return run_command("train", "train one architecture: the hand-made one, or --genotype FILE", {},
+                     {"none"});
 }
 
-void add_search_command(CLI::App& app) {
+Command search_command() {
   Config defaults;
   defaults.mode = Mode::dropout;
-  add_run_command(app, "search", "search an architecture, train it from scratch, and evaluate it",
-                  defaults, {"random", "joint", "sampling", "dropout"});
+  return run_command("search", "search an architecture, train it from scratch, and evaluate it",
+                     defaults, {"random", "joint", "sampling", "dropout"});
 }
 
 }  // namespace serenade::ser

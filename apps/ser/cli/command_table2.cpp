@@ -73,32 +73,35 @@ void run_table2(const Table2Options& options) {
   }
 }
 
-}  // namespace
-
-void add_table2_command(CLI::App& app) {
+void set_up_table2(CLI::App& command) {
   auto options = std::make_shared<Table2Options>();
-  CLI::App* command = app.add_subcommand(
-      "table2", "the paper's Table 2 and Figure 3: all systems and search modes");
-  command->add_option("--systems", options->systems, "separated by commas")
+  command.add_option("--systems", options->systems, "separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--modes", options->modes, "of none, random, joint, sampling, dropout")
+  command.add_option("--modes", options->modes, "of none, random, joint, sampling, dropout")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
+  command.add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command
-      ->add_option("--jobs", options->jobs,
-                   "runs at a time, which share the threads; 0: one per thread. Memory grows with "
-                   "it, results do not change")
+      .add_option("--jobs", options->jobs,
+                  "runs at a time, which share the threads; 0: one per thread. Memory grows with "
+                  "it, results do not change")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  command->add_flag("--json", options->json, "one JSON document on stdout");
-  options->output.add_to(*command);
-  options->machine.add_to(*command);
-  options->settings.add_to(*command, {"system", "mode", "genotype"});
-  command->callback([options] { run_table2(*options); });
+  command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->output.add_to(command);
+  options->machine.add_to(command);
+  options->settings.add_to(command, {"system", "mode", "genotype"});
+  command.callback([options] { run_table2(*options); });
+}
+
+}  // namespace
+
+Command table2_command() {
+  return {"table2", "the paper's Table 2 and Figure 3: all systems and search modes",
+          set_up_table2};
 }
 
 }  // namespace serenade::ser

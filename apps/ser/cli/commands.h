@@ -1,8 +1,9 @@
 #pragma once
-// The commands of the program. Each adds itself to the command line; the chosen one runs when the
-// line has been parsed. Results go to stdout; progress and remarks go to stderr.
+// The commands of the program. Results go to stdout; progress and remarks go to stderr.
 
+#include <functional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -10,15 +11,16 @@ class App;
 
 namespace serenade::ser {
 
-void add_corpus_command(CLI::App& app);
-void add_features_command(CLI::App& app);
-void add_train_command(CLI::App& app);
-void add_search_command(CLI::App& app);
-void add_evaluate_command(CLI::App& app);
-void add_predict_command(CLI::App& app);
-void add_table2_command(CLI::App& app);
-void add_report_command(CLI::App& app);
-void add_info_command(CLI::App& app);
+/// One command. Its file defines a function that makes it; commands.cpp lists them.
+struct Command {
+  std::string name;
+  std::string help;
+  /// Adds the options; what the command does is set as the callback.
+  std::function<void(CLI::App& command)> set_up;
+};
+
+/// All of them, in the order of the help text.
+const std::vector<Command>& commands();
 
 /// The whole program without process-wide effects: parses, runs, and returns the exit code. Errors
 /// become one line on stderr.

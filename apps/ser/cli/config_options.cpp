@@ -7,8 +7,20 @@
 #include "apps/ser/common/error.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/threads.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
+
+std::string option_of_key(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+std::string key_of_option(std::string option) {
+  option.erase(0, option.find_first_not_of('-'));
+  std::replace(option.begin(), option.end(), '-', '_');
+  return option;
+}
 
 void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& without) {
   command.add_option("--config", file_, "JSON file of settings; options given here override it")
@@ -16,12 +28,11 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
       ->type_name("FILE");
   for (const Setting& setting : config_settings()) {
     if (std::find(without.begin(), without.end(), setting.key) != without.end()) continue;
-    std::string flag = "--" + setting.key;
-    std::replace(flag.begin(), flag.end(), '_', '-');
     const std::string default_value = setting.get(defaults_);
     command
         .add_option_function<std::string>(
-            flag, [this, key = setting.key](const std::string& text) { values_[key] = text; },
+            option_of_key(setting.key),
+            [this, key = setting.key](const std::string& text) { values_[key] = text; },
             setting.help)
         ->group("Settings")
         ->type_name(setting.values)
@@ -57,8 +68,8 @@ void MachineOptions::add_to(CLI::App& command) {
       ->check(CLI::Range(0, 4096));
   command
       .add_option("--device", device,
-                  "auto: the GPU if there is one; cpu; cuda; cudnn: cuda with cuDNN's convolutions")
-      ->type_name("DEVICE");
+                  "auto: the GPU if there is one; cudnn: cuda with cuDNN's convolutions")
+      ->type_name(join(device_words(), "|"));
   command.add_flag("--tf32", tf32, "on the GPU: faster products of 10-bit factors");
 }
 

@@ -14,6 +14,10 @@ class App;
 
 namespace serenade::ser {
 
+/// "search_epochs" as an option: "--search-epochs"; and back.
+std::string option_of_key(std::string key);
+std::string key_of_option(std::string option);
+
 /// A configuration on the command line. Must outlive the parsing of the command it is added to.
 class ConfigOptions {
  public:

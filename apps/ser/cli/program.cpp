@@ -9,6 +9,7 @@
 #include <new>
 
 #include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "tensor/text.h"
 
@@ -28,7 +29,7 @@ int fail(ExitCode code, std::string message) {
 struct NamedCommand {
   const CLI::App* app;
   std::string name;  // "serenade corpus make"
-  int rest;          // index of the first word behind the name
+  int rest;          // index of the first word after the name
 };
 
 NamedCommand named_command(const CLI::App& app, int argc, const char* const* argv) {
@@ -44,6 +45,13 @@ NamedCommand named_command(const CLI::App& app, int argc, const char* const* arg
     }
   }
   return command;
+}
+
+// The option that an unknown one most likely means: options are keys of settings with dashes.
+std::string meant_option(const std::string& unknown, const std::vector<std::string>& known) {
+  std::vector<std::string> keys;
+  for (const std::string& option : known) keys.push_back(key_of_option(option));
+  return option_of_key(meant_key(key_of_option(unknown), keys));
 }
 
 // What to say about the first word that no command or option knows; empty if all are known.
@@ -63,8 +71,9 @@ std::string unknown_word(const NamedCommand& command, int argc, const char* cons
     if (!is_option && !is_command) continue;
     const std::vector<std::string>& known = is_option ? options : subcommands;
     if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+    const std::string meant = is_option ? meant_option(word, known) : nearest_word(word, known);
     return std::string("unknown ") + (is_option ? "option" : "command") + " '" + word +
-           "'; did you mean '" + nearest_word(word, known) + "'?";
+           "'; did you mean '" + meant + "'?";
   }
   return "";
 }
@@ -90,15 +99,9 @@ int run_program(int argc, const char* const* argv) {
   app.set_version_flag("--version", "serenade " SERENADE_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  add_train_command(app);
-  add_search_command(app);
-  add_evaluate_command(app);
-  add_predict_command(app);
-  add_table2_command(app);
-  add_report_command(app);
-  add_corpus_command(app);
-  add_features_command(app);
-  add_info_command(app);
+  for (const Command& command : commands()) {
+    command.set_up(*app.add_subcommand(command.name, command.help));
+  }
   try {
     app.parse(argc, argv);
     return kOk;

@@ -1,5 +1,6 @@
 #include "apps/ser/common/compute_device.h"
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
 #include "kernels/conv2d/cuda/cudnn.h"
 #include "kernels/runtime/cuda_device.h"
@@ -14,10 +15,13 @@ Device chosen = Device::cpu;
 
 Device compute_device() { return chosen; }
 
+const std::vector<std::string>& device_words() {
+  static const std::vector<std::string> words = {"auto", "cpu", "cuda", "cudnn"};
+  return words;
+}
+
 void choose_compute_device(const std::string& word, bool tf32) {
-  if (word != "auto" && word != "cpu" && word != "cuda" && word != "cudnn") {
-    throw InputError("--device must be auto, cpu, cuda or cudnn; got '" + word + "'");
-  }
+  find_setting_word("--device", word, device_words());
   const CudaDevice gpu = cuda_device();
   const bool wants_gpu = word == "cuda" || word == "cudnn";
   if (wants_gpu && !gpu.usable) {

@@ -149,7 +149,7 @@ Audio read_audio(const std::string& path, int sample_rate, TimeRange range) {
   }
   for (const float sample : audio.samples) {
     if (!std::isfinite(sample)) {
-      throw InputError(path + ": holds samples that are not numbers; write it again");
+      throw InputError(path + ": holds samples that are not finite; write it again");
     }
   }
   audio.samples = resample(audio.samples, info.samplerate, sample_rate);

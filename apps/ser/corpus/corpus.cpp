@@ -3,13 +3,14 @@
 #include "apps/ser/corpus/corpus.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <set>
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
-#include "apps/ser/corpus/corpus_reader.h"
+#include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/demo_corpus.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -17,114 +18,83 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <class Value>
-using Words = std::vector<std::pair<std::string, Value>>;
+using Rows = std::vector<const CorpusRow*>;
 
-const Words<CorpusKind>& kind_words() {
-  static const Words<CorpusKind> words = {
-      {"auto", CorpusKind::automatic},   {"iemocap", CorpusKind::iemocap},
-      {"emodb", CorpusKind::emodb},      {"urdu", CorpusKind::urdu},
-      {"ravdess", CorpusKind::ravdess},  {"cremad", CorpusKind::cremad},
-      {"manifest", CorpusKind::manifest}};
-  return words;
+std::vector<std::string> names_of(const Rows& rows) {
+  std::vector<std::string> names;
+  for (const CorpusRow* row : rows) names.push_back(row->name);
+  return names;
 }
 
-const Words<LabelSet>& label_words() {
-  static const Words<LabelSet> words = {{"default", LabelSet::standard},
-                                        {"impro4", LabelSet::impro4},
-                                        {"impro4exc", LabelSet::impro4exc},
-                                        {"all4exc", LabelSet::all4exc},
-                                        {"four", LabelSet::four}};
-  return words;
-}
-
-template <class Value>
-std::string word_of(const Words<Value>& words, Value value) {
-  for (const auto& [word, meaning] : words) {
-    if (meaning == value) return word;
+const LabelSet& label_set_of(const CorpusRow& row, const std::string& word,
+                             const std::string& path) {
+  if (word == label_set_names().front()) return row.label_sets.front();
+  std::vector<std::string> known;
+  for (const LabelSet& set : row.label_sets) {
+    if (set.name == word) return set;
+    known.push_back(set.name);
   }
-  return "?";
+  throw InputError(path + ": the corpus kind " + row.name + " has no label set " + word +
+                   "; choose " + join(known, ", ") + " or leave it at default");
 }
 
-template <class Value>
-Value value_of(const Words<Value>& words, const std::string& word, const std::string& what) {
-  std::string known;
-  for (const auto& [name, value] : words) {
-    if (name == word) return value;
-    known += (known.empty() ? "" : ", ") + name;
+// What to say where no row knows the place, or not the one row that was asked for.
+[[noreturn]] void refuse_place(const CorpusPlace& place, const Rows& rows) {
+  const std::string& path = place.path();
+  const CorpusRow* asked = rows.size() == 1 ? rows.front() : nullptr;
+  if (!fs::is_directory(path)) {
+    throw InputError(path + ": is a file; give the corpus folder or a .csv manifest");
   }
-  throw InputError("unknown " + what + " \"" + word + "\"; choose one of " + known);
-}
-
-LabelSet resolve_labels(CorpusKind kind, LabelSet labels, const std::string& root) {
-  const bool iemocap = kind == CorpusKind::iemocap;
-  if (labels == LabelSet::standard) return iemocap ? LabelSet::impro4 : LabelSet::four;
-  if (iemocap == (labels != LabelSet::four)) return labels;
-  throw InputError(root + ": the label set " + to_string(labels) +
-                   " is not one of the corpus kind " + to_string(kind) +
-                   (iemocap ? "; choose impro4, impro4exc or all4exc" : "; leave it at default"));
-}
-
-Corpus read_by_names(CorpusKind kind, const std::string& root) {
-  const std::vector<FoundFile> files = find_sound_files(root);
-  if (files.empty()) {
-    throw InputError(root + ": no sound file in this folder or below; give the corpus folder");
+  if (asked && asked->evidence != Evidence::file_names) {
+    throw InputError(path + ": no " + asked->sign);
   }
-  const std::vector<CorpusKind> kinds = recognise_names(files);
-  if (kind == CorpusKind::automatic) {
-    if (kinds.empty()) {
-      throw InputError(root + ": holds sound files, but no corpus known by its names (such as " +
-                       files.front().relative_path +
-                       "); describe it in a CSV manifest: path,label,speaker");
+  if (place.sound_files().empty()) {
+    throw InputError(path + ": no sound file in this folder or below; give the corpus folder");
+  }
+  const std::string first = place.sound_files().front().relative_path;
+  if (asked) throw InputError(path + ": no " + asked->sign + "; the first one is " + first);
+  throw InputError(path + ": holds sound files, but no corpus known by its names (such as " +
+                   first + "); describe it in a CSV manifest: path,label,speaker");
+}
+
+// The one row that knows the place, and what it has found there.
+std::pair<const CorpusRow*, std::string> recognise(const CorpusPlace& place, const Rows& rows) {
+  for (const Evidence evidence : {Evidence::description, Evidence::folders, Evidence::file_names}) {
+    Rows knowing;
+    std::string found;
+    for (const CorpusRow* row : rows) {
+      if (row->evidence != evidence) continue;
+      if (const auto path = row->find(place)) {
+        knowing.push_back(row);
+        found = *path;
+      }
     }
-    if (kinds.size() > 1) {
-      throw InputError(root + ": holds several corpora (" + to_string(kinds[0]) + ", " +
-                       to_string(kinds[1]) + "); give the folder of one, or its kind");
+    if (knowing.size() > 1) {
+      throw InputError(place.path() + ": holds several corpora (" + join(names_of(knowing), ", ") +
+                       "); give the folder of one, or its kind");
     }
-    kind = kinds.front();
+    if (!knowing.empty()) return {knowing.front(), found};
   }
-  if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-    throw InputError(root + ": no file is named as in the corpus " + to_string(kind) +
-                     " (the first one is " + files.front().relative_path + "); check the folder");
-  }
-  return read_flat(kind, root, files);
+  refuse_place(place, rows);
 }
 
-Corpus read_corpus(const CorpusSpec& spec) {
+Corpus read_corpus(const CorpusSpec& spec, Rows rows) {
   if (spec.root.empty()) throw InputError("no corpus given; name its folder or a CSV manifest");
   if (!fs::exists(spec.root)) {
     throw InputError(spec.root +
-                     ": no such folder; give the corpus folder, its parent, or a CSV "
-                     "manifest");
+                     ": no such folder; give the corpus folder, its parent, or a CSV manifest");
   }
-  const CorpusKind kind = spec.kind;
-  const bool automatic = kind == CorpusKind::automatic;
-  if (automatic || kind == CorpusKind::manifest) {
-    if (const auto csv = find_manifest(spec.root)) {
-      resolve_labels(CorpusKind::manifest, spec.labels, *csv);
-      return read_manifest(*csv);
-    }
-    if (!automatic) {
-      throw InputError(spec.root +
-                       ": no CSV manifest; name the .csv file, or a folder with a "
-                       "manifest.csv");
-    }
-  }
-  if (!fs::is_directory(spec.root)) {
-    throw InputError(spec.root + ": is a file; give the corpus folder or a .csv manifest");
-  }
-  if (automatic || kind == CorpusKind::iemocap) {
-    if (const auto root = find_iemocap(spec.root)) {
-      return read_iemocap(*root, resolve_labels(CorpusKind::iemocap, spec.labels, *root));
-    }
-    if (!automatic) {
-      throw InputError(spec.root +
-                       ": no IEMOCAP tree (Session1/dialog/EmoEvaluation); give "
-                       "IEMOCAP_full_release");
-    }
-  }
-  Corpus corpus = read_by_names(kind, spec.root);
-  resolve_labels(corpus.kind, spec.labels, spec.root);
+  std::vector<std::string> kinds = names_of(rows);
+  kinds.insert(kinds.begin(), corpus_names().front());  // "auto": all rows stay
+  const std::size_t kind = find_setting_word("corpus_kind", spec.kind, kinds);
+  if (kind > 0) rows = {rows[kind - 1]};
+  const CorpusPlace place(spec.root);
+  const auto [row, found] = recognise(place, rows);
+  const LabelSet& labels = label_set_of(*row, spec.labels, found);
+  Corpus corpus = row->read(found, labels);
+  corpus.kind = row->name;
+  corpus.labels = labels;
+  if (corpus.name.empty()) corpus.name = row->title;
   return corpus;
 }
 
@@ -141,7 +111,7 @@ void probe_recordings(Corpus& corpus) {
       const double whole = probe_audio(recording.path).seconds();
       const double end = recording.range.end < 0 ? whole : std::min(whole, recording.range.end);
       if (end <= recording.range.start) {
-        throw InputError(recording.path + ": its range starts behind the end of the file");
+        throw InputError(recording.path + ": its range starts after the end of the file");
       }
       recording.seconds = end - recording.range.start;
       usable.push_back(std::move(recording));
@@ -164,11 +134,11 @@ void number_sessions(Corpus& corpus) {
       recording.session = sessions.at(recording.speaker);
     }
   }
-  std::map<int, int> numbers;
-  for (const Recording& recording : corpus.recordings) numbers[recording.session] = 0;
+  std::map<int, int> indices;
+  for (const Recording& recording : corpus.recordings) indices[recording.session] = 0;
   int next = 0;
-  for (auto& [session, number] : numbers) number = next++;
-  for (Recording& recording : corpus.recordings) recording.session = numbers[recording.session];
+  for (auto& [session, index] : indices) index = next++;
+  for (Recording& recording : corpus.recordings) recording.session = indices[recording.session];
 }
 
 void require_every_class(const Corpus& corpus) {
@@ -205,13 +175,27 @@ const std::vector<std::string>& class_names() {
   return names;
 }
 
-std::string to_string(CorpusKind kind) { return word_of(kind_words(), kind); }
-CorpusKind corpus_kind(const std::string& word) {
-  return value_of(kind_words(), word, "corpus kind");
+const std::vector<std::string>& corpus_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = {"auto"};
+    for (const CorpusRow& row : corpus_rows()) all.push_back(row.name);
+    return all;
+  }();
+  return names;
 }
 
-std::string to_string(LabelSet set) { return word_of(label_words(), set); }
-LabelSet label_set(const std::string& word) { return value_of(label_words(), word, "label set"); }
+const std::vector<std::string>& label_set_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = {"default"};
+    for (const CorpusRow& row : corpus_rows()) {
+      for (const LabelSet& set : row.label_sets) {
+        if (std::find(all.begin(), all.end(), set.name) == all.end()) all.push_back(set.name);
+      }
+    }
+    return all;
+  }();
+  return names;
+}
 
 int Corpus::session_count() const {
   int count = 0;
@@ -239,8 +223,13 @@ std::map<std::string, int> group_speakers(const std::vector<std::string>& speake
   return sessions;
 }
 
-Corpus load_corpus(const CorpusSpec& spec) {
-  Corpus corpus = read_corpus(spec);
+Corpus load_corpus(const CorpusSpec& spec) { return load_corpus(spec, {}); }
+
+Corpus load_corpus(const CorpusSpec& spec, const std::vector<CorpusRow>& further) {
+  Rows rows;
+  for (const CorpusRow& row : corpus_rows()) rows.push_back(&row);
+  for (const CorpusRow& row : further) rows.push_back(&row);
+  Corpus corpus = read_corpus(spec, rows);
   corpus.classes = class_names();
   for (Recording& recording : corpus.recordings) {
     recording.label_name = corpus.classes.at(recording.label);
@@ -257,6 +246,7 @@ Corpus load_corpus(const CorpusSpec& spec) {
   corpus.synthetic = fs::exists(fs::path(corpus.root) / kSyntheticMarker);
   if (corpus.synthetic) {
     corpus.name = "demo corpus";  // in IEMOCAP's tree, but nobody should take it for IEMOCAP
+    corpus.labels = {.name = corpus.labels.name};  // and its counts are not IEMOCAP's
     corpus.notes.push_back(
         "SYNTHETIC speech made by a program: results show that the software works and say nothing "
         "about people.");

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/corpus/audio.h"
 
 namespace serenade::ser {
@@ -17,28 +18,26 @@ namespace serenade::ser {
 /// Class names in the order of the class indices: neutral, angry, happy, sad.
 const std::vector<std::string>& class_names();
 
-enum class CorpusKind { automatic, iemocap, emodb, urdu, ravdess, cremad, manifest };
-
-/// "auto", "iemocap", ...; the words of the command line. The second throws InputError.
-std::string to_string(CorpusKind kind);
-CorpusKind corpus_kind(const std::string& word);
-
-/// Which recordings count, and as what.
+/// Which recordings of a corpus count, and as what, with the counts that its publishers give.
 ///   impro4     IEMOCAP, improvised dialogues, excitement left out (the paper)
 ///   impro4exc  the same with excitement counted as happiness
 ///   all4exc    improvised and scripted, excitement counted as happiness
 ///   four       the only set of every other corpus: its neutral, angry, happy and sad recordings
-enum class LabelSet { standard, impro4, impro4exc, all4exc, four };
-
-/// `standard` ("default") stands for impro4 with IEMOCAP and for four elsewhere.
-std::string to_string(LabelSet set);
-LabelSet label_set(const std::string& word);
+struct LabelSet {
+  std::string name;
+  std::vector<int> class_counts = {};              ///< per class of class_names(); empty: not known
+  std::map<std::string, int> speaker_counts = {};  ///< speakers that are not in it: not known
+};
 
 struct CorpusSpec {
-  CorpusKind kind = CorpusKind::automatic;
-  std::string root = {};  ///< the corpus folder, its parent, or a CSV file
-  LabelSet labels = LabelSet::standard;
+  std::string kind = "auto";       ///< one of corpus_names(); auto looks at the files
+  std::string root = {};           ///< the corpus folder, its parent, or a CSV file
+  std::string labels = "default";  ///< one of label_set_names(); default: the first of the corpus
 };
+
+/// The words of CorpusSpec: "auto", "cremad", ..; "default", "impro4", ..
+const std::vector<std::string>& corpus_names();
+const std::vector<std::string>& label_set_names();
 
 struct Recording {
   std::string id;             ///< file name without extension (manifest: its row's path as written)
@@ -60,11 +59,16 @@ struct SkippedFile {
   std::string path;
   std::string reason;
 };
+inline EnumNames<SkippedFile::Why> enum_names(SkippedFile::Why) {
+  return {{SkippedFile::Why::missing, "missing"},
+          {SkippedFile::Why::unreadable, "unreadable"},
+          {SkippedFile::Why::not_understood, "not understood"}};
+}
 
 struct Corpus {
-  CorpusKind kind = CorpusKind::manifest;
+  std::string kind;  ///< "iemocap", ..
   std::string name;  ///< "IEMOCAP", "EmoDB", ... or the manifest's file name
-  LabelSet labels = LabelSet::four;
+  LabelSet labels;
   std::string root;  ///< folder that relative paths start from
   std::vector<std::string> classes;
   std::vector<Recording> recordings;
@@ -81,8 +85,8 @@ struct Corpus {
 /// Finds, reads and checks a corpus. Sessions: IEMOCAP its own five; EmoDB the five pairs 03-08,
 /// 10-09, 11-13, 12-14, 15-16; RAVDESS the twelve pairs of a male and the next female actor; a
 /// manifest its groups, if given; everything else as group_speakers does.
-/// Throws InputError: no such folder, no corpus in it, a label set of another corpus, nothing left,
-/// or a class without a recording.
+/// Throws InputError: an unknown word, no such folder, no corpus in it, a label set of another
+/// corpus, nothing left, or a class without a recording.
 Corpus load_corpus(const CorpusSpec& spec);
 
 /// Sessions for corpora that have none: sorted speakers two by two up to 24 of them (an odd last
@@ -118,7 +122,7 @@ struct CorpusCheck {
   bool ok() const;
 };
 
-/// Counts against the published numbers and compares the contents of the files.
+/// Compares the counts with the published ones, and the contents of the files.
 CorpusCheck check_corpus(const Corpus& corpus);
 
 std::string to_text(const CorpusCheck& check);  ///< for people

@@ -10,7 +10,6 @@
 
 #include "apps/ser/common/fnv.h"
 #include "apps/ser/corpus/corpus.h"
-#include "apps/ser/corpus/corpus_reader.h"
 
 namespace serenade::ser {
 
@@ -52,10 +51,10 @@ std::vector<std::vector<std::string>> find_duplicates(const Corpus& corpus) {
 
 void count_rows(const Corpus& corpus, CorpusCheck& check) {
   check.total = {"total", 0, static_cast<int>(corpus.recordings.size())};
-  const CorpusKind kind = corpus.synthetic ? CorpusKind::manifest : corpus.kind;
+  const std::vector<int>& published = corpus.labels.class_counts;
   for (std::size_t k = 0; k < corpus.classes.size(); ++k) {
     const int label = static_cast<int>(k);
-    CountRow row{corpus.classes[k], expected_class_count(kind, corpus.labels, label), 0};
+    CountRow row{corpus.classes[k], published.empty() ? -1 : published.at(k), 0};
     for (const Recording& recording : corpus.recordings) row.found += recording.label == label;
     if (row.expected < 0 || check.total.expected < 0) {
       check.total.expected = -1;
@@ -65,7 +64,8 @@ void count_rows(const Corpus& corpus, CorpusCheck& check) {
     check.classes.push_back(row);
   }
   for (const std::string& speaker : corpus.speakers()) {
-    CountRow row{speaker, expected_speaker_count(kind, corpus.labels, speaker), 0};
+    const auto count = corpus.labels.speaker_counts.find(speaker);
+    CountRow row{speaker, count == corpus.labels.speaker_counts.end() ? -1 : count->second, 0};
     for (const Recording& recording : corpus.recordings) row.found += recording.speaker == speaker;
     check.speakers.push_back(row);
   }
@@ -79,18 +79,6 @@ void measure(const Corpus& corpus, CorpusCheck& check) {
         first ? recording.seconds : std::min(check.shortest_seconds, recording.seconds);
     check.longest_seconds = std::max(check.longest_seconds, recording.seconds);
   }
-}
-
-std::string why_text(SkippedFile::Why why) {
-  switch (why) {
-    case SkippedFile::Why::missing:
-      return "missing";
-    case SkippedFile::Why::unreadable:
-      return "unreadable";
-    case SkippedFile::Why::not_understood:
-      return "not understood";
-  }
-  return "?";
 }
 
 bool as_expected(const CountRow& row) { return row.expected < 0 || row.expected == row.found; }
@@ -124,7 +112,7 @@ bool CorpusCheck::ok() const {
 CorpusCheck check_corpus(const Corpus& corpus) {
   CorpusCheck check;
   check.corpus = corpus.name;
-  check.label_set = to_string(corpus.labels);
+  check.label_set = corpus.labels.name;
   check.root = corpus.root;
   check.synthetic = corpus.synthetic;
   check.skipped = corpus.skipped;
@@ -164,7 +152,7 @@ std::string to_text(const CorpusCheck& check) {
     out << "\n";
   }
   for (const SkippedFile& file : check.skipped) {
-    out << "Skipped, " << why_text(file.why) << ": " << file.path << ": " << file.reason << "\n";
+    out << "Skipped, " << to_string(file.why) << ": " << file.path << ": " << file.reason << "\n";
   }
   for (const std::vector<std::string>& names : check.duplicates) {
     out << "Same content:";
@@ -184,7 +172,7 @@ std::string to_text(const CorpusCheck& check) {
 std::string to_json(const CorpusCheck& check) {
   nlohmann::json skipped = nlohmann::json::array();
   for (const SkippedFile& file : check.skipped) {
-    skipped.push_back({{"why", why_text(file.why)}, {"path", file.path}, {"reason", file.reason}});
+    skipped.push_back({{"why", to_string(file.why)}, {"path", file.path}, {"reason", file.reason}});
   }
   const nlohmann::json document = {{"corpus", check.corpus},
                                    {"label_set", check.label_set},

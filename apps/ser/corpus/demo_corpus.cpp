@@ -90,7 +90,7 @@ struct Utterance {
   const Manner* manner;
   std::string id;
   fs::path path;
-  std::uint64_t number;  // element of the random streams
+  std::uint64_t index;  // element of the random streams
 };
 
 std::string session_folder(int session) { return "Session" + std::to_string(session + 1); }
@@ -127,10 +127,10 @@ int run_program(const std::vector<std::string>& words) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// The numbers of one utterance, from the streams of the seed.
+// The random values of one utterance, from the streams of the seed.
 class Jitter {
  public:
-  Jitter(std::uint64_t seed, std::uint64_t number) : key_{seed, Purpose::data, number} {}
+  Jitter(std::uint64_t seed, std::uint64_t index) : key_{seed, Purpose::data, index} {}
 
   /// Normal with the given stddev, cut at two stddevs.
   double operator()(double stddev) { return stddev * std::clamp(normal(key_, next_++), -2.0, 2.0); }
@@ -144,7 +144,7 @@ class Jitter {
 void speak(const std::string& program, const Utterance& utterance, std::uint64_t seed) {
   const Voice& voice = *utterance.voice;
   const Manner& manner = *utterance.manner;
-  Jitter jitter(seed, utterance.number);
+  Jitter jitter(seed, utterance.index);
   const char* sentence = kSentences[jitter.below(kSentences.size())];
   const double pitch = std::clamp(voice.pitch + manner.pitch + jitter(7), 0.0, 99.0);
   const double range = std::clamp(manner.range * std::exp(jitter(0.2)), 10.0, 250.0);
@@ -164,7 +164,7 @@ void speak(const std::string& program, const Utterance& utterance, std::uint64_t
   Audio audio = read_audio(raw);
   fs::remove(raw);
   // A quiet room: without it, pauses would be digital silence, which no microphone records.
-  const RandomKey room{seed, Purpose::data, (std::uint64_t{1} << 32) + utterance.number};
+  const RandomKey room{seed, Purpose::data, (std::uint64_t{1} << 32) + utterance.index};
   for (std::size_t n = 0; n < audio.samples.size(); ++n) {
     audio.samples[n] += static_cast<float>(0.002 * (2.0 * uniform(room, n) - 1.0));
   }
@@ -243,11 +243,6 @@ void clear_folder(const fs::path& folder) {
 }
 
 }  // namespace
-
-bool has_demo_corpus(const std::string& folder, const DemoOptions& options) {
-  const std::string marker = (fs::path(folder) / kSyntheticMarker).string();
-  return fs::exists(marker) && read_text_file(marker) == marker_text(options);
-}
 
 void make_demo_corpus(const std::string& folder, const DemoOptions& options) {
   if (options.utterances < 1 || options.utterances > 1000) {

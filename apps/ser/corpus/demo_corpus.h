@@ -30,7 +30,4 @@ struct DemoOptions {
 /// The marker is written last, so a corpus is whole when it has one that names these options.
 void make_demo_corpus(const std::string& folder, const DemoOptions& options = {});
 
-/// True when `folder` holds the whole corpus that these options make, so that nothing is to do.
-bool has_demo_corpus(const std::string& folder, const DemoOptions& options = {});
-
 }  // namespace serenade::ser

@@ -98,7 +98,7 @@ class BatchQueue::Prefetcher {
   }
 
  private:
-  // The first slot, once it is the caller's again; it makes room behind the others.
+  // The first slot, once it is the caller's again; it is then free for a later batch.
   Slot& wait_for_first() {
     Slot& slot = slots_[first_];
     {
@@ -168,7 +168,7 @@ class BatchQueue::Prefetcher {
 };
 
 BatchQueue::BatchQueue(const Dataset& data, Device device)
-    : BatchQueue(data, device, data.device() == Device::cpu && device != Device::cpu) {}
+    : BatchQueue(data, device, in_host_memory(data.device()) && !in_host_memory(device)) {}
 
 BatchQueue::BatchQueue(const Dataset& data, Device device, bool prefetch)
     : data_(data),

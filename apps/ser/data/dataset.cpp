@@ -7,7 +7,6 @@
 #include <cstring>
 #include <map>
 
-#include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
@@ -21,7 +20,7 @@ namespace {
 // Below this a bin is constant: dividing by its rounding noise would only make it loud.
 constexpr double kSmallestDeviation = 1e-5;
 
-// Count, mean and sum of squared distances of a set of numbers, in double. Two sets merge by the
+// Count, mean and sum of squared distances of a set of values, in double. Two sets merge by the
 // formula of Chan, Golub and LeVeque (1983), which does not cancel as sum x^2 - (sum x)^2 does.
 struct Moments {
   double count = 0, mean = 0, squares = 0;
@@ -45,7 +44,7 @@ std::vector<double> row_moments(const Features& features) {
   const auto count = static_cast<std::size_t>(2 * features.bins);
   if (features.moments) return {features.moments.get(), features.moments.get() + count};
   std::vector<double> moments(count);
-  if (features.device == Device::cpu) {
+  if (in_host_memory(features.device)) {
     cpu::spectrogram_moments(moments.data(), features.spectrogram(), features.format, features.bins,
                              features.frames);
     return moments;
@@ -57,30 +56,7 @@ std::vector<double> row_moments(const Features& features) {
   return moments;
 }
 
-const std::vector<std::pair<std::string, NormalisationKind>>& kind_words() {
-  static const std::vector<std::pair<std::string, NormalisationKind>> words = {
-      {"per_bin", NormalisationKind::per_bin},
-      {"global", NormalisationKind::global},
-      {"per_utterance", NormalisationKind::per_utterance}};
-  return words;
-}
-
 }  // namespace
-
-std::string to_string(NormalisationKind kind) {
-  for (const auto& [word, value] : kind_words()) {
-    if (value == kind) return word;
-  }
-  return "?";
-}
-
-NormalisationKind normalisation_kind(const std::string& word) {
-  for (const auto& [name, value] : kind_words()) {
-    if (name == word) return value;
-  }
-  throw InputError("unknown normalisation \"" + word +
-                   "\"; choose one of per_bin, global, per_utterance");
-}
 
 Normalisation fit_normalisation(const std::vector<Features>& features,
                                 const std::vector<std::int64_t>& recordings,
@@ -152,18 +128,18 @@ Dataset::Dataset(std::vector<Features> features, std::vector<int> labels,
 }
 
 void Dataset::set_statistics(const Normalisation& normalisation) {
-  std::vector<real> numbers;
+  std::vector<real> values;
   if (normalisation.kind == NormalisationKind::per_utterance) {
     own_statistics_.assign(features_.size(), -1);
     for (const std::int64_t r : recordings_) {
-      own_statistics_[r] = static_cast<std::int64_t>(numbers.size()) / (2 * bins_);
+      own_statistics_[r] = static_cast<std::int64_t>(values.size()) / (2 * bins_);
       const std::vector<double> rows = row_moments(features_[r]);
       const auto frames = static_cast<double>(features_[r].frames);
       for (std::int64_t f = 0; f < bins_; ++f) {
-        numbers.push_back(static_cast<float>(rows[2 * f]));
+        values.push_back(static_cast<float>(rows[2 * f]));
       }
       for (std::int64_t f = 0; f < bins_; ++f) {
-        numbers.push_back(1.0f / Moments{frames, rows[2 * f], rows[2 * f + 1]}.stddev());
+        values.push_back(1.0f / Moments{frames, rows[2 * f], rows[2 * f + 1]}.stddev());
       }
     }
   } else {
@@ -171,11 +147,11 @@ void Dataset::set_statistics(const Normalisation& normalisation) {
     check(rows == bins_ && normalisation.stddev.size() == normalisation.mean.size(), "Dataset",
           "normalisation must have one mean and stddev per bin; got ", rows, " for ", bins_,
           " bins");
-    numbers.assign(normalisation.mean.begin(), normalisation.mean.end());
-    for (const float stddev : normalisation.stddev) numbers.push_back(1.0f / stddev);
+    values.assign(normalisation.mean.begin(), normalisation.mean.end());
+    for (const float stddev : normalisation.stddev) values.push_back(1.0f / stddev);
   }
-  const auto count = static_cast<std::int64_t>(numbers.size()) / (2 * bins_);
-  statistics_ = Tensor::from(numbers, {count, 2, bins_}, device());
+  const auto count = static_cast<std::int64_t>(values.size()) / (2 * bins_);
+  statistics_ = Tensor::from(values, {count, 2, bins_}, device());
 }
 
 std::vector<std::int64_t> Dataset::epoch_order(std::uint64_t seed, std::uint64_t epoch) const {
@@ -258,12 +234,12 @@ std::size_t Dataset::packed_bytes(const BatchPlan& plan) const {
 }
 
 void Dataset::pack(const BatchPlan& plan, void* packed, int threads) const {
-  check(device() == Device::cpu, "pack", "is for spectrograms in host memory");
+  check(in_host_memory(device()), "pack", "is for spectrograms in host memory");
   const std::size_t value_bytes = bytes_per_value(format());
-  std::vector<char*> places;
+  std::vector<char*> targets;
   auto* next = static_cast<char*>(packed);
   for (const Segment& piece : plan.pieces) {
-    places.push_back(next);
+    targets.push_back(next);
     next += static_cast<std::size_t>(piece.frames * bins_) * value_bytes;
   }
   parallel_for(static_cast<std::int64_t>(plan.pieces.size()), threads, [&](std::int64_t i) {
@@ -273,7 +249,7 @@ void Dataset::pack(const BatchPlan& plan, void* packed, int threads) const {
     const auto* from =
         static_cast<const char*>(spectrogram.spectrogram()) + piece.start * value_bytes;
     for (std::int64_t f = 0; f < bins_; ++f) {
-      std::memcpy(places[i] + f * row, from + f * spectrogram.frames * value_bytes, row);
+      std::memcpy(targets[i] + f * row, from + f * spectrogram.frames * value_bytes, row);
     }
   });
 }

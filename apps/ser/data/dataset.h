@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/features/feature_cache.h"
 #include "tensor/tensor.h"
 
@@ -14,8 +15,11 @@ namespace serenade::ser {
 /// bins together; or each bin of the recording itself.
 enum class NormalisationKind { per_bin, global, per_utterance };
 
-std::string to_string(NormalisationKind kind);
-NormalisationKind normalisation_kind(const std::string& word);  ///< throws InputError
+inline EnumNames<NormalisationKind> enum_names(NormalisationKind) {
+  return {{NormalisationKind::per_bin, "per_bin"},
+          {NormalisationKind::global, "global"},
+          {NormalisationKind::per_utterance, "per_utterance"}};
+}
 
 /// x -> (x - mean[f]) / stddev[f]. A bin that never changes gets stddev 1, hence zeros.
 struct Normalisation {
@@ -94,7 +98,7 @@ class Dataset {
   Batch utterances(const std::vector<std::int64_t>& recordings) const;
 
   /// For batches on another device than the spectrograms' (batch_queue.h): the frames of a plan's
-  /// pieces alone, one [F, frames] behind the other, as they are stored. pack() is for spectrograms
+  /// pieces alone, one [F, frames] after the other, as they are stored. pack() is for spectrograms
   /// in host memory, gather_packed() for the same bytes on the device of `statistics`, a copy of
   /// statistics(). The batch has the bits of gather().
   std::size_t packed_bytes(const BatchPlan& plan) const;

@@ -78,19 +78,6 @@ void check_classes(const Corpus& corpus, const Fold& fold) {
 
 }  // namespace
 
-std::string to_string(Direction direction) {
-  return direction == Direction::first    ? "first"
-         : direction == Direction::second ? "second"
-                                          : "both";
-}
-
-Direction direction(const std::string& word) {
-  for (const Direction value : {Direction::first, Direction::second, Direction::both}) {
-    if (to_string(value) == word) return value;
-  }
-  throw InputError("unknown direction \"" + word + "\"; choose one of first, second, both");
-}
-
 std::vector<Fold> session_folds(const Corpus& corpus, Direction direction) {
   const int sessions = corpus.session_count();
   if (sessions < 2) {

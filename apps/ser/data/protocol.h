@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/corpus/corpus.h"
 
 namespace serenade::ser {
@@ -17,8 +18,9 @@ namespace serenade::ser {
 /// second, or each in turn (twice as many folds).
 enum class Direction { first, second, both };
 
-std::string to_string(Direction direction);
-Direction direction(const std::string& word);  ///< throws InputError
+inline EnumNames<Direction> enum_names(Direction) {
+  return {{Direction::first, "first"}, {Direction::second, "second"}, {Direction::both, "both"}};
+}
 
 struct Fold {
   std::string name;  ///< "session1-test-Ses01F"

@@ -1,5 +1,5 @@
 #pragma once
-// How good a set of predictions is: confusion counts and the figures that follow from them.
+// How good a set of predictions is: confusion counts and the metrics that follow from them.
 //
 //   WA (weighted accuracy)   = correct predictions / all predictions
 //   UA (unweighted accuracy) = mean over the classes of the recall of each class

@@ -54,18 +54,18 @@ struct Tally {
   }
 };
 
-// For each prediction its cluster: the speaker's number in order of appearance, or, with too few
-// speakers, its own number. Returns how many speakers there are.
+// For each prediction its cluster: the speaker's index in order of appearance, or, with too few
+// speakers, its own index. Returns how many speakers there are.
 int assign_clusters(const std::vector<Prediction>& predictions, std::vector<std::size_t>& cluster) {
-  std::map<std::string, std::size_t> number;
+  std::map<std::string, std::size_t> indices;
   cluster.clear();
   for (const Prediction& p : predictions) {
-    cluster.push_back(number.emplace(p.speaker, number.size()).first->second);
+    cluster.push_back(indices.emplace(p.speaker, indices.size()).first->second);
   }
-  if (number.size() < kMinSpeakers) {
+  if (indices.size() < kMinSpeakers) {
     for (std::size_t i = 0; i < cluster.size(); ++i) cluster[i] = i;
   }
-  return static_cast<int>(number.size());
+  return static_cast<int>(indices.size());
 }
 
 // One tally for each cluster; `count` of them.
@@ -127,21 +127,21 @@ std::vector<Prediction> aligned(const std::vector<Prediction>& first,
   const char* op = "compare_paired";
   check(first.size() == second.size(), op, "both systems must hold the same recordings; got ",
         first.size(), " and ", second.size());
-  std::map<PairKey, const Prediction*> place;
+  std::map<PairKey, const Prediction*> unmatched;
   for (const Prediction& p : second) {
-    check(place.emplace(pair_key(p), &p).second, op,
+    check(unmatched.emplace(pair_key(p), &p).second, op,
           "a recording must occur once per fold and seed; got ", p.id, " twice");
   }
   std::vector<Prediction> result;
   for (const Prediction& p : first) {
-    const auto found = place.find(pair_key(p));
-    check(found != place.end(), op, "both systems must hold the same recordings; got ", p.id,
+    const auto found = unmatched.find(pair_key(p));
+    check(found != unmatched.end(), op, "both systems must hold the same recordings; got ", p.id,
           " (fold '", p.fold, "', seed ", p.seed,
           ") once in the first and not again in the second");
     check(found->second->label == p.label, op, "labels must agree; got ", p.label, " and ",
           found->second->label, " for ", p.id);
     result.push_back(*found->second);
-    place.erase(found);
+    unmatched.erase(found);
   }
   return result;
 }

@@ -1,7 +1,7 @@
 #pragma once
 // The spectrograms of a whole corpus, computed once, in parallel, and kept on disk.
 //
-// The paper's front end makes 41 GB of numbers from IEMOCAP; the files are therefore mapped, not
+// The paper's front end makes 41 GB of values from IEMOCAP; the files are therefore mapped, not
 // read: what is not in use costs no memory. A file's name is a hash of the settings and of the
 // recording's path, size, modification time and range, so a changed recording is a new file; it is
 // written under another name and then renamed, so a file is whole or absent.

@@ -19,24 +19,8 @@ namespace serenade::ser {
 
 namespace {
 
-// Part of every key: raise it when the numbers change for the same settings.
+// Part of every key: raise it when the values change for the same settings.
 constexpr int kFrontEndVersion = 1;
-
-const std::vector<std::pair<std::string, FeatureKind>>& kind_words() {
-  static const std::vector<std::pair<std::string, FeatureKind>> words = {
-      {"log", FeatureKind::log},
-      {"magnitude", FeatureKind::magnitude},
-      {"power", FeatureKind::power},
-      {"mulaw", FeatureKind::mulaw},
-      {"mel", FeatureKind::mel}};
-  return words;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 void require(bool condition, const std::string& message) {
   if (!condition) throw InputError("features: " + message);
@@ -75,42 +59,25 @@ std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings) {
   return bands;
 }
 
-std::string to_string(FeatureKind kind) {
-  for (const auto& [word, value] : kind_words()) {
-    if (value == kind) return word;
-  }
-  return "?";
+const std::vector<FeaturePreset>& feature_presets() {
+  static const std::vector<FeaturePreset> presets = {
+      // bins 0 .. 4095, which are 0 to 4 kHz
+      {"paper", {.n_fft = 16384, .bins = 4096}},
+      // 200 bins, again 0 to 4 kHz
+      {"small", {}},
+      // 64 bands of 20 Hz to 8 kHz; the offset is of a power: as audible as 1e-3 in a magnitude
+      {"mel", {.n_fft = 1024, .bins = 513, .kind = FeatureKind::mel, .offset = 1e-6}}};
+  return presets;
 }
 
-FeatureKind feature_kind(const std::string& word) {
-  std::vector<std::string> known;
-  for (const auto& [name, value] : kind_words()) {
-    if (name == word) return value;
-    known.push_back(name);
-  }
-  throw InputError("unknown feature kind \"" + word + "\"; choose one of " + joined(known));
-}
-
-const std::vector<std::string>& feature_preset_names() {
-  static const std::vector<std::string> names = {"paper", "small", "mel"};
+std::vector<std::string> feature_preset_names() {
+  std::vector<std::string> names;
+  for (const FeaturePreset& preset : feature_presets()) names.push_back(preset.name);
   return names;
 }
 
 FeatureSettings feature_preset(const std::string& name) {
-  FeatureSettings settings;
-  if (name == "paper") {
-    settings.n_fft = 16384;
-    settings.bins = 4096;
-  } else if (name == "mel") {
-    settings.n_fft = 1024;
-    settings.bins = 513;
-    settings.kind = FeatureKind::mel;
-    settings.offset = 1e-6;  // of a power: as audible as 1e-3 in a magnitude
-  } else if (name != "small") {
-    throw InputError("unknown feature preset \"" + name + "\"; choose one of " +
-                     joined(feature_preset_names()));
-  }
-  return settings;
+  return feature_presets()[find_setting_word("preset", name, feature_preset_names())].settings;
 }
 
 void check_settings(const FeatureSettings& settings) {
@@ -125,7 +92,7 @@ void check_settings(const FeatureSettings& settings) {
               "; got " + std::to_string(settings.bins));
   const bool logarithm = settings.kind == FeatureKind::log || settings.kind == FeatureKind::mel;
   require(!logarithm || (settings.offset > 0 && std::isfinite(settings.offset)),
-          "offset must be above 0, for log(0) is not a number");
+          "offset must be above 0, for log(0) is not finite");
   if (settings.kind != FeatureKind::mel) return;
   require(settings.n_mels >= 1 && settings.n_mels <= settings.n_fft / 2,
           "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2));
@@ -153,14 +120,14 @@ std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings) 
 }
 
 // Frames that are computed before they are written: a row of the spectrogram gets that many
-// neighbouring numbers at once, where single ones would each touch another page.
+// neighbouring values at once, where single ones would each touch another page.
 constexpr std::int64_t kBlock = 16;
 
 // Everything that is computed once per settings.
 struct FrontEnd::Plan {
   kiss_fftr_cfg transform = nullptr;
   std::vector<float> window;           // [window]
-  std::vector<float> signal;           // [n_fft], zeros behind the window
+  std::vector<float> signal;           // [n_fft], zeros after the window
   std::vector<kiss_fft_cpx> spectrum;  // [n_fft / 2 + 1]
   std::vector<float> power;            // [n_fft / 2 + 1], mel only
   std::vector<MelTriangle> bands;      // mel only

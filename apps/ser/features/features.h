@@ -18,14 +18,20 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/common/enum_setting.h"
 #include "tensor/tensor.h"
 
 namespace serenade::ser {
 
 enum class FeatureKind { log, magnitude, power, mulaw, mel };
 
-std::string to_string(FeatureKind kind);
-FeatureKind feature_kind(const std::string& word);  ///< throws InputError
+inline EnumNames<FeatureKind> enum_names(FeatureKind) {
+  return {{FeatureKind::log, "log"},
+          {FeatureKind::magnitude, "magnitude"},
+          {FeatureKind::power, "power"},
+          {FeatureKind::mulaw, "mulaw"},
+          {FeatureKind::mel, "mel"}};
+}
 
 struct FeatureSettings {
   int n_fft = 800;       ///< points of the DFT; even, at least `window`
@@ -43,10 +49,16 @@ struct FeatureSettings {
   bool operator==(const FeatureSettings&) const = default;
 };
 
-/// paper: 16,384-point DFT, bins 0..4095 (0-4 kHz), log. small: 800-point DFT, 200 bins (0-4 kHz),
-/// log. mel: 1,024-point DFT, 64 log-mel bands of 20 Hz to 8 kHz, offset 1e-6. Throws InputError.
+/// Settings under a name. The table is the only place that knows a preset.
+struct FeaturePreset {
+  std::string name;
+  FeatureSettings settings;
+};
+const std::vector<FeaturePreset>& feature_presets();
+std::vector<std::string> feature_preset_names();
+
+/// The settings of a preset; throws InputError that lists the names.
 FeatureSettings feature_preset(const std::string& name);
-const std::vector<std::string>& feature_preset_names();
 
 /// Throws InputError naming the setting that is out of range.
 void check_settings(const FeatureSettings& settings);

@@ -4,13 +4,12 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "tensor/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade::ser {
 
 namespace {
-
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// 1 at steps before a sample's length, 0 from there on: [N, 1, 1, T].
 Tensor step_mask(const Indices& lengths, std::int64_t steps, Device device) {
@@ -73,7 +72,7 @@ SequentialCapsules::SequentialCapsules(const Options& chosen)
 }
 
 std::int64_t SequentialCapsules::window_count(std::int64_t steps) const {
-  return 1 + ceil_divide(std::max<std::int64_t>(0, steps - options.window), options.shift);
+  return 1 + ceil_div(std::max<std::int64_t>(0, steps - options.window), options.shift);
 }
 
 Variable SequentialCapsules::forward(const Variable& x, const Indices& lengths) {

@@ -5,9 +5,8 @@
 //   metrics.jsonl       one line per epoch
 //   genotype.json       the chosen architecture (of the fold with the best validation WA)
 //   model.safetensors   its trained weights, with all that `predict` needs
-//   folds/<fold>/       genotype.json, model.safetensors, predictions.csv, child.dot of each fold,
-//   and
-//                       of a search alphas.csv (every alpha of every epoch) and supernet.dot
+//   folds/<fold>/       genotype.json, model.safetensors, predictions.csv, child.dot of each fold;
+//                       of a search also alphas.csv (every alpha of every epoch) and supernet.dot
 //   checkpoint/         finished folds, for --resume
 //   results.json        WA, UA, intervals, baseline
 //   report.html         all of it as one page

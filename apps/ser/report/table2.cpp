@@ -49,7 +49,7 @@ void read_cell(const std::string& folder, TableRun& run) {
   }
 }
 
-// All places of a table in the order in which they are computed, with the finished ones filled in.
+// All runs of a table in the order in which they are computed, with the finished ones filled in.
 void list_runs(const std::string& folder, TableRuns& table) {
   const TablePlan& plan = table.plan;
   for (int k = 0; k < plan.seeds; ++k) {
@@ -207,8 +207,7 @@ TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, const std
   RunProgress progress("table2", work);
   const int threads = cpu::thread_count();
   // A GPU has one stream, on which a run records its steps: one run at a time.
-  const bool on_cpu = compute_device() == Device::cpu;
-  const int at_once = !on_cpu ? 1 : jobs > 0 ? jobs : threads;
+  const int at_once = runs_ahead(compute_device()) ? 1 : jobs > 0 ? jobs : threads;
   parallel_for(static_cast<std::int64_t>(groups.size()), at_once, [&](std::int64_t i) {
     const KernelThreads share(std::max(1, threads / at_once));
     run_group(groups[static_cast<std::size_t>(i)], loaded, folder, progress);

@@ -36,7 +36,7 @@ struct TablePlan {
   Config run_config(const std::string& system, Mode mode, std::uint64_t seed) const;
 };
 
-/// One run of a table, or the place of one that is not there yet.
+/// One run of a table; without a result where it is still to be computed.
 struct TableRun {
   std::string system;
   Mode mode = Mode::none;

@@ -47,11 +47,11 @@ Table2Cell make_cell(const TableRuns& table, const std::string& system, Mode mod
 // Those of `runs` whose fold and seed are also among `others`.
 std::vector<const FoldRun*> shared_runs(const std::vector<const FoldRun*>& runs,
                                         const std::vector<const FoldRun*>& others) {
-  std::set<std::pair<std::string, std::uint64_t>> places;
-  for (const FoldRun* run : others) places.insert({run->fold, run->seed});
+  std::set<std::pair<std::string, std::uint64_t>> present;
+  for (const FoldRun* run : others) present.insert({run->fold, run->seed});
   std::vector<const FoldRun*> shared;
   for (const FoldRun* run : runs) {
-    if (places.count({run->fold, run->seed}) > 0) shared.push_back(run);
+    if (present.count({run->fold, run->seed}) > 0) shared.push_back(run);
   }
   return shared;
 }

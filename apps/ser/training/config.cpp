@@ -1,18 +1,66 @@
 #include "apps/ser/training/config.h"
 
+#include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
 #include "tensor/files.h"
 #include "tensor/text.h"
 
+// The words of enums of the layers below.
+namespace serenade {
+
+static EnumNames<Mode> enum_names(Mode) {
+  return {{Mode::none, "none"},
+          {Mode::random, "random"},
+          {Mode::joint, "joint"},
+          {Mode::sampling, "sampling"},
+          {Mode::dropout, "dropout"}};
+}
+
+static EnumNames<Bilevel> enum_names(Bilevel) {
+  return {{Bilevel::alternating, "alternating"}, {Bilevel::two_stage, "two_stage"}};
+}
+
+static EnumNames<GruBias> enum_names(GruBias) {
+  return {{GruBias::one, "one"}, {GruBias::two, "two"}};
+}
+
+static EnumNames<GruReset> enum_names(GruReset) {
+  return {{GruReset::after, "after"}, {GruReset::before, "before"}};
+}
+
+static EnumNames<RoutingGradient> enum_names(RoutingGradient) {
+  return {{RoutingGradient::full, "full"}, {RoutingGradient::last, "last"}};
+}
+
+static EnumNames<UtteranceNorm> enum_names(UtteranceNorm) {
+  return {{UtteranceNorm::none, "none"}, {UtteranceNorm::mean, "mean"}};
+}
+
+}  // namespace serenade
+
 namespace serenade::ser {
+
+static EnumNames<Conv2Set> enum_names(Conv2Set) {
+  return {{Conv2Set::transposed, "transposed"}, {Conv2Set::same, "same"}};
+}
+
+static EnumNames<AttentionScope> enum_names(AttentionScope) {
+  return {{AttentionScope::sequence, "sequence"}, {AttentionScope::final, "final"}};
+}
 
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// What keys were called before, and are called now.
+const std::map<std::string, std::string> kFormerKeys = {
+    {"dft", "n_fft"}, {"shift", "hop_length"}, {"mel_bands", "n_mels"}, {"masked", "num_masked"}};
 
 template <class Number>
 Number parse_number(const std::string& key, const std::string& text, Number low, Number high) {
@@ -38,28 +86,6 @@ std::string number_text(double value) {
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof text, value);
   return error == std::errc() ? std::string(text, end) : std::string("0");
-}
-
-// The words of a setting and the values they stand for.
-template <class Value>
-using Words = std::vector<std::pair<std::string, Value>>;
-
-template <class Value>
-Value parse_word(const std::string& key, const std::string& text, const Words<Value>& words) {
-  std::string known;
-  for (const auto& [word, value] : words) {
-    if (word == text) return value;
-    known += (known.empty() ? "" : ", ") + word;
-  }
-  throw InputError(key + " must be one of " + known + "; got '" + text + "'");
-}
-
-template <class Value>
-std::string word_of(Value value, const Words<Value>& words) {
-  for (const auto& [word, candidate] : words) {
-    if (candidate == value) return word;
-  }
-  return "";
 }
 
 // Makers of table rows. `field` gives the member of a Config that the setting stands for.
@@ -97,14 +123,23 @@ Setting bool_setting(std::string key, std::string help, Field field) {
           [=](Config& c, const std::string& text) { field(c) = parse_bool(key, text); }};
 }
 
-template <class Value, class Field>
-Setting word_setting(std::string key, std::string help, Words<Value> words, Field field) {
-  std::string values;
-  for (const auto& [word, value] : words) values += (values.empty() ? "" : "|") + word;
-  return {
-      key, help, values,
-      [=](const Config& c) { return word_of<Value>(field(const_cast<Config&>(c)), words); },
-      [=](Config& c, const std::string& text) { field(c) = parse_word<Value>(key, text, words); }};
+// One of the words of an enum.
+template <NamedEnum E, class Field>
+Setting word_setting(std::string key, std::string help, Field field) {
+  return {key, help, join(enum_words<E>(), "|"),
+          [=](const Config& c) { return std::string(to_string(field(const_cast<Config&>(c)))); },
+          [=](Config& c, const std::string& text) { field(c) = parse_setting<E>(key, text); }};
+}
+
+// One of several names.
+template <class Field>
+Setting name_setting(std::string key, std::string help, std::vector<std::string> names,
+                     Field field) {
+  return {key, help, join(names, "|"),
+          [=](const Config& c) { return field(const_cast<Config&>(c)); },
+          [=](Config& c, const std::string& text) {
+            field(c) = names[find_setting_word(key, text, names)];
+          }};
 }
 
 #define FIELD(member) \
@@ -113,42 +148,25 @@ Setting word_setting(std::string key, std::string help, Words<Value> words, Fiel
 std::vector<Setting> corpus_settings() {
   return {
       text_setting("corpus", "PATH", "folder of the corpus, or a CSV manifest", FIELD(corpus)),
-      word_setting<CorpusKind>("corpus_kind", "how the corpus is read; auto looks at the files",
-                               {{"auto", CorpusKind::automatic},
-                                {"iemocap", CorpusKind::iemocap},
-                                {"emodb", CorpusKind::emodb},
-                                {"urdu", CorpusKind::urdu},
-                                {"ravdess", CorpusKind::ravdess},
-                                {"cremad", CorpusKind::cremad},
-                                {"manifest", CorpusKind::manifest}},
-                               FIELD(corpus_kind)),
-      word_setting<LabelSet>("label_set", "which recordings count; default: impro4 for IEMOCAP",
-                             {{"default", LabelSet::standard},
-                              {"impro4", LabelSet::impro4},
-                              {"impro4exc", LabelSet::impro4exc},
-                              {"all4exc", LabelSet::all4exc},
-                              {"four", LabelSet::four}},
-                             FIELD(label_set)),
+      name_setting("corpus_kind", "how the corpus is read; auto looks at the files", corpus_names(),
+                   FIELD(corpus_kind)),
+      name_setting("label_set", "which recordings count; default: impro4 for IEMOCAP",
+                   label_set_names(), FIELD(label_set)),
       text_setting("cache", "PATH", "folder where computed features are kept", FIELD(cache)),
       word_setting<CorpusMemory>("corpus_memory",
                                  "on a GPU: features in its memory, or sent from the host's; auto: "
                                  "in its memory if they fit",
-                                 {{"auto", CorpusMemory::automatic},
-                                  {"device", CorpusMemory::device},
-                                  {"host", CorpusMemory::host}},
                                  FIELD(corpus_memory)),
-      word_setting<Direction>(
-          "direction", "which speaker of the held-out session tests",
-          {{"first", Direction::first}, {"second", Direction::second}, {"both", Direction::both}},
-          FIELD(direction)),
+      word_setting<Direction>("direction", "which speaker of the held-out session tests",
+                              FIELD(direction)),
       int_setting("folds", 0, 1000, "hold out only the first so many sessions; 0: all",
                   FIELD(folds)),
   };
 }
 
 std::vector<Setting> front_end_settings() {
-  Setting preset{"preset", "front end; sets the next eight settings", "paper|small|mel",
-                 [](const Config& c) { return c.preset; },
+  Setting preset{"preset", "front end; sets the next seven settings",
+                 join(feature_preset_names(), "|"), [](const Config& c) { return c.preset; },
                  [](Config& c, const std::string& text) {
                    c.features = feature_preset(text);
                    c.preset = text;
@@ -160,19 +178,10 @@ std::vector<Setting> front_end_settings() {
       int_setting("window", 1, 1 << 16, "window in samples at 16 kHz", FIELD(features.window)),
       int_setting("hop_length", 1, 1 << 16, "samples from one window to the next",
                   FIELD(features.hop_length)),
-      word_setting<FeatureKind>("feature", "value of a bin",
-                                {{"log", FeatureKind::log},
-                                 {"magnitude", FeatureKind::magnitude},
-                                 {"power", FeatureKind::power},
-                                 {"mulaw", FeatureKind::mulaw},
-                                 {"mel", FeatureKind::mel}},
-                                FIELD(features.kind)),
+      word_setting<FeatureKind>("feature", "value of a bin", FIELD(features.kind)),
       real_setting("offset", 0, 1e6, "added inside the logarithm", FIELD(features.offset)),
       int_setting("n_mels", 1, 4096, "bands of the mel front end", FIELD(features.n_mels)),
       word_setting<NormalisationKind>("normalisation", "zero mean, unit variance over what",
-                                      {{"per_bin", NormalisationKind::per_bin},
-                                       {"global", NormalisationKind::global},
-                                       {"per_utterance", NormalisationKind::per_utterance}},
                                       FIELD(normalisation)),
       int_setting("segment_frames", 4, 100000, "frames of a training segment",
                   FIELD(segments.length)),
@@ -196,17 +205,15 @@ std::vector<Setting> training_settings() {
 
 std::vector<Setting> search_settings() {
   return {
-      word_setting<Bilevel>(
-          "bilevel", "alphas and weights in turn, or one after the other",
-          {{"alternating", Bilevel::alternating}, {"two_stage", Bilevel::two_stage}},
-          FIELD(bilevel)),
+      word_setting<Bilevel>("bilevel", "alphas and weights in turn, or one after the other",
+                            FIELD(bilevel)),
       int_setting("architecture_epochs", 1, 100000, "second stage of two_stage",
                   FIELD(architecture_epochs)),
-      int_setting("masked", 0, 5, "candidates masked per layer and step (dropout)", FIELD(masked)),
+      int_setting("num_masked", 0, 5, "candidates masked per layer and step (dropout)",
+                  FIELD(num_masked)),
       bool_setting("renormalize", "dropout: divide by the survivors' sum, not by (N - m) / N",
                    FIELD(renormalize)),
       word_setting<SupernetGain>("supernet_gain", "gain of mixed layers' initial weights",
-                                 {{"sqrt", SupernetGain::sqrt}, {"one", SupernetGain::one}},
                                  FIELD(supernet_gain)),
       int_setting("random_architectures", 1, 5184, "architectures tried in mode random",
                   FIELD(random_architectures)),
@@ -218,52 +225,30 @@ std::vector<Setting> search_settings() {
 std::vector<Setting> system_settings() {
   return {
       word_setting<Conv2Set>("conv2_set", "candidates of conv2: conv1's transposed, or the same",
-                             {{"transposed", Conv2Set::transposed}, {"same", Conv2Set::same}},
                              FIELD(options.conv2_set)),
       real_setting("dropout", 0, 0.95, "on the classifier's features", FIELD(options.dropout)),
-      word_setting<GruBias>("gru_bias", "bias vectors per gate",
-                            {{"one", GruBias::one}, {"two", GruBias::two}},
-                            FIELD(options.gru_bias)),
+      word_setting<GruBias>("gru_bias", "bias vectors per gate", FIELD(options.gru_bias)),
       word_setting<GruReset>("gru_reset", "reset gate after or before the recurrent product",
-                             {{"after", GruReset::after}, {"before", GruReset::before}},
                              FIELD(options.gru_reset)),
-      word_setting<AttentionScope>(
-          "attention_scope", "attend over all GRU steps, or see the final states only",
-          {{"sequence", AttentionScope::sequence}, {"final", AttentionScope::final}},
-          FIELD(options.attention_scope)),
+      word_setting<AttentionScope>("attention_scope",
+                                   "attend over all GRU steps, or see the final states only",
+                                   FIELD(options.attention_scope)),
       bool_setting("attention_relu", "ReLU in the attention layer", FIELD(options.attention_relu)),
       int_setting("routing_iterations", 1, 100, "of dynamic routing",
                   FIELD(options.routing_iterations)),
-      word_setting<RoutingGradient>(
-          "routing_gradient", "through every iteration, or the last only",
-          {{"full", RoutingGradient::full}, {"last", RoutingGradient::last}},
-          FIELD(options.routing_gradient)),
+      word_setting<RoutingGradient>("routing_gradient", "through every iteration, or the last only",
+                                    FIELD(options.routing_gradient)),
       word_setting<UtteranceNorm>("utterance_norm", "utterance routing: sum or mean over windows",
-                                  {{"none", UtteranceNorm::none}, {"mean", UtteranceNorm::mean}},
                                   FIELD(options.utterance_norm)),
       real_setting("vote_gain", 1e-6, 1e6, "gain of the initial vote weights",
                    FIELD(options.vote_gain)),
   };
 }
 
-#undef FIELD
-
 std::vector<Setting> all_settings() {
   std::vector<Setting> all = {
-      {"system", "which recogniser", std::string(kGruAtt) + "|" + kSeqCap,
-       [](const Config& c) { return c.system; },
-       [](Config& c, const std::string& text) {
-         c.system =
-             parse_word<std::string>("system", text, {{kGruAtt, kGruAtt}, {kSeqCap, kSeqCap}});
-       }},
-      word_setting<Mode>(
-          "mode", "how the architecture is found",
-          {{"none", Mode::none},
-           {"random", Mode::random},
-           {"joint", Mode::joint},
-           {"sampling", Mode::sampling},
-           {"dropout", Mode::dropout}},
-          [](Config & c) -> auto& { return c.mode; }),
+      name_setting("system", "which recogniser", {kGruAtt, kSeqCap}, FIELD(system)),
+      word_setting<Mode>("mode", "how the architecture is found", FIELD(mode)),
   };
   for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
                             search_settings(), system_settings()}) {
@@ -271,6 +256,8 @@ std::vector<Setting> all_settings() {
   }
   return all;
 }
+
+#undef FIELD
 
 // A JSON value as the text that a setting reads.
 std::string value_text(const std::string& source, const std::string& key, const Json& value) {
@@ -303,13 +290,21 @@ void Config::resolve() {
     throw InputError("bilevel two_stage does not go with mode joint, which trains all at once");
   }
   const std::int64_t fewest = 4;  // candidates of the narrowest layer
-  if (masked >= fewest)
-    throw InputError("masked must be at most 3: the last layer has 4 candidates");
+  if (num_masked >= fewest) {
+    throw InputError("num_masked must be at most 3: the last layer has 4 candidates");
+  }
 }
 
 const std::vector<Setting>& config_settings() {
   static const std::vector<Setting> settings = all_settings();
   return settings;
+}
+
+std::string meant_key(const std::string& unknown, const std::vector<std::string>& known) {
+  const auto former = kFormerKeys.find(unknown);
+  const bool renamed = former != kFormerKeys.end() &&
+                       std::find(known.begin(), known.end(), former->second) != known.end();
+  return renamed ? former->second : nearest_word(unknown, known);
 }
 
 void set_value(Config& config, const std::string& key, const std::string& value,
@@ -326,8 +321,8 @@ void set_value(Config& config, const std::string& key, const std::string& value,
     }
     known.push_back(setting.key);
   }
-  throw InputError(source + ": unknown key '" + key + "'; did you mean '" +
-                   nearest_word(key, known) + "'?");
+  throw InputError(source + ": unknown key '" + key + "'; did you mean '" + meant_key(key, known) +
+                   "'?");
 }
 
 std::string to_json(const Config& config) {

@@ -3,9 +3,8 @@
 // settings.
 //
 // The table (config_settings) is the only list of settings. The JSON file, the command line's
-// options
-// (`--search-epochs 60` is the key "search_epochs"), the help texts and the report's list all come
-// from it, so a setting cannot exist in one and be missing in another.
+// options (`--search-epochs 60` is the key "search_epochs"), the help texts and the report's list
+// all come from it, so a setting cannot exist in one and be missing in another.
 
 #include <cstdint>
 #include <functional>
@@ -24,18 +23,26 @@ namespace serenade::ser {
 
 /// The factor on the initial weights of mixed layers: sqrt(N) where candidates are averaged, or 1.
 enum class SupernetGain { sqrt, one };
+inline EnumNames<SupernetGain> enum_names(SupernetGain) {
+  return {{SupernetGain::sqrt, "sqrt"}, {SupernetGain::one, "one"}};
+}
 
 /// Where a GPU finds the spectrograms of the corpus: in its own memory, in the host's, from which
 /// batches are sent ahead, or in its own if they fit.
 enum class CorpusMemory { automatic, device, host };
+inline EnumNames<CorpusMemory> enum_names(CorpusMemory) {
+  return {{CorpusMemory::automatic, "auto"},
+          {CorpusMemory::device, "device"},
+          {CorpusMemory::host, "host"}};
+}
 
 struct Config {
   std::string system = kGruAtt;
   Mode mode = Mode::none;
 
-  CorpusKind corpus_kind = CorpusKind::automatic;
+  std::string corpus_kind = CorpusSpec().kind;
   std::string corpus;  ///< folder or CSV manifest
-  LabelSet label_set = LabelSet::standard;
+  std::string label_set = CorpusSpec().labels;
   std::string cache = "build/features";  ///< folder of computed features; empty: none
 
   CorpusMemory corpus_memory = CorpusMemory::automatic;
@@ -57,7 +64,7 @@ struct Config {
 
   Bilevel bilevel = Bilevel::alternating;
   int architecture_epochs = 20;  ///< of the second stage of two_stage
-  int masked = 1;
+  int num_masked = 1;
   bool renormalize = false;
   SupernetGain supernet_gain = SupernetGain::sqrt;
   int random_architectures = 5;
@@ -82,7 +89,11 @@ struct Setting {
 /// All settings, in the order of the help text.
 const std::vector<Setting>& config_settings();
 
-/// Sets one by its key; throws InputError naming the nearest known key.
+/// The key that somebody who wrote an unknown one most likely means: its name of today, if it had
+/// that name before, else the nearest of `known`.
+std::string meant_key(const std::string& unknown, const std::vector<std::string>& known);
+
+/// Sets one by its key; throws InputError naming the key that was meant.
 void set_value(Config& config, const std::string& key, const std::string& value,
                const std::string& source = "command line");
 

@@ -63,7 +63,7 @@ ModelFile read_model(const std::string& path) {
       model.normalisation.stddev = as_floats(file.tensor(kDeviation));
       const auto rows = static_cast<std::size_t>(model.config.features.rows());
       if (model.normalisation.mean.size() != rows || model.normalisation.stddev.size() != rows) {
-        throw InputError(path + ": its normalisation does not have one number per frequency row");
+        throw InputError(path + ": its normalisation does not have one value per frequency row");
       }
       file.tensors.erase(kMean);
       file.tensors.erase(kDeviation);

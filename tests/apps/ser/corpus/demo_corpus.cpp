@@ -62,9 +62,8 @@ TEST_CASE("demo corpus: a small one is a whole IEMOCAP tree, the same each time"
   };
   if (!make(folder / "one", options)) return;
   CHECK(last == 40);
-  CHECK(has_demo_corpus(folder / "one", options));
   const Corpus corpus = load_corpus({.root = folder / "one"});
-  CHECK(corpus.kind == CorpusKind::iemocap);
+  CHECK(corpus.kind == "iemocap");
   CHECK(corpus.synthetic);
   CHECK(corpus.recordings.size() == 40);
   CHECK(corpus.session_count() == 5);
@@ -94,7 +93,6 @@ TEST_CASE("demo corpus: a small one is a whole IEMOCAP tree, the same each time"
     CHECK(read_file(recording.path) == read_file(folder / ("two/" + recording.relative_path)));
   }
   options.seed = 1;
-  CHECK_FALSE(has_demo_corpus(folder / "two", options));
   REQUIRE(make(folder / "two", options));  // replaces the earlier one
   int equal = 0;
   for (const Recording& recording : corpus.recordings) {
@@ -109,7 +107,6 @@ TEST_CASE("demo corpus: never touches a folder that holds something else") {
   const std::string message = message_of<InputError>([&] { make_demo_corpus(folder.path()); });
   CHECK_FALSE(message.empty());
   CHECK(read_file(folder / "precious.txt") == "data");
-  CHECK_FALSE(has_demo_corpus(folder.path()));
 }
 
 TEST_CASE("demo corpus: says so when espeak-ng is not installed") {

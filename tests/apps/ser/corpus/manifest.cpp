@@ -32,7 +32,7 @@ constexpr const char* kRows =
 TEST_CASE("manifest: paths, labels and speakers") {
   const TemporaryFolder folder;
   const Corpus corpus = load(folder, std::string("path,label,speaker\n") + kRows);
-  CHECK(corpus.kind == CorpusKind::manifest);
+  CHECK(corpus.kind == "manifest");
   CHECK(corpus.name == "mine");
   REQUIRE(corpus.recordings.size() == 4);
   CHECK(corpus.recordings[1].relative_path == "b, c.wav");
@@ -75,7 +75,7 @@ TEST_CASE("manifest: found by its name in a folder") {
   CHECK(load_corpus({.root = folder.path()}).name == "manifest");
 }
 
-TEST_CASE("manifest: files that are not there, and ranges behind the end, are skipped") {
+TEST_CASE("manifest: files that are not there, and ranges after the end, are skipped") {
   const TemporaryFolder folder;
   const Corpus corpus = load(folder, std::string("path,label,speaker,start\n") +
                                          "a.wav,neutral,s1,\n\"b, c.wav\",angry,s2,\n"
@@ -84,7 +84,7 @@ TEST_CASE("manifest: files that are not there, and ranges behind the end, are sk
   CHECK(corpus.recordings.size() == 4);
   REQUIRE(corpus.skipped.size() == 2);
   CHECK(corpus.skipped[0].why == SkippedFile::Why::missing);
-  CHECK(contains(corpus.skipped[1].reason, "behind the end"));
+  CHECK(contains(corpus.skipped[1].reason, "after the end"));
 }
 
 TEST_CASE("manifest: mistakes are refused with the line they are on") {
@@ -96,7 +96,7 @@ TEST_CASE("manifest: mistakes are refused with the line they are on") {
   CHECK(contains(refusal(header + kRows + "a.wav,sad\n"), ":6: 2 fields"));
   CHECK(contains(refusal(header + "a.wav,sad,\n"), ":2: speaker is empty"));
   CHECK(contains(refusal(header + "\"a.wav,sad,s1\n"), ":2: a quote is not closed"));
-  CHECK(contains(refusal(header + "\"a.wav\"x,sad,s1\n"), ":2: text behind"));
+  CHECK(contains(refusal(header + "\"a.wav\"x,sad,s1\n"), ":2: text after"));
   CHECK(contains(refusal(header + kRows + "a.wav,neutral,s1\n"), ":6: a.wav is listed twice"));
   CHECK(contains(refusal(header + "a.wav,bored,s1\n"), "no usable recording"));
   const std::string ranged = "path,label,speaker,start,end\n";

@@ -73,7 +73,7 @@ TEST_CASE("batch queue: batches sent ahead are those made at once, in order, bit
   }
 }
 
-TEST_CASE("batch queue: endless passes are the passes of the alphas, one behind the other") {
+TEST_CASE("batch queue: endless passes are the passes of the alphas, one after the other") {
   const Dataset data = make_dataset(NormalisationKind::per_bin);
   BatchQueue queue(data, Device::cpu, true);
   queue.start(endless_passes(data, 5, 3));

@@ -107,8 +107,8 @@ TEST_CASE("dataset: the three scopes of normalisation") {
   CHECK(global.mean == std::vector<float>(3, global.mean[0]));
   CHECK(global.mean[0] == doctest::Approx((0 + 10 - 9.21) / 3).epsilon(0.3));
   CHECK(fit_normalisation(features, {0}, NormalisationKind::per_utterance).mean.empty());
-  CHECK(normalisation_kind("global") == NormalisationKind::global);
-  CHECK_THROWS_AS(normalisation_kind("none"), InputError);
+  CHECK(parse_setting<NormalisationKind>("normalisation", "global") == NormalisationKind::global);
+  CHECK_THROWS_AS(parse_setting<NormalisationKind>("normalisation", "none"), InputError);
 }
 
 TEST_CASE("dataset: segments do not overlap, long tails stay, short recordings stay") {

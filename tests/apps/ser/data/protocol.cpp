@@ -72,9 +72,9 @@ TEST_CASE("protocol: one direction gives one fold per session") {
   REQUIRE(second.size() == 5);
   CHECK(first[3].test_speakers == std::vector<std::string>{"4F"});
   CHECK(second[3].test_speakers == std::vector<std::string>{"4M"});
-  CHECK(direction("both") == Direction::both);
-  CHECK(to_string(direction("second")) == "second");
-  CHECK_THROWS_AS(direction("left"), InputError);
+  CHECK(parse_setting<Direction>("direction", "both") == Direction::both);
+  CHECK(to_string(Direction::second) == "second");
+  CHECK_THROWS_AS(parse_setting<Direction>("direction", "left"), InputError);
 }
 
 TEST_CASE("protocol: larger and odd sessions are split into two sides") {

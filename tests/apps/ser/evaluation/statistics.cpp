@@ -27,9 +27,9 @@ std::vector<Prediction> made_predictions(std::uint64_t world, double accuracy = 
   for (int s = 0; s < kSpeakers; ++s) {
     const double chance = accuracy + 0.4 * (serenade::uniform(of_speaker, s) - 0.5);
     for (int i = 0; i < kPerSpeaker; ++i) {
-      const int number = s * kPerSpeaker + i, label = i % 2;
-      const bool right = serenade::uniform(of_recording, number) < chance;
-      predictions.push_back({.id = std::to_string(number),
+      const int index = s * kPerSpeaker + i, label = i % 2;
+      const bool right = serenade::uniform(of_recording, index) < chance;
+      predictions.push_back({.id = std::to_string(index),
                              .speaker = "s" + std::to_string(s),
                              .label = label,
                              .predicted = right ? label : 1 - label});

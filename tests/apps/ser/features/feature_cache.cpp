@@ -30,7 +30,7 @@ std::vector<float> values_of(const Features& features) {
 
 }  // namespace
 
-TEST_CASE("feature cache: the cache gives the same numbers, and sees changed files") {
+TEST_CASE("feature cache: the cache gives the same values, and sees changed files") {
   const TemporaryFolder folder;
   std::vector<std::string> paths;
   for (int i = 0; i < 5; ++i) {

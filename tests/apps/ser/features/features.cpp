@@ -170,7 +170,7 @@ TEST_CASE("features: presets, and settings that cannot be") {
   CHECK(feature_preset("small").rows() == 200);
   CHECK(feature_preset("mel").rows() == 64);
   CHECK_THROWS_AS(feature_preset("huge"), InputError);
-  CHECK_THROWS_AS(feature_kind("loud"), InputError);
+  CHECK_THROWS_AS(parse_setting<FeatureKind>("feature", "loud"), InputError);
   const auto refused = [](const std::function<void(FeatureSettings&)>& change) {
     FeatureSettings settings = feature_preset("mel");
     change(settings);

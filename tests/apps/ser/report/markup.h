@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/apps/ser/common/files.h"
+
 namespace serenade::ser {
 
 namespace detail {
@@ -15,7 +17,7 @@ inline bool is_name_letter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == ':';
 }
 
-/// "" or what is wrong with a stretch of text or an attribute's value.
+/// "" or what is wrong with a piece of text or an attribute's value.
 inline std::string check_text(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '<') return "'<' inside text: " + text.substr(i, 40);
@@ -105,10 +107,6 @@ inline int occurrences(const std::string& text, const std::string& part) {
   int count = 0;
   for (std::size_t i = text.find(part); i != std::string::npos; i = text.find(part, i + 1)) ++count;
   return count;
-}
-
-inline bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace serenade::ser

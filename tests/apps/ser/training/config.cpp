@@ -59,7 +59,7 @@ TEST_CASE("config: every setting goes to JSON and back, also when it is not the 
   CHECK(keys.size() > 40);
 }
 
-TEST_CASE("config: the JSON holds every key, with numbers and truth values as such") {
+TEST_CASE("config: the JSON holds every key, with numbers and booleans as such") {
   const auto document = nlohmann::json::parse(to_json(Config{}));
   CHECK(document.size() == config_settings().size());
   CHECK(document["epochs"].is_number_integer());
@@ -102,6 +102,8 @@ TEST_CASE("config: an unknown key names the nearest one, and the source") {
   Config config;
   CHECK(contains(message_of<InputError>([&] { set_value(config, "routing_iteration", "3"); }),
                  "'routing_iterations'"));
+  CHECK(contains(message_of<InputError>([&] { set_value(config, "dft", "1024"); }),
+                 "unknown key 'dft'; did you mean 'n_fft'?"));
 }
 
 TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
@@ -157,7 +159,7 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
       {"n_fft", "600", "seed", "0"},  // shorter than the window
       {"segment_minimum", "201", "seed", "0"},
       {"gru_reset", "before", "gru_bias", "two"},
-      {"masked", "4", "mode", "dropout"}};
+      {"num_masked", "4", "mode", "dropout"}};
   for (const auto& [key, value, other_key, other] : cases) {
     CAPTURE(key);
     Config config;

@@ -13,7 +13,7 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "apps/ser/corpus/corpus_reader.h"
+#include "apps/ser/corpus/corpus_row.h"
 
 namespace serenade::ser {
 
@@ -81,7 +81,7 @@ std::vector<Row> parse_csv(const std::string& path, const std::string& text) {
     } else if (c == '\n') {
       end_row();
     } else if (c != '\r' && !(was_quoted && (c == ' ' || c == '\t'))) {
-      if (was_quoted) refuse(path, line, "text behind a closing quote; double the quotes inside");
+      if (was_quoted) refuse(path, line, "text after a closing quote; double the quotes inside");
       field += c;
     }
   }
@@ -107,7 +107,6 @@ int class_of(const std::string& label) {
 class Manifest {
  public:
   explicit Manifest(const std::string& path) : path_(path), folder_(fs::path(path).parent_path()) {
-    corpus_.kind = CorpusKind::manifest;
     corpus_.name = fs::path(path).stem().string();
     corpus_.root = folder_.empty() ? "." : folder_.string();
   }
@@ -230,18 +229,29 @@ class Manifest {
   std::vector<int> rows_;  // line of each recording
 };
 
-}  // namespace
-
-std::optional<std::string> find_manifest(const std::string& path) {
+std::optional<std::string> find_csv(const CorpusPlace& place) {
+  const fs::path path = place.path();
   if (fs::is_regular_file(path)) {
-    if (lower(fs::path(path).extension().string()) == ".csv") return path;
+    if (lower(path.extension().string()) == ".csv") return path.string();
     return std::nullopt;
   }
-  const fs::path inside = fs::path(path) / "manifest.csv";
+  const fs::path inside = path / "manifest.csv";
   if (fs::is_regular_file(inside)) return inside.string();
   return std::nullopt;
 }
 
-Corpus read_manifest(const std::string& csv_path) { return Manifest(csv_path).read(); }
+}  // namespace
+
+CorpusRow manifest_corpus() {
+  CorpusRow row;
+  row.name = "manifest";
+  row.title = "any";  // the file's name takes its place
+  row.about = "CSV: path,label,speaker[,group,start,end]";
+  row.evidence = Evidence::description;
+  row.sign = "CSV manifest; name the .csv file, or a folder with a manifest.csv";
+  row.find = find_csv;
+  row.read = [](const std::string& csv, const LabelSet&) { return Manifest(csv).read(); };
+  return row;
+}
 
 }  // namespace serenade::ser

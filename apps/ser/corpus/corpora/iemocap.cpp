@@ -4,7 +4,7 @@
 // A label line begins with '[' and is separated by tabs:
 //   [6.2901 - 8.2357]  Ses01F_impro01_F000  neu  [2.5000, 2.5000, 2.5000]
 //
-// The speaker is the session and the LAST F or M of the utterance's name. The F or M behind the
+// The speaker is the session and the LAST F or M of the utterance's name. The F or M after the
 // session number only says who wore the motion-capture markers; both people speak in either kind.
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 #include <sstream>
 
 #include "apps/ser/common/files.h"
-#include "apps/ser/corpus/corpus_reader.h"
+#include "apps/ser/corpus/corpus_row.h"
 
 namespace serenade::ser {
 
@@ -23,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kSessions = 5;
+constexpr const char *kImprovised = "impro4", *kImprovisedExcited = "impro4exc", *kAll = "all4exc";
 
 std::string session_folder(int session) { return "Session" + std::to_string(session + 1); }
 
@@ -45,13 +46,13 @@ std::vector<std::string> split_tabs(const std::string& line) {
   }
 }
 
-// The class of a label under a label set, or -1.
-int class_of(const std::string& label, LabelSet labels) {
+// The class of a label, or -1.
+int class_of(const std::string& label, bool excited_is_happy) {
   if (label == "neu") return kNeutral;
   if (label == "ang") return kAngry;
   if (label == "hap") return kHappy;
   if (label == "sad") return kSad;
-  if (label == "exc" && labels != LabelSet::impro4) return kHappy;
+  if (label == "exc" && excited_is_happy) return kHappy;
   return -1;
 }
 
@@ -69,10 +70,8 @@ std::vector<fs::path> label_files(const fs::path& folder) {
 
 class Reader {
  public:
-  Reader(const std::string& root, LabelSet labels) : root_(root) {
-    corpus_.kind = CorpusKind::iemocap;
-    corpus_.name = "IEMOCAP";
-    corpus_.labels = labels;
+  Reader(const std::string& root, const std::string& label_set)
+      : root_(root), scripted_(label_set == kAll), excited_is_happy_(label_set != kImprovised) {
     corpus_.root = root;
   }
 
@@ -92,13 +91,13 @@ class Reader {
   void read_labels(const fs::path& file, int session) {
     std::istringstream in(read_text_file(file.string()));
     std::string line;
-    for (int number = 1; std::getline(in, line); ++number) {
+    for (int line_number = 1; std::getline(in, line); ++line_number) {
       if (!line.empty() && line.back() == '\r') line.pop_back();
       if (line.empty() || line.front() != '[') continue;  // comments and single annotators
       const std::string trouble = read_line(split_tabs(line), session);
       if (!trouble.empty()) {
         corpus_.skipped.push_back({SkippedFile::Why::not_understood,
-                                   file.string() + ":" + std::to_string(number), trouble});
+                                   file.string() + ":" + std::to_string(line_number), trouble});
       }
     }
   }
@@ -116,11 +115,11 @@ class Reader {
       return utterance + " is not of " + session_folder(session);
     }
     const bool improvised = match[3] == "impro";
-    if (!improvised && corpus_.labels != LabelSet::all4exc) {
+    if (!improvised && !scripted_) {
       ++corpus_.left_out["scripted"];
       return "";
     }
-    const int label_index = class_of(label, corpus_.labels);
+    const int label_index = class_of(label, excited_is_happy_);
     if (label_index < 0) {
       ++corpus_.left_out[label];
       return "";
@@ -150,6 +149,7 @@ class Reader {
   }
 
   fs::path root_;
+  bool scripted_, excited_is_happy_;
   Corpus corpus_;
   std::set<std::string> seen_;
 };
@@ -162,21 +162,48 @@ bool is_root(const fs::path& folder) {
   return false;
 }
 
-}  // namespace
-
-std::optional<std::string> find_iemocap(const std::string& folder) {
-  if (is_root(folder)) return folder;
+std::optional<std::string> find_root(const CorpusPlace& place) {
+  if (is_root(place.path())) return place.path();
   std::vector<std::string> below;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(place.path(), error)) {
     if (entry.is_directory() && is_root(entry.path())) below.push_back(entry.path().string());
   }
   if (below.empty()) return std::nullopt;
   return *std::min_element(below.begin(), below.end());
 }
 
-Corpus read_iemocap(const std::string& root, LabelSet labels) {
-  return Reader(root, labels).read();
+}  // namespace
+
+CorpusRow iemocap_corpus() {
+  CorpusRow row;
+  row.name = "iemocap";
+  row.title = "IEMOCAP";
+  row.speakers = 10;
+  row.about = "request form of SAIL, University of Southern California; research use";
+  // Counts: recomputed from the published labels.
+  row.label_sets = {
+      {.name = kImprovised,
+       .class_counts = {1099, 289, 284, 608},  // 2,280
+       .speaker_counts = {{"Ses01F", 217},
+                          {"Ses01M", 205},
+                          {"Ses02F", 185},
+                          {"Ses02M", 208},
+                          {"Ses03F", 264},
+                          {"Ses03M", 274},
+                          {"Ses04F", 149},
+                          {"Ses04M", 221},
+                          {"Ses05F", 298},
+                          {"Ses05M", 259}}},
+      {.name = kImprovisedExcited, .class_counts = {1099, 289, 284 + 663, 608}},  // 2,943
+      {.name = kAll, .class_counts = {1708, 1103, 595 + 1041, 1084}}};            // 5,531
+  row.evidence = Evidence::folders;
+  row.sign = "IEMOCAP tree (Session1/dialog/EmoEvaluation); give IEMOCAP_full_release";
+  row.find = find_root;
+  row.read = [](const std::string& root, const LabelSet& labels) {
+    return Reader(root, labels.name).read();
+  };
+  return row;
 }
 
 }  // namespace serenade::ser

@@ -1,0 +1,24 @@
+// The table of commands: a declaration and a row for each.
+
+#include "apps/ser/cli/commands.h"
+
+namespace serenade::ser {
+
+Command train_command();
+Command search_command();
+Command evaluate_command();
+Command predict_command();
+Command table2_command();
+Command report_command();
+Command corpus_command();
+Command features_command();
+Command info_command();
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> rows = {
+      train_command(),  search_command(), evaluate_command(), predict_command(), table2_command(),
+      report_command(), corpus_command(), features_command(), info_command()};
+  return rows;
+}
+
+}  // namespace serenade::ser

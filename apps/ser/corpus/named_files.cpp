@@ -1,0 +1,115 @@
+#include "apps/ser/corpus/named_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "apps/ser/corpus/sound_files.h"
+
+namespace serenade::ser {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// The deepest folder that holds all of the given relative paths, with its final '/', or "".
+std::string common_folder(const std::vector<const FoundFile*>& files) {
+  std::string common = files.front()->relative_path;
+  for (const FoundFile* file : files) {
+    const auto [end, ignored] = std::mismatch(
+        common.begin(), common.end(), file->relative_path.begin(), file->relative_path.end());
+    common.erase(end, common.end());
+  }
+  const std::size_t slash = common.rfind('/');
+  return slash == std::string::npos ? "" : common.substr(0, slash + 1);
+}
+
+std::vector<const FoundFile*> matching_files(const std::vector<FoundFile>& files,
+                                             const std::regex& pattern) {
+  std::vector<const FoundFile*> matching;
+  for (const FoundFile& file : files) {
+    if (std::regex_match(file.stem, pattern)) matching.push_back(&file);
+  }
+  return matching;
+}
+
+Recording recording_of(const FoundFile& file, const std::string& below, const NameFields& fields) {
+  Recording recording;
+  recording.id = file.stem;
+  recording.path = file.path;
+  recording.relative_path = file.relative_path.substr(below.size());
+  recording.label = fields.label;
+  recording.speaker = fields.speaker;
+  recording.session = fields.session;
+  recording.group = fields.group;
+  return recording;
+}
+
+Corpus read_named_files(const std::string& folder, const std::string& title,
+                        const NamedFiles& names) {
+  const std::regex pattern(names.pattern);
+  const std::vector<FoundFile> files = find_sound_files(folder);
+  std::vector<const FoundFile*> matching = matching_files(files, pattern);
+  // The same relative paths, and so the same meaning of a seed, whether the user names the corpus
+  // or a folder above it.
+  const std::string below = common_folder(matching);
+  Corpus corpus;
+  corpus.root =
+      below.empty() ? folder : (fs::path(folder) / below.substr(0, below.size() - 1)).string();
+
+  // Where a recording is there in two formats or twice, WAV and then the first path wins.
+  std::stable_partition(matching.begin(), matching.end(), [](const FoundFile* file) {
+    return lower_extension(file->path) == ".wav";
+  });
+  std::set<std::string> seen;
+  int repeated = 0;
+  for (const FoundFile* file : matching) {
+    if (!seen.insert(file->stem).second) {
+      ++repeated;
+      continue;
+    }
+    std::smatch match;
+    std::regex_match(file->stem, match, pattern);
+    const NameFields fields = names.fields(match);
+    if (fields.label < 0) {
+      ++corpus.left_out[fields.other];
+    } else {
+      corpus.recordings.push_back(recording_of(*file, below, fields));
+    }
+  }
+  for (const FoundFile& file : files) {
+    if (!file.relative_path.starts_with(below) || std::regex_match(file.stem, pattern)) continue;
+    corpus.skipped.push_back(
+        {SkippedFile::Why::not_understood, file.path, "not named as in the corpus " + title});
+  }
+  if (repeated > 0) {
+    corpus.notes.push_back(std::to_string(repeated) +
+                           " files repeat the name of another one and are not used (a second "
+                           "format or a second copy of the corpus).");
+  }
+  if (names.remark) names.remark(corpus, seen.size());
+  return corpus;
+}
+
+}  // namespace
+
+CorpusRow with_named_files(CorpusRow row, const NamedFiles& names) {
+  row.evidence = Evidence::file_names;
+  row.find = [names](const CorpusPlace& place) -> std::optional<std::string> {
+    if (matching_files(place.sound_files(), std::regex(names.pattern)).empty()) return {};
+    return place.path();
+  };
+  row.read = [names, title = row.title](const std::string& folder, const LabelSet&) {
+    return read_named_files(folder, title, names);
+  };
+  return row;
+}
+
+void set_label(NameFields& fields, const std::string& word) {
+  const std::vector<std::string>& names = class_names();
+  const auto found = std::find(names.begin(), names.end(), word);
+  fields.label = found == names.end() ? -1 : static_cast<int>(found - names.begin());
+  if (found == names.end()) fields.other = word;
+}
+
+}  // namespace serenade::ser
