@@ -32,15 +32,15 @@ Halves halves_of(const Floats& floats) {
 
 template <class T>
 Values values_of(const std::vector<T>& values) {
-  Values values;
+  Values reals;
   for (const T v : values) {
     if constexpr (sizeof(T) == 2) {
-      values.push_back(static_cast<real>(half_to_float(v)));
+      reals.push_back(static_cast<real>(half_to_float(v)));
     } else {
-      values.push_back(static_cast<real>(v));
+      reals.push_back(static_cast<real>(v));
     }
   }
-  return values;
+  return reals;
 }
 
 // Runs make(spectrogram) for a spectrogram of the format, in host memory and on the device.
