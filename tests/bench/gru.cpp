@@ -12,7 +12,7 @@ namespace {
 
 using serenade::real;
 
-/// Everything one call of the kernels needs, filled with small fixed small_values.
+/// Everything one call of the kernels needs, filled with small fixed values.
 struct Problem {
   serenade::GruSizes sizes;
   std::vector<real> x, y, saved, dx, dy;

@@ -11,7 +11,7 @@
 
 namespace serenade::bench {
 
-/// Somebody who takes part in a contest.
+/// A participant of a contest.
 struct Contender {
   std::string name;     ///< "oneDNN"
   std::string version;  ///< "2.6.3"

@@ -53,7 +53,7 @@ struct Problem {
         pooled(s.N * s.K * (s.out_h() / pool[0]) * (s.out_w() / pool[1])),
         index(pooled.size()),
         wide_index(pooled.size()) {
-    our_work(Pass::fused)();  // the places of the maxima, which the pooled gradient needs
+    our_work(Pass::fused)();  // the positions of the maxima, which the pooled gradient needs
   }
 
   static std::vector<real> values(std::int64_t count) {
@@ -110,7 +110,7 @@ struct Problem {
 };
 
 // The weight gradient as training needs it: from the gradient after ReLU and pooling. The peers
-// get the gradient before them for nothing.
+// get the gradient before them for free.
 std::function<void()> pooled_weight_work(Problem& p) {
   return [&p] {
     cpu::conv2d_relu_maxpool_backward_weight(p.dweight.data(), p.pooled.data(), p.index.data(),
