@@ -1,6 +1,6 @@
 // How many kernels a step launches. On a GPU a small network's step takes about as long as its
 // launches, so their number is part of its speed: a change that adds many shows here. Counted by
-// the emulation, on small inputs; larger ones choose other kernels, but hardly more.
+// the emulation, on small inputs; larger ones choose other kernels, but few more.
 
 #ifdef SERENADE_EMULATED
 
