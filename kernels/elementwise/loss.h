@@ -12,7 +12,7 @@ namespace serenade {
 ///   probabilities: [N, classes], softmax(logits), for the backward pass
 ///   logits:        [N, classes]
 ///   labels:        [N] of 0 .. classes-1, host
-///   class_weights: [classes], host; may be null: all 1. The weights of the labels must not sum to 0.
+///   class_weights: [classes], host; may be null: all 1. Their sum over the labels must not be 0.
 DECLARE_KERNEL(void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
                                           const std::int64_t* labels, const real* class_weights,
                                           std::int64_t N, std::int64_t classes));
