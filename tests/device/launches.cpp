@@ -1,6 +1,6 @@
 // How many kernels a step launches. On a GPU a small network's step takes about as long as its
 // launches, so their number is part of its speed: a change that adds many shows here. Counted by
-// the emulation, on small inputs; larger ones choose other kernels, but hardly more.
+// the emulation, on small inputs; larger ones choose other kernels, but few more.
 
 #ifdef SERENADE_EMULATED
 
@@ -60,10 +60,10 @@ TEST_CASE("device: a step has no more launches than were counted") {
     if (expected.mode == "none") {
       Adam adam(system->named_parameters(), {});
       NonFiniteGuard guard(Device::cuda);
-      CapturedStep recorded(Device::cuda);
+      CapturedStep captured(Device::cuda);
       weight_step = launches_of([&] {
         adam.zero_grad();
-        recorded.run([&] {
+        captured.run([&] {
           const Variable value = loss();
           backward(value);
           guard.watch(value);

@@ -71,13 +71,13 @@ Course train_one(const std::string& name, Device device) {
   system->to(device);
   const Tensor x = input().to(device);
   Adam adam(system->named_parameters(), {.lr = kLearningRate});
-  CapturedStep recorded(device);
+  CapturedStep captured(device);
   NonFiniteGuard guard(device);
   Course course;
   for (int step = 0; step < steps(); ++step) {
     adam.zero_grad();
     Variable loss;
-    recorded.run([&] {
+    captured.run([&] {
       loss = cross_entropy(system->forward(x), labels());
       backward(loss);
       guard.watch(loss);

@@ -152,7 +152,7 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   const std::vector<double> times = marks->milliseconds();
   for (std::size_t i = 1; i + 3 < times.size(); i += 4) {
     timeline.device.push_back({times[i], times[i + 1]});      // the batch is made
-    timeline.device.push_back({times[i + 2], times[i + 3]});  // the recorded step
+    timeline.device.push_back({times[i + 2], times[i + 3]});  // the captured step
   }
   return timeline;
 }

@@ -1,4 +1,4 @@
-// Whole training steps on the device, each recorded as one graph, as the program runs them.
+// Whole training steps on the device, each captured as one graph, as the program runs them.
 
 #include <memory>
 #include <string>
