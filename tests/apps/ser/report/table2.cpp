@@ -10,6 +10,7 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/report/run_results.h"
 #include "apps/ser/report/table2_results.h"
 #include "kernels/runtime/threads.h"
