@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "tensor/files.h"
+
 namespace serenade {
 
 namespace {
