@@ -9,34 +9,23 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "nas/candidates.h"
 #include "nas/derive.h"
 #include "nas/genotype.h"
+#include "tests/nas/toy.h"
 
 using namespace serenade;
 
 namespace {
 
 SearchSpace small_space() {
-  return {{{"conv1", {"2x8", "1x9", "3x5"}}, {"conv2", {"5x5", "4x4"}}, {"dense", {"32", "64"}}}};
-}
-
-// The message of the exception that `f` throws; "" if it throws none.
-template <class Exception = std::invalid_argument>
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Exception& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+  return {.choices = {{"conv1", {"2x8", "1x9", "3x5"}},
+                      {"conv2", {"5x5", "4x4"}},
+                      {"dense", {"32", "64"}}},
+          .system = "net"};
 }
 
 // Parses the text and expects one line that names the file and holds `part`.
@@ -54,71 +43,77 @@ TEST_CASE("search space: size is the product of the candidates") {
   CHECK(small_space().size() == 12);
   SearchSpace paper;
   for (const char* name : {"a", "b", "c", "d"}) {
-    paper.layers.push_back({name, {"1", "2", "3", "4", "5", "6"}});
+    paper.choices.push_back({name, {"1", "2", "3", "4", "5", "6"}});
   }
-  paper.layers.push_back({"e", {"32", "48", "64", "80"}});
+  paper.choices.push_back({"e", {"32", "48", "64", "80"}});
   CHECK(paper.size() == 5184);
+  SearchSpace endless;
+  for (int i = 0; i < 70; ++i) endless.choices.push_back({std::to_string(i), {"1", "2"}});
+  CHECK(contains(message_of([&] { endless.size(); }), "must fit in 63 bits"));
 }
 
 TEST_CASE("search space: the hash is stable and sees names, candidates and order") {
   const SearchSpace space = small_space();
   // Written down once: a hash that changed would orphan every genotype file there is.
-  CHECK(SearchSpace{{{"conv1", {"2x8", "1x9"}}}}.hash() == "e5e76fb887ffa5eb");
+  CHECK(SearchSpace{.choices = {{"conv1", {"2x8", "1x9"}}}}.hash() == "e5e76fb887ffa5eb");
   CHECK(space.hash() == small_space().hash());
   SearchSpace other = space;
-  other.layers[0].name = "conv0";
+  other.choices[0].name = "conv0";
   CHECK(other.hash() != space.hash());
   other = space;
-  std::swap(other.layers[1].candidates[0], other.layers[1].candidates[1]);
+  std::swap(other.choices[1].candidates[0], other.choices[1].candidates[1]);
   CHECK(other.hash() != space.hash());
   other = space;
-  other.layers[0].inputs = {"input"};  // only for drawing
+  other.choices[0].inputs = {"input"};  // only for drawing
+  other.choices[0].kind = "conv";       // how the candidates are made
+  other.system = "another";
   CHECK(other.hash() == space.hash());
-  CHECK(SearchSpace{{{"a", {"bc"}}}}.hash() != SearchSpace{{{"ab", {"c"}}}}.hash());
-  CHECK(SearchSpace{{{"a", {"b", "c"}}}}.hash() != SearchSpace{{{"a", {"b"}}, {"c", {}}}}.hash());
+  const auto hash_of = [](const std::vector<Choice>& choices) {
+    return SearchSpace{.choices = choices}.hash();
+  };
+  CHECK(hash_of({{"a", {"bc"}}}) != hash_of({{"ab", {"c"}}}));
+  CHECK(hash_of({{"a", {"b", "c"}}}) != hash_of({{"a", {"b"}}, {"c", {}}}));
 }
 
 TEST_CASE("search space: validation names what is wrong") {
   CHECK_NOTHROW(small_space().validate());
-  const auto rejected = [](SearchSpace space, const char* part) {
-    const std::string message = message_of([&] { space.validate(); });
+  const auto rejected = [](const std::vector<Choice>& choices, const char* part) {
+    const std::string message = message_of([&] { SearchSpace{.choices = choices}.validate(); });
     INFO(message);
     CHECK(contains(message, part));
   };
-  rejected({}, "at least one layer");
-  rejected({{{"", {"1"}}}}, "must have names");
-  rejected({{{"conv1", {}}}}, "layer 'conv1' has none");
-  rejected({{{"conv1", {"2x8", "2x8"}}}}, "'2x8' twice");
-  rejected({{{"conv1", {""}}}}, "not be empty");
-  rejected({{{"conv1", {"1"}}, {"conv1", {"1"}}}}, "'conv1' again");
-  rejected({{{"input", {"1"}}}}, "'input' again");
-  rejected({{{"conv1", {"1"}, {"conv2"}}, {"conv2", {"1"}}}}, "earlier layers");
+  rejected({}, "at least one choice");
+  rejected({{"", {"1"}}}, "must have names");
+  rejected({{"conv1", {}}}, "choice 'conv1' has none");
+  rejected({{"conv1", {"2x8", "2x8"}}}, "'2x8' twice");
+  rejected({{"conv1", {""}}}, "not be empty");
+  rejected({{"conv1", {"1"}}, {"conv1", {"1"}}}, "'conv1' again");
+  rejected({{"input", {"1"}}}, "'input' again");
+  rejected({{"conv1", {"1"}, {"conv2"}}, {"conv2", {"1"}}}, "earlier choices");
 }
 
-TEST_CASE("kernel and width candidates") {
-  CHECK(parse_kernel("2x8") == std::array<std::int64_t, 2>{2, 8});
-  CHECK(parse_kernel("10x1") == std::array<std::int64_t, 2>{10, 1});
-  CHECK(kernel_name({10, 1}) == "10x1");
-  for (const char* bad : {"", "2", "x8", "2x", "2x8 ", " 2x8", "2X8", "2x-8", "2x8x1", "0x3", "3x0",
-                          "1000x1", "99999999999999999999x1", "2.0x8"}) {
-    CHECK(contains(message_of([&] { parse_kernel(bad); }), "got '" + std::string(bad) + "'"));
-  }
+TEST_CASE("width candidates") {
   CHECK(parse_width("64") == 64);
+  CHECK(parse_width("1000000") == 1'000'000);
   for (const char* bad : {"", "0", "-1", "64 ", "6x4", "1000001", "99999999999999999999"}) {
     CHECK(contains(message_of([&] { parse_width(bad); }), "got '" + std::string(bad) + "'"));
   }
 }
 
-TEST_CASE("nearest name and unknown names") {
-  CHECK(nearest_name("conv3", {"conv1x", "conv", "cnv3"}) == "conv");
-  CHECK(nearest_name("choice", {"schema", "system", "choices"}) == "choices");
-  CHECK(nearest_name("x", {}).empty());
+TEST_CASE("search space: unknown names are answered with the nearest one") {
   const SearchSpace space = small_space();
-  CHECK(space.choice_index("dense") == 2);
-  CHECK(contains(message_of([&] { space.choice_index("dens"); }), "the nearest is 'dense'"));
-  CHECK(candidate_index(space.choices[0], "3x5") == 2);
-  CHECK(contains(message_of([&] { candidate_index(space.choices[0], "2x9"); }),
-                 "layer 'conv1' has no candidate '2x9'; the nearest is '2x8'"));
+  CHECK(space.index_of("dense") == 2);
+  CHECK(&space.choice("dense") == &space.choices[2]);
+  CHECK(contains(message_of([&] { space.index_of("dens"); }), "the nearest is 'dense'"));
+  CHECK(contains(message_of([&] { space.choice("dens"); }), "no choice is named 'dens'"));
+  CHECK(space.choices[0].index_of("3x5") == 2);
+  CHECK(contains(message_of([&] { space.choices[0].index_of("2x9"); }),
+                 "choice 'conv1' has no candidate '2x9'; the nearest is '2x8'"));
+}
+
+TEST_CASE("search space: the kind completes a candidate's name") {
+  CHECK(Choice{.name = "a", .candidates = {"2x8"}}.row_name("2x8") == "2x8");
+  CHECK(Choice{.name = "a", .candidates = {"2x8"}, .kind = "conv"}.row_name("2x8") == "conv_2x8");
 }
 
 TEST_CASE("genotype: numbering is a bijection") {
@@ -167,7 +162,9 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
 
 TEST_CASE("genotype: JSON there and back") {
   const SearchSpace space = small_space();
-  const Genotype genotype = make_genotype("my \"net\"\n", space, {2, 1, 0});
+  Genotype genotype = make_genotype(space, {2, 1, 0});
+  CHECK(genotype.system == "net");
+  genotype.system = "my \"net\"\n";
   CHECK(genotype_from_json(to_json(genotype)) == genotype);
 
   const auto path = std::filesystem::temp_directory_path() / "serenade_genotype_test.json";
@@ -231,16 +228,16 @@ TEST_CASE("genotype: what does not fit the space is named") {
     CHECK(contains(message, part));
   };
   Genotype bad = good;
-  bad.choices[1].layer = "conv22";
+  bad.decisions[1].choice = "conv22";
   rejected(bad, "unknown layer 'conv22'; the nearest is 'conv2'");
   bad = good;
-  bad.choices[1].candidate = "4x5";
+  bad.decisions[1].candidate = "4x5";
   rejected(bad, "layer 'conv2' has no candidate '4x5'; the nearest is");
   bad = good;
-  bad.choices.pop_back();
+  bad.decisions.pop_back();
   rejected(bad, "no choice for layer 'dense'");
   bad = good;
-  bad.choices.push_back(bad.choices[0]);
+  bad.decisions.push_back(bad.decisions[0]);
   rejected(bad, "layer 'conv1' is chosen for twice");
   bad = good;
   bad.space_hash = "0123456789abcdef";
@@ -258,9 +255,9 @@ TEST_CASE("genotype: files that cannot be read or written are named") {
 }
 
 TEST_CASE("derive: the largest alpha, the first on ties") {
-  CHECK(best_choices({{0, 0, 0}, {-1, 2}, {0.5, 0.1}}) == std::vector<std::int64_t>{0, 1, 0});
-  CHECK_THROWS_AS(best_choices({{}}), std::invalid_argument);
-  CHECK_THROWS_AS(best_choices({{0, std::nan("")}}), std::invalid_argument);
+  CHECK(best_candidates({{0, 0, 0}, {-1, 2}, {0.5, 0.1}}) == std::vector<std::int64_t>{0, 1, 0});
+  CHECK_THROWS_AS(best_candidates({{}}), std::invalid_argument);
+  CHECK_THROWS_AS(best_candidates({{0, std::nan("")}}), std::invalid_argument);
   const Genotype genotype = derive_genotype(small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
   CHECK(genotype.summary() == "conv1=3x5 conv2=4x4 dense=32");
   CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0, 1}, {0, 1}}), std::invalid_argument);

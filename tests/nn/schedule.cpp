@@ -4,8 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <numbers>
 #include <stdexcept>
+#include <vector>
 
 using namespace serenade;
 
