@@ -20,9 +20,7 @@ using namespace serenade;
 
 namespace {
 
-SearchSpace space() {
-  return {{{.name = "layer", .candidates = {"2", "3"}, .kind = "width"}}};
-}
+SearchSpace space() { return {{{.name = "layer", .candidates = {"2", "3"}, .kind = "width"}}}; }
 
 struct Supernet : Module {
   std::unique_ptr<Layer> layer;

@@ -150,8 +150,8 @@ TEST_CASE("search: who is trained when") {
     }
   }
   SUBCASE("two stages") {
-    const std::unique_ptr<OneShot> sampling =
-        method_of("sampling", {.epochs = 2, .bilevel = Bilevel::two_stage, .architecture_epochs = 1});
+    const std::unique_ptr<OneShot> sampling = method_of(
+        "sampling", {.epochs = 2, .bilevel = Bilevel::two_stage, .architecture_epochs = 1});
     SupernetSearch search(*net, *sampling);
     CHECK(search.total_epochs() == 3);
     std::string course;
@@ -268,9 +268,9 @@ TEST_CASE("search: a state that does not fit changes nothing") {
   bad.metadata.at("search.alpha_optimizer.numbers") = R"({"learning_rate": "fast"})";
   refused(bad);
   // Another seed, another number of masked candidates, another strategy.
-  for (const auto& [name, options] :
-       {std::pair{"dropout", StrategyOptions{.seed = 1}},
-        {"dropout", StrategyOptions{.num_masked = 2}}, {"sampling", StrategyOptions{}}}) {
+  for (const auto& [name, options] : {std::pair{"dropout", StrategyOptions{.seed = 1}},
+                                      {"dropout", StrategyOptions{.num_masked = 2}},
+                                      {"sampling", StrategyOptions{}}}) {
     const std::unique_ptr<OneShot> other = method_of(name, options);
     const std::unique_ptr<Toy> other_net = toy_supernet(*other, 1);
     SupernetSearch other_search(*other_net, *other);

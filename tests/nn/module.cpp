@@ -320,9 +320,8 @@ TEST_CASE("module: a shared parameter's gradient is the sum, and it is updated o
   backward(sum(net.forward(x)));
   check_close(net.encoder.weight.grad(), add(encoder.grad(), decoder.grad()).value(), "d_weight");
 
-  const Tensor expected = sub(net.encoder.weight.value(),
-                              affine(net.encoder.weight.grad(), real(0.1)))
-                              .value();
+  const Tensor expected =
+      sub(net.encoder.weight.value(), affine(net.encoder.weight.grad(), real(0.1))).value();
   SGD sgd(net.named_parameters(), {.lr = 0.1});
   sgd.step();
   check_close(net.decoder.weight.value(), expected, "weight");
