@@ -1,8 +1,7 @@
 #pragma once
-// From a searched supernet to an architecture: the candidate with the largest alpha in every layer.
+// From a searched supernet to an architecture: the candidate with the largest alpha of every choice.
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "nas/genotype.h"
@@ -11,14 +10,13 @@
 
 namespace serenade {
 
-/// argmax per layer; the first on ties. Throws std::invalid_argument on an empty layer or a value
-/// that is not a number.
-std::vector<std::int64_t> best_choices(const std::vector<std::vector<double>>& alphas);
+/// argmax per choice; the first on ties. Throws std::invalid_argument on an empty choice or a value
+/// that is NaN.
+std::vector<std::int64_t> best_candidates(const std::vector<std::vector<double>>& alphas);
 
-/// alphas: per layer of the space, one per candidate.
-Genotype derive_genotype(const std::string& system, const SearchSpace& space,
-                         const std::vector<std::vector<double>>& alphas);
-/// The same from the mixed operations of a supernet.
-Genotype derive_genotype(const std::string& system, const SearchSpace& space, Module& supernet);
+/// alphas: per choice of the space, one per candidate.
+Genotype derive_genotype(const SearchSpace& space, const std::vector<std::vector<double>>& alphas);
+/// The same from the mixed layers of a supernet.
+Genotype derive_genotype(const SearchSpace& space, Module& supernet);
 
 }  // namespace serenade

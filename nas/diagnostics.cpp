@@ -27,55 +27,56 @@ std::string short_number(double x) {
 
 std::size_t index_of(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-void warn_updates(const LayerRecord& layer, std::vector<std::string>& warnings) {
-  const std::vector<std::int64_t>& updates = layer.updates;
+void warn_updates(const ChoiceRecord& choice, std::vector<std::string>& warnings) {
+  const std::vector<std::int64_t>& updates = choice.updates;
   const UpdateFairness fairness = update_fairness(updates);
   if (fairness.most == 0) return;
   const auto name_of = [&](std::int64_t count) {
-    return layer
+    return choice
         .candidates[index_of(std::find(updates.begin(), updates.end(), count) - updates.begin())];
   };
   for (std::size_t i = 0; i < updates.size(); ++i) {
     if (updates[i] > 0) continue;
-    warnings.push_back("candidate " + layer.candidates[i] + " of " + layer.name +
+    warnings.push_back("candidate " + choice.candidates[i] + " of " + choice.name +
                        " was never trained: its alpha says nothing");
   }
   const bool uneven = fairness.ratio >= kUnevenRatio && fairness.p_value < kUnevenChance;
   if (fairness.least > 0 && uneven) {
-    warnings.push_back("candidate " + name_of(fairness.most) + " of " + layer.name + " received " +
+    warnings.push_back("candidate " + name_of(fairness.most) + " of " + choice.name + " received " +
                        short_number(fairness.ratio) + " times the updates of " +
                        name_of(fairness.least));
   }
 }
 
-void warn_tie(const LayerRecord& layer, std::vector<std::string>& warnings) {
-  if (layer.probabilities.size() < 2) return;
-  std::vector<double> sorted = layer.probabilities;
+void warn_tie(const ChoiceRecord& choice, std::vector<std::string>& warnings) {
+  if (choice.probabilities.size() < 2) return;
+  std::vector<double> sorted = choice.probabilities;
   std::partial_sort(sorted.begin(), sorted.begin() + 2, sorted.end(), std::greater<>());
   if (sorted[0] - sorted[1] >= kTie) return;
   std::size_t second = 0;
-  while (layer.probabilities[second] != sorted[1] || index_of(layer.choice) == second) ++second;
-  warnings.push_back("the choice of " + layer.name +
-                     " is nearly a tie: " + layer.candidates[index_of(layer.choice)] +
+  while (choice.probabilities[second] != sorted[1] || index_of(choice.best) == second) ++second;
+  warnings.push_back("the choice of " + choice.name +
+                     " is nearly a tie: " + choice.candidates[index_of(choice.best)] +
                      " has probability " + short_number(sorted[0]) + ", " +
-                     layer.candidates[second] + " has " + short_number(sorted[1]));
+                     choice.candidates[second] + " has " + short_number(sorted[1]));
 }
 
 void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnings) {
   double largest_gradient = 0, largest_activation = 0;
-  for (const LayerRecord& layer : record.layers) {
-    largest_gradient = std::max(largest_gradient, layer.gradient_norm);
-    largest_activation = std::max(largest_activation, layer.activation_rms);
+  for (const ChoiceRecord& choice : record.choices) {
+    largest_gradient = std::max(largest_gradient, choice.gradient_norm);
+    largest_activation = std::max(largest_activation, choice.activation_rms);
   }
-  for (const LayerRecord& layer : record.layers) {
-    if (layer.gradient_norm < kVanishing * largest_gradient) {
-      warnings.push_back("the gradient of " + layer.name + " has vanished: its norm is " +
-                         short_number(layer.gradient_norm) + ", the largest of all layers " +
+  for (const ChoiceRecord& choice : record.choices) {
+    if (choice.gradient_norm < kVanishing * largest_gradient) {
+      warnings.push_back("the gradient of " + choice.name + " has vanished: its norm is " +
+                         short_number(choice.gradient_norm) + ", the largest of all layers " +
                          short_number(largest_gradient));
     }
-    if (layer.activation_rms < kVanishingActivation * largest_activation) {
-      warnings.push_back("the output of " + layer.name + " has vanished: its root mean square is " +
-                         short_number(layer.activation_rms) + ", the largest of all layers " +
+    if (choice.activation_rms < kVanishingActivation * largest_activation) {
+      warnings.push_back("the output of " + choice.name +
+                         " has vanished: its root mean square is " +
+                         short_number(choice.activation_rms) + ", the largest of all layers " +
                          short_number(largest_activation));
     }
   }
@@ -86,19 +87,19 @@ void warn_course(const std::vector<SearchRecord>& history, std::vector<std::stri
   const std::size_t epochs = history.size();
   if (epochs < 10) return;
   const std::size_t late = epochs - 1 - epochs / 10;
-  for (std::size_t l = 0; l < history.back().layers.size(); ++l) {
-    const LayerRecord& last = history.back().layers[l];
-    const LayerRecord& early = history[epochs / 10].layers[l];
+  for (std::size_t l = 0; l < history.back().choices.size(); ++l) {
+    const ChoiceRecord& last = history.back().choices[l];
+    const ChoiceRecord& early = history[epochs / 10].choices[l];
     if (early.entropy < kDecided * std::log(static_cast<double>(early.alphas.size()))) {
-      warnings.push_back("layer " + last.name + " was decided within " +
+      warnings.push_back("choice " + last.name + " was decided within " +
                          std::to_string(epochs / 10 + 1) + " of " + std::to_string(epochs) +
                          " epochs, before the weights had learned much");
     }
-    const std::int64_t before = history[late].layers[l].choice;
-    if (before != last.choice) {
+    const std::int64_t before = history[late].choices[l].best;
+    if (before != last.best) {
       warnings.push_back("the choice of " + last.name + " still changed near the end, from " +
                          last.candidates[index_of(before)] + " to " +
-                         last.candidates[index_of(last.choice)] + ": search longer");
+                         last.candidates[index_of(last.best)] + ": search longer");
     }
   }
 }
@@ -164,9 +165,9 @@ double chi_square_tail(double statistic, double degrees_of_freedom) {
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history) {
   std::vector<std::string> warnings;
   if (history.empty()) return warnings;
-  for (const LayerRecord& layer : history.back().layers) {
-    warn_updates(layer, warnings);
-    warn_tie(layer, warnings);
+  for (const ChoiceRecord& choice : history.back().choices) {
+    warn_updates(choice, warnings);
+    warn_tie(choice, warnings);
   }
   warn_vanishing(history.back(), warnings);
   warn_course(history, warnings);

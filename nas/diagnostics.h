@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "nas/search.h"
+#include "nas/history.h"
 
 namespace serenade {
 
 /// -sum p ln p in nats; 0 ln 0 = 0.
 double entropy(const std::vector<double>& probabilities);
 
-/// How evenly weight updates were spread over the candidates of a layer.
+/// How evenly weight updates were spread over the candidates of a choice.
 struct UpdateFairness {
   std::int64_t least = 0;  ///< updates of the candidate with the fewest
   std::int64_t most = 0;   ///< and with the most
@@ -28,7 +28,7 @@ double chi_square_tail(double statistic, double degrees_of_freedom);
 
 /// One sentence per problem, e.g. "candidate 4x4 of conv3 received 3.0 times the updates of 5x5".
 /// Looks at the last record (uneven updates, candidates never trained, vanishing gradients, choices
-/// that are nearly ties) and at the course (a layer decided at once, a choice that still changed in
+/// that are nearly ties) and at the course (a choice decided at once, or one that still changed in
 /// the last tenth of the epochs). Empty: nothing to report.
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history);
 

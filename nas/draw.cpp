@@ -5,6 +5,7 @@
 
 #include "nas/draw_layout.h"
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -26,30 +27,6 @@ std::string number(double x, const char* format = "%.1f") {
   return text;
 }
 
-// Names come from configuration files and may hold anything.
-std::string escape_xml(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += letter;
-    }
-  }
-  return safe;
-}
-
 std::string quote_dot(const std::string& text) {
   std::string safe = "\"";
   for (const char letter : text) {
@@ -60,19 +37,18 @@ std::string quote_dot(const std::string& text) {
 }
 
 void check_picture(const SearchSpace& space, const std::vector<std::vector<double>>& probabilities,
-                   const std::vector<std::int64_t>& choices) {
+                   const std::vector<std::int64_t>& best) {
   space.validate();
-  check(probabilities.size() == space.layers.size() && choices.size() == space.layers.size(),
-        "draw_supernet", "there must be probabilities and a choice for each of ",
-        space.layers.size(), " layers; got ", probabilities.size(), " and ", choices.size());
-  for (std::size_t l = 0; l < choices.size(); ++l) {
-    const auto n = static_cast<std::int64_t>(space.layers[l].candidates.size());
+  check(probabilities.size() == space.choices.size() && best.size() == space.choices.size(),
+        "draw_supernet", "there must be probabilities and a best candidate for each of ",
+        space.choices.size(), " choices; got ", probabilities.size(), " and ", best.size());
+  for (std::size_t l = 0; l < best.size(); ++l) {
+    const std::int64_t n = space.choices[l].size();
     const std::vector<double>& p = probabilities[l];
     const bool fit = static_cast<std::int64_t>(p.size()) == n &&
                      std::all_of(p.begin(), p.end(), [](double x) { return x >= 0 && x <= 1; });
-    check(fit && 0 <= choices[l] && choices[l] < n, "draw_supernet", "layer '",
-          space.layers[l].name, "' must have ", n,
-          " probabilities within 0 .. 1 and a choice among its candidates");
+    check(fit && 0 <= best[l] && best[l] < n, "draw_supernet", "choice '", space.choices[l].name,
+          "' must have ", n, " probabilities within 0 .. 1 and the best among its candidates");
   }
 }
 
@@ -154,28 +130,28 @@ std::string svg_dot(double x, double y) {
 
 std::string draw_supernet_svg(const SearchSpace& space,
                               const std::vector<std::vector<double>>& probabilities,
-                              const std::vector<std::int64_t>& choices) {
-  check_picture(space, probabilities, choices);
+                              const std::vector<std::int64_t>& best) {
+  check_picture(space, probabilities, best);
   std::vector<double> heights;
-  for (const MixedLayer& layer : space.layers) {
-    heights.push_back(kTitle + kRow * static_cast<double>(layer.candidates.size()) + kPanelFoot);
+  for (const Choice& choice : space.choices) {
+    heights.push_back(kTitle + kRow * static_cast<double>(choice.candidates.size()) + kPanelFoot);
   }
-  const DrawLayout layout = layout_layers(space, kPanelWidth, heights);
+  const DrawLayout layout = layout_choices(space, kPanelWidth, heights);
   std::string svg =
       svg_frame(layout, "Supernet: candidates by softmax(alpha), the chosen coloured");
-  for (std::size_t l = 0; l < space.layers.size(); ++l) {
-    const MixedLayer& layer = space.layers[l];
-    const DrawBox& panel = layout.layers[l];
+  for (std::size_t l = 0; l < space.choices.size(); ++l) {
+    const Choice& choice = space.choices[l];
+    const DrawBox& panel = layout.choices[l];
     svg += svg_box(panel, kPanel, kLine, 8);
-    svg += svg_text(panel.x + panel.width / 2, panel.y + 21, layer.name, "middle", 14, kInk, true);
-    const auto chosen = static_cast<std::size_t>(choices[l]);
-    for (std::size_t i = 0; i < layer.candidates.size(); ++i) {
+    svg += svg_text(panel.x + panel.width / 2, panel.y + 21, choice.name, "middle", 14, kInk, true);
+    const auto chosen = static_cast<std::size_t>(best[l]);
+    for (std::size_t i = 0; i < choice.candidates.size(); ++i) {
       if (i != chosen) {
-        svg += svg_candidate(panel, i, layer.candidates[i], probabilities[l][i], false);
+        svg += svg_candidate(panel, i, choice.candidates[i], probabilities[l][i], false);
       }
     }
     // Last, so that it lies on top where edges meet.
-    svg += svg_candidate(panel, chosen, layer.candidates[chosen], probabilities[l][chosen], true);
+    svg += svg_candidate(panel, chosen, choice.candidates[chosen], probabilities[l][chosen], true);
     svg += svg_dot(panel.x + 10, panel.middle()) + svg_dot(panel.right() - 10, panel.middle());
     svg += "<path d=\"M" + number(panel.x) + " " + number(panel.middle()) + " h10 M" +
            number(panel.right() - 10) + " " + number(panel.middle()) + " h10\" stroke=\"" + kInk +
@@ -188,11 +164,11 @@ std::string draw_child_svg(const SearchSpace& space, const Genotype& genotype) {
   space.validate();
   check_genotype(genotype, space);
   const DrawLayout layout =
-      layout_layers(space, kChildWidth, std::vector<double>(space.layers.size(), kChildHeight));
+      layout_choices(space, kChildWidth, std::vector<double>(space.choices.size(), kChildHeight));
   std::string svg = svg_frame(layout, "Architecture: " + genotype.summary());
-  for (std::size_t l = 0; l < space.layers.size(); ++l) {
-    const DrawBox& box = layout.layers[l];
-    const std::string& name = space.layers[l].name;
+  for (std::size_t l = 0; l < space.choices.size(); ++l) {
+    const DrawBox& box = layout.choices[l];
+    const std::string& name = space.choices[l].name;
     svg += svg_box(box, "#fff4ed", kChosen, 8);
     svg += svg_text(box.x + box.width / 2, box.y + 22, name, "middle", 14, kInk, true);
     svg += svg_text(box.x + box.width / 2, box.y + 42, genotype.candidate(name), "middle", 14,
@@ -206,14 +182,14 @@ std::string draw_child_svg(const SearchSpace& space, const Genotype& genotype) {
 namespace {
 
 std::string dot_name(const SearchSpace& space, std::int64_t index) {
-  return index < 0 ? "input" : space.layers[static_cast<std::size_t>(index)].name;
+  return index < 0 ? "input" : space.choices[static_cast<std::size_t>(index)].name;
 }
 
-// The node that a layer's edges start from: its input, or a joint where it has several.
+// The node that a choice's edges start from: its input, or a joint where it has several.
 std::string dot_source(const SearchSpace& space, std::size_t l, std::string& dot) {
-  const std::vector<std::int64_t> inputs = layer_inputs(space, l);
+  const std::vector<std::int64_t> inputs = choice_inputs(space, l);
   if (inputs.size() == 1) return dot_name(space, inputs[0]);
-  const std::string joint = space.layers[l].name + " input";
+  const std::string joint = space.choices[l].name + " input";
   dot += "  " + quote_dot(joint) + " [shape=point, width=0.1];\n";
   for (const std::int64_t i : inputs) {
     dot +=
@@ -231,7 +207,7 @@ std::string dot_head(const char* name) {
 
 std::string dot_tail(const SearchSpace& space) {
   std::string dot;
-  for (const std::int64_t l : last_layers(space)) {
+  for (const std::int64_t l : last_choices(space)) {
     dot += "  " + quote_dot(dot_name(space, l)) + " -> \"output\";\n";
   }
   return dot + "}\n";
@@ -241,18 +217,18 @@ std::string dot_tail(const SearchSpace& space) {
 
 std::string draw_supernet_dot(const SearchSpace& space,
                               const std::vector<std::vector<double>>& probabilities,
-                              const std::vector<std::int64_t>& choices) {
-  check_picture(space, probabilities, choices);
+                              const std::vector<std::int64_t>& best) {
+  check_picture(space, probabilities, best);
   std::string dot = dot_head("supernet");
-  for (std::size_t l = 0; l < space.layers.size(); ++l) {
-    const MixedLayer& layer = space.layers[l];
+  for (std::size_t l = 0; l < space.choices.size(); ++l) {
+    const Choice& choice = space.choices[l];
     const std::string source = dot_source(space, l, dot);
-    for (std::size_t i = 0; i < layer.candidates.size(); ++i) {
-      const bool chosen = static_cast<std::int64_t>(i) == choices[l];
+    for (std::size_t i = 0; i < choice.candidates.size(); ++i) {
+      const bool chosen = static_cast<std::int64_t>(i) == best[l];
       const double p = probabilities[l][i];
       const char* color = chosen ? kChosen : kQuiet;
-      const std::string label = layer.candidates[i] + " " + number(p, "%.3f");
-      dot += "  " + quote_dot(source) + " -> " + quote_dot(layer.name) +
+      const std::string label = choice.candidates[i] + " " + number(p, "%.3f");
+      dot += "  " + quote_dot(source) + " -> " + quote_dot(choice.name) +
              " [label=" + quote_dot(label) + ", penwidth=" + number(edge_width(p), "%.2f") +
              ", color=\"" + color + "\", fontcolor=\"" + (chosen ? kChosen : kInk) + "\"];\n";
     }
@@ -264,9 +240,9 @@ std::string draw_child_dot(const SearchSpace& space, const Genotype& genotype) {
   space.validate();
   check_genotype(genotype, space);
   std::string dot = dot_head("child");
-  for (std::size_t l = 0; l < space.layers.size(); ++l) {
+  for (std::size_t l = 0; l < space.choices.size(); ++l) {
     const std::string source = dot_source(space, l, dot);
-    const std::string& name = space.layers[l].name;
+    const std::string& name = space.choices[l].name;
     dot += "  " + quote_dot(source) + " -> " + quote_dot(name) +
            " [label=" + quote_dot(genotype.candidate(name)) + ", penwidth=2, color=\"" + kChosen +
            "\", fontcolor=\"" + kChosen + "\"];\n";

@@ -2,7 +2,7 @@
 // Pictures of a supernet and of the architecture chosen from it, as text: Graphviz DOT, and SVG
 // that needs no other program (for the HTML report).
 //
-// Every candidate is an edge from its layer's input to its output; the wider the edge, the larger
+// Every candidate is an edge from its choice's input to its output; the wider the edge, the larger
 // its softmax(alpha). The chosen one is coloured.
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace serenade {
 
-/// probabilities: per layer, softmax(alpha) per candidate; choices: per layer, the index of the
+/// probabilities: per choice, softmax(alpha) per candidate; best: per choice, the index of the
 /// chosen candidate. Throws std::invalid_argument where the numbers do not fit the space.
 std::string draw_supernet_dot(const SearchSpace& space,
                               const std::vector<std::vector<double>>& probabilities,
-                              const std::vector<std::int64_t>& choices);
+                              const std::vector<std::int64_t>& best);
 std::string draw_supernet_svg(const SearchSpace& space,
                               const std::vector<std::vector<double>>& probabilities,
-                              const std::vector<std::int64_t>& choices);
+                              const std::vector<std::int64_t>& best);
 
 /// The chosen architecture alone.
 std::string draw_child_dot(const SearchSpace& space, const Genotype& genotype);

@@ -1,5 +1,5 @@
 #pragma once
-// Where the layers of a search space stand in a picture: columns by depth, left to right, the
+// Where the choices of a search space stand in a picture: columns by depth, left to right, the
 // layers of a column one above the other and centred. Lengths in SVG user units (pixels).
 
 #include <string>
@@ -16,9 +16,10 @@ struct DrawBox {
 };
 
 struct DrawLayout {
-  std::vector<DrawBox> layers;  ///< one per layer of the space
+  std::vector<DrawBox> choices;  ///< one per choice of the space
   DrawBox input, output;
-  /// Arrows between boxes: indices of layers, -1 for the input, layers.size() for the output.
+  /// Arrows between boxes: indices of choices, -1 for the input, choices.size() for the
+  /// output.
   struct Arrow {
     std::int64_t from, to;
   };
@@ -28,13 +29,13 @@ struct DrawLayout {
   const DrawBox& box(std::int64_t index) const;
 };
 
-/// The inputs of layer l as indices of layers, -1 for the network's input.
-std::vector<std::int64_t> layer_inputs(const SearchSpace& space, std::size_t l);
-/// The layers that no other layer reads.
-std::vector<std::int64_t> last_layers(const SearchSpace& space);
+/// The inputs of choice l as indices of choices, -1 for the network's input.
+std::vector<std::int64_t> choice_inputs(const SearchSpace& space, std::size_t l);
+/// The choices that no other one reads.
+std::vector<std::int64_t> last_choices(const SearchSpace& space);
 
-/// heights: of each layer's box.
-DrawLayout layout_layers(const SearchSpace& space, double box_width,
-                         const std::vector<double>& heights);
+/// heights: of each choice's box.
+DrawLayout layout_choices(const SearchSpace& space, double box_width,
+                          const std::vector<double>& heights);
 
 }  // namespace serenade

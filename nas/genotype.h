@@ -2,7 +2,7 @@
 // Genotype: one architecture of a search space, written down (the word is from DARTS).
 //
 // On disk it is JSON that a person can read and edit; genotype_schema() is its JSON Schema:
-//   {"schema": "serenade-genotype-1", "system": "cnn_gru_att", "space_hash": "0123456789abcdef",
+//   {"schema": "serenade-genotype-1", "system": "CNN_GRU_att", "space_hash": "0123456789abcdef",
 //    "choices": [{"layer": "conv1", "candidate": "2x8"}, ..]}
 
 #include <cstdint>
@@ -15,31 +15,31 @@
 namespace serenade {
 
 struct Genotype {
-  struct Choice {
-    std::string layer;
+  struct Decision {
+    std::string choice;
     std::string candidate;
-    bool operator==(const Choice&) const = default;
+    bool operator==(const Decision&) const = default;
   };
 
-  std::string system;           ///< which network the choices are for, e.g. "cnn_gru_att"
-  std::string space_hash;       ///< SearchSpace::hash() of the space it was chosen from
-  std::vector<Choice> choices;  ///< one per layer, in the space's order
+  std::string system;               ///< which network the choices are for, e.g. "CNN_GRU_att"
+  std::string space_hash;           ///< SearchSpace::hash() of the space it was chosen from
+  std::vector<Decision> decisions;  ///< one per choice, in the space's order
 
-  /// The candidate chosen for a layer; throws std::invalid_argument naming the nearest layer.
-  const std::string& candidate(const std::string& layer) const;
+  /// The candidate taken for a choice; throws std::invalid_argument naming the nearest choice.
+  const std::string& candidate(const std::string& choice) const;
   /// "conv1=2x8 conv2=8x2 ..".
   std::string summary() const;
   bool operator==(const Genotype&) const = default;
 };
 
-/// The genotype with candidate choices[l] in layer l. Throws std::invalid_argument if out of range.
-Genotype make_genotype(const std::string& system, const SearchSpace& space,
-                       const std::vector<std::int64_t>& choices);
-/// The inverse: index of the chosen candidate per layer. Throws like check_genotype.
+/// The genotype that takes candidate indices[i] for choice i. Throws std::invalid_argument if out of
+/// range.
+Genotype make_genotype(const SearchSpace& space, const std::vector<std::int64_t>& indices);
+/// The inverse: index of the candidate taken, per choice. Throws like check_genotype.
 std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchSpace& space);
 
 /// Throws std::invalid_argument, one line that begins with `source`, unless the genotype makes
-/// exactly one known choice for each layer of the space and carries its hash (an empty hash is
+/// exactly one known decision for each choice of the space and carries its hash (an empty hash is
 /// accepted: a genotype written by hand).
 void check_genotype(const Genotype& genotype, const SearchSpace& space,
                     const std::string& source = "genotype");
@@ -65,16 +65,16 @@ Genotype read_genotype(const std::string& path, const SearchSpace& space);
 
 // All of them -------------------------------------------------------------------------------------
 
-/// Architecture number `index` of 0 .. size() - 1; the last layer varies fastest.
-Genotype genotype_at(const std::string& system, const SearchSpace& space, std::int64_t index);
+/// Architecture number `index` of 0 .. size() - 1; the last choice varies fastest.
+Genotype genotype_at(const SearchSpace& space, std::int64_t index);
 /// The number of an architecture: the inverse of genotype_at.
 std::int64_t genotype_index(const Genotype& genotype, const SearchSpace& space);
 /// All architectures in order. For spaces small enough to list.
-std::vector<Genotype> enumerate_genotypes(const std::string& system, const SearchSpace& space);
+std::vector<Genotype> enumerate_genotypes(const SearchSpace& space);
 /// A uniformly random architecture.
-Genotype random_genotype(const std::string& system, const SearchSpace& space, const RandomKey& key);
+Genotype random_genotype(const SearchSpace& space, const RandomKey& key);
 /// `count` distinct ones, uniformly (random search); throws if the space has fewer.
-std::vector<Genotype> random_genotypes(const std::string& system, const SearchSpace& space,
-                                       std::int64_t count, const RandomKey& key);
+std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
+                                       const RandomKey& key);
 
 }  // namespace serenade

@@ -1,13 +1,12 @@
 // Genotypes as JSON: the text form, its schema, and files. Every error is one line that says where.
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "nas/genotype.h"
 #include "tensor/check.h"
+#include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace serenade {
 
@@ -35,7 +34,7 @@ void check_keys(const Json& object, const std::string& source, const std::string
   known.insert(known.end(), optional.begin(), optional.end());
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source.c_str(), place,
-          "unknown key '", key, "'; the nearest known one is '", nearest_name(key, known), "'");
+          "unknown key '", key, "'; the nearest known one is '", nearest_word(key, known), "'");
   }
   for (const std::string& key : required) {
     check(object.contains(key), source.c_str(), place, "key '", key, "' is missing");
@@ -48,10 +47,6 @@ std::string text_of(const Json& object, const std::string& key, const std::strin
   check(value.is_string() && !value.get_ref<const std::string&>().empty(), source.c_str(), place,
         "key '", key, "' must be a text that is not empty; got ", value.dump());
   return value.get<std::string>();
-}
-
-[[noreturn]] void fail(const std::string& path, const char* what) {
-  throw std::runtime_error(path + ": " + what);
 }
 
 }  // namespace
@@ -94,8 +89,8 @@ std::string to_json(const Genotype& genotype) {
   Json json = {{"schema", kGenotypeSchema}, {"system", genotype.system}};
   if (!genotype.space_hash.empty()) json["space_hash"] = genotype.space_hash;
   json["choices"] = Json::array();
-  for (const auto& [layer, candidate] : genotype.choices) {
-    json["choices"].push_back({{"layer", layer}, {"candidate", candidate}});
+  for (const auto& [choice, candidate] : genotype.decisions) {
+    json["choices"].push_back({{"layer", choice}, {"candidate", candidate}});
   }
   return json.dump(2) + "\n";
 }
@@ -122,31 +117,18 @@ Genotype genotype_from_json(const std::string& text, const std::string& source) 
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const std::string place = "choices[" + std::to_string(i) + "]: ";
     check_keys(choices[i], source, place, {"layer", "candidate"});
-    genotype.choices.push_back({text_of(choices[i], "layer", source, place),
-                                text_of(choices[i], "candidate", source, place)});
+    genotype.decisions.push_back({text_of(choices[i], "layer", source, place),
+                                  text_of(choices[i], "candidate", source, place)});
   }
   return genotype;
 }
 
 void write_genotype(const std::string& path, const Genotype& genotype) {
-  const std::string partial = path + ".partial";
-  std::ofstream out(partial, std::ios::binary);
-  if (!out) fail(path, "cannot be written (no such folder or no permission)");
-  out << to_json(genotype);
-  out.close();
-  if (!out) fail(path, "cannot be written (disk full?)");
-  std::error_code error;
-  std::filesystem::rename(partial, path, error);
-  if (error) fail(path, "cannot be replaced");
+  write_file(path, to_json(genotype));
 }
 
 Genotype read_genotype(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) fail(path, "cannot be read");
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad()) fail(path, "cannot be read to its end");
-  return genotype_from_json(text.str(), path);
+  return genotype_from_json(read_file(path), path);
 }
 
 Genotype read_genotype(const std::string& path, const SearchSpace& space) {

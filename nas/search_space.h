@@ -1,28 +1,38 @@
 #pragma once
 // SearchSpace: the architectures that a search chooses from.
 //
-// A space is an ordered list of mixed layers, each with its candidates. An architecture names one
-// candidate per layer, so there are (product of the numbers of candidates) architectures; the space
+// A space is a list of named choices, each with its named candidates. An architecture takes one
+// candidate per choice, so there are (product of the numbers of candidates) architectures; the space
 // of Wu et al. (ICASSP 2022, Table 1) has 6 * 6 * 6 * 6 * 4 = 5,184.
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace serenade {
 
-/// A layer whose form is searched for. A candidate is text: "2x8" for a kernel, "64" for a width.
-struct MixedLayer {
+/// A decision to be taken: the form of one layer, or of several layers that are to be alike.
+struct Choice {
   std::string name;
+  /// As genotypes write them: "2x8", "64", "skip_connect".
   std::vector<std::string> candidates;
-  /// The layers this one reads, for drawing only; empty: the one before (the input for the first).
-  /// The network's input is called "input".
+  /// The choices whose layers this one reads, for drawing only; empty: the one before (the input
+  /// for the first). The network's input is called "input".
   std::vector<std::string> inputs = {};
+  /// What the candidates are, where their names do not say it: with "conv", candidate "2x8" is the
+  /// row "conv_2x8" of the table of candidates (candidates.h). Not part of the hash.
+  std::string kind = {};
+
+  std::int64_t size() const { return static_cast<std::int64_t>(candidates.size()); }
+  /// Position of a candidate; throws std::invalid_argument naming the nearest one there is.
+  std::int64_t index_of(const std::string& candidate) const;
+  /// The name of a candidate's row: "conv_2x8".
+  std::string row_name(const std::string& candidate) const;
 };
 
 struct SearchSpace {
-  std::vector<MixedLayer> layers;
+  std::vector<Choice> choices = {};
+  std::string system = {};  ///< the network that the choices are for; not part of the hash
 
   /// Number of architectures.
   std::int64_t size() const;
@@ -31,27 +41,14 @@ struct SearchSpace {
   /// on no machine and no compiler: tells whether a genotype belongs to this space.
   std::string hash() const;
 
-  /// Throws std::invalid_argument unless there is a layer, names are unique and not empty, every
-  /// layer has a candidate, no layer has one twice, and `inputs` names earlier layers or "input".
+  /// Throws std::invalid_argument unless there is a choice, names are unique and not empty, every
+  /// choice has a candidate, none has one twice, and `inputs` names earlier choices or "input".
   void validate() const;
 
-  /// Index of a layer; throws std::invalid_argument naming the nearest layer there is.
-  std::size_t layer_index(const std::string& name) const;
+  /// Position of a choice; throws std::invalid_argument naming the nearest one there is.
+  std::size_t index_of(const std::string& name) const;
+  /// The choice of that name; throws likewise.
+  const Choice& choice(const std::string& name) const { return choices[index_of(name)]; }
 };
-
-/// Index of a candidate of a layer; throws std::invalid_argument naming the nearest one there is.
-std::int64_t candidate_index(const MixedLayer& layer, const std::string& candidate);
-
-/// "2x8" to {2, 8}: rows (frequency), then columns (time), each 1 .. 999. Throws
-/// std::invalid_argument saying what is wrong with the text.
-std::array<std::int64_t, 2> parse_kernel(const std::string& candidate);
-/// "64" to 64; 1 .. 1,000,000.
-std::int64_t parse_width(const std::string& candidate);
-/// {2, 8} to "2x8".
-std::string kernel_name(const std::array<std::int64_t, 2>& kernel);
-
-/// The name that takes the fewest single-letter changes (Levenshtein distance) to become `name`;
-/// empty if `known` is empty. For error messages.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& known);
 
 }  // namespace serenade

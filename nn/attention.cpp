@@ -15,7 +15,7 @@ AttentionPooling::AttentionPooling(const Options& chosen)
   register_module("top_down", top_down);
 }
 
-Variable AttentionPooling::forward(const Variable& h, const Indices& lengths) const {
+Variable AttentionPooling::forward(const Variable& h, const Indices& lengths) {
   return attention_pooling(h,
                            {.proj_weight = proj.weight,
                             .proj_bias = proj.bias,

@@ -2,9 +2,7 @@
 // Attention pooling over time: bottom-up times top-down (Li et al., Interspeech 2018, after Girdhar
 // & Ramanan 2017).
 
-#include "autograd/functions.h"
 #include "nn/linear.h"
-#include "nn/module.h"
 
 namespace serenade {
 
@@ -13,7 +11,7 @@ namespace serenade {
 ///   top_down_k(z_t)
 /// Parameters (C = channels): proj.weight [C, input_size], proj.bias [C], bottom_up [C],
 /// top_down.weight [classes, C], top_down.bias [classes]. Xavier uniform, biases zero.
-class AttentionPooling : public Module {
+class AttentionPooling : public Layer {
  public:
   struct Options {
     std::int64_t input_size = 0;
@@ -24,8 +22,9 @@ class AttentionPooling : public Module {
 
   explicit AttentionPooling(const Options& options);
 
+  Variable forward(const Variable& h) override { return forward(h, Indices{}); }
   /// lengths: one per sequence, or empty; steps at and beyond it get no attention.
-  Variable forward(const Variable& h, const Indices& lengths = {}) const;
+  Variable forward(const Variable& h, const Indices& lengths);
 
   const Options options;
   Linear proj;

@@ -19,25 +19,18 @@ Conv2d::Conv2d(const Options& chosen) : options(chosen) {
   if (options.bias) bias = register_parameter("bias", init::zeros({options.out_channels}));
 }
 
-Conv2dOptions Conv2d::for_input(const Variable& x) const {
-  check(x.dim() == 4, "Conv2d", "input must be [N, C, H, W]; got ", x.shape());
-  const Padding padding =
-      options.padding ? *options.padding
-                      : same_padding(options.kernel_size, options.stride, {x.size(2), x.size(3)});
-  return {.stride = options.stride, .padding = padding};
+std::optional<LinearForm> Conv2d::linear_form() {
+  return LinearForm{
+      .weight = weight, .bias = bias, .stride = options.stride, .padding = options.padding};
 }
 
-Variable Conv2d::forward(const Variable& x) const { return conv2d(x, weight, bias, for_input(x)); }
-
-Variable Conv2d::forward_relu_maxpool(const Variable& x, std::array<std::int64_t, 2> window) const {
-  return conv2d_relu_maxpool(x, weight, bias, for_input(x), window);
-}
+Variable Conv2d::forward(const Variable& x) { return (*linear_form())(x); }
 
 MaxPool2d::MaxPool2d(const Options& chosen) : options(chosen) {
   check(options.window[0] > 0 && options.window[1] > 0, "MaxPool2d",
         "window must be positive; got ", options.window[0], " x ", options.window[1]);
 }
 
-Variable MaxPool2d::forward(const Variable& x) const { return max_pool2d(x, options.window); }
+Variable MaxPool2d::forward(const Variable& x) { return max_pool2d(x, options.window); }
 
 }  // namespace serenade

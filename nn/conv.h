@@ -4,8 +4,7 @@
 #include <array>
 #include <optional>
 
-#include "autograd/functions.h"
-#include "nn/module.h"
+#include "nn/layer.h"
 
 namespace serenade {
 
@@ -13,7 +12,7 @@ namespace serenade {
 /// with H' = ceil(H / stride) for 'same' padding, (H + top + bottom - KH) / stride + 1 for
 /// explicit. Parameters: weight [out_channels, in_channels, KH, KW], Xavier uniform; bias
 /// [out_channels], zeros.
-class Conv2d : public Module {
+class Conv2d : public Layer {
  public:
   struct Options {
     std::int64_t in_channels = 0;
@@ -25,29 +24,24 @@ class Conv2d : public Module {
   };
 
   explicit Conv2d(const Options& options);
-  Variable forward(const Variable& x) const;
-
-  /// max_pool2d(relu(forward(x)), window) in one pass that never stores the map before pooling.
-  Variable forward_relu_maxpool(const Variable& x, std::array<std::int64_t, 2> window) const;
+  Variable forward(const Variable& x) override;
+  std::optional<LinearForm> linear_form() override;
 
   const Options options;
   Variable weight;
   Variable bias;  ///< undefined without bias
-
- private:
-  Conv2dOptions for_input(const Variable& x) const;
 };
 
 /// Largest value of each window; windows do not overlap and incomplete ones are dropped.
 /// x: [N, C, H, W]; result [N, C, H / window[0], W / window[1]].
-class MaxPool2d : public Module {
+class MaxPool2d : public Layer {
  public:
   struct Options {
     std::array<std::int64_t, 2> window = {2, 2};
   };
 
   explicit MaxPool2d(const Options& options);
-  Variable forward(const Variable& x) const;
+  Variable forward(const Variable& x) override;
 
   const Options options;
 };

@@ -1,8 +1,7 @@
 #pragma once
 // Dropout (Srivastava et al. 2014), scaled in training so that evaluation needs no change.
 
-#include "autograd/functions.h"
-#include "nn/module.h"
+#include "nn/layer.h"
 
 namespace serenade {
 
@@ -11,15 +10,15 @@ namespace serenade {
 ///
 /// Each call draws a fresh stream from the default generator. A run that must continue after a
 /// resume exactly as it would have without one gives the key itself, by seed and step.
-class Dropout : public Module {
+class Dropout : public Layer {
  public:
   struct Options {
     double p = 0.5;  ///< 0 <= p < 1
   };
 
   explicit Dropout(const Options& options);
-  Variable forward(const Variable& x) const;
-  Variable forward(const Variable& x, const RandomKey& key) const;
+  Variable forward(const Variable& x) override;
+  Variable forward(const Variable& x, const RandomKey& key);
 
   const Options options;
 };

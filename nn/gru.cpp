@@ -28,7 +28,7 @@ GRU::GRU(const Options& chosen) : options(chosen) {
   }
 }
 
-Variable GRU::forward(const Variable& x, const Variable& h0, const Indices& lengths) const {
+Variable GRU::forward(const Variable& x, const Variable& h0, const Indices& lengths) {
   return gru(x, weights, h0, {.reset = options.reset, .lengths = lengths});
 }
 

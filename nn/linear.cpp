@@ -14,6 +14,10 @@ Linear::Linear(const Options& chosen) : options(chosen) {
   if (options.bias) bias = register_parameter("bias", init::zeros({options.out_features}));
 }
 
-Variable Linear::forward(const Variable& x) const { return linear(x, weight, bias); }
+Variable Linear::forward(const Variable& x) { return linear(x, weight, bias); }
+
+std::optional<LinearForm> Linear::linear_form() {
+  return LinearForm{.weight = weight, .bias = bias};
+}
 
 }  // namespace serenade

@@ -1,14 +1,13 @@
 #pragma once
 // A fully connected layer.
 
-#include "autograd/functions.h"
-#include "nn/module.h"
+#include "nn/layer.h"
 
 namespace serenade {
 
 /// y = x W^T + b. x: [.., in_features]; result [.., out_features].
 /// Parameters: weight [out_features, in_features], Xavier uniform; bias [out_features], zeros.
-class Linear : public Module {
+class Linear : public Layer {
  public:
   struct Options {
     std::int64_t in_features = 0;
@@ -17,7 +16,8 @@ class Linear : public Module {
   };
 
   explicit Linear(const Options& options);
-  Variable forward(const Variable& x) const;
+  Variable forward(const Variable& x) override;
+  std::optional<LinearForm> linear_form() override;
 
   const Options options;
   Variable weight;

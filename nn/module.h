@@ -10,7 +10,12 @@
 //
 // Parameters are named by their path ("hidden.weight"). Children are members of their parent, which
 // is why a module can be neither copied nor moved.
+//
+// Buffers are state that is kept and saved but not trained: running statistics, say. A parameter or
+// buffer that is registered in several places (layers that share their weights) is one: it is
+// listed, counted, updated and saved once, under the first of its names.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -37,6 +42,8 @@ class Module {
   /// All parameters with their dotted names: a module's own in order of registration, then those of
   /// its children.
   NamedParameters named_parameters() const;
+  /// All buffers, likewise.
+  NamedParameters named_buffers() const;
   std::vector<Variable> parameters() const;
   /// Number of trainable reals: those of parameters that require a gradient.
   std::int64_t parameter_count() const;
@@ -46,7 +53,7 @@ class Module {
   /// Direct children in order of registration.
   const std::vector<std::pair<std::string, Module*>>& children() const { return children_; }
 
-  /// Copies of all parameter values.
+  /// Copies of the values of all parameters and buffers.
   StateDict state_dict() const;
   /// Takes over the values; every name must be present with its shape, and no other. Throws
   /// std::invalid_argument naming the first name that is missing, unknown or of another shape; then
@@ -56,8 +63,8 @@ class Module {
   /// Drops all gradients.
   void zero_grad();
 
-  /// Moves all parameters to a device, before optimisers are made of them. A parameter that moves
-  /// loses its gradient.
+  /// Moves all parameters and buffers to a device, before optimisers are made of them. A parameter
+  /// that moves loses its gradient.
   void to(Device device);
   /// Where its parameters are; the CPU for a module without any.
   Device device() const;
@@ -71,14 +78,22 @@ class Module {
   /// Adds a parameter that is trained. Returns the Variable to keep as a member. Names are unique
   /// within a module and hold no dot.
   Variable register_parameter(const std::string& name, const Tensor& value);
+  /// Adds a parameter that another module has too: the two share it.
+  Variable register_parameter(const std::string& name, const Variable& shared);
+  /// Adds a buffer. Returns the Variable to keep as a member; it never requires a gradient.
+  Variable register_buffer(const std::string& name, const Tensor& value);
   /// Adds a child, which must live as long as this module (a member).
   void register_module(const std::string& name, Module& child);
 
  private:
-  void collect_parameters(const std::string& prefix, NamedParameters& found) const;
+  /// Calls visit(dotted name, Variable) for what `own` lists, here and below.
+  void visit(const NamedParameters Module::*own, const std::string& prefix,
+             const std::function<void(const std::string&, const Variable&)>& visitor) const;
+  NamedParameters collect(const NamedParameters Module::*own) const;
+  std::string first_name_of(const std::string& alias) const;
   void check_name(const char* op, const std::string& name) const;
 
-  NamedParameters parameters_;
+  NamedParameters parameters_, buffers_;
   std::vector<std::pair<std::string, Module*>> children_;
   bool training_ = true;
 };

@@ -15,6 +15,19 @@
 
 namespace serenade {
 
+namespace {
+
+// A parameter that is given under several names is one parameter, under the first of them.
+NamedParameters without_repeats(NamedParameters parameters) {
+  std::set<const void*> seen;
+  std::erase_if(parameters, [&seen](const auto& named) {
+    return !seen.insert(named.second.identity()).second;
+  });
+  return parameters;
+}
+
+}  // namespace
+
 NonFiniteGuard::NonFiniteGuard(Device device) : stopped_({1}, device) {}
 
 void NonFiniteGuard::watch(const Variable& loss) {
@@ -30,15 +43,15 @@ bool NonFiniteGuard::stopped() const { return stopped_.item() != 0; }
 
 Optimizer::Optimizer(NamedParameters parameters, double learning_rate,
                      std::vector<std::string> moments)
-    : parameters_(std::move(parameters)),
-      slots_(parameters_.size()),
-      moment_names_(std::move(moments)) {
+    : moment_names_(std::move(moments)) {
   std::set<std::string> names;
-  for (const auto& [name, parameter] : parameters_) {
+  for (const auto& [name, parameter] : parameters) {
     check(parameter.defined(), "Optimizer", "parameters must be defined; got none for '", name,
           "'");
     check(names.insert(name).second, "Optimizer", "names must be unique; got '", name, "' twice");
   }
+  parameters_ = without_repeats(std::move(parameters));
+  slots_.resize(parameters_.size());
   set_learning_rate(learning_rate);
 }
 
@@ -184,7 +197,7 @@ void Adam::apply(const std::vector<Update>& updates, const real* stopped) {
 double gradient_norm(const NamedParameters& parameters) {
   const NoGrad no_grad;
   double total = 0;
-  for (const auto& [name, parameter] : parameters) {
+  for (const auto& [name, parameter] : without_repeats(parameters)) {
     const Tensor& gradient = parameter.grad();
     if (gradient.defined()) total += static_cast<double>(sum(mul(gradient, gradient)).item());
   }
@@ -196,7 +209,7 @@ double clip_grad_norm(const NamedParameters& parameters, double max_norm) {
   const double norm = gradient_norm(parameters);
   if (!std::isfinite(norm) || norm <= max_norm) return norm;
   const NoGrad no_grad;
-  for (const auto& [name, parameter] : parameters) {
+  for (const auto& [name, parameter] : without_repeats(parameters)) {
     if (!parameter.grad().defined()) continue;
     Variable target = parameter;
     target.set_grad(affine(parameter.grad(), static_cast<real>(max_norm / norm)).value());

@@ -10,7 +10,7 @@
 //
 // A parameter that no gradient has reached is not touched at all: not its value, not its moments,
 // not its count of steps. Architecture search rests on this: paths that were masked or not drawn
-// stay exactly as they were.
+// stay exactly as they were. A parameter that is given under several names is one, under the first.
 
 #include <cstdint>
 #include <map>

@@ -1,7 +1,7 @@
 #pragma once
 // Schedules: the learning rate as a function of the epoch and of the mean training loss.
 //
-//   PaperSchedule schedule;
+//   CosineSchedule schedule({.rate = 1e-3, .epochs = epochs});
 //   for (int epoch = 0; epoch < epochs; ++epoch) {
 //     optimizer.set_learning_rate(schedule.learning_rate());
 //     ...
@@ -12,14 +12,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 namespace serenade {
 
 /// What a schedule remembers between epochs.
 struct ScheduleState {
   std::int64_t epoch = 0;     ///< epochs finished
-  std::int64_t stage = 0;     ///< rates left behind (PaperSchedule)
+  std::int64_t stage = 0;     ///< changes made so far, of schedules that follow the loss
   double reference_loss = 0;  ///< mean loss of the epoch after which the rate last changed
 };
 
@@ -47,29 +46,6 @@ class ConstantSchedule : public Schedule {
 
  private:
   double rate_;
-};
-
-/// Wu et al. (ICASSP 2022): the first rate for `first_epochs` epochs, then the second; from then on
-/// a step down whenever the mean training loss has fallen by `factor` since the last change. The
-/// loss "at a change" is that of the epoch just before the new rate; the paper leaves this open.
-/// The last rate stays.
-class PaperSchedule : public Schedule {
- public:
-  struct Options {
-    std::vector<double> rates = {1e-3, 5e-4, 2e-4, 1e-4};
-    std::int64_t first_epochs = 3;
-    double factor = 10;
-  };
-
-  PaperSchedule();
-  explicit PaperSchedule(const Options& options);
-  double learning_rate() const override;
-  void end_epoch(double mean_training_loss) override;
-  /// Throws std::invalid_argument for a stage that this schedule does not have.
-  void load_state(const ScheduleState& state) override;
-
- private:
-  Options options_;
 };
 
 /// rate * gamma^(epoch / step_size), integer division.

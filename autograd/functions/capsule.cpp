@@ -1,4 +1,4 @@
-// Capsules: squash, lengths, windows, votes and routing (formulas: kernels/capsule/squash.h,
+// Capsules: squash, norms, sliding windows, votes and routing (formulas: kernels/capsule/squash.h,
 // kernels/capsule/unfold.h, kernels/capsule/capsule.h).
 
 #include "kernels/capsule/capsule.h"
@@ -49,22 +49,20 @@ Variable squash(const Variable& s) {
 }
 
 Variable capsule_norm(const Variable& v) {
-  check(v.dim() >= 1 && v.numel() > 0, "capsule_length",
+  check(v.dim() >= 1 && v.numel() > 0, "capsule_norm",
         "input must have an axis of capsule components and not be empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
   const std::int64_t size = v.size(-1), count = v.numel() / size;
   Tensor y = Tensor::empty(Shape(v.shape().begin(), v.shape().end() - 1), input.device());
   KERNEL(input.device(), capsule_norm_forward, y.data(), input.data(), count, size);
-  return make_result("capsule_length", y, {v},
-                     [input, count, size](const Tensor& dy, Gradients& d) {
-                       if (!d.wants(0)) return;
-                       KERNEL(dy.device(), capsule_norm_backward, d[0].data(), dy.data(),
-                              input.data(), count, size);
-                     });
+  return make_result("capsule_norm", y, {v}, [input, count, size](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), capsule_norm_backward, d[0].data(), dy.data(), input.data(), count, size);
+  });
 }
 
 Variable append_norms(const Variable& v) {
-  check(v.dim() >= 2 && v.numel() > 0, "with_lengths",
+  check(v.dim() >= 2 && v.numel() > 0, "append_norms",
         "input must be [.., capsules, size], not empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
   const std::int64_t capsules = v.size(-2), size = v.size(-1);
@@ -73,7 +71,7 @@ Variable append_norms(const Variable& v) {
   shape.back() = capsules * (size + 1);
   Tensor y = Tensor::empty(shape, input.device());
   KERNEL(input.device(), append_norms_forward, y.data(), input.data(), rows, capsules, size);
-  return make_result("with_lengths", y, {v},
+  return make_result("append_norms", y, {v},
                      [input, rows, capsules, size](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
                        KERNEL(dy.device(), append_norms_backward, d[0].data(), dy.data(),

@@ -22,7 +22,8 @@ std::shared_ptr<Storage> position_storage(std::int64_t count, Device device) {
 }
 
 Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& weight,
-                          const Variable& bias, const Conv2dOptions& options) {
+                          const Variable& bias, const Conv2dOptions& options,
+                          std::uint64_t unused_taps = 0) {
   check(x.dim() == 4 && weight.dim() == 4, op,
         "input must be [N, C, H, W] and weight [K, C, R, S]; got input ", x.shape(), " and weight ",
         weight.shape());
@@ -54,7 +55,7 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
                              .pad_bottom = pad.bottom,
                              .pad_left = pad.left,
                              .pad_right = pad.right,
-                             .unused_taps = options.unused_taps};
+                             .unused_taps = unused_taps};
   const std::int64_t padded_h = shape.H + pad.top + pad.bottom;
   const std::int64_t padded_w = shape.W + pad.left + pad.right;
   check(padded_h >= shape.R && padded_w >= shape.S, op,
@@ -74,7 +75,7 @@ const real* pointer_or_null(const Tensor& x) { return x.defined() ? x.data() : n
 Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
                      std::array<std::int64_t, 2> size) {
   std::int64_t before[2];
-  std::int64_t behind[2];
+  std::int64_t after[2];
   for (int axis = 0; axis < 2; ++axis) {
     check(kernel[axis] >= 1 && stride[axis] >= 1, "same_padding",
           "kernel and stride must be at least 1; got kernel ", kernel[axis], " and stride ",
@@ -89,14 +90,14 @@ Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t
       total = std::max<std::int64_t>(reach - size[axis], 0);
     }
     before[axis] = total / 2;
-    behind[axis] = total - total / 2;
+    after[axis] = total - total / 2;
   }
-  return {.top = before[0], .bottom = behind[0], .left = before[1], .right = behind[1]};
+  return {.top = before[0], .bottom = after[0], .left = before[1], .right = after[1]};
 }
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
-                const Conv2dOptions& options) {
-  const Conv2dShape shape = checked_shape("conv2d", x, weight, bias, options);
+                const Conv2dOptions& options, std::uint64_t unused_taps) {
+  const Conv2dShape shape = checked_shape("conv2d", x, weight, bias, options, unused_taps);
   const Tensor input = x.value().contiguous();
   const Tensor kernel = weight.value().contiguous();
   const Tensor offset = contiguous_or_none(bias);
@@ -137,8 +138,10 @@ Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window) {
 }
 
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
-                             const Conv2dOptions& options, std::array<std::int64_t, 2> window) {
-  const Conv2dShape shape = checked_shape("conv2d_relu_maxpool", x, weight, bias, options);
+                             const Conv2dOptions& options, std::array<std::int64_t, 2> window,
+                             std::uint64_t unused_taps) {
+  const Conv2dShape shape =
+      checked_shape("conv2d_relu_maxpool", x, weight, bias, options, unused_taps);
   const auto [pool_h, pool_w] = window;
   check(pool_h >= 1 && pool_w >= 1 && shape.out_h() >= pool_h && shape.out_w() >= pool_w,
         "conv2d_relu_maxpool",
@@ -146,7 +149,7 @@ Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Va
         " x ", pool_w, " and output ", Shape{shape.N, shape.K, shape.out_h(), shape.out_w()});
   // A position in a larger window does not fit the byte that is kept of it.
   if (pool_h * pool_w > kKilledByRelu) {
-    return max_pool2d(relu(conv2d(x, weight, bias, options)), window);
+    return max_pool2d(relu(conv2d(x, weight, bias, options, unused_taps)), window);
   }
   const Tensor input = x.value().contiguous();
   const Tensor kernel = weight.value().contiguous();

@@ -9,9 +9,9 @@
 //              b_ij += u_hat_ij . v_j                              not after the last
 //   result   v_j of iteration R
 //
-// Two facts that the fast version lives on: c of iteration 1 is 1 / J, and the logits need no
+// Two facts that the fast version uses: c of iteration 1 is 1 / J, and the logits need no
 // memory, because b_ij before iteration t is u_hat_ij . (v_j(1) + .. + v_j(t - 1)). All that the
-// backward needs to be told is s of every iteration: N * R * J * O numbers.
+// backward pass has to be given is s of every iteration: N * R * J * O values.
 
 #include <cstdint>
 
@@ -54,13 +54,13 @@ DECLARE_KERNEL(void capsule_votes_backward(real* du, real* dweight, const real* 
 DECLARE_KERNEL(void capsule_routing_forward(real* v, real* s, const real* u_hat, const real* bias,
                                             const CapsuleShape& shape));
 
-/// du_hat: as u_hat; dbias: [J, O]; either may be null: not wanted. dv: [N, J, O]; s: what the
-/// forward left.
+/// du_hat: as u_hat; dbias: [J, O]; either may be null: not wanted. dv: [N, J, O]; s: as the
+/// forward pass wrote it.
 DECLARE_KERNEL(void capsule_routing_backward(real* du_hat, real* dbias, const real* dv,
                                              const real* s, const real* u_hat,
                                              const CapsuleShape& shape));
 
-/// c of every iteration, for looking at. c: [R, N, I, J]; s: what the forward left.
+/// c of every iteration, for inspection. c: [R, N, I, J]; s: as the forward pass wrote it.
 DECLARE_KERNEL(void capsule_routing_coefficients(real* c, const real* u_hat, const real* s,
                                                  const CapsuleShape& shape));
 

@@ -1,8 +1,8 @@
 #pragma once
-// Squash and the length of capsules (Sabour, Frosst & Hinton 2017, Eq. 1). With n2 = |s|^2:
+// Squash and the norm of capsules (Sabour, Frosst & Hinton 2017, Eq. 1). With n2 = |s|^2:
 //
 //   squash(s) = s f(n2)        f(n2) = n2 / ((1 + n2) sqrt(n2 + 1e-12))
-//   length(v) = sqrt(|v|^2 + 1e-12)
+//   norm(v) = sqrt(|v|^2 + 1e-12)
 //
 // The 1e-12 keeps values and gradients finite at the zero vector; both gradients are 0 there. A
 // capsule is `size` neighbouring reals.
@@ -22,15 +22,15 @@ DECLARE_KERNEL(void squash_forward(real* v, const real* s, std::int64_t count, s
 DECLARE_KERNEL(void squash_backward(real* ds, const real* dv, const real* s, std::int64_t count,
                                     std::int64_t size));
 
-/// lengths: [count]; v: [count, size].
+/// norms: [count]; v: [count, size].
 DECLARE_KERNEL(void capsule_norm_forward(real* lengths, const real* v, std::int64_t count,
                                          std::int64_t size));
 
-/// dv += dlengths v / length(v). dv, v: [count, size]; dlengths: [count].
-DECLARE_KERNEL(void capsule_norm_backward(real* dv, const real* dlengths, const real* v,
+/// dv += dnorms v / norm(v). dv, v: [count, size]; dnorms: [count].
+DECLARE_KERNEL(void capsule_norm_backward(real* dv, const real* dnorms, const real* v,
                                           std::int64_t count, std::int64_t size));
 
-/// Each row of capsules, values first, then lengths. y: [rows, capsules * size + capsules];
+/// Each row of capsules, values first, then norms. y: [rows, capsules * size + capsules];
 /// v: [rows, capsules, size].
 DECLARE_KERNEL(void append_norms_forward(real* y, const real* v, std::int64_t rows,
                                          std::int64_t capsules, std::int64_t size));

@@ -5,7 +5,7 @@
 //                                                             j*stride_w + s - pad_left]
 //
 // with x = 0 outside the image, and the same followed by ReLU and max-pooling in one pass.
-// The steps of the ladder (plain, im2col, direct) are declared in kernels/conv2d/cpu/versions.h.
+// The steps of the ladders are declared in kernels/conv2d/cpu/versions.h and cuda/versions.h.
 
 #include <cstdint>
 
@@ -29,7 +29,7 @@ struct Conv2dShape {
   std::int64_t pad_bottom = 0;
   std::int64_t pad_left = 0;
   std::int64_t pad_right = 0;
-  /// Bit r S + s: weight[.., r, s] is 0 and nobody reads its gradient, so a kernel may leave the
+  /// Bit r S + s: weight[.., r, s] is 0 and its gradient is not read, so a kernel may leave the
   /// products and the gradient of that tap out, or not. For R S <= 64.
   std::uint64_t unused_taps = 0;
 
@@ -37,7 +37,7 @@ struct Conv2dShape {
   std::int64_t out_w() const { return (W + pad_left + pad_right - S) / stride_w + 1; }
 };
 
-/// What conv2d_relu_maxpool_forward writes as index where no element of a window is positive.
+/// The index that conv2d_relu_maxpool_forward writes where no element of a window is positive.
 inline constexpr std::uint8_t kKilledByRelu = 255;
 
 /// y: [N, K, out_h, out_w]; x: [N, C, H, W]; weight: [K, C, R, S]; bias: [K] or null.
@@ -48,7 +48,8 @@ DECLARE_KERNEL(void conv2d_forward(real* y, const real* x, const real* weight, c
 DECLARE_KERNEL(void conv2d_backward_input(real* dx, const real* dy, const real* weight,
                                           const Conv2dShape& shape));
 
-/// dweight[k,c,r,s] += sum over samples and pixels of dy times the x it met. dweight: [K, C, R, S].
+/// dweight[k,c,r,s] += sum over samples and pixels of dy times the x it was computed from. dweight:
+/// [K, C, R, S].
 DECLARE_KERNEL(void conv2d_backward_weight(real* dweight, const real* dy, const real* x,
                                            const Conv2dShape& shape));
 
@@ -87,7 +88,7 @@ struct Conv2dBranch {
   std::int64_t first_channel = 0;  ///< of its shape.K channels in the map
   const real* weight = nullptr;    ///< [K, C, R, S]
   const real* bias = nullptr;      ///< [K], or null; the backward needs none
-  real* dweight = nullptr;         ///< [K, C, R, S], of the backward: null where nobody wants it
+  real* dweight = nullptr;         ///< [K, C, R, S], of the backward: null: not wanted
   real* dbias = nullptr;           ///< [K], the same
 };
 

@@ -34,13 +34,13 @@ struct Thread {
   AsyncCopies copies;
 };
 
-bool same_place(const std::source_location& a, const std::source_location& b) {
+bool same_location(const std::source_location& a, const std::source_location& b) {
   return a.line() == b.line() && a.column() == b.column() &&
          (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 bool same_operation(const WarpRequest& a, const WarpRequest& b) {
-  return a.mask == b.mask && same_place(a.where, b.where);
+  return a.mask == b.mask && same_location(a.where, b.where);
 }
 
 struct Warp {
@@ -80,11 +80,11 @@ struct Warp {
   }
 };
 
-std::string waiting_place(const Thread& thread) {
-  return std::string(thread.operation) + " (" + place(thread.where) + ")";
+std::string waiting_location(const Thread& thread) {
+  return std::string(thread.operation) + " (" + file_and_line(thread.where) + ")";
 }
 
-std::string waits_at(const Thread& thread) { return "waits at " + waiting_place(thread); }
+std::string waits_at(const Thread& thread) { return "waits at " + waiting_location(thread); }
 
 class Machine {
  public:
@@ -270,7 +270,7 @@ int Machine::meet_block(const char* operation, bool predicate, const std::source
   self.where = where;
   if (at_barrier_ == 0) {
     first_at_barrier_ = &self;
-  } else if (!same_place(first_at_barrier_->where, where)) {
+  } else if (!same_location(first_at_barrier_->where, where)) {
     fail(Fault::divergence, where,
          waits_at(self) + ", while " + thread_name(first_at_barrier_->number) + " " +
              waits_at(*first_at_barrier_));
@@ -338,7 +338,7 @@ void Machine::report_divergence(const Thread& thread) {
   }
 }
 
-// Nobody is ready and somebody has not left. Either those who are waited for have left, or they
+// No thread is ready and some have not left. Either those that are waited for have left, or they
 // wait somewhere else.
 void Machine::report_standstill() {
   std::map<std::string, unsigned> groups;
@@ -349,7 +349,7 @@ void Machine::report_standstill() {
     if (thread.state == State::left) {
       left = &thread;
     } else {
-      ++groups[waiting_place(thread)];
+      ++groups[waiting_location(thread)];
       if (waiting == nullptr || thread.state == State::at_barrier) waiting = &thread;
     }
   }

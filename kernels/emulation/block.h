@@ -12,8 +12,8 @@
 
 namespace serenade::emulation {
 
-/// The order in which threads that can run get their turn. Shuffled: a new order every turn, drawn
-/// from the seed, so that a run can be repeated.
+/// The order in which runnable threads run. Shuffled: a new order every round, drawn from the seed,
+/// so that a run can be repeated.
 enum class ThreadOrder { forward, reverse, shuffled };
 
 void set_thread_order(ThreadOrder order, std::uint64_t seed = 1);
@@ -33,8 +33,8 @@ std::int64_t launch_count();
 /// Waits until all threads of the block are here; returns how many came with a true predicate.
 int meet_block(const char* operation, bool predicate, const std::source_location& where);
 
-/// What a lane brings to a warp operation. The last lane of the mask to arrive calls complete(),
-/// which reads and writes the data of all lanes; then they all go on.
+/// The argument of one lane in a warp operation. The last lane of the mask to arrive calls
+/// complete(), which reads and writes the data of all lanes; then they all go on.
 struct WarpRequest {
   const char* operation;
   std::uint32_t mask;

@@ -1,6 +1,6 @@
-// Transfers of the emulated device. They happen as late as a real device might do them, so that a
-// forgotten use_copy_to_device(), a source changed too early or a destination filled while it is
-// read show.
+// Asynchronous copies of the emulated device. They happen as late as a real device might do them,
+// so that a forgotten use_copy_to_device(), a source changed too early or a destination filled
+// while it is read show.
 
 #include "kernels/runtime/async_copy.h"
 
@@ -30,12 +30,12 @@ void arrive(PendingCopyToDevice& pending) {
   pending.destination = nullptr;
 }
 
-PendingCopyToDevice& state_of(AsyncCopyToDevice& upload) {
-  if (upload.state == nullptr) upload.state = new PendingCopyToDevice;
-  return *static_cast<PendingCopyToDevice*>(upload.state);
+PendingCopyToDevice& state_of(AsyncCopyToDevice& copy) {
+  if (copy.state == nullptr) copy.state = new PendingCopyToDevice;
+  return *static_cast<PendingCopyToDevice*>(copy.state);
 }
 
-struct FetchedBytes {
+struct HostSlot {
   char bytes[AsyncCopyToHost::kMaxBytes];
 };
 
@@ -47,51 +47,51 @@ void allocate_host(void** pointer, std::size_t bytes) {
 }
 void release_host(void* pointer) { std::free(pointer); }
 
-void begin_copy_to_device(AsyncCopyToDevice& upload, void* destination, const void* source,
+void begin_copy_to_device(AsyncCopyToDevice& copy, void* destination, const void* source,
                           std::size_t bytes) {
-  PendingCopyToDevice& pending = state_of(upload);
+  PendingCopyToDevice& pending = state_of(copy);
   if (!pending.free_to_fill) {
     throw std::logic_error("begin_copy_to_device: end_copy_use() must come before it");
   }
   pending = {destination, source, bytes, false, {}};
 }
 
-void use_copy_to_device(AsyncCopyToDevice& upload) { arrive(state_of(upload)); }
-void end_copy_use(AsyncCopyToDevice& upload) {
-  arrive(state_of(upload));
-  state_of(upload).free_to_fill = true;
+void use_copy_to_device(AsyncCopyToDevice& copy) { arrive(state_of(copy)); }
+void end_copy_use(AsyncCopyToDevice& copy) {
+  arrive(state_of(copy));
+  state_of(copy).free_to_fill = true;
 }
 
 // May be called by another thread than the one that uses the device, so it leaves that alone.
-void finish_copy_to_device(AsyncCopyToDevice& upload) {
-  PendingCopyToDevice& pending = state_of(upload);
+void finish_copy_to_device(AsyncCopyToDevice& copy) {
+  PendingCopyToDevice& pending = state_of(copy);
   if (pending.destination == nullptr) return;
   const char* source = static_cast<const char*>(pending.source);
   pending.read.assign(source, source + pending.bytes);
   pending.source = pending.read.data();
 }
 
-void release_copy_to_device(AsyncCopyToDevice& upload) {
-  if (upload.state == nullptr) return;
-  arrive(state_of(upload));
-  delete static_cast<PendingCopyToDevice*>(upload.state);
-  upload.state = nullptr;
+void release_copy_to_device(AsyncCopyToDevice& copy) {
+  if (copy.state == nullptr) return;
+  arrive(state_of(copy));
+  delete static_cast<PendingCopyToDevice*>(copy.state);
+  copy.state = nullptr;
 }
 
-void begin_copy_to_host(AsyncCopyToHost& download, const void* source, std::size_t bytes) {
-  auto* fetched = new FetchedBytes;
+void begin_copy_to_host(AsyncCopyToHost& copy, const void* source, std::size_t bytes) {
+  auto* fetched = new HostSlot;
   copy_to_host(fetched->bytes, source, bytes);
-  download.state = fetched;
+  copy.state = fetched;
 }
 
-void finish_copy_to_host(AsyncCopyToHost& download, void* destination, std::size_t bytes) {
-  std::memcpy(destination, static_cast<FetchedBytes*>(download.state)->bytes, bytes);
-  abandon_copy_to_host(download);
+void finish_copy_to_host(AsyncCopyToHost& copy, void* destination, std::size_t bytes) {
+  std::memcpy(destination, static_cast<HostSlot*>(copy.state)->bytes, bytes);
+  abandon_copy_to_host(copy);
 }
 
-void abandon_copy_to_host(AsyncCopyToHost& download) {
-  delete static_cast<FetchedBytes*>(download.state);
-  download.state = nullptr;
+void abandon_copy_to_host(AsyncCopyToHost& copy) {
+  delete static_cast<HostSlot*>(copy.state);
+  copy.state = nullptr;
 }
 
 void free_memory(std::size_t* bytes) { *bytes = std::numeric_limits<std::size_t>::max(); }

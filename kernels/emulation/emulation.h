@@ -1,7 +1,7 @@
 #pragma once
 // CUDA kernels on the CPU, for tests: the threads of a block are fibers, and every barrier, warp
-// operation and access to shared or registered global memory is watched. README.md has what is
-// found and what is not.
+// operation and access to shared or registered global memory is watched. README.md says what
+// is found and what is not.
 //
 // Kernel sources include device_code.h, which comes here under g++. Tests also use
 //   emulation::Buffer<T>        global memory, registered, with guard zones
@@ -51,14 +51,8 @@ using AliasedPointer = emulation::CheckedPointer<T>;
 template <class T>
 using SharedPointer = emulation::CheckedPointer<T>;
 
-template <class To, class P>
-emulation::CheckedPointer<To> pointer_cast(P pointer) {
-  const emulation::CheckedPointer<Pointee<P>> from = pointer;
-  return {reinterpret_cast<To*>(from.address()), from.region()};
-}
-
 template <class Vector, class P>
-Vector load_vector(P pointer, Place where = Place::current()) {
+Vector load_vector(P pointer, SourceLocation where = SourceLocation::current()) {
   const emulation::CheckedPointer<Pointee<P>> from = pointer;
   const auto* address = reinterpret_cast<const Vector*>(from.address());
   emulation::check_access(emulation::AccessKind::read, from.region(), address, where);
@@ -66,7 +60,7 @@ Vector load_vector(P pointer, Place where = Place::current()) {
 }
 
 template <class Vector, class P>
-void store_vector(P pointer, Vector v, Place where = Place::current()) {
+void store_vector(P pointer, Vector v, SourceLocation where = SourceLocation::current()) {
   const emulation::CheckedPointer<Pointee<P>> to = pointer;
   auto* address = reinterpret_cast<Vector*>(to.address());
   emulation::check_access(emulation::AccessKind::write, to.region(), address, where);
@@ -75,7 +69,7 @@ void store_vector(P pointer, Vector v, Place where = Place::current()) {
 
 template <int Bytes, class To, class From>
 void copy_async(To to_pointer, From from_pointer, bool inside = true,
-                Place where = Place::current()) {
+                SourceLocation where = SourceLocation::current()) {
   static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16);
   const emulation::CheckedPointer<Pointee<To>> to = to_pointer;
   const emulation::CheckedPointer<Pointee<From>> from = from_pointer;
@@ -91,7 +85,7 @@ void wait_for_copies() {
 inline float reciprocal(float x) { return 1 / x; }
 inline double reciprocal(double x) { return 1 / x; }
 
-// Adding half of the last place that stays, to the magnitude, rounds ties away from zero.
+// Adding half of the last kept bit to the magnitude rounds ties away from zero.
 inline std::uint32_t to_tf32(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const bool finite = (bits & 0x7F800000u) != 0x7F800000u;
@@ -102,7 +96,7 @@ inline std::uint16_t to_half(float x) { return float_to_half(x); }
 inline float from_half(std::uint16_t bits) { return half_to_float(bits); }
 
 inline void mma_m16n8k8(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                        Place where = Place::current()) {
+                        SourceLocation where = SourceLocation::current()) {
   emulation::MmaFragments fragments{d, a, b};
   emulation::WarpRequest request{"mma_m16n8k8", ~0u, where, &fragments,
                                  &emulation::mma_m16n8k8_warp};
@@ -110,8 +104,8 @@ inline void mma_m16n8k8(float (&d)[4], const std::uint32_t (&a)[4], const std::u
 }
 
 template <class... Parameters, class... Arguments>
-void launch(const char* name, Place where, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t shared_bytes, cudaStream_t, Arguments&&... arguments) {
+void launch(const char* name, SourceLocation where, void (*kernel)(Parameters...), dim3 grid,
+            dim3 block, std::size_t shared_bytes, cudaStream_t, Arguments&&... arguments) {
   const std::tuple<Parameters...> parameters(static_cast<Parameters>(arguments)...);
   emulation::run_grid(name, where, grid, block, shared_bytes,
                       [&] { std::apply(kernel, parameters); });

@@ -4,7 +4,6 @@
 
 #include <math.h>  // not <cmath>: kernels call exp, fmaxf and the like without std::
 
-#include <atomic>
 #include <bit>
 #include <concepts>
 #include <cstdint>
@@ -24,23 +23,23 @@
 
 namespace serenade::cuda {
 
-using Place = std::source_location;
+using SourceLocation = std::source_location;
 
 // Barriers ---------------------------------------------------------------------------------------
 
-inline void __syncthreads(Place where = Place::current()) {
+inline void __syncthreads(SourceLocation where = SourceLocation::current()) {
   emulation::meet_block("__syncthreads", false, where);
 }
-inline int __syncthreads_count(int predicate, Place where = Place::current()) {
+inline int __syncthreads_count(int predicate, SourceLocation where = SourceLocation::current()) {
   return emulation::meet_block("__syncthreads_count", predicate != 0, where);
 }
-inline int __syncthreads_or(int predicate, Place where = Place::current()) {
+inline int __syncthreads_or(int predicate, SourceLocation where = SourceLocation::current()) {
   return emulation::meet_block("__syncthreads_or", predicate != 0, where) != 0;
 }
-inline int __syncthreads_and(int predicate, Place where = Place::current()) {
+inline int __syncthreads_and(int predicate, SourceLocation where = SourceLocation::current()) {
   return emulation::meet_block("__syncthreads_and", predicate == 0, where) == 0;
 }
-inline void __syncwarp(unsigned mask = ~0u, Place where = Place::current()) {
+inline void __syncwarp(unsigned mask = ~0u, SourceLocation where = SourceLocation::current()) {
   emulation::WarpRequest request{"__syncwarp", mask, where};
   request.orders_memory = true;
   emulation::meet_warp(request);
@@ -54,7 +53,7 @@ concept Number = std::is_arithmetic_v<T>;
 
 template <Number T>
 T __shfl_sync(unsigned mask, T value, int source, int width = warpSize,
-              Place where = Place::current()) {
+              SourceLocation where = SourceLocation::current()) {
   const unsigned group = emulation::lane() & ~(static_cast<unsigned>(width) - 1);
   const unsigned from =
       group | (static_cast<unsigned>(source) & (static_cast<unsigned>(width) - 1));
@@ -62,21 +61,21 @@ T __shfl_sync(unsigned mask, T value, int source, int width = warpSize,
 }
 template <Number T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
-                 Place where = Place::current()) {
+                 SourceLocation where = SourceLocation::current()) {
   const unsigned lane = emulation::lane();
   const unsigned from = lane % static_cast<unsigned>(width) < delta ? lane : lane - delta;
   return emulation::shuffle("__shfl_up_sync", mask, value, from, where);
 }
 template <Number T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize,
-                   Place where = Place::current()) {
+                   SourceLocation where = SourceLocation::current()) {
   const unsigned lane = emulation::lane(), size = static_cast<unsigned>(width);
   const unsigned from = lane % size + delta >= size ? lane : lane + delta;
   return emulation::shuffle("__shfl_down_sync", mask, value, from, where);
 }
 template <Number T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize,
-                  Place where = Place::current()) {
+                  SourceLocation where = SourceLocation::current()) {
   const unsigned lane = emulation::lane();
   const unsigned other = lane ^ static_cast<unsigned>(lane_mask);
   const unsigned last = lane | (static_cast<unsigned>(width) - 1);
@@ -103,43 +102,46 @@ struct Sum {
     return a + b;
   }
 };
-struct Least {
+struct Min {
   template <class T>
   T operator()(T a, T b) const {
     return b < a ? b : a;
   }
 };
-struct Greatest {
+struct Max {
   template <class T>
   T operator()(T a, T b) const {
     return a < b ? b : a;
   }
 };
 
-inline unsigned __ballot_sync(unsigned mask, int predicate, Place where = Place::current()) {
+inline unsigned __ballot_sync(unsigned mask, int predicate,
+                              SourceLocation where = SourceLocation::current()) {
   const unsigned bit = predicate != 0 ? 1u << emulation::lane() : 0u;
   return emulation::reduce("__ballot_sync", mask, bit, BitOr{}, where);
 }
-inline int __any_sync(unsigned mask, int predicate, Place where = Place::current()) {
+inline int __any_sync(unsigned mask, int predicate,
+                      SourceLocation where = SourceLocation::current()) {
   return emulation::reduce("__any_sync", mask, int{predicate != 0}, BitOr{}, where);
 }
-inline int __all_sync(unsigned mask, int predicate, Place where = Place::current()) {
+inline int __all_sync(unsigned mask, int predicate,
+                      SourceLocation where = SourceLocation::current()) {
   return emulation::reduce("__all_sync", mask, int{predicate != 0}, BitAnd{}, where);
 }
 template <class T>
 requires(std::same_as<T, int> || std::same_as<T, unsigned>) T
-    __reduce_add_sync(unsigned mask, T value, Place where = Place::current()) {
+    __reduce_add_sync(unsigned mask, T value, SourceLocation where = SourceLocation::current()) {
   return emulation::reduce("__reduce_add_sync", mask, value, Sum{}, where);
 }
 template <class T>
 requires(std::same_as<T, int> || std::same_as<T, unsigned>) T
-    __reduce_min_sync(unsigned mask, T value, Place where = Place::current()) {
-  return emulation::reduce("__reduce_min_sync", mask, value, Least{}, where);
+    __reduce_min_sync(unsigned mask, T value, SourceLocation where = SourceLocation::current()) {
+  return emulation::reduce("__reduce_min_sync", mask, value, Min{}, where);
 }
 template <class T>
 requires(std::same_as<T, int> || std::same_as<T, unsigned>) T
-    __reduce_max_sync(unsigned mask, T value, Place where = Place::current()) {
-  return emulation::reduce("__reduce_max_sync", mask, value, Greatest{}, where);
+    __reduce_max_sync(unsigned mask, T value, SourceLocation where = SourceLocation::current()) {
+  return emulation::reduce("__reduce_max_sync", mask, value, Max{}, where);
 }
 
 // Atomics. They return the old value and order nothing.
@@ -162,7 +164,8 @@ template <class P>
 using Pointee = typename PointedTo<P>::Type;
 
 template <class P, class Combine>
-Pointee<P> atomic_update(P pointer, Pointee<P> value, Combine combine, const Place& where) {
+Pointee<P> atomic_update(P pointer, Pointee<P> value, Combine combine,
+                         const SourceLocation& where) {
   const emulation::CheckedPointer<Pointee<P>> target = pointer;
   emulation::check_access(emulation::AccessKind::atomic, target.region(), target.address(), where);
   emulation::count_spin(where);
@@ -172,48 +175,47 @@ Pointee<P> atomic_update(P pointer, Pointee<P> value, Combine combine, const Pla
 }
 
 template <class P>
-Pointee<P> atomicAdd(P p, Pointee<P> v, Place where = Place::current()) {
+Pointee<P> atomicAdd(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
   return atomic_update(p, v, Sum{}, where);
 }
 template <class P>
-Pointee<P> atomicMin(P p, Pointee<P> v, Place where = Place::current()) {
-  return atomic_update(p, v, Least{}, where);
+Pointee<P> atomicMin(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
+  return atomic_update(p, v, Min{}, where);
 }
 template <class P>
-Pointee<P> atomicMax(P p, Pointee<P> v, Place where = Place::current()) {
-  return atomic_update(p, v, Greatest{}, where);
+Pointee<P> atomicMax(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
+  return atomic_update(p, v, Max{}, where);
 }
 template <class P>
-Pointee<P> atomicOr(P p, Pointee<P> v, Place where = Place::current()) {
+Pointee<P> atomicOr(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
   return atomic_update(p, v, BitOr{}, where);
 }
 template <class P>
-Pointee<P> atomicAnd(P p, Pointee<P> v, Place where = Place::current()) {
+Pointee<P> atomicAnd(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
   return atomic_update(p, v, BitAnd{}, where);
 }
 template <class P>
-Pointee<P> atomicExch(P p, Pointee<P> v, Place where = Place::current()) {
+Pointee<P> atomicExch(P p, Pointee<P> v, SourceLocation where = SourceLocation::current()) {
   return atomic_update(
       p, v, [](auto, auto wanted) { return wanted; }, where);
 }
 template <class P>
-Pointee<P> atomicCAS(P p, Pointee<P> expected, Pointee<P> v, Place where = Place::current()) {
+Pointee<P> atomicCAS(P p, Pointee<P> expected, Pointee<P> v,
+                     SourceLocation where = SourceLocation::current()) {
   return atomic_update(
       p, v, [&](auto old, auto wanted) { return old == expected ? wanted : old; }, where);
 }
-inline void __threadfence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
-inline void __threadfence_block() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 // Memory -----------------------------------------------------------------------------------------
 
 template <class P>
-std::remove_const_t<Pointee<P>> __ldg(P pointer, Place where = Place::current()) {
+std::remove_const_t<Pointee<P>> __ldg(P pointer, SourceLocation where = SourceLocation::current()) {
   const emulation::CheckedPointer<Pointee<P>> from = pointer;
   emulation::check_access(emulation::AccessKind::read, from.region(), from.address(), where);
   return *from.address();
 }
 
-// Numbers ----------------------------------------------------------------------------------------
+// Arithmetic -------------------------------------------------------------------------------------
 
 template <Number T>
 constexpr T min(T a, T b) {
@@ -227,16 +229,11 @@ inline float min(float a, float b) { return fminf(a, b); }
 inline float max(float a, float b) { return fmaxf(a, b); }
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 inline float __expf(float x) { return expf(x); }
 inline float __logf(float x) { return logf(x); }
 inline float __fdividef(float x, float y) { return x / y; }
-inline float __frcp_rn(float x) { return 1.0f / x; }
-inline float __fsqrt_rn(float x) { return sqrtf(x); }
-inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline float __saturatef(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
 
-inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 inline int __float_as_int(float x) { return std::bit_cast<int>(x); }
 inline float __int_as_float(int x) { return std::bit_cast<float>(x); }

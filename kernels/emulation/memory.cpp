@@ -160,15 +160,15 @@ void Region::fail_race(const Cell& cell, const Access& before, const char* earli
   fail(Fault::race, where,
        std::string(later) + " " + element_name(cell) + ", which " +
            (same_block ? thread_name(before.thread) : "another block") + " " + earlier + " at " +
-           place(before.where) + "; " +
+           file_and_line(before.where) + "; " +
            (same_block ? "no barrier lies between them" : "nothing orders two blocks"));
 }
 
 void Region::fail_contents(const Cell& cell, const std::source_location& where) const {
   if (is_pending(cell)) {
     fail(Fault::missing_wait, where,
-         "uses " + element_name(cell) + " before the copy begun at " + place(cell.write.where) +
-             " has been waited for");
+         "uses " + element_name(cell) + " before the copy begun at " +
+             file_and_line(cell.write.where) + " has been waited for");
   }
   fail(Fault::unwritten, where, "reads " + element_name(cell) + ", which nobody has written yet");
 }

@@ -58,7 +58,7 @@ class Region {
   /// [begin, begin + bytes). `written` says that its contents are valid from the start; a shared
   /// region's never are, and end with the block. Cells have the largest power of two of bytes that
   /// divides element_bytes; 0 leaves that to the first access, which shows whether the region holds
-  /// bytes or numbers of 4 or 8 bytes.
+  /// bytes or elements of 4 or 8 bytes.
   Region(Space space, std::string name, char* begin, std::size_t bytes, std::size_t element_bytes,
          bool written);
 

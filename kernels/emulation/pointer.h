@@ -1,7 +1,7 @@
 #pragma once
 // Checked pointers and arrays: what stands in for T* and T[...] in emulated kernels.
 //
-// An index carries the place it was written at: `x[i]` converts i to an Index, whose default
+// An index carries its source location: `x[i]` converts i to an Index, whose default
 // argument is evaluated where the conversion happens, in the kernel's source. That is how a report
 // can name file and line although the kernel looks like any other.
 

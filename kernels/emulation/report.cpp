@@ -41,7 +41,8 @@ const char* to_string(Fault fault) {
 
 KernelError::KernelError(Fault fault, std::string kernel, const std::source_location& where,
                          const std::string& what)
-    : std::runtime_error(place(where) + ": " + kernel + ": " + to_string(fault) + ": " + what),
+    : std::runtime_error(file_and_line(where) + ": " + kernel + ": " + to_string(fault) + ": " +
+                         what),
       fault_(fault),
       kernel_(std::move(kernel)),
       where_(where) {}
@@ -55,7 +56,7 @@ void fail(Fault fault, const std::source_location& where, const std::string& wha
   throw KernelError(fault, kernel_name(), where, who + what);
 }
 
-std::string place(const std::source_location& where) {
+std::string file_and_line(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
 

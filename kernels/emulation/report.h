@@ -44,9 +44,9 @@ class KernelError : public std::runtime_error {
 [[noreturn]] void fail(Fault fault, const std::source_location& where, const std::string& what);
 
 /// "file:line"
-std::string place(const std::source_location& where);
+std::string file_and_line(const std::source_location& where);
 
-/// "thread (x, y, z)" for the number that a thread has in its block.
+/// "thread (x, y, z)" for the linear index of a thread in its block.
 std::string thread_name(unsigned thread);
 
 }  // namespace serenade::emulation

@@ -1,4 +1,4 @@
-// The host side of the emulated device: ordinary memory, watched as long as it is lent out.
+// The host side of the emulated device: ordinary memory, watched while it is allocated.
 
 #include "kernels/runtime/cuda/runtime.h"
 
@@ -32,8 +32,8 @@ void copy_to_device(void* destination, const void* source, std::size_t bytes) {
   if (region != nullptr) region->fill_by_host(destination, bytes);
 }
 
-// Kernels run while they are "recorded", so their constants are needed at once.
-const void* recorded_constant(const void*, std::size_t) { return nullptr; }
+// Kernels run while they are "captured", so their constants are needed at once.
+const void* captured_constant(const void*, std::size_t) { return nullptr; }
 
 void clear(void* destination, std::size_t bytes) {
   if (bytes == 0) return;
@@ -50,20 +50,20 @@ void copy_to_host(void* destination, const void* source, std::size_t bytes) {
 }
 
 // cudaMalloc aligns to 256 bytes.
-void* block_from_system(std::size_t bytes) {
+void* system_allocate(std::size_t bytes) {
   return std::aligned_alloc(256, (bytes + 255) / 256 * 256);
 }
-void block_to_system(void* block) { std::free(block); }
+void system_free(void* block) { std::free(block); }
 
 // What a block held before is gone: reading it before writing is a fault.
-void block_lent(void* block, std::size_t bytes) {
+void on_block_allocated(void* block, std::size_t bytes) {
   std::memset(block, 0xFF, bytes);
   emulation::watch_memory(block, bytes, 0, "of " + std::to_string(bytes) + " bytes", false);
 }
-void block_lent_zeroed(void* block, std::size_t bytes) {
+void on_zeroed_block_allocated(void* block, std::size_t bytes) {
   emulation::watch_memory(block, bytes, 0, "of " + std::to_string(bytes) + " zeroed bytes", true);
 }
-void block_returned(void* block) { emulation::forget_memory(block); }
+void on_block_freed(void* block) { emulation::forget_memory(block); }
 
 void run_captured(CudaGraph& graph, const std::function<void()>& work) {
   clear_zeroed_blocks_anew();

@@ -1,8 +1,7 @@
 #pragma once
-// Operations of a warp: shuffles, votes, reductions and the tensor core product. Each lane brings
+// Operations of a warp: shuffles, votes, reductions and the tensor core product. Each lane passes
 // its value; the last one to arrive does the work of all (see block.h). All lanes of a mask have to
-// be at the same place of the source, as on the device, and lanes outside the mask do not exist for
-// it.
+// be at the same source location, as on the device, and lanes outside the mask take no part.
 
 #include <bit>
 #include <cstdint>
@@ -64,7 +63,7 @@ T reduce(const char* operation, std::uint32_t mask, T value, Combine,
   return value;
 }
 
-/// The 19 bits of a float that a tensor core looks at in TF32 mode; it ignores the other 13.
+/// The 19 bits of a float that a tensor core reads in TF32 mode; it ignores the other 13.
 inline float tf32_value(std::uint32_t bits) { return std::bit_cast<float>(bits & 0xFFFFE000u); }
 
 struct MmaFragments {

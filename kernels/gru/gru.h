@@ -69,7 +69,7 @@ DECLARE_KERNEL(void gru_backward(real* dx, real* dh0, const GruParameterGradient
 
 namespace cpu {
 
-/// The definition, one number at a time; same arguments. The oracle of the tests.
+/// The definition, one value at a time; same arguments. The oracle of the tests.
 void gru_forward_v0_definition(real* y, real* saved, const real* x, const real* h0,
                                const GruParameters* parameters, const std::int64_t* lengths,
                                const GruSizes& sizes);

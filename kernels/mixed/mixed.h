@@ -13,16 +13,16 @@
 
 namespace serenade {
 
-/// One candidate that takes part. The struct and the arrays of it live in host memory, the numbers
-/// behind the pointers on the device.
+/// One candidate that takes part. The struct and the arrays of it live in host memory, the arrays
+/// they point to on the device.
 struct MixedCandidate {
   const real* weight = nullptr;  ///< [planes, kernel_h, kernel_w]
   real* dweight = nullptr;       ///< the same; backward only; null where not wanted
   std::int64_t kernel_h = 1;
   std::int64_t kernel_w = 1;
-  std::int64_t offset_h = 0;  ///< where its corner lies in the union box
+  std::int64_t offset_h = 0;  ///< of its corner in the union box
   std::int64_t offset_w = 0;
-  std::int64_t coefficient = 0;  ///< its place in the array of coefficients
+  std::int64_t coefficient = 0;  ///< its index into the coefficients
 };
 
 /// merged = sum_i c_i pad_i(W_i). merged: [planes, height, width] (planes = output times input

@@ -8,7 +8,7 @@
 
 namespace serenade {
 
-/// noted[0] = 1 where one of the values [count] is not a finite number; else noted is left alone.
+/// noted[0] = 1 if one of the values [count] is not finite; otherwise noted is not changed.
 DECLARE_KERNEL(void record_non_finite(real* noted, const real* values, std::int64_t count));
 
 struct AdamStep {
@@ -21,7 +21,7 @@ struct AdamStep {
   const real* stopped = nullptr;
 };
 
-/// One parameter of a step. The struct lies in host memory, the numbers on the device.
+/// One parameter of a step. The struct lies in host memory, the values on the device.
 struct AdamTensor {
   real* parameter;       ///< [count], as the pointers below
   real* m;               ///< begins as zeros

@@ -5,7 +5,7 @@
 //   b]
 //
 // Rows and columns that fill no whole window are dropped. On ties the first element in row-major
-// order wins; a NaN anywhere in a window wins over all numbers.
+// order wins; a NaN anywhere in a window wins over all values.
 
 #include <cstdint>
 

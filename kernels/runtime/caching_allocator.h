@@ -20,14 +20,14 @@ namespace serenade {
 /// `Source` is where blocks come from:
 ///   void* allocate(std::size_t bytes)          null when there is no more
 ///   void free(void* block)
-///   void lent(void* block, std::size_t bytes)  a block goes out for `bytes` bytes ..
-///   void returned(void* block)                 .. and comes back
-///   kKeepsBlocks                               false: every block goes back to the system at once
+///   void on_allocate(void* block, std::size_t bytes)  called for every block that is handed out,
+///   void on_deallocate(void* block)            and for every block that is freed
+///   kKeepsBlocks                               false: freed blocks go back to the system at once
 template <class Source>
 class CachingAllocator {
  public:
   /// Throws std::bad_alloc.
-  void* take(std::size_t bytes) {
+  void* allocate(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     std::vector<void*>& blocks = free_[size];
@@ -38,18 +38,18 @@ class CachingAllocator {
     } else {
       block = from_system(size);
     }
-    source_.lent(block, bytes);
+    source_.on_allocate(block, bytes);
     counts_.used_bytes += static_cast<std::int64_t>(size);
     counts_.peak_bytes = std::max(counts_.peak_bytes, counts_.used_bytes);
     return block;
   }
 
-  void give_back(void* block) {
+  void deallocate(void* block) {
     if (block == nullptr) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     const std::size_t size = sizes_.at(block);
     counts_.used_bytes -= static_cast<std::int64_t>(size);
-    source_.returned(block);
+    source_.on_deallocate(block);
     if constexpr (Source::kKeepsBlocks) {
       free_[size].push_back(block);
     } else {

@@ -37,10 +37,10 @@ struct CudaGraph {
 };
 
 /// Runs `work`, which launches much the same kernels at each call. On the CPU that is all. On a
-/// device what it launches is recorded first; the graph of an earlier call with the same sequence
+/// device what it launches is captured first; the graph of an earlier call with the same sequence
 /// of launches gets the new kernels and arguments, or one is built anew, and is launched whole,
 /// which costs the device far less than one launch after the other. The host does not wait: it may
-/// record the next step while this one runs. `work` must not wait for the device (read a result),
+/// capture the next step while this one runs. `work` must not wait for the device (read a result),
 /// and copies at most 4 MB from the host. It runs at every call, so labels, learning rates and the
 /// like may change.
 DECLARE_KERNEL(void run_captured(CudaGraph& graph, const std::function<void()>& work));
@@ -54,7 +54,7 @@ const CudaDevice& device();
 /// something went wrong on the way.
 void synchronize();
 
-/// Both hold for the calls that follow, on all threads. The beginning: exact, ours.
+/// Both hold for the calls that follow, on all threads. Initially: exact, ours.
 void set_float32_math(Float32Math math);
 Float32Math float32_math();
 void set_convolution_library(ConvolutionLibrary library);

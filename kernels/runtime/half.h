@@ -1,6 +1,6 @@
 #pragma once
-// IEEE 754 binary16 as bits: 1 sign, 5 exponent and 10 fraction bits. Values to store, not to
-// calculate with. No branches, so that loops over many are vectorised.
+// IEEE 754 binary16 as bits: 1 sign, 5 exponent and 10 fraction bits. A storage format: arithmetic
+// is done in float. No branches, so that loops over many values are vectorised.
 
 #include <algorithm>
 #include <bit>
@@ -20,16 +20,16 @@ inline float half_to_float(std::uint16_t half) {
   return std::bit_cast<float>(bits | sign);
 }
 
-/// The nearest half, of two as near the even one; infinite from 65520 on. Any NaN becomes 0x7FFF,
+/// Rounds to half precision, ties to even; infinite from 65520 on. Any NaN becomes 0x7FFF,
 /// as on a device.
 inline std::uint16_t float_to_half(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t magnitude = bits & 0x7FFFFFFFu, sign = (bits & 0x80000000u) >> 16;
-  // Added to a number below 2^-14, 0.5 leaves it no bits behind 2^-24, and rounds it on the way.
+  // Adding 0.5 to a value below 2^-14 rounds it to a multiple of 2^-24.
   const float steps = std::bit_cast<float>(magnitude) + 0.5f;
   const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(steps) - 0x3F000000u;
-  // Of 23 bits of fraction 13 are to go: a little less than half of the last one that stays, or
-  // exactly half where that one is odd, carries into it whenever the number must grow.
+  // 13 of the 23 fraction bits are dropped: adding a little less than half of the last kept bit, or
+  // exactly half where that bit is odd, carries into it whenever rounding goes up.
   const std::uint32_t odd = (magnitude >> 13) & 1u;
   const std::uint32_t rounded = (magnitude + 0xFFFu + odd - (0x70u << 23)) >> 13;
   const std::uint32_t normal = std::min(rounded, std::uint32_t{0x7C00});

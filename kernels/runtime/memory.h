@@ -12,8 +12,8 @@ inline constexpr int kMaxDims = 8;
 
 /// Points *pointer to `bytes` bytes, aligned to 64; throws std::bad_alloc. Zero bytes are fine.
 DECLARE_KERNEL(void allocate(void** pointer, std::size_t bytes));
-/// The same, filled with zero bytes. A backward pass asks for a gradient of zeros at every turn; on
-/// a device many small ones are cleared together.
+/// The same, filled with zero bytes. A backward pass asks for many gradients of zeros; on a
+/// device, small ones are cleared together.
 DECLARE_KERNEL(void allocate_zeroed(void** pointer, std::size_t bytes));
 DECLARE_KERNEL(void release(void* pointer));
 

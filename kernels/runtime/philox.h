@@ -3,8 +3,8 @@
 //   Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3. SC 2011, section 3.3.
 //
 // Ten rounds of multiplication and exclusive-or turn a counter and a key into random bits. There is
-// no state, so that number i of a stream costs the same wherever and in whatever order it is asked
-// for: on every thread and device, and after a resume, the numbers are the same.
+// no state, so that element i of a stream costs the same wherever and in whatever order it is asked
+// for: on every thread and device, and after a resume, the values are the same.
 
 #include <cstdint>
 

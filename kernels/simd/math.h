@@ -1,11 +1,11 @@
 #pragma once
-// exp, the logistic function, tanh and the logarithm of a vector, for the sources of this folder.
+// exp, sigmoid, tanh and the logarithm of a vector, for the sources of kernels/*/cpu/simd.
 //
 // exp is split as e^x = 2^k e^r, |r| <= ln 2 / 2 (Cody & Waite, Software Manual for the Elementary
 // Functions, 1980, ch. 6), with Taylor's series for e^r: its first dropped term is below half a
 // unit in the last place. Unlike std::exp there are no branches, so all lanes are worked on at
-// once. A NaN stays a NaN. Errors (tests/kernels/simd_math.cpp): exp 2 units in the last place, the
-// logistic function 4, tanh 5, the logarithm 2.
+// once. A NaN stays a NaN. Errors (tests/kernels/simd_math.cpp): exp 2 units in the last place,
+// sigmoid 4, tanh 5, the logarithm 2.
 
 #include <cstdint>
 
@@ -136,7 +136,7 @@ template <int n>
   return x > 0 ? (x == infinity ? x : y) : (x <= 0 ? below : x);
 }
 
-/// The first `count` < kLanes numbers at p, the other lanes 0; nothing else is read.
+/// The first `count` < kLanes elements at p, the other lanes 0; nothing else is read.
 [[gnu::always_inline]] inline Vector load_part(const real* p, std::int64_t count) {
   real lanes[kLanes] = {};
   for (std::int64_t i = 0; i < count; ++i) lanes[i] = p[i];

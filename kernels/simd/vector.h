@@ -1,5 +1,5 @@
 #pragma once
-// Vectors of the native width, for the sources of this folder.
+// Vectors of the native width, for the sources of kernels/*/cpu/simd.
 //
 // Each of them is compiled once per instruction set with SERENADE_ISA set to its name. Everything
 // here stands in an unnamed namespace within the namespace of that copy: an inline function that

@@ -1,6 +1,6 @@
 #pragma once
 // Spectrograms of sound: rows are frequencies, columns are frames of time. Made from samples,
-// described by the moments of their rows, and cut into normalised batches. A corpus of the paper's
+// summarised by the moments of their rows, and cut into normalised batches. A corpus of the paper's
 // size is kept on a device in half precision, so the values of a spectrogram have a format of their
 // own, apart from the library's `real`.
 
@@ -19,7 +19,7 @@ inline std::size_t bytes_per_value(SpectrogramFormat format) {
   return format == SpectrogramFormat::float16 ? 2 : 4;
 }
 
-/// What is written for a frequency, of the magnitude |X| of its spectrum.
+/// What is written for a frequency bin with magnitude |X|.
 enum class SpectrumValue {
   log,        ///< log(|X| + offset)
   magnitude,  ///< |X|
@@ -29,8 +29,8 @@ enum class SpectrumValue {
 
 struct SpectrogramShape {
   std::int64_t samples = 0;  ///< of the signal
-  std::int64_t frames =
-      0;  ///< of `window` samples, `hop_length` apart; zeros behind the signal's end
+  /// Of `window` samples, `hop_length` apart; zeros past the signal's end.
+  std::int64_t frames = 0;
   int window = 640;
   int hop_length = 160;
   int n_fft = 16384;  ///< points; at least `window`
@@ -42,16 +42,16 @@ struct SpectrogramShape {
   int pairs() const { return window / 2; }
 };
 
-/// The factors of spectrogram(), in host memory: cosines [pairs, bins], then sines [pairs, bins].
-/// Calculated in double and rounded once.
+/// The transform's factors, in host memory: cosines [pairs, bins], then sines [pairs, bins].
+/// Computed in double and rounded once.
 ///
 /// The periodic Hann window is 0 at sample 0 and symmetric about window / 2, and a magnitude does
 /// not depend on where the phase is counted from. Counted from window / 2, sample n = 1 .. pairs
-/// and its mirror image window - n meet the same cosine and opposite sines:
+/// and its mirror image window - n have the same cosine and opposite sines:
 ///   Re X[f] =  sum_n (x[n] + x[window - n]) hann[n] cos(2 pi f (window / 2 - n) / n_fft)
 ///   Im X[f] = -sum_n (x[window - n] - x[n]) hann[n] sin(2 pi f (window / 2 - n) / n_fft)
-/// half of the products of a transform that knows nothing of this. hann is in the factors; that of
-/// the middle sample of an even window, its own mirror image, is halved, so that it counts once.
+/// half of the products of a transform that does not use the symmetry. hann is in the factors; that
+/// of the middle sample of an even window, its own mirror image, is halved, so that it counts once.
 std::vector<float> spectrogram_table(const SpectrogramShape& shape);
 
 /// spectrogram [bins, frames] row-major: the spectrum of every frame, overwritten.
@@ -60,7 +60,7 @@ std::vector<float> spectrogram_table(const SpectrogramShape& shape);
 DECLARE_KERNEL(void spectrogram(void* spectrogram, SpectrogramFormat format, const float* samples,
                                 const float* table, const SpectrogramShape& shape));
 
-/// Triangles of a mel filter bank, all pointers on the device: band m weighs the frequencies
+/// Triangles of a mel filter bank, all pointers on the device: band m weights the frequencies
 /// first[m] + i by weights[begin[m] + i] for i < begin[m + 1] - begin[m].
 struct MelBands {
   std::int64_t bands = 0;
@@ -70,7 +70,7 @@ struct MelBands {
   double offset = 1e-6;
 };
 
-/// spectrogram [bands, frames]: log(sum of the weighed powers + offset), overwritten.
+/// spectrogram [bands, frames]: log(sum of the weighted powers + offset), overwritten.
 /// power: [bins, frames], a spectrogram of SpectrumValue::power in float32.
 DECLARE_KERNEL(void mel_spectrogram(void* spectrogram, SpectrogramFormat format, const float* power,
                                     std::int64_t frames, const MelBands& bands));
@@ -81,7 +81,7 @@ DECLARE_KERNEL(void spectrogram_moments(double* moments, const void* spectrogram
                                         SpectrogramFormat format, std::int64_t rows,
                                         std::int64_t frames));
 
-/// A stretch of frames of one spectrogram. The struct lies in host memory, the numbers on the
+/// A stretch of frames of one spectrogram. The struct lies in host memory, the values on the
 /// device.
 struct SpectrogramPiece {
   const void* spectrogram = nullptr;  ///< [rows, spectrogram_frames]
@@ -92,7 +92,7 @@ struct SpectrogramPiece {
   const real* scale = nullptr;  ///< [rows]
 };
 
-/// batch [count, rows, length], overwritten: (value - mean[row]) * scale[row], and zeros behind the
+/// batch [count, rows, length], overwritten: (value - mean[row]) * scale[row], and zeros past the
 /// end of a piece. All spectrograms have the same format.
 DECLARE_KERNEL(void gather_pieces(real* batch, const SpectrogramPiece* pieces, std::int64_t count,
                                   std::int64_t rows, std::int64_t length,

@@ -51,19 +51,19 @@ Variable routing_with_constant_c(const Variable& u_hat, const Variable& bias, in
 
 }  // namespace
 
-TEST_CASE("squash and lengths: gradients") {
+TEST_CASE("squash and norms: gradients") {
   for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 8}}) {
     const Tensor s = random_tensor(shape, 1);
     check_op("squash", {s}, [](const Inputs& in) { return squash(in[0]); });
-    check_op("capsule_length", {s}, [](const Inputs& in) { return capsule_norm(in[0]); });
+    check_op("capsule_norm", {s}, [](const Inputs& in) { return capsule_norm(in[0]); });
   }
   for (const Shape& shape : {Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 4, 2}}) {
-    check_op("with_lengths", {random_tensor(shape, 2)},
+    check_op("append_norms", {random_tensor(shape, 2)},
              [](const Inputs& in) { return append_norms(in[0]); });
   }
 }
 
-TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
+TEST_CASE("squash and norms at zero: value 0, gradient 0, no NaN") {
   const Tensor s = capsules_with_zero(3, 4);
   for (const auto& f :
        {std::function<Variable(const Inputs&)>([](const Inputs& in) { return squash(in[0]); }),
@@ -80,19 +80,19 @@ TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
   CHECK(capsule_norm(Variable(s)).value().at({0}) == doctest::Approx(1e-6));
 }
 
-TEST_CASE("squash keeps the direction and brings the length below 1") {
+TEST_CASE("squash keeps the direction and scales the norm below 1") {
   const Variable v = squash(Variable(Tensor::from({3, 4, 300, 400}, {2, 2})));
   CHECK(v.value().at({0, 0}) == doctest::Approx(25.0 / 26 * 0.6));
   CHECK(v.value().at({0, 1}) == doctest::Approx(25.0 / 26 * 0.8));
   CHECK(capsule_norm(v).value().at({1}) < 1);
 }
 
-TEST_CASE("windows: gradients, sizes and padding") {
+TEST_CASE("unfold: gradients, sizes and padding") {
   for (const std::int64_t steps : {1, 3, 4, 5, 7, 8}) {
-    check_op("windows", {random_tensor({2, 1, 3, steps}, 5)},
+    check_op("unfold", {random_tensor({2, 1, 3, steps}, 5)},
              [](const Inputs& in) { return unfold(in[0], 4, 3); });
   }
-  check_op("windows", {random_tensor({1, 2, 1, 5}, 6)},
+  check_op("unfold", {random_tensor({1, 2, 1, 5}, 6)},
            [](const Inputs& in) { return unfold(in[0], 1, 1); });
   const Variable x(Tensor::from({1, 2, 3, 4, 5, 6}, {1, 1, 1, 6}));
   const Variable y = unfold(x, 4, 2);

@@ -18,7 +18,7 @@ namespace {
 using Inputs = std::vector<Variable>;
 using Function = std::function<Variable(const Inputs&)>;
 
-// Numbers at least 0.5 away from 0, for what divides by them or has a kink there.
+// Values at least 0.5 away from 0, for what divides by them or has a kink there.
 Tensor away_from_zero(Shape shape, std::uint64_t seed, bool positive = false) {
   Tensor x = random_tensor(std::move(shape), seed);
   for (std::int64_t i = 0; i < x.numel(); ++i) {

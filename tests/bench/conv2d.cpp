@@ -104,8 +104,8 @@ struct Problem {
 void measure(bench::LadderTable& table, const Item& item) {
   Problem p(item);
   // The plain version takes seconds beyond a GFLOP; the last two do not take every shape.
-  const bool plain = p.flops() < 1e9, direct = conv2d_direct_takes(p.s);
-  const bool winograd = conv2d_winograd_takes(p.s);
+  const bool plain = p.flops() < 1e9, direct = conv2d_direct_supports(p.s);
+  const bool winograd = conv2d_winograd_supports(p.s);
   const auto row = [&](const char* pass, Conv2dPass which, bench::Runs runs) {
     if (!plain) runs[0] = nullptr;
     if (!direct) runs[2] = nullptr;

@@ -60,11 +60,11 @@ const Case kCases[] = {
 using Forward = void (*)(real*, const real*, const real*, const Broadcast&);
 
 struct Operands {
-  Numbers a, b, dy;
+  Values a, b, dy;
   explicit Operands(const Broadcast& s)
-      : a(random_numbers(reach(s, s.stride_a), 1)),
-        b(random_numbers(reach(s, s.stride_b), 2)),
-        dy(random_numbers(s.count(), 3)) {
+      : a(random_values(reach(s, s.stride_a), 1)),
+        b(random_values(reach(s, s.stride_b), 2)),
+        dy(random_values(s.count(), 3)) {
     for (real& v : b) v = v < 0 ? v - real(0.5) : v + real(0.5);  // divided by
   }
 };
@@ -72,12 +72,12 @@ struct Operands {
 using Compute = std::function<void(real* result, const real* a, const real* b, const real* dy)>;
 
 // Both sides of a gradient that is added to `before`.
-void check_gradient(const Operands& x, const Numbers& before, const Compute& on_cpu,
+void check_gradient(const Operands& x, const Values& before, const Compute& on_cpu,
                     const Compute& on_device) {
-  Numbers expected = before;
+  Values expected = before;
   on_cpu(expected.data(), x.a.data(), x.b.data(), x.dy.data());
-  const Numbers actual = run_repeatedly([&] {
-    const DeviceNumbers result(before), a(x.a), b(x.b), dy(x.dy);
+  const Values actual = run_repeatedly([&] {
+    const DeviceValues result(before), a(x.a), b(x.b), dy(x.dy);
     on_device(result.data(), a.data(), b.data(), dy.data());
     return result.values();
   });
@@ -96,10 +96,10 @@ TEST_CASE("cuda broadcast: forward") {
     const Operands x(s);
     for (int op = 0; op < 4; ++op) {
       CAPTURE(op);
-      Numbers expected(x.dy.size());
+      Values expected(x.dy.size());
       on_cpu[op](expected.data(), x.a.data(), x.b.data(), s);
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers y(expected.size()), a(x.a), b(x.b);
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues y(expected.size()), a(x.a), b(x.b);
         on_device[op](y.data(), a.data(), b.data(), s);
         return y.values();
       });
@@ -112,17 +112,17 @@ TEST_CASE("cuda broadcast: forward in place") {
   const Case c{"", {4, 9}, {9, 1}, {0, 1}};
   const Broadcast s = c.broadcast();
   const Operands x(s);
-  Numbers expected = x.a, other = x.a;
+  Values expected = x.a, other = x.a;
   cpu::mul_forward(expected.data(), expected.data(), x.b.data(), s);
   cpu::sub_forward(other.data(), x.b.data(), other.data(), s.swapped());
-  const Numbers actual = run_repeatedly([&] {
-    const DeviceNumbers y(x.a), b(x.b);
+  const Values actual = run_repeatedly([&] {
+    const DeviceValues y(x.a), b(x.b);
     cuda::mul_forward(y.data(), y.data(), b.data(), s);
     return y.values();
   });
   CHECK(relative_error(actual, expected) < kForwardTolerance);
-  const Numbers turned = run_repeatedly([&] {
-    const DeviceNumbers y(x.a), b(x.b);
+  const Values turned = run_repeatedly([&] {
+    const DeviceValues y(x.a), b(x.b);
     cuda::sub_forward(y.data(), b.data(), y.data(), s.swapped());
     return y.values();
   });
@@ -134,7 +134,7 @@ TEST_CASE("cuda broadcast: backward of operand a") {
     CAPTURE(c.what);
     const Broadcast s = c.broadcast();
     const Operands x(s);
-    const Numbers before = random_numbers(reach(s, s.stride_a), 4);
+    const Values before = random_values(reach(s, s.stride_a), 4);
     check_gradient(
         x, before,
         [&](real* d, const real*, const real*, const real* dy) {
@@ -169,7 +169,7 @@ TEST_CASE("cuda broadcast: backward of the denominator") {
     const Broadcast s = c.broadcast();
     const Operands x(s);
     check_gradient(
-        x, random_numbers(reach(s, s.stride_b), 4),
+        x, random_values(reach(s, s.stride_b), 4),
         [&](real* d, const real* a, const real* b, const real* dy) {
           cpu::div_backward_denominator(d, dy, a, b, s);
         },

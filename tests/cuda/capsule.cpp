@@ -16,13 +16,13 @@ using Lengths = std::vector<std::int64_t>;
 
 /// What a layer is given.
 struct Inputs {
-  Numbers u, weight, bias, dv;
+  Values u, weight, bias, dv;
 
   explicit Inputs(const CapsuleShape& p)
-      : u(random_numbers(p.N * p.I * p.D, 1)),
-        weight(random_numbers(p.weights(), 2)),
-        bias(random_numbers(p.J * p.O, 3)),
-        dv(random_numbers(p.N * p.J * p.O, 4)) {
+      : u(random_values(p.N * p.I * p.D, 1)),
+        weight(random_values(p.weights(), 2)),
+        bias(random_values(p.J * p.O, 3)),
+        dv(random_values(p.N * p.J * p.O, 4)) {
     for (real& x : u) x *= real(0.5);
     for (real& x : weight) x *= real(0.5);
   }
@@ -30,7 +30,7 @@ struct Inputs {
 
 /// What it makes of that: gradients begin at 1, since kernels add to them.
 struct Results {
-  Numbers v, s, du, dweight, dbias;
+  Values v, s, du, dweight, dbias;
 
   explicit Results(const CapsuleShape& p)
       : v(static_cast<std::size_t>(p.N * p.J * p.O)),
@@ -40,12 +40,12 @@ struct Results {
         dbias(static_cast<std::size_t>(p.J * p.O), 1) {}
 };
 
-void append(Numbers& all, const Numbers& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append(Values& all, const Values& more) { all.insert(all.end(), more.begin(), more.end()); }
 
-Results cut(const Numbers& all, const CapsuleShape& p) {
+Results cut(const Values& all, const CapsuleShape& p) {
   Results r(p);
   auto from = all.begin();
-  for (Numbers* part : {&r.v, &r.s, &r.du, &r.dweight, &r.dbias}) {
+  for (Values* part : {&r.v, &r.s, &r.du, &r.dweight, &r.dbias}) {
     const auto end = from + static_cast<std::ptrdiff_t>(part->size());
     part->assign(from, end);
     from = end;
@@ -67,14 +67,14 @@ Results layer_on_device(const Inputs& in, const CapsuleShape& p, Forward forward
                         Backward backward) {
   return cut(run_repeatedly([&] {
                const Results begin(p);
-               const DeviceNumbers u(in.u), weight(in.weight), bias(in.bias), dv(in.dv);
-               const DeviceNumbers v(begin.v.size()), s(begin.s.size());
-               const DeviceNumbers du(begin.du), dweight(begin.dweight), dbias(begin.dbias);
+               const DeviceValues u(in.u), weight(in.weight), bias(in.bias), dv(in.dv);
+               const DeviceValues v(begin.v.size()), s(begin.s.size());
+               const DeviceValues du(begin.du), dweight(begin.dweight), dbias(begin.dbias);
                forward(v.data(), s.data(), u.data(), weight.data(), bias.data(), p);
                backward(du.data(), dweight.data(), dbias.data(), dv.data(), s.data(), u.data(),
                         weight.data(), p);
-               Numbers all = v.values();
-               for (const DeviceNumbers* x : {&s, &du, &dweight, &dbias}) append(all, x->values());
+               Values all = v.values();
+               for (const DeviceValues* x : {&s, &du, &dweight, &dbias}) append(all, x->values());
                return all;
              }),
              p);
@@ -155,7 +155,7 @@ TEST_CASE("cuda capsule: the layer with stored votes") {
   }
 }
 
-TEST_CASE("cuda capsule: routing in one block, all numbers of lanes") {
+TEST_CASE("cuda capsule: routing in one block, every number of lanes") {
   const CapsuleShape shapes[] = {
       {.N = 2, .I = 1, .J = 1, .O = 8, .iterations = 1},
       {.N = 2, .I = 9, .J = 4, .O = 16},
@@ -184,9 +184,9 @@ TEST_CASE("cuda capsule: the layer with recomputed votes, several samples per bl
   const CapsuleShape p{.N = 541, .I = 16, .D = 8, .J = 8, .O = 8, .iterations = 2};
   const Inputs in(p);
   const Results expected = layer_on_cpu(in, p);
-  const DeviceNumbers u(in.u), weight(in.weight), bias(in.bias), dv(in.dv);
-  const DeviceNumbers v(expected.v.size()), s(expected.s.size());
-  const DeviceNumbers du(Results(p).du), dweight(Results(p).dweight), dbias(Results(p).dbias);
+  const DeviceValues u(in.u), weight(in.weight), bias(in.bias), dv(in.dv);
+  const DeviceValues v(expected.v.size()), s(expected.s.size());
+  const DeviceValues du(Results(p).du), dweight(Results(p).dweight), dbias(Results(p).dbias);
   cuda::capsule_layer_forward_v2_recomputed_votes(v.data(), s.data(), u.data(), weight.data(),
                                                   bias.data(), p);
   cuda::capsule_layer_backward_v2_recomputed_votes(du.data(), dweight.data(), dbias.data(),
@@ -235,10 +235,10 @@ TEST_CASE("cuda capsule: zeros give zeros, and gradients that are finite") {
       if (!padded) in.u.assign(in.u.size(), 0);
       const Results r =
           layer_on_device(in, p, cuda::capsule_layer_forward, cuda::capsule_layer_backward);
-      for (const Numbers* zeros : {&r.v, &r.s}) {
+      for (const Values* zeros : {&r.v, &r.s}) {
         for (const real x : *zeros) CHECK(x == 0);
       }
-      for (const Numbers* ones : {&r.dweight, &r.dbias}) {
+      for (const Values* ones : {&r.dweight, &r.dbias}) {
         for (const real x : *ones) CHECK(std::isfinite(x));
       }
       for (const real x : r.dweight) CHECK(x == 1);  // of inputs that are 0
@@ -255,8 +255,8 @@ TEST_CASE("cuda capsule: gradients that are not wanted, no bias, no samples") {
                              nullptr, p);
   cpu::capsule_layer_backward(nullptr, expected.dweight.data(), nullptr, in.dv.data(),
                               expected.s.data(), in.u.data(), in.weight.data(), p);
-  const DeviceNumbers u(in.u), weight(in.weight), dv(in.dv);
-  const DeviceNumbers v(expected.v.size()), s(expected.s.size()), dweight(Results(p).dweight);
+  const DeviceValues u(in.u), weight(in.weight), dv(in.dv);
+  const DeviceValues v(expected.v.size()), s(expected.s.size()), dweight(Results(p).dweight);
   cuda::capsule_layer_forward(v.data(), s.data(), u.data(), weight.data(), nullptr, p);
   cuda::capsule_layer_backward(nullptr, dweight.data(), nullptr, dv.data(), s.data(), u.data(),
                                weight.data(), p);
@@ -265,7 +265,7 @@ TEST_CASE("cuda capsule: gradients that are not wanted, no bias, no samples") {
   CapsuleShape none = p;
   none.N = 0;
   cuda::capsule_layer_forward(nullptr, nullptr, nullptr, weight.data(), nullptr, none);
-  const Numbers before = dweight.values();
+  const Values before = dweight.values();
   cuda::capsule_layer_backward(nullptr, dweight.data(), nullptr, nullptr, nullptr, nullptr,
                                weight.data(), none);
   CHECK(dweight.values() == before);
@@ -275,14 +275,14 @@ TEST_CASE("cuda capsule: the coefficients of every iteration") {
   CapsuleShape p = kOdd;
   const Lengths lengths = {7, 1, 4};
   p.lengths = lengths.data();
-  const Numbers votes = random_numbers(p.N * p.I * p.J * p.O, 5);
-  Numbers v(static_cast<std::size_t>(p.N * p.J * p.O));
-  Numbers s(static_cast<std::size_t>(p.N * p.iterations * p.J * p.O));
-  Numbers expected(static_cast<std::size_t>(p.iterations * p.N * p.I * p.J));
+  const Values votes = random_values(p.N * p.I * p.J * p.O, 5);
+  Values v(static_cast<std::size_t>(p.N * p.J * p.O));
+  Values s(static_cast<std::size_t>(p.N * p.iterations * p.J * p.O));
+  Values expected(static_cast<std::size_t>(p.iterations * p.N * p.I * p.J));
   cpu::capsule_routing_forward(v.data(), s.data(), votes.data(), nullptr, p);
   cpu::capsule_routing_coefficients(expected.data(), votes.data(), s.data(), p);
-  const Numbers actual = run_repeatedly([&] {
-    const DeviceNumbers u_hat(votes), steps(s), c(expected.size());
+  const Values actual = run_repeatedly([&] {
+    const DeviceValues u_hat(votes), steps(s), c(expected.size());
     cuda::capsule_routing_coefficients(c.data(), u_hat.data(), steps.data(), p);
     return c.values();
   });
@@ -292,14 +292,14 @@ TEST_CASE("cuda capsule: the coefficients of every iteration") {
 TEST_CASE("cuda capsule: votes and their gradients") {
   for (const CapsuleShape& p : {kOdd, kUtterances}) {
     const Inputs in(p);
-    const Numbers dvotes = random_numbers(p.N * p.I * p.J * p.O, 6);
-    Numbers votes(dvotes.size());
+    const Values dvotes = random_values(p.N * p.I * p.J * p.O, 6);
+    Values votes(dvotes.size());
     Results expected(p);
     cpu::capsule_votes_forward(votes.data(), in.u.data(), in.weight.data(), p);
     cpu::capsule_votes_backward(expected.du.data(), expected.dweight.data(), dvotes.data(),
                                 in.u.data(), in.weight.data(), p);
-    const DeviceNumbers u(in.u), weight(in.weight), u_hat(votes.size()), du_hat(dvotes);
-    const DeviceNumbers du(Results(p).du), dweight(Results(p).dweight);
+    const DeviceValues u(in.u), weight(in.weight), u_hat(votes.size()), du_hat(dvotes);
+    const DeviceValues du(Results(p).du), dweight(Results(p).dweight);
     cuda::capsule_votes_forward(u_hat.data(), u.data(), weight.data(), p);
     cuda::capsule_votes_backward(du.data(), dweight.data(), du_hat.data(), u.data(), weight.data(),
                                  p);

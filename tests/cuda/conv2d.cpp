@@ -97,10 +97,10 @@ TEST_CASE("cuda conv2d: the gradient of the bias") {
   for (const ConvCase& c : kCases) {
     CAPTURE(text(c));
     const ConvNumbers n(c);
-    const DeviceNumbers dy(n.dy);
+    const DeviceValues dy(n.dy);
     const DeviceVector<std::uint8_t> index(n.index);
-    const Numbers dbias = run_repeatedly([&] {
-      DeviceNumbers to(n.dbias_before);
+    const Values dbias = run_repeatedly([&] {
+      DeviceValues to(n.dbias_before);
       if (c.pooled()) {
         cuda::conv2d_relu_maxpool_backward_bias(to.data(), dy.data(), index.data(), c.shape,
                                                 c.pool_h, c.pool_w);
@@ -123,14 +123,14 @@ TEST_CASE("cuda conv2d: a NaN reaches the windows that see it and no others") {
                       .pad_bottom = 1,
                       .pad_left = 1,
                       .pad_right = 1};
-  Numbers x(64, real(1));
+  Values x(64, real(1));
   x[3 * 8 + 4] = std::numeric_limits<real>::quiet_NaN();
-  const DeviceNumbers image(x), weight(Numbers(9, real(1)));
-  DeviceNumbers y(16);
+  const DeviceValues image(x), weight(Values(9, real(1)));
+  DeviceValues y(16);
   DeviceVector<std::uint8_t> index(16);
   cuda::conv2d_relu_maxpool_forward(y.data(), index.data(), image.data(), weight.data(), nullptr, s,
                                     2, 2);
-  const Numbers pooled = y.values();
+  const Values pooled = y.values();
   for (int i = 0; i < 4; ++i) {
     for (int j = 0; j < 4; ++j) {
       // Outputs 2..4 x 3..5 see it.

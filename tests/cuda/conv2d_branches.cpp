@@ -38,7 +38,7 @@ Conv2dShape same(std::int64_t N, std::int64_t C, std::int64_t H, std::int64_t W,
 }
 
 // The arrays of a case and the branches that point into them. Gradients of the weights begin at
-// random numbers. `Array`: DeviceNumbers, or on the host Numbers.
+// random values. `Array`: DeviceValues, or on the host Values.
 template <class Array>
 struct Arrays {
   std::vector<std::unique_ptr<Array>> weight, bias, dweight, dbias;
@@ -49,10 +49,10 @@ struct Arrays {
     std::uint64_t seed = 10;
     for (const Conv2dShape& s : c.shapes) {
       const std::int64_t size = s.K * s.C * s.R * s.S;
-      weight.push_back(std::make_unique<Array>(random_numbers(size, ++seed)));
-      bias.push_back(std::make_unique<Array>(random_numbers(s.K, ++seed)));
-      dweight.push_back(std::make_unique<Array>(random_numbers(size, ++seed)));
-      dbias.push_back(std::make_unique<Array>(random_numbers(s.K, ++seed)));
+      weight.push_back(std::make_unique<Array>(random_values(size, ++seed)));
+      bias.push_back(std::make_unique<Array>(random_values(s.K, ++seed)));
+      dweight.push_back(std::make_unique<Array>(random_values(size, ++seed)));
+      dbias.push_back(std::make_unique<Array>(random_values(s.K, ++seed)));
       branches.push_back({.shape = s,
                           .first_channel = channels,
                           .weight = weight.back()->data(),
@@ -64,30 +64,30 @@ struct Arrays {
   }
 };
 
-void append(Numbers& all, const Numbers& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append(Values& all, const Values& more) { all.insert(all.end(), more.begin(), more.end()); }
 
 void check_branches(const Branches& c) {
   const Conv2dShape& s = c.shapes[0];
   CAPTURE(text(ConvCase{s, c.pool_h, c.pool_w}));
-  const Numbers x = random_numbers(s.N * s.C * s.H * s.W, 1);
-  const Numbers dx_before = random_numbers(std::ssize(x), 2);
-  Arrays<Numbers> host(c, c.with_bias);
+  const Values x = random_values(s.N * s.C * s.H * s.W, 1);
+  const Values dx_before = random_values(std::ssize(x), 2);
+  Arrays<Values> host(c, c.with_bias);
   const std::int64_t count = std::ssize(host.branches), channels = host.channels;
   const std::int64_t size = s.N * channels * (s.out_h() / c.pool_h) * (s.out_w() / c.pool_w);
-  const Numbers dy = random_numbers(size, 3);
-  Numbers y(dy.size()), dx = dx_before;
+  const Values dy = random_values(size, 3);
+  Values y(dy.size()), dx = dx_before;
   std::vector<std::uint8_t> index(dy.size());
   cpu::conv2d_relu_maxpool_branches_forward(y.data(), index.data(), x.data(), host.branches.data(),
                                             count, channels, c.pool_h, c.pool_w);
   cpu::conv2d_relu_maxpool_branches_backward(dx.data(), host.branches.data(), count, dy.data(),
                                              index.data(), x.data(), channels, c.pool_h, c.pool_w);
 
-  const DeviceNumbers device_x(x), device_dy(dy);
+  const DeviceValues device_x(x), device_dy(dy);
   const DeviceVector<std::uint8_t> winners(index);
   std::vector<std::uint8_t> actual_index;
-  const Numbers actual_y = run_repeatedly([&] {
-    const Arrays<DeviceNumbers> device(c, c.with_bias);
-    const DeviceNumbers to(y.size());
+  const Values actual_y = run_repeatedly([&] {
+    const Arrays<DeviceValues> device(c, c.with_bias);
+    const DeviceValues to(y.size());
     const DeviceVector<std::uint8_t> to_index(index.size());
     cuda::conv2d_relu_maxpool_branches_forward(to.data(), to_index.data(), device_x.data(),
                                                device.branches.data(), count, channels, c.pool_h,
@@ -98,15 +98,15 @@ void check_branches(const Branches& c) {
   CHECK(relative_error(actual_y, y) < kForwardTolerance);
   CHECK(actual_index == index);
 
-  // All gradients behind one another: of x, then the weight and bias of each branch.
+  // All gradients one after the other: of x, then the weight and bias of each branch.
   for (const bool wants_dx : {true, false}) {
-    const Numbers actual = run_repeatedly([&] {
-      const Arrays<DeviceNumbers> device(c, c.with_bias);
-      const DeviceNumbers to(dx_before);
+    const Values actual = run_repeatedly([&] {
+      const Arrays<DeviceValues> device(c, c.with_bias);
+      const DeviceValues to(dx_before);
       cuda::conv2d_relu_maxpool_branches_backward(
           wants_dx ? to.data() : nullptr, device.branches.data(), count, device_dy.data(),
           winners.data(), device_x.data(), channels, c.pool_h, c.pool_w);
-      Numbers all = to.values();
+      Values all = to.values();
       for (std::size_t b = 0; b < device.branches.size(); ++b) {
         append(all, device.dweight[b]->values());
         append(all, device.dbias[b]->values());
@@ -114,9 +114,9 @@ void check_branches(const Branches& c) {
       return all;
     });
     auto from = actual.begin();
-    const auto check_next = [&](const Numbers& expected) {
+    const auto check_next = [&](const Values& expected) {
       const auto end = from + std::ssize(expected);
-      CHECK(relative_error(Numbers(from, end), expected) < kGradientTolerance);
+      CHECK(relative_error(Values(from, end), expected) < kGradientTolerance);
       from = end;
     };
     check_next(wants_dx ? dx : dx_before);
@@ -150,22 +150,22 @@ TEST_CASE("cuda conv2d_branches: more strips of tiles than blocks") {
   check_branches({{same(133, 1, 4, 33, 2, 2, 3)}});
 }
 
-TEST_CASE("cuda conv2d_branches: not a number stays visible") {
+TEST_CASE("cuda conv2d_branches: NaN stays visible") {
   const Branches c{{same(1, 1, 12, 16, 8, 2, 8), same(1, 1, 12, 16, 8, 8, 2)}};
-  Numbers x = random_numbers(12 * 16, 1);
+  Values x = random_values(12 * 16, 1);
   x[5 * 16 + 7] = std::numeric_limits<real>::quiet_NaN();
   const std::int64_t size = 16 * 6 * 16;
-  const Arrays<Numbers> host(c, true);
-  Numbers y(size);
+  const Arrays<Values> host(c, true);
+  Values y(size);
   std::vector<std::uint8_t> index(size);
   cpu::conv2d_relu_maxpool_branches_forward(y.data(), index.data(), x.data(), host.branches.data(),
                                             2, 16, 2, 1);
-  const Arrays<DeviceNumbers> device(c, true);
-  const DeviceNumbers device_x(x), to(size);
+  const Arrays<DeviceValues> device(c, true);
+  const DeviceValues device_x(x), to(size);
   const DeviceVector<std::uint8_t> to_index(size);
   cuda::conv2d_relu_maxpool_branches_forward(to.data(), to_index.data(), device_x.data(),
                                              device.branches.data(), 2, 16, 2, 1);
-  const Numbers actual = to.values();
+  const Values actual = to.values();
   CHECK(std::any_of(y.begin(), y.end(), [](real v) { return std::isnan(v); }));
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(actual[i]) == std::isnan(y[i]));
 }

@@ -20,14 +20,14 @@ void check_index(const std::vector<std::uint8_t>& actual, const std::vector<std:
 void check_steps(const ConvCase& c, const ConvSteps& steps) {
   CAPTURE(text(c));
   const ConvNumbers n(c);
-  const DeviceNumbers x(n.x), weight(n.weight), bias(n.bias), dy(n.dy);
+  const DeviceValues x(n.x), weight(n.weight), bias(n.bias), dy(n.dy);
   const DeviceVector<std::uint8_t> winners(n.index);
   const std::int64_t pool_h = c.pooled() ? c.pool_h : 1, pool_w = c.pooled() ? c.pool_w : 1;
   const cuda::ConvSource source{dy.data(), c.pooled() ? winners.data() : nullptr, pool_h, pool_w};
   if (steps.forward != nullptr) {
     std::vector<std::uint8_t> index;
-    const Numbers y = run_repeatedly([&] {
-      DeviceNumbers to(n.y.size());
+    const Values y = run_repeatedly([&] {
+      DeviceValues to(n.y.size());
       DeviceVector<std::uint8_t> to_index(n.index.size());
       steps.forward({to.data(), c.pooled() ? to_index.data() : nullptr, pool_h, pool_w}, x.data(),
                     weight.data(), c.with_bias ? bias.data() : nullptr, c.shape);
@@ -38,16 +38,16 @@ void check_steps(const ConvCase& c, const ConvSteps& steps) {
     check_index(index, n.index, steps.forward_tolerance > 1e-4 ? 0.02 : 0);
   }
   if (steps.backward_input != nullptr) {
-    const Numbers dx = run_repeatedly([&] {
-      DeviceNumbers to(n.dx_before);
+    const Values dx = run_repeatedly([&] {
+      DeviceValues to(n.dx_before);
       steps.backward_input(to.data(), source, weight.data(), c.shape);
       return to.values();
     });
     CHECK(relative_error(dx, n.dx) < steps.gradient_tolerance);
   }
   if (steps.backward_weight != nullptr) {
-    Numbers dweight = run_repeatedly([&] {
-      DeviceNumbers to(n.dweight_before);
+    Values dweight = run_repeatedly([&] {
+      DeviceValues to(n.dweight_before);
       steps.backward_weight(to.data(), source, x.data(), c.shape);
       return to.values();
     });

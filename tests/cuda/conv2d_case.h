@@ -1,5 +1,5 @@
 #pragma once
-// What the tests of the convolution on the device share: one convolution with its numbers, and the
+// What the tests of the convolution on the device share: one convolution with its arrays, and the
 // CPU's answers to it.
 
 #include <cstdint>
@@ -37,29 +37,29 @@ inline bool is_unused(const Conv2dShape& s, std::size_t i) {
   return (s.unused_taps >> i % static_cast<std::size_t>(s.R * s.S) & 1) != 0;
 }
 
-/// The numbers of a case, and what the CPU makes of them. Gradients begin at `before`, not at zero.
+/// The arrays of a case, and the CPU's results. Gradients begin at `before`, not at zero.
 struct ConvNumbers {
-  Numbers x, weight, bias, dy;
+  Values x, weight, bias, dy;
   std::vector<std::uint8_t> index;  // of the pooled forward
-  Numbers y, dx_before, dx, dweight_before, dweight, dbias_before, dbias;
+  Values y, dx_before, dx, dweight_before, dweight, dbias_before, dbias;
 
   explicit ConvNumbers(const ConvCase& c) {
     const Conv2dShape& s = c.shape;
     const std::int64_t outputs =
         s.N * s.K *
         (c.pooled() ? (s.out_h() / c.pool_h) * (s.out_w() / c.pool_w) : s.out_h() * s.out_w());
-    x = random_numbers(s.N * s.C * s.H * s.W, 1);
-    weight = random_numbers(s.K * s.C * s.R * s.S, 2);
+    x = random_values(s.N * s.C * s.H * s.W, 1);
+    weight = random_values(s.K * s.C * s.R * s.S, 2);
     for (std::size_t i = 0; i < weight.size(); ++i) {
       if (is_unused(s, i)) weight[i] = 0;
     }
-    bias = random_numbers(s.K, 3);
-    dy = random_numbers(outputs, 4);
+    bias = random_values(s.K, 3);
+    dy = random_values(outputs, 4);
     y.resize(static_cast<std::size_t>(outputs));
     index.resize(c.pooled() ? y.size() : 0);
-    dx = dx_before = random_numbers(static_cast<std::int64_t>(x.size()), 5);
-    dweight = dweight_before = random_numbers(static_cast<std::int64_t>(weight.size()), 6);
-    dbias = dbias_before = random_numbers(s.K, 7);
+    dx = dx_before = random_values(static_cast<std::int64_t>(x.size()), 5);
+    dweight = dweight_before = random_values(static_cast<std::int64_t>(weight.size()), 6);
+    dbias = dbias_before = random_values(s.K, 7);
     const real* offset = c.with_bias ? bias.data() : nullptr;
     if (c.pooled()) {
       cpu::conv2d_relu_maxpool_forward(y.data(), index.data(), x.data(), weight.data(), offset, s,

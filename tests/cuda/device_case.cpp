@@ -8,11 +8,11 @@
 
 namespace serenade::test {
 
-Numbers run_repeatedly(const std::function<Numbers()>& f) {
-  Numbers first;
+Values run_repeatedly(const std::function<Values()>& f) {
+  Values first;
   bool begun = false;
   const auto run = [&] {
-    Numbers result = f();
+    Values result = f();
     if (begun) {
       REQUIRE(result.size() == first.size());
       CHECK(std::memcmp(result.data(), first.data(), first.size() * sizeof(real)) == 0);
@@ -29,7 +29,7 @@ Numbers run_repeatedly(const std::function<Numbers()>& f) {
   return first;
 }
 
-double relative_error(const Numbers& actual, const Numbers& expected) {
+double relative_error(const Values& actual, const Values& expected) {
   REQUIRE(actual.size() == expected.size());
   double error = 0, norm = 0;
   for (std::size_t i = 0; i < actual.size(); ++i) {
@@ -40,12 +40,12 @@ double relative_error(const Numbers& actual, const Numbers& expected) {
   return norm > 0 ? std::sqrt(error / norm) : std::sqrt(error);
 }
 
-Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
-  Numbers numbers(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = static_cast<real>(normal({seed, Purpose::test, 0}, i));
+Values random_values(std::int64_t count, std::uint64_t seed) {
+  Values values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<real>(normal({seed, Purpose::test, 0}, i));
   }
-  return numbers;
+  return values;
 }
 
 }  // namespace serenade::test

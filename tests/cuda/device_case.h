@@ -16,7 +16,7 @@
 
 namespace serenade::test {
 
-using Numbers = std::vector<real>;
+using Values = std::vector<real>;
 
 /// An array on the device.
 template <class T>
@@ -48,20 +48,20 @@ class DeviceVector {
   T* data_ = nullptr;
 };
 
-using DeviceNumbers = DeviceVector<real>;
+using DeviceValues = DeviceVector<real>;
 
 /// Runs `f` in every order of the threads (or ten times on a device), checks that all runs give
 /// the same bits, and returns what they gave.
-Numbers run_repeatedly(const std::function<Numbers()>& f);
+Values run_repeatedly(const std::function<Values()>& f);
 
 /// |actual - expected| / |expected|, Euclidean norms; the plain norm where expected is zero.
-double relative_error(const Numbers& actual, const Numbers& expected);
+double relative_error(const Values& actual, const Values& expected);
 
 /// Largest relative error that a kernel may have beside the CPU's: rounding alone.
 inline constexpr double kForwardTolerance = sizeof(real) == 8 ? 1e-13 : 1e-5;
 inline constexpr double kGradientTolerance = sizeof(real) == 8 ? 1e-12 : 1e-4;
 
-/// Standard normal numbers, the same for the same seed.
-Numbers random_numbers(std::int64_t count, std::uint64_t seed);
+/// Standard normal values, the same for the same seed.
+Values random_values(std::int64_t count, std::uint64_t seed);
 
 }  // namespace serenade::test

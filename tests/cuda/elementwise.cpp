@@ -23,16 +23,16 @@ const Function kFunctions[] = {FUNCTION(relu), FUNCTION(sigmoid), FUNCTION(tanh)
 #undef FUNCTION
 
 // Positive ones only, for the logarithm.
-Numbers arguments(const Function& function, std::int64_t count, std::uint64_t seed) {
-  Numbers x = random_numbers(count, seed);
+Values arguments(const Function& function, std::int64_t count, std::uint64_t seed) {
+  Values x = random_values(count, seed);
   if (function.forward == static_cast<Forward>(cuda::log_forward)) {
     for (real& v : x) v = std::abs(v) + real(0.01);
   }
   return x;
 }
 
-// The same numbers, rounding aside, in the same places.
-void check_close(const Numbers& actual, const Numbers& expected, double tolerance) {
+// The same values, rounding aside, at the same positions.
+void check_close(const Values& actual, const Values& expected, double tolerance) {
   CHECK(relative_error(actual, expected) < tolerance);
 }
 
@@ -43,22 +43,22 @@ TEST_CASE("cuda elementwise: activations") {
     CAPTURE(function.name);
     for (const std::int64_t count : {0, 1, 3, 4, 1030}) {
       CAPTURE(count);
-      const Numbers x = arguments(function, count, 1);
-      Numbers expected(x.size());
+      const Values x = arguments(function, count, 1);
+      Values expected(x.size());
       function.cpu_forward(expected.data(), x.data(), count);
-      const Numbers y = run_repeatedly([&] {
-        const DeviceNumbers out(x.size()), in(x);
+      const Values y = run_repeatedly([&] {
+        const DeviceValues out(x.size()), in(x);
         function.forward(out.data(), in.data(), count);
         return out.values();
       });
       check_close(y, expected, kForwardTolerance);
 
-      const Numbers dy = random_numbers(count, 2), before = random_numbers(count, 3);
-      const Numbers saved = arguments(function, count, 4);
+      const Values dy = random_values(count, 2), before = random_values(count, 3);
+      const Values saved = arguments(function, count, 4);
       expected = before;
       function.cpu_backward(expected.data(), dy.data(), saved.data(), count);
-      const Numbers dx = run_repeatedly([&] {
-        const DeviceNumbers out(before), d(dy), s(saved);
+      const Values dx = run_repeatedly([&] {
+        const DeviceValues out(before), d(dy), s(saved);
         function.backward(out.data(), d.data(), s.data(), count);
         return out.values();
       });
@@ -67,13 +67,13 @@ TEST_CASE("cuda elementwise: activations") {
   }
 }
 
-TEST_CASE("cuda elementwise: in place, and between two Vec4s") {
-  const Numbers x = random_numbers(200, 1);
-  Numbers expected = x;
+TEST_CASE("cuda elementwise: in place, and not aligned to Vec4s") {
+  const Values x = random_values(200, 1);
+  Values expected = x;
   cpu::tanh_forward(expected.data(), expected.data(), 100);
   cpu::exp_forward(expected.data() + 101, expected.data() + 101, 50);
-  const Numbers y = run_repeatedly([&] {
-    const DeviceNumbers out(x);
+  const Values y = run_repeatedly([&] {
+    const DeviceValues out(x);
     cuda::tanh_forward(out.data(), out.data(), 100);
     cuda::exp_forward(out.data() + 101, out.data() + 101, 50);
     return out.values();
@@ -83,18 +83,18 @@ TEST_CASE("cuda elementwise: in place, and between two Vec4s") {
 
 TEST_CASE("cuda elementwise: affine") {
   for (const std::int64_t count : {0, 1, 261}) {
-    const Numbers x = random_numbers(count, 1), before = random_numbers(count, 2);
-    Numbers expected(x.size()), expected_dx = before;
+    const Values x = random_values(count, 1), before = random_values(count, 2);
+    Values expected(x.size()), expected_dx = before;
     cpu::affine_forward(expected.data(), x.data(), real(0.5), -2, count);
     cpu::affine_backward(expected_dx.data(), x.data(), real(0.5), count);
-    const Numbers y = run_repeatedly([&] {
-      const DeviceNumbers out(x.size()), in(x);
+    const Values y = run_repeatedly([&] {
+      const DeviceValues out(x.size()), in(x);
       cuda::affine_forward(out.data(), in.data(), real(0.5), -2, count);
       return out.values();
     });
     check_close(y, expected, kForwardTolerance);
-    const Numbers dx = run_repeatedly([&] {
-      const DeviceNumbers out(before), in(x);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(before), in(x);
       cuda::affine_backward(out.data(), in.data(), real(0.5), count);
       return out.values();
     });
@@ -104,14 +104,14 @@ TEST_CASE("cuda elementwise: affine") {
 
 TEST_CASE("cuda elementwise: NaN and infinities pass through as on the CPU") {
   const real nan = std::nan(""), infinity = HUGE_VAL;
-  const Numbers x = {nan, infinity, -infinity, 0, real(-0.5), 200, -200};
+  const Values x = {nan, infinity, -infinity, 0, real(-0.5), 200, -200};
   for (const Function& function : kFunctions) {
     CAPTURE(function.name);
-    Numbers expected(x.size());
+    Values expected(x.size());
     function.cpu_forward(expected.data(), x.data(), 7);
-    const DeviceNumbers out(x.size()), in(x);
+    const DeviceValues out(x.size()), in(x);
     function.forward(out.data(), in.data(), 7);
-    const Numbers y = out.values();
+    const Values y = out.values();
     for (std::size_t i = 0; i < x.size(); ++i) {
       CAPTURE(x[i]);
       CHECK(std::isnan(y[i]) == std::isnan(expected[i]));
@@ -127,19 +127,19 @@ TEST_CASE("cuda elementwise: dropout drops what the CPU drops") {
     for (const std::int64_t count : {0, 1, 5, 1027}) {
       for (const std::int64_t offset : {0, 1}) {
         CAPTURE(count);
-        const Numbers x = random_numbers(count + offset, 1);
-        const Numbers before = random_numbers(count + offset, 2);
-        Numbers expected = before, expected_sum = before;
+        const Values x = random_values(count + offset, 1);
+        const Values before = random_values(count + offset, 2);
+        Values expected = before, expected_sum = before;
         cpu::dropout_forward(expected.data() + offset, x.data() + offset, p, key, count);
         cpu::dropout_backward(expected_sum.data() + offset, x.data() + offset, p, key, count);
-        const Numbers y = run_repeatedly([&] {
-          const DeviceNumbers out(before), in(x);
+        const Values y = run_repeatedly([&] {
+          const DeviceValues out(before), in(x);
           cuda::dropout_forward(out.data() + offset, in.data() + offset, p, key, count);
           return out.values();
         });
         CHECK(y == expected);
-        const Numbers dx = run_repeatedly([&] {
-          const DeviceNumbers out(before), in(x);
+        const Values dx = run_repeatedly([&] {
+          const DeviceValues out(before), in(x);
           cuda::dropout_backward(out.data() + offset, in.data() + offset, p, key, count);
           return out.values();
         });

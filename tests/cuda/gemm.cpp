@@ -7,10 +7,10 @@
 #include <limits>
 #include <string>
 
-#include "kernels/gemm/cuda/cublas.h"
 #include "kernels/gemm/cuda/versions.h"
 #include "kernels/runtime/cuda_device.h"
 #include "tests/cuda/device_case.h"
+#include "tests/yardsticks/cublas.h"
 
 using namespace serenade;
 using namespace serenade::test;
@@ -20,7 +20,7 @@ namespace {
 struct Case {
   std::int64_t m, n, k;
   std::int64_t batch = 1;
-  std::int64_t padding = 0;  ///< numbers after each row that do not belong to the matrix
+  std::int64_t padding = 0;  ///< elements after each row that do not belong to the matrix
   real alpha = 1, beta = 0;
   std::int64_t offset = 0;  ///< where A and B begin: 1 breaks the alignment of 16 bytes
 };
@@ -30,10 +30,10 @@ std::string text(const Case& c, bool transpose_a, bool transpose_b) {
          (transpose_a ? ", A transposed" : "") + (transpose_b ? ", B transposed" : "");
 }
 
-/// A matrix product with its numbers on the host.
+/// A matrix product with its matrices on the host.
 struct Product {
   cuda::GemmCall call;
-  Numbers a, b, c;
+  Values a, b, c;
   std::int64_t offset;
 
   Product(const Case& s, bool transpose_a, bool transpose_b)
@@ -45,14 +45,14 @@ struct Product {
     call.stride_a = a_rows * call.lda;
     call.stride_b = b_rows * call.ldb;
     call.stride_c = s.m * call.ldc;
-    a = random_numbers(s.offset + s.batch * call.stride_a, 1);
-    b = random_numbers(s.offset + s.batch * call.stride_b, 2);
-    c = random_numbers(s.batch * call.stride_c, 3);
+    a = random_values(s.offset + s.batch * call.stride_a, 1);
+    b = random_values(s.offset + s.batch * call.stride_b, 2);
+    c = random_values(s.batch * call.stride_c, 3);
     if (s.beta == 0) c[0] = std::numeric_limits<real>::quiet_NaN();  // must be overwritten
   }
 
-  Numbers on_cpu() const {
-    Numbers result = c;
+  Values on_cpu() const {
+    Values result = c;
     for (std::int64_t i = 0; i < call.batch; ++i) {
       cpu::gemm(call.transpose_a, call.transpose_b, call.m, call.n, call.k, call.alpha,
                 a.data() + offset + i * call.stride_a, call.lda,
@@ -62,8 +62,8 @@ struct Product {
     return result;
   }
 
-  Numbers on_device(const cuda::GemmPlan& plan) const {
-    const DeviceNumbers device_a(a), device_b(b), device_c(c);
+  Values on_device(const cuda::GemmPlan& plan) const {
+    const DeviceValues device_a(a), device_b(b), device_c(c);
     cuda::GemmCall there = call;
     there.a = device_a.data() + offset;
     there.b = device_b.data() + offset;
@@ -77,7 +77,7 @@ void check_plan(const Case& s, const cuda::GemmPlan& plan, bool transpose_a, boo
                 double tolerance = kForwardTolerance) {
   INFO(text(s, transpose_a, transpose_b));
   const Product product(s, transpose_a, transpose_b);
-  const Numbers got = run_repeatedly([&] { return product.on_device(plan); });
+  const Values got = run_repeatedly([&] { return product.on_device(plan); });
   CHECK(relative_error(got, product.on_cpu()) <= tolerance);
 }
 
@@ -94,7 +94,7 @@ constexpr cuda::GemmPlan kMediumBlock{cuda::GemmVersion::register_block, cuda::G
 
 }  // namespace
 
-TEST_CASE("cuda blas: plain and shared tile give the CPU's product") {
+TEST_CASE("cuda gemm: plain and shared tile give the CPU's product") {
   for (const cuda::GemmVersion version :
        {cuda::GemmVersion::plain, cuda::GemmVersion::shared_tile}) {
     check_transpositions({1, 1, 1}, {version});
@@ -103,7 +103,7 @@ TEST_CASE("cuda blas: plain and shared tile give the CPU's product") {
   }
 }
 
-TEST_CASE("cuda blas: register blocks of every size, ragged and aligned") {
+TEST_CASE("cuda gemm: register blocks of every size, ragged and aligned") {
   const auto plan = [](cuda::GemmTile tile) {
     return cuda::GemmPlan{cuda::GemmVersion::register_block, tile};
   };
@@ -120,7 +120,7 @@ TEST_CASE("cuda blas: register blocks of every size, ragged and aligned") {
   check_plan({128, 16, 16}, plan(cuda::GemmTile::narrow), true, false);
 }
 
-TEST_CASE("cuda blas: the size of the tile does not change a bit") {
+TEST_CASE("cuda gemm: the size of the tile does not change a bit") {
   for (const bool transpose_b : {false, true}) {
     const Product product({132, 20, 40}, false, transpose_b);
     const auto with = [&](cuda::GemmTile tile) {
@@ -130,7 +130,7 @@ TEST_CASE("cuda blas: the size of the tile does not change a bit") {
   }
 }
 
-TEST_CASE("cuda blas: splits of k are added in their order") {
+TEST_CASE("cuda gemm: splits of k are added in their order") {
   cuda::GemmPlan plan = kMediumBlock;
   plan.splits = 5;
   check_plan({9, 33, 150, 2, 0, real(0.5), 2}, plan, true, false);
@@ -139,7 +139,7 @@ TEST_CASE("cuda blas: splits of k are added in their order") {
   check_plan({4, 4, 320}, plan, true, false);
 }
 
-TEST_CASE("cuda blas: tensor cores are as exact as TF32") {
+TEST_CASE("cuda gemm: tensor cores are as exact as TF32") {
   if (sizeof(real) == 8) return;
   for (const cuda::GemmTile tile : {cuda::GemmTile::medium, cuda::GemmTile::large}) {
     const cuda::GemmPlan plan{cuda::GemmVersion::tensor_cores, tile};
@@ -150,7 +150,7 @@ TEST_CASE("cuda blas: tensor cores are as exact as TF32") {
              false, 1e-3);
 }
 
-TEST_CASE("cuda blas: the plan suits the shape and depends on nothing else") {
+TEST_CASE("cuda gemm: the plan suits the shape and depends on nothing else") {
   using cuda::GemmTile;
   using cuda::GemmVersion;
   const auto plan = [](std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k,
@@ -178,11 +178,11 @@ TEST_CASE("cuda blas: the plan suits the shape and depends on nothing else") {
   CHECK(plan(2, 1600, 192, 256, false).splits == 1);
 }
 
-TEST_CASE("cuda blas: gemm and gemm_batched") {
+TEST_CASE("cuda gemm: gemm and gemm_batched") {
   const Product one({33, 30, 300, 1, 2, real(0.5), 2}, true, false);
   const cuda::GemmCall& s = one.call;
-  const Numbers product = run_repeatedly([&] {
-    const DeviceNumbers a(one.a), b(one.b), c(one.c);
+  const Values product = run_repeatedly([&] {
+    const DeviceValues a(one.a), b(one.b), c(one.c);
     cuda::gemm(true, false, s.m, s.n, s.k, s.alpha, a.data(), s.lda, b.data(), s.ldb, s.beta,
                c.data(), s.ldc);
     return c.values();
@@ -190,8 +190,8 @@ TEST_CASE("cuda blas: gemm and gemm_batched") {
   CHECK(relative_error(product, one.on_cpu()) <= kForwardTolerance);
 
   const Product many({5, 18, 7, 3}, false, true);
-  const Numbers products = run_repeatedly([&] {
-    const DeviceNumbers a(many.a), b(many.b), c(many.c);
+  const Values products = run_repeatedly([&] {
+    const DeviceValues a(many.a), b(many.b), c(many.c);
     cuda::gemm_batched(3, false, true, 5, 18, 7, 1, a.data(), 5 * 7, b.data(), 18 * 7, 0, c.data(),
                        5 * 18);
     return c.values();
@@ -199,18 +199,18 @@ TEST_CASE("cuda blas: gemm and gemm_batched") {
   CHECK(relative_error(products, many.on_cpu()) <= kForwardTolerance);
 }
 
-TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
+TEST_CASE("cuda gemm: a second matrix B that lies anywhere") {
   for (const std::int64_t size : {std::int64_t{5}, std::int64_t{36}}) {
     const Product first({size, size, size}, false, true);
-    const Numbers other = random_numbers(size * size, 77);
+    const Values other = random_values(size * size, 77);
     cuda::GemmCall call = first.call;
     call.batch = 2;
     call.stride_a = 0;  // one A for both
     call.stride_c = size * size;
     const auto got = [&](cuda::GemmPlan plan) {
       return run_repeatedly([&] {
-        const DeviceNumbers a(first.a), c(Numbers(static_cast<std::size_t>(2 * size * size)));
-        const DeviceNumbers b(first.b), b2(other);
+        const DeviceValues a(first.a), c(Values(static_cast<std::size_t>(2 * size * size)));
+        const DeviceValues b(first.b), b2(other);
         cuda::GemmCall there = call;
         there.a = a.data();
         there.b = b.data();
@@ -220,7 +220,7 @@ TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
         return c.values();
       });
     };
-    Numbers expected(static_cast<std::size_t>(2 * size * size));
+    Values expected(static_cast<std::size_t>(2 * size * size));
     for (int i = 0; i < 2; ++i) {
       cpu::gemm(false, true, size, size, size, 1, first.a.data(), size,
                 i == 0 ? first.b.data() : other.data(), size, 0, &expected[i * size * size], size);
@@ -236,9 +236,9 @@ TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
   }
 }
 
-TEST_CASE("cuda blas: empty matrices launch nothing, an empty k scales C") {
-  const DeviceNumbers c(random_numbers(6, 1));
-  const Numbers before = c.values();
+TEST_CASE("cuda gemm: empty matrices launch nothing, an empty k scales C") {
+  const DeviceValues c(random_values(6, 1));
+  const Values before = c.values();
   cuda::gemm(false, false, 0, 3, 2, 1, nullptr, 2, c.data(), 3, 0, c.data(), 3);
   cuda::gemm_batched(0, false, false, 2, 3, 2, 1, nullptr, 0, nullptr, 0, 0, c.data(), 0);
   CHECK(c.values() == before);
@@ -246,22 +246,22 @@ TEST_CASE("cuda blas: empty matrices launch nothing, an empty k scales C") {
   for (std::size_t i = 0; i < 6; ++i) CHECK(c.values()[i] == 2 * before[i]);
 }
 
-TEST_CASE("cuda blas: more matrices than a grid holds") {
+TEST_CASE("cuda gemm: more matrices than a grid holds") {
   const std::int64_t batch = 65537;
-  const Numbers values(static_cast<std::size_t>(batch), 3);
-  const DeviceNumbers a(values), b(values), c(values.size());
+  const Values values(static_cast<std::size_t>(batch), 3);
+  const DeviceValues a(values), b(values), c(values.size());
   const cuda::GemmCall call{false,    false,    batch, 1, 1, 1, 1, 0, a.data(),
                             b.data(), c.data(), 1,     1, 1, 1, 1, 1};
   cuda::run_gemm(call, {cuda::GemmVersion::plain});
-  CHECK(c.values() == Numbers(values.size(), 9));
+  CHECK(c.values() == Values(values.size(), 9));
 }
 
-TEST_CASE("cuda blas: in TF32 mode large products go to the tensor cores") {
+TEST_CASE("cuda gemm: in TF32 mode large products go to the tensor cores") {
   if (sizeof(real) == 8) return;
   const Product product({40, 36, 64}, false, false);
   const cuda::GemmCall& s = product.call;
   cuda::set_float32_math(Float32Math::tf32);
-  const DeviceNumbers a(product.a), b(product.b), c(product.c);
+  const DeviceValues a(product.a), b(product.b), c(product.c);
   cuda::gemm(false, false, s.m, s.n, s.k, 1, a.data(), s.lda, b.data(), s.ldb, 0, c.data(), s.ldc);
   cuda::set_float32_math(Float32Math::exact);
   const double error = relative_error(c.values(), product.on_cpu());
@@ -269,11 +269,11 @@ TEST_CASE("cuda blas: in TF32 mode large products go to the tensor cores") {
   CHECK(error > 1e-5);  // or it was not TF32
 }
 
-TEST_CASE("cuda blas: cuBLAS gives the same or says why not") {
+TEST_CASE("cuda gemm: cuBLAS gives the same or says why not") {
   std::string reason;
   const Product product({33, 30, 40, 1, 2, real(0.5), 2}, true, false);
   const cuda::GemmCall& s = product.call;
-  const DeviceNumbers a(product.a), b(product.b), c(product.c);
+  const DeviceValues a(product.a), b(product.b), c(product.c);
   const auto multiply = [&] {
     cuda::gemm_cublas(true, false, s.m, s.n, s.k, s.alpha, a.data(), s.lda, b.data(), s.ldb, s.beta,
                       c.data(), s.ldc);
@@ -287,7 +287,7 @@ TEST_CASE("cuda blas: cuBLAS gives the same or says why not") {
   CHECK(relative_error(c.values(), product.on_cpu()) <= kForwardTolerance);
 
   const Product many({5, 18, 7, 3}, false, true);
-  const DeviceNumbers many_a(many.a), many_b(many.b), many_c(many.c);
+  const DeviceValues many_a(many.a), many_b(many.b), many_c(many.c);
   cuda::gemm_batched_cublas(3, false, true, 5, 18, 7, 1, many_a.data(), 5 * 7, many_b.data(),
                             18 * 7, 0, many_c.data(), 5 * 18);
   CHECK(relative_error(many_c.values(), many.on_cpu()) <= kForwardTolerance);

@@ -24,20 +24,20 @@ struct Case {
   bool start = true;  ///< with h0
 };
 
-/// The numbers of a case: weights W_ih, W_hh, b_ih, b_hh of each direction.
+/// The arrays of a case: weights W_ih, W_hh, b_ih, b_hh of each direction.
 struct Inputs {
-  Numbers x, dy, h0;
-  std::vector<Numbers> weights;
+  Values x, dy, h0;
+  std::vector<Values> weights;
 
   explicit Inputs(const Case& c) {
     const GruSizes& s = c.sizes;
     const std::int64_t H = s.hidden;
-    x = random_numbers(s.batch * s.steps * s.inputs, 1);
-    dy = random_numbers(s.batch * s.steps * s.directions * H, 2);
-    h0 = random_numbers(s.directions * s.batch * H, 3);
+    x = random_values(s.batch * s.steps * s.inputs, 1);
+    dy = random_values(s.batch * s.steps * s.directions * H, 2);
+    h0 = random_values(s.directions * s.batch * H, 3);
     for (std::int64_t k = 0; k < s.directions; ++k) {
       for (const std::int64_t count : {3 * H * s.inputs, 3 * H * H, 3 * H, 3 * H}) {
-        Numbers w = random_numbers(count, 10 + weights.size());
+        Values w = random_values(count, 10 + weights.size());
         for (real& v : w) v /= std::sqrt(static_cast<real>(H + s.inputs));  // gates not saturated
         weights.push_back(std::move(w));
       }
@@ -45,30 +45,30 @@ struct Inputs {
   }
 };
 
-void append(Numbers& all, const Numbers& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append(Values& all, const Values& more) { all.insert(all.end(), more.begin(), more.end()); }
 
 bool has_recurrent_bias(const Case& c) { return c.biases && c.sizes.reset_after; }
 
 /// y and saved, then dx, dh0 and all weight gradients, which start at 1.
 struct Results {
-  Numbers forward, backward;
+  Values forward, backward;
 };
 
 Results on_cpu(const Case& c, const Inputs& in) {
   const GruSizes& s = c.sizes;
-  std::vector<Numbers> gradients;
-  for (const Numbers& w : in.weights) gradients.emplace_back(w.size(), real(1));
+  std::vector<Values> gradients;
+  for (const Values& w : in.weights) gradients.emplace_back(w.size(), real(1));
   std::vector<GruParameters> parameters;
   std::vector<GruParameterGradients> d;
   for (std::size_t k = 0; k < static_cast<std::size_t>(s.directions); ++k) {
-    const Numbers* w = &in.weights[4 * k];
-    Numbers* g = &gradients[4 * k];
+    const Values* w = &in.weights[4 * k];
+    Values* g = &gradients[4 * k];
     parameters.push_back({w[0].data(), w[1].data(), c.biases ? w[2].data() : nullptr,
                           has_recurrent_bias(c) ? w[3].data() : nullptr});
     d.push_back({g[0].data(), g[1].data(), c.biases ? g[2].data() : nullptr,
                  has_recurrent_bias(c) ? g[3].data() : nullptr});
   }
-  Numbers y(in.dy.size()), saved(4 * in.dy.size()), dx(in.x.size(), 1), dh0(in.h0.size(), 1);
+  Values y(in.dy.size()), saved(4 * in.dy.size()), dx(in.x.size(), 1), dh0(in.h0.size(), 1);
   const real* h0 = c.start ? in.h0.data() : nullptr;
   const std::int64_t* lengths = c.lengths.empty() ? nullptr : c.lengths.data();
   cpu::gru_forward_v0_definition(y.data(), saved.data(), in.x.data(), h0, parameters.data(),
@@ -78,16 +78,16 @@ Results on_cpu(const Case& c, const Inputs& in) {
   Results results{y, dx};
   append(results.forward, saved);
   append(results.backward, dh0);
-  for (const Numbers& g : gradients) append(results.backward, g);
+  for (const Values& g : gradients) append(results.backward, g);
   return results;
 }
 
 Results on_device(const Case& c, const Inputs& in, GruVersion version) {
   const GruSizes& s = c.sizes;
-  std::vector<std::unique_ptr<DeviceNumbers>> weights, gradients;
-  for (const Numbers& w : in.weights) {
-    weights.push_back(std::make_unique<DeviceNumbers>(w));
-    gradients.push_back(std::make_unique<DeviceNumbers>(Numbers(w.size(), 1)));
+  std::vector<std::unique_ptr<DeviceValues>> weights, gradients;
+  for (const Values& w : in.weights) {
+    weights.push_back(std::make_unique<DeviceValues>(w));
+    gradients.push_back(std::make_unique<DeviceValues>(Values(w.size(), 1)));
   }
   std::vector<GruParameters> parameters;
   std::vector<GruParameterGradients> d;
@@ -99,8 +99,8 @@ Results on_device(const Case& c, const Inputs& in, GruVersion version) {
     d.push_back({g[0]->data(), g[1]->data(), c.biases ? g[2]->data() : nullptr,
                  has_recurrent_bias(c) ? g[3]->data() : nullptr});
   }
-  const DeviceNumbers x(in.x), dy(in.dy), h0(in.h0), y(in.dy.size()), saved(4 * in.dy.size());
-  const DeviceNumbers dx(Numbers(in.x.size(), 1)), dh0(Numbers(in.h0.size(), 1));
+  const DeviceValues x(in.x), dy(in.dy), h0(in.h0), y(in.dy.size()), saved(4 * in.dy.size());
+  const DeviceValues dx(Values(in.x.size(), 1)), dh0(Values(in.h0.size(), 1));
   const real* start = c.start ? h0.data() : nullptr;
   const std::int64_t* lengths = c.lengths.empty() ? nullptr : c.lengths.data();
   cuda::gru_forward_with(version, y.data(), saved.data(), x.data(), start, parameters.data(),
@@ -120,14 +120,14 @@ void check(const Case& c, GruVersion version) {
   const Inputs in(c);
   const Results expected = on_cpu(c, in);
   const std::size_t forward = expected.forward.size();
-  const Numbers got = run_repeatedly([&] {
+  const Values got = run_repeatedly([&] {
     Results results = on_device(c, in, version);
     append(results.forward, results.backward);
     return results.forward;
   });
   const auto middle = got.begin() + static_cast<std::ptrdiff_t>(forward);
-  CHECK(relative_error(Numbers(got.begin(), middle), expected.forward) <= kForwardTolerance);
-  CHECK(relative_error(Numbers(middle, got.end()), expected.backward) <= kGradientTolerance);
+  CHECK(relative_error(Values(got.begin(), middle), expected.forward) <= kForwardTolerance);
+  CHECK(relative_error(Values(middle, got.end()), expected.backward) <= kGradientTolerance);
 }
 
 /// Two directions, sequences of different lengths.
@@ -151,7 +151,7 @@ TEST_CASE("cuda gru: the plain recurrence takes any number of hidden units") {
   check({{.batch = 1, .steps = 2, .inputs = 3, .hidden = 130}}, GruVersion::plain);
 }
 
-TEST_CASE("cuda gru: weights in registers, full and filled up") {
+TEST_CASE("cuda gru: weights in registers, full and padded") {
   for (const std::int64_t hidden : {1, 5, 32, 64}) {
     for (const bool reset_after : {true, false}) {
       check(padded(hidden, reset_after), GruVersion::registers);
@@ -186,7 +186,7 @@ TEST_CASE("cuda gru: a sequence of no step at all") {
   }
 }
 
-TEST_CASE("cuda gru: gates that are saturated, and numbers that are not finite") {
+TEST_CASE("cuda gru: gates that are saturated, and values that are not finite") {
   const GruSizes s{.batch = 1, .steps = 2, .inputs = 1, .hidden = 4};
   for (const real size : {real(1e4), real(1e30), -real(1e30)}) {
     Case c{s, {}, true, false};
@@ -209,15 +209,15 @@ TEST_CASE("cuda gru: gradients that are not wanted stay away") {
   const Case c{s, {}, true, false};
   const Inputs in(c);
   const Results expected = on_cpu(c, in);
-  std::vector<std::unique_ptr<DeviceNumbers>> weights;
-  for (const Numbers& w : in.weights) weights.push_back(std::make_unique<DeviceNumbers>(w));
+  std::vector<std::unique_ptr<DeviceValues>> weights;
+  for (const Values& w : in.weights) weights.push_back(std::make_unique<DeviceValues>(w));
   std::vector<GruParameters> parameters;
   for (std::size_t k = 0; k < 2; ++k) {
     const auto* w = &weights[4 * k];
     parameters.push_back({w[0]->data(), w[1]->data(), w[2]->data(), w[3]->data()});
   }
-  const DeviceNumbers x(in.x), dy(in.dy), y(in.dy.size()), saved(4 * in.dy.size());
-  const DeviceNumbers d_bias(Numbers(15, 1));
+  const DeviceValues x(in.x), dy(in.dy), y(in.dy.size()), saved(4 * in.dy.size());
+  const DeviceValues d_bias(Values(15, 1));
   cuda::gru_forward(y.data(), saved.data(), x.data(), nullptr, parameters.data(), nullptr, s);
   const GruParameterGradients none[2] = {{}, {}};
   cuda::gru_backward(nullptr, nullptr, none, dy.data(), y.data(), saved.data(), x.data(), nullptr,
@@ -225,10 +225,10 @@ TEST_CASE("cuda gru: gradients that are not wanted stay away") {
   const GruParameterGradients one[2] = {{.bias_hh = d_bias.data()}, {}};
   cuda::gru_backward(nullptr, nullptr, one, dy.data(), y.data(), saved.data(), x.data(), nullptr,
                      parameters.data(), nullptr, s);
-  // b_hh of the first direction: behind dx, dh0, W_ih [15, 4], W_hh [15, 5], b_ih [15].
+  // b_hh of the first direction: after dx, dh0, W_ih [15, 4], W_hh [15, 5], b_ih [15].
   const std::size_t at = in.x.size() + in.h0.size() + 60 + 75 + 15;
   const auto first = expected.backward.begin() + static_cast<std::ptrdiff_t>(at);
-  CHECK(relative_error(d_bias.values(), Numbers(first, first + 15)) <= kGradientTolerance);
+  CHECK(relative_error(d_bias.values(), Values(first, first + 15)) <= kGradientTolerance);
 }
 
 TEST_CASE("cuda gru: no sequences, no launch") {

@@ -28,30 +28,30 @@ TEST_CASE("cuda loss: cross entropy") {
       CAPTURE(batch.N);
       CAPTURE(weighted);
       const std::int64_t N = batch.N, classes = batch.classes, count = N * classes;
-      const Numbers logits = random_numbers(count, 1), before = random_numbers(count, 2);
+      const Values logits = random_values(count, 1), before = random_values(count, 2);
       const std::vector<std::int64_t> labels = labels_of(batch);
-      Numbers weights = random_numbers(classes, 3);
+      Values weights = random_values(classes, 3);
       for (real& w : weights) w = std::abs(w) + real(0.1);
       const real* const w = weighted ? weights.data() : nullptr;
-      Numbers loss(1), probabilities(logits.size()), expected_gradient = before;
+      Values loss(1), probabilities(logits.size()), expected_gradient = before;
       cpu::cross_entropy_forward(loss.data(), probabilities.data(), logits.data(), labels.data(), w,
                                  N, classes);
-      const Numbers dloss = {real(0.7)};
+      const Values dloss = {real(0.7)};
       cpu::cross_entropy_backward(expected_gradient.data(), dloss.data(), probabilities.data(),
                                   labels.data(), w, N, classes);
-      Numbers both = loss;
+      Values both = loss;
       both.insert(both.end(), probabilities.begin(), probabilities.end());
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers out(1), p(logits.size()), in(logits);
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues out(1), p(logits.size()), in(logits);
         cuda::cross_entropy_forward(out.data(), p.data(), in.data(), labels.data(), w, N, classes);
-        Numbers result = out.values();
+        Values result = out.values();
         for (const real v : p.values()) result.push_back(v);
         return result;
       });
       CHECK(relative_error(actual, both) < kForwardTolerance);
       CHECK(actual[0] == doctest::Approx(loss[0]).epsilon(10 * kForwardTolerance));
-      const Numbers gradient = run_repeatedly([&] {
-        const DeviceNumbers out(before), d(dloss), p(probabilities);
+      const Values gradient = run_repeatedly([&] {
+        const DeviceValues out(before), d(dloss), p(probabilities);
         cuda::cross_entropy_backward(out.data(), d.data(), p.data(), labels.data(), w, N, classes);
         return out.values();
       });
@@ -61,12 +61,12 @@ TEST_CASE("cuda loss: cross entropy") {
 }
 
 TEST_CASE("cuda loss: cross entropy of logits far apart") {
-  const Numbers logits = {1000, -1000, 0, -500, 500, 0};
+  const Values logits = {1000, -1000, 0, -500, 500, 0};
   const std::vector<std::int64_t> labels = {1, 0};
-  Numbers loss(1), probabilities(6);
+  Values loss(1), probabilities(6);
   cpu::cross_entropy_forward(loss.data(), probabilities.data(), logits.data(), labels.data(),
                              nullptr, 2, 3);
-  const DeviceNumbers out(1), p(std::size_t{6}), in(logits);
+  const DeviceValues out(1), p(std::size_t{6}), in(logits);
   cuda::cross_entropy_forward(out.data(), p.data(), in.data(), labels.data(), nullptr, 2, 3);
   CHECK(out.values()[0] == doctest::Approx(loss[0]));
   CHECK(out.values()[0] == doctest::Approx(1500));
@@ -76,25 +76,25 @@ TEST_CASE("cuda loss: margin loss") {
   for (const Batch& batch : kBatches) {
     CAPTURE(batch.N);
     const std::int64_t N = batch.N, classes = batch.classes, count = N * classes;
-    Numbers lengths = random_numbers(count, 1);
+    Values lengths = random_values(count, 1);
     for (real& v : lengths) v = std::abs(v) / 2;  // on both sides of both margins
     const std::vector<std::int64_t> labels = labels_of(batch);
     const real plus = real(0.9), minus = real(0.1), lambda = real(0.5);
-    const Numbers dloss = {real(-1.3)}, before = random_numbers(count, 2);
-    Numbers loss(1), expected_gradient = before;
+    const Values dloss = {real(-1.3)}, before = random_values(count, 2);
+    Values loss(1), expected_gradient = before;
     cpu::margin_loss_forward(loss.data(), lengths.data(), labels.data(), plus, minus, lambda, N,
                              classes);
     cpu::margin_loss_backward(expected_gradient.data(), dloss.data(), lengths.data(), labels.data(),
                               plus, minus, lambda, N, classes);
-    const Numbers actual = run_repeatedly([&] {
-      const DeviceNumbers out(1), in(lengths);
+    const Values actual = run_repeatedly([&] {
+      const DeviceValues out(1), in(lengths);
       cuda::margin_loss_forward(out.data(), in.data(), labels.data(), plus, minus, lambda, N,
                                 classes);
       return out.values();
     });
     CHECK(relative_error(actual, loss) < kForwardTolerance);
-    const Numbers gradient = run_repeatedly([&] {
-      const DeviceNumbers out(before), d(dloss), in(lengths);
+    const Values gradient = run_repeatedly([&] {
+      const DeviceValues out(before), d(dloss), in(lengths);
       cuda::margin_loss_backward(out.data(), d.data(), in.data(), labels.data(), plus, minus,
                                  lambda, N, classes);
       return out.values();

@@ -8,27 +8,27 @@ using namespace serenade;
 using namespace serenade::test;
 
 TEST_CASE("cuda memory: what is copied to the device comes back") {
-  const Numbers values = random_numbers(1000, 1);
-  const DeviceNumbers x(values);
+  const Values values = random_values(1000, 1);
+  const DeviceValues x(values);
   CHECK(x.values() == values);
   const DeviceVector<std::uint8_t> bytes(std::vector<std::uint8_t>{1, 2, 3});
   CHECK(bytes.values() == std::vector<std::uint8_t>{1, 2, 3});
-  const DeviceNumbers none(Numbers{});
+  const DeviceValues none(Values{});
   CHECK(none.values().empty());
 }
 
 TEST_CASE("cuda memory: a freed block serves the next request of its size") {
-  { const DeviceNumbers x(12345); }
+  { const DeviceValues x(12345); }
   const AllocationCounts before = cuda::allocation_counts();
-  for (int i = 0; i < 3; ++i) const DeviceNumbers x(12345);
+  for (int i = 0; i < 3; ++i) const DeviceValues x(12345);
   CHECK(cuda::allocation_counts().system_blocks == before.system_blocks);
   CHECK(cuda::allocation_counts().used_bytes == before.used_bytes);
 }
 
-TEST_CASE("cuda memory: cleared and uploaded arrays") {
-  const DeviceNumbers x(random_numbers(33, 2));
+TEST_CASE("cuda memory: cleared and copied arrays") {
+  const DeviceValues x(random_values(33, 2));
   cuda::clear(x.data(), 33 * sizeof(real));
-  CHECK(x.values() == Numbers(33, 0));
+  CHECK(x.values() == Values(33, 0));
   const std::int64_t labels[] = {3, 1, 2};
   const cuda::OnDevice<std::int64_t> uploaded(labels, 3);
   std::int64_t back[3] = {};
@@ -37,11 +37,11 @@ TEST_CASE("cuda memory: cleared and uploaded arrays") {
   CHECK(cuda::OnDevice<std::int64_t>(nullptr, 3).data() == nullptr);
 }
 
-TEST_CASE("cuda memory: a launch graph runs its work each time, with new values") {
+TEST_CASE("cuda memory: a captured graph runs its work each time, with new values") {
   CudaGraph graph;
-  const DeviceNumbers x(Numbers(4, 0));
+  const DeviceValues x(Values(4, 0));
   for (int step = 1; step <= 3; ++step) {
-    const Numbers values(4, static_cast<real>(step));
+    const Values values(4, static_cast<real>(step));
     cuda::run_captured(graph,
                        [&] { cuda::copy_to_device(x.data(), values.data(), 4 * sizeof(real)); });
     CHECK(x.values() == values);
@@ -58,7 +58,7 @@ TEST_CASE("cuda memory: zeroed blocks are zero, whatever lay there before") {
     return static_cast<real*>(memory);
   };
   const auto read = [](const real* x, std::size_t count) {
-    Numbers host(count);
+    Values host(count);
     cuda::copy_to_host(host.data(), x, count * sizeof(real));
     return host;
   };
@@ -67,10 +67,10 @@ TEST_CASE("cuda memory: zeroed blocks are zero, whatever lay there before") {
     for (const std::size_t count : {1, 5, 300, 60000, 0, 60000, 20000, 200000}) {
       blocks.push_back(zeroed(count));
       CHECK(reinterpret_cast<std::uintptr_t>(blocks.back()) % 256 == 0);
-      CHECK(read(blocks.back(), count) == Numbers(count, 0));
+      CHECK(read(blocks.back(), count) == Values(count, 0));
       cuda::fill(blocks.back(), 7, static_cast<std::int64_t>(count));
     }
-    CHECK(read(blocks[2], 300) == Numbers(300, 7));
+    CHECK(read(blocks[2], 300) == Values(300, 7));
     if (round == 1) cuda::clear_zeroed_blocks_anew();
     for (real* block : blocks) cuda::release(block);
   }

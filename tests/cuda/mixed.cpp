@@ -38,14 +38,14 @@ constexpr std::int64_t kCoefficients = 5;  // one more than any layer uses
 // The same layer's candidates in memory of the host or of the device.
 struct Candidates {
   std::vector<MixedCandidate> table;
-  std::vector<Numbers> weights, dweights;  // values to begin with
+  std::vector<Values> weights, dweights;  // values to begin with
 
   explicit Candidates(const Layer& layer) {
     std::uint64_t seed = 10;
     for (const Kernel& k : layer.kernels) {
       const std::int64_t count = layer.planes * k.height * k.width;
-      weights.push_back(random_numbers(count, seed++));
-      dweights.push_back(random_numbers(count, seed++));
+      weights.push_back(random_values(count, seed++));
+      dweights.push_back(random_values(count, seed++));
       table.push_back({.kernel_h = k.height,
                        .kernel_w = k.width,
                        .offset_h = k.offset_h,
@@ -59,7 +59,7 @@ std::int64_t count_of(const Layer& layer) {
   return static_cast<std::int64_t>(layer.kernels.size());
 }
 
-void append(Numbers& all, const Numbers& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append(Values& all, const Values& more) { all.insert(all.end(), more.begin(), more.end()); }
 
 }  // namespace
 
@@ -67,19 +67,19 @@ TEST_CASE("cuda mixed: merging the kernels of candidates") {
   for (const Layer& layer : kLayers) {
     CAPTURE(layer.what);
     const Candidates candidates(layer);
-    const Numbers coefficients = random_numbers(kCoefficients, 1);
-    Numbers expected(static_cast<std::size_t>(layer.planes * layer.height * layer.width));
+    const Values coefficients = random_values(kCoefficients, 1);
+    Values expected(static_cast<std::size_t>(layer.planes * layer.height * layer.width));
     std::vector<MixedCandidate> table = candidates.table;
     for (std::size_t q = 0; q < table.size(); ++q) table[q].weight = candidates.weights[q].data();
     cpu::mixed_kernel_forward(expected.data(), table.data(), count_of(layer), coefficients.data(),
                               layer.planes, layer.height, layer.width);
-    const Numbers merged = run_repeatedly([&] {
-      std::vector<std::unique_ptr<DeviceNumbers>> weights;
+    const Values merged = run_repeatedly([&] {
+      std::vector<std::unique_ptr<DeviceValues>> weights;
       for (std::size_t q = 0; q < table.size(); ++q) {
-        weights.push_back(std::make_unique<DeviceNumbers>(candidates.weights[q]));
+        weights.push_back(std::make_unique<DeviceValues>(candidates.weights[q]));
         table[q].weight = weights[q]->data();
       }
-      const DeviceNumbers result(expected.size()), c(coefficients);
+      const DeviceValues result(expected.size()), c(coefficients);
       cuda::mixed_kernel_forward(result.data(), table.data(), count_of(layer), c.data(),
                                  layer.planes, layer.height, layer.width);
       return result.values();
@@ -94,13 +94,13 @@ TEST_CASE("cuda mixed: gradients of candidates and coefficients") {
       CAPTURE(layer.what);
       CAPTURE(wants_coefficients);
       const Candidates candidates(layer);
-      const Numbers coefficients = random_numbers(kCoefficients, 1);
-      const Numbers before = random_numbers(kCoefficients, 2);
-      const Numbers dmerged = random_numbers(layer.planes * layer.height * layer.width, 3);
+      const Values coefficients = random_values(kCoefficients, 1);
+      const Values before = random_values(kCoefficients, 2);
+      const Values dmerged = random_values(layer.planes * layer.height * layer.width, 3);
 
       std::vector<MixedCandidate> table = candidates.table;
-      std::vector<Numbers> dweights = candidates.dweights;
-      Numbers dcoefficients = before;
+      std::vector<Values> dweights = candidates.dweights;
+      Values dcoefficients = before;
       for (std::size_t q = 0; q < table.size(); ++q) {
         table[q].weight = candidates.weights[q].data();
         table[q].dweight = layer.kernels[q].wants_gradient ? dweights[q].data() : nullptr;
@@ -108,22 +108,22 @@ TEST_CASE("cuda mixed: gradients of candidates and coefficients") {
       cpu::mixed_kernel_backward(wants_coefficients ? dcoefficients.data() : nullptr, table.data(),
                                  count_of(layer), dmerged.data(), coefficients.data(), layer.planes,
                                  layer.height, layer.width);
-      Numbers expected = dcoefficients;
-      for (const Numbers& dweight : dweights) append(expected, dweight);
+      Values expected = dcoefficients;
+      for (const Values& dweight : dweights) append(expected, dweight);
 
-      const Numbers actual = run_repeatedly([&] {
-        std::vector<std::unique_ptr<DeviceNumbers>> on_device;  // weight, dweight, weight, ...
+      const Values actual = run_repeatedly([&] {
+        std::vector<std::unique_ptr<DeviceValues>> on_device;  // weight, dweight, weight, ...
         for (std::size_t q = 0; q < table.size(); ++q) {
-          on_device.push_back(std::make_unique<DeviceNumbers>(candidates.weights[q]));
+          on_device.push_back(std::make_unique<DeviceValues>(candidates.weights[q]));
           table[q].weight = on_device.back()->data();
-          on_device.push_back(std::make_unique<DeviceNumbers>(candidates.dweights[q]));
+          on_device.push_back(std::make_unique<DeviceValues>(candidates.dweights[q]));
           table[q].dweight = layer.kernels[q].wants_gradient ? on_device.back()->data() : nullptr;
         }
-        const DeviceNumbers d(before), c(coefficients), du(dmerged);
+        const DeviceValues d(before), c(coefficients), du(dmerged);
         cuda::mixed_kernel_backward(wants_coefficients ? d.data() : nullptr, table.data(),
                                     count_of(layer), du.data(), c.data(), layer.planes,
                                     layer.height, layer.width);
-        Numbers all = d.values();
+        Values all = d.values();
         for (std::size_t q = 0; q < table.size(); ++q) append(all, on_device[2 * q + 1]->values());
         return all;
       });

@@ -11,7 +11,7 @@ using namespace serenade::test;
 
 namespace {
 
-// A network's tensors one after the other in one array, each `gap` numbers behind the one before:
+// A network's tensors one after the other in one array, each `gap` elements after the one before:
 // an odd gap puts some of them between two Vec4s.
 struct Network {
   std::vector<std::int64_t> counts, starts;
@@ -36,8 +36,8 @@ struct Network {
   }
 };
 
-Numbers joined(const Numbers& a, const Numbers& b, const Numbers& c) {
-  Numbers all = a;
+Values joined(const Values& a, const Values& b, const Values& c) {
+  Values all = a;
   all.insert(all.end(), b.begin(), b.end());
   all.insert(all.end(), c.begin(), c.end());
   return all;
@@ -54,17 +54,17 @@ TEST_CASE("cuda optim: one step of Adam for all tensors of a network") {
       CAPTURE(counts.size());
       const Network network(counts, gap);
       const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1};
-      const Numbers parameter = random_numbers(network.size, 1);
-      const Numbers gradient = random_numbers(network.size, 2);
-      const Numbers m = random_numbers(network.size, 3);
-      Numbers v = random_numbers(network.size, 4);
+      const Values parameter = random_values(network.size, 1);
+      const Values gradient = random_values(network.size, 2);
+      const Values m = random_values(network.size, 3);
+      Values v = random_values(network.size, 4);
       for (real& x : v) x = std::abs(x);
-      Numbers p_cpu = parameter, m_cpu = m, v_cpu = v;
+      Values p_cpu = parameter, m_cpu = m, v_cpu = v;
       const auto on_cpu =
           network.tensors(p_cpu.data(), m_cpu.data(), v_cpu.data(), gradient.data(), 3);
       cpu::adam_step(on_cpu.data(), static_cast<std::int64_t>(on_cpu.size()), options);
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers p_device(parameter), m_device(m), v_device(v), g_device(gradient);
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues p_device(parameter), m_device(m), v_device(v), g_device(gradient);
         const auto tensors =
             network.tensors(p_device.data(), m_device.data(), v_device.data(), g_device.data(), 3);
         cuda::adam_step(tensors.data(), static_cast<std::int64_t>(tensors.size()), options);
@@ -82,13 +82,13 @@ TEST_CASE("cuda optim: stochastic gradient descent") {
                            {.momentum = 0.9, .nesterov = true, .weight_decay = 0.01}};
   for (const SgdStep& options : kinds) {
     for (const std::int64_t count : {0, 1, 270}) {
-      const Numbers parameter = random_numbers(count, 1), gradient = random_numbers(count, 2);
-      const Numbers velocity = random_numbers(count, 3);
+      const Values parameter = random_values(count, 1), gradient = random_values(count, 2);
+      const Values velocity = random_values(count, 3);
       const bool moves = options.momentum != 0;
-      Numbers p_cpu = parameter, v_cpu = velocity;
+      Values p_cpu = parameter, v_cpu = velocity;
       cpu::sgd_step(p_cpu.data(), moves ? v_cpu.data() : nullptr, gradient.data(), count, options);
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers p_device(parameter), v_device(velocity), g_device(gradient);
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues p_device(parameter), v_device(velocity), g_device(gradient);
         cuda::sgd_step(p_device.data(), moves ? v_device.data() : nullptr, g_device.data(), count,
                        options);
         return joined(p_device.values(), v_device.values(), {});
@@ -98,18 +98,18 @@ TEST_CASE("cuda optim: stochastic gradient descent") {
   }
 }
 
-TEST_CASE("cuda optim: a loss that is no number is noted, and then nothing is updated") {
+TEST_CASE("cuda optim: a non-finite loss sets the flag, and then nothing is updated") {
   const real kNaN = std::nan(""), kInfinity = std::numeric_limits<real>::infinity();
-  Numbers many = random_numbers(700, 5);
+  Values many = random_values(700, 5);
   many.back() = kInfinity;
-  const std::vector<std::pair<Numbers, real>> cases = {{{1}, 0},          {{-3, 4}, 0}, {{kNaN}, 1},
-                                                       {{-kInfinity}, 1}, {many, 1},    {{}, 0}};
+  const std::vector<std::pair<Values, real>> cases = {{{1}, 0},          {{-3, 4}, 0}, {{kNaN}, 1},
+                                                      {{-kInfinity}, 1}, {many, 1},    {{}, 0}};
   for (const auto& [values, expected] : cases) {
     CAPTURE(values.size());
-    const Numbers after = run_repeatedly([&] {
-      const DeviceNumbers noted(Numbers(1, 0)), x(values);
+    const Values after = run_repeatedly([&] {
+      const DeviceValues noted(Values(1, 0)), x(values);
       cuda::record_non_finite(noted.data(), x.data(), static_cast<std::int64_t>(values.size()));
-      const DeviceNumbers p(Numbers(5, 2)), m(Numbers(5, 0)), v(Numbers(5, 0)), g(Numbers(5, 1));
+      const DeviceValues p(Values(5, 2)), m(Values(5, 0)), v(Values(5, 0)), g(Values(5, 1));
       const AdamTensor tensor{p.data(), m.data(), v.data(), g.data(), 5, 1};
       cuda::adam_step(&tensor, 1, {.stopped = noted.data()});
       cuda::sgd_step(p.data(), nullptr, g.data(), 5, {.stopped = noted.data()});

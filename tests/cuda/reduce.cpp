@@ -24,15 +24,15 @@ using AxisForward = void (*)(real*, const real*, std::int64_t, std::int64_t, std
 using AxisBackward = void (*)(real*, const real*, const real*, std::int64_t, std::int64_t,
                               std::int64_t);
 
-Numbers on_device(AxisForward forward, const Numbers& x, std::int64_t results, const AxisShape& s) {
+Values on_device(AxisForward forward, const Values& x, std::int64_t results, const AxisShape& s) {
   return run_repeatedly([&] {
-    const DeviceNumbers y(static_cast<std::size_t>(results)), in(x);
+    const DeviceValues y(static_cast<std::size_t>(results)), in(x);
     forward(y.data(), in.data(), s.outer, s.axis, s.inner);
     return y.values();
   });
 }
 
-Numbers with_ties(Numbers x) {
+Values with_ties(Values x) {
   for (real& v : x) v = std::round(v);
   return x;
 }
@@ -44,19 +44,19 @@ TEST_CASE("cuda reduce: sum") {
     CAPTURE(s.outer);
     CAPTURE(s.axis);
     CAPTURE(s.inner);
-    const Numbers x = random_numbers(s.count(), 1), dy = random_numbers(s.lanes(), 2);
+    const Values x = random_values(s.count(), 1), dy = random_values(s.lanes(), 2);
     const real factor = real(0.25);
-    Numbers expected(dy.size()), expected_dx = x;
+    Values expected(dy.size()), expected_dx = x;
     cpu::sum_forward(expected.data(), x.data(), factor, s.outer, s.axis, s.inner);
     cpu::sum_backward(expected_dx.data(), dy.data(), factor, s.outer, s.axis, s.inner);
-    const Numbers y = run_repeatedly([&] {
-      const DeviceNumbers out(dy.size()), in(x);
+    const Values y = run_repeatedly([&] {
+      const DeviceValues out(dy.size()), in(x);
       cuda::sum_forward(out.data(), in.data(), factor, s.outer, s.axis, s.inner);
       return out.values();
     });
     CHECK(relative_error(y, expected) < kForwardTolerance);
-    const Numbers dx = run_repeatedly([&] {
-      const DeviceNumbers out(x), d(dy);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(x), d(dy);
       cuda::sum_backward(out.data(), d.data(), factor, s.outer, s.axis, s.inner);
       return out.values();
     });
@@ -65,9 +65,9 @@ TEST_CASE("cuda reduce: sum") {
 }
 
 TEST_CASE("cuda reduce: a sum over nothing is zero") {
-  const DeviceNumbers y(6), x(std::size_t{0});
+  const DeviceValues y(6), x(std::size_t{0});
   cuda::sum_forward(y.data(), x.data(), 1, 2, 0, 3);
-  CHECK(y.values() == Numbers(6, 0));
+  CHECK(y.values() == Values(6, 0));
 }
 
 TEST_CASE("cuda reduce: maximum") {
@@ -75,23 +75,23 @@ TEST_CASE("cuda reduce: maximum") {
     CAPTURE(s.outer);
     CAPTURE(s.axis);
     CAPTURE(s.inner);
-    Numbers x = with_ties(random_numbers(s.count(), 1));
+    Values x = with_ties(random_values(s.count(), 1));
     if (x.size() > 6) x[6] = static_cast<real>(std::nan(""));
-    const Numbers dy = random_numbers(s.lanes(), 2), before = random_numbers(s.count(), 3);
-    Numbers expected(dy.size()), expected_dx = before;
+    const Values dy = random_values(s.lanes(), 2), before = random_values(s.count(), 3);
+    Values expected(dy.size()), expected_dx = before;
     cpu::max_forward(expected.data(), x.data(), s.outer, s.axis, s.inner);
     cpu::max_backward(expected_dx.data(), dy.data(), x.data(), expected.data(), s.outer, s.axis,
                       s.inner);
-    Numbers y = run_repeatedly([&] {
-      const DeviceNumbers out(dy.size()), in(x);
+    Values y = run_repeatedly([&] {
+      const DeviceValues out(dy.size()), in(x);
       cuda::max_forward(out.data(), in.data(), s.outer, s.axis, s.inner);
       return out.values();
     });
     for (std::size_t i = 0; i < y.size(); ++i) {
       CHECK((y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i]))));
     }
-    const Numbers dx = run_repeatedly([&] {
-      const DeviceNumbers out(before), d(dy), in(x), best(expected);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(before), d(dy), in(x), best(expected);
       cuda::max_backward(out.data(), d.data(), in.data(), best.data(), s.outer, s.axis, s.inner);
       return out.values();
     });
@@ -99,14 +99,14 @@ TEST_CASE("cuda reduce: maximum") {
   }
 }
 
-TEST_CASE("cuda reduce: of equal numbers the first takes the gradient") {
+TEST_CASE("cuda reduce: of equal values the first gets the gradient") {
   for (const AxisShape& s : {AxisShape{2, 5, 1}, AxisShape{2, 1500, 1}, AxisShape{2, 5, 2}}) {
     const auto lanes = static_cast<std::size_t>(s.lanes());
-    const Numbers x(static_cast<std::size_t>(s.count()), 3), y(lanes, 3), dy(lanes, 1);
-    Numbers expected(x.size());
+    const Values x(static_cast<std::size_t>(s.count()), 3), y(lanes, 3), dy(lanes, 1);
+    Values expected(x.size());
     cpu::max_backward(expected.data(), dy.data(), x.data(), y.data(), s.outer, s.axis, s.inner);
-    const Numbers dx = run_repeatedly([&] {
-      const DeviceNumbers out(Numbers(x.size(), 0)), d(dy), in(x), best(y);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(Values(x.size(), 0)), d(dy), in(x), best(y);
       cuda::max_backward(out.data(), d.data(), in.data(), best.data(), s.outer, s.axis, s.inner);
       return out.values();
     });
@@ -123,16 +123,16 @@ TEST_CASE("cuda reduce: softmax and its logarithm") {
     CAPTURE(s.outer);
     CAPTURE(s.axis);
     CAPTURE(s.inner);
-    const Numbers x = random_numbers(s.count(), 1), dy = random_numbers(s.count(), 2);
-    const Numbers before = random_numbers(s.count(), 3);
+    const Values x = random_values(s.count(), 1), dy = random_values(s.count(), 2);
+    const Values before = random_values(s.count(), 3);
     for (int op = 0; op < 2; ++op) {
       CAPTURE(op);
-      Numbers y(x.size()), expected_dx = before;
+      Values y(x.size()), expected_dx = before;
       forward[op][0](y.data(), x.data(), s.outer, s.axis, s.inner);
       CHECK(relative_error(on_device(forward[op][1], x, s.count(), s), y) < kForwardTolerance);
       backward[op][0](expected_dx.data(), dy.data(), y.data(), s.outer, s.axis, s.inner);
-      const Numbers dx = run_repeatedly([&] {
-        const DeviceNumbers out(before), d(dy), saved(y);
+      const Values dx = run_repeatedly([&] {
+        const DeviceValues out(before), d(dy), saved(y);
         backward[op][1](out.data(), d.data(), saved.data(), s.outer, s.axis, s.inner);
         return out.values();
       });
@@ -141,22 +141,22 @@ TEST_CASE("cuda reduce: softmax and its logarithm") {
   }
 }
 
-TEST_CASE("cuda reduce: softmax in place, of large numbers, of NaN") {
+TEST_CASE("cuda reduce: softmax in place, of large values, of NaN") {
   for (const AxisShape& s : {AxisShape{2, 9, 1}, AxisShape{1, 1100, 1}, AxisShape{2, 9, 3}}) {
-    Numbers x = random_numbers(s.count(), 1);
+    Values x = random_values(s.count(), 1);
     for (real& v : x) v = v * 300 + 10'000;
-    Numbers expected(x.size());
+    Values expected(x.size());
     cpu::softmax_forward(expected.data(), x.data(), s.outer, s.axis, s.inner);
-    const Numbers y = run_repeatedly([&] {
-      const DeviceNumbers out(x);
+    const Values y = run_repeatedly([&] {
+      const DeviceValues out(x);
       cuda::softmax_forward(out.data(), out.data(), s.outer, s.axis, s.inner);
       return out.values();
     });
     CHECK(relative_error(y, expected) < kForwardTolerance);
     x[static_cast<std::size_t>(s.inner)] = static_cast<real>(std::nan(""));
-    const DeviceNumbers out(x);
+    const DeviceValues out(x);
     cuda::log_softmax_forward(out.data(), out.data(), s.outer, s.axis, s.inner);
-    const Numbers spoilt = out.values();
+    const Values spoilt = out.values();
     for (std::int64_t k = 0; k < s.axis; ++k) {
       CHECK(std::isnan(spoilt[static_cast<std::size_t>(k * s.inner)]));
     }
@@ -172,20 +172,20 @@ TEST_CASE("cuda pool: forward and backward") {
     CAPTURE(s.width);
     CAPTURE(s.window_h);
     CAPTURE(s.window_w);
-    Numbers x = with_ties(random_numbers(s.planes * s.height * s.width, 1));
+    Values x = with_ties(random_values(s.planes * s.height * s.width, 1));
     const auto results = static_cast<std::size_t>(s.planes * s.out_h() * s.out_w());
-    const Numbers before = random_numbers(static_cast<std::int64_t>(x.size()), 2);
-    const Numbers dy = random_numbers(static_cast<std::int64_t>(results), 3);
+    const Values before = random_values(static_cast<std::int64_t>(x.size()), 2);
+    const Values dy = random_values(static_cast<std::int64_t>(results), 3);
     for (const std::int64_t at : {std::int64_t{5}, s.width + 1, 3 * s.width}) {
       if (at < s.height * s.width)
         x[static_cast<std::size_t>(at)] = static_cast<real>(std::nan(""));
     }
-    Numbers expected(results), expected_dx = before;
+    Values expected(results), expected_dx = before;
     std::vector<std::int32_t> index(results);
     cpu::max_pool2d_forward(expected.data(), index.data(), x.data(), s);
     cpu::max_pool2d_backward(expected_dx.data(), dy.data(), index.data(), s);
-    const Numbers y = run_repeatedly([&] {
-      const DeviceNumbers out(results), in(x);
+    const Values y = run_repeatedly([&] {
+      const DeviceValues out(results), in(x);
       const DeviceVector<std::int32_t> places(results);
       cuda::max_pool2d_forward(out.data(), places.data(), in.data(), s);
       CHECK(places.values() == index);
@@ -194,8 +194,8 @@ TEST_CASE("cuda pool: forward and backward") {
     for (std::size_t i = 0; i < results; ++i) {
       CHECK((y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i]))));
     }
-    const Numbers dx = run_repeatedly([&] {
-      const DeviceNumbers out(before), d(dy);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(before), d(dy);
       const DeviceVector<std::int32_t> places(index);
       cuda::max_pool2d_backward(out.data(), d.data(), places.data(), s);
       return out.values();

@@ -20,7 +20,7 @@ constexpr SpectrogramFormat kFormats[] = {SpectrogramFormat::float32, Spectrogra
 
 Floats random_floats(std::int64_t count, std::uint64_t seed, double scale = 1) {
   Floats floats;
-  for (const real v : random_numbers(count, seed)) floats.push_back(static_cast<float>(scale * v));
+  for (const real v : random_values(count, seed)) floats.push_back(static_cast<float>(scale * v));
   return floats;
 }
 
@@ -31,37 +31,37 @@ Halves halves_of(const Floats& floats) {
 }
 
 template <class T>
-Numbers numbers_of(const std::vector<T>& values) {
-  Numbers numbers;
+Values values_of(const std::vector<T>& values) {
+  Values reals;
   for (const T v : values) {
     if constexpr (sizeof(T) == 2) {
-      numbers.push_back(static_cast<real>(half_to_float(v)));
+      reals.push_back(static_cast<real>(half_to_float(v)));
     } else {
-      numbers.push_back(static_cast<real>(v));
+      reals.push_back(static_cast<real>(v));
     }
   }
-  return numbers;
+  return reals;
 }
 
 // Runs make(spectrogram) for a spectrogram of the format, in host memory and on the device.
 template <class Make>
-Numbers on_host(std::size_t count, SpectrogramFormat format, Make make) {
+Values on_host(std::size_t count, SpectrogramFormat format, Make make) {
   Floats floats(count);
   Halves halves(count);
   const bool half = format == SpectrogramFormat::float16;
   make(half ? static_cast<void*>(halves.data()) : floats.data());
-  return half ? numbers_of(halves) : numbers_of(floats);
+  return half ? values_of(halves) : values_of(floats);
 }
 template <class Make>
-Numbers on_device(std::size_t count, SpectrogramFormat format, Make make) {
+Values on_device(std::size_t count, SpectrogramFormat format, Make make) {
   if (format == SpectrogramFormat::float16) {
     const DeviceVector<std::uint16_t> spectrogram(count);
     make(static_cast<void*>(spectrogram.data()));
-    return numbers_of(spectrogram.values());
+    return values_of(spectrogram.values());
   }
   const DeviceVector<float> spectrogram(count);
   make(static_cast<void*>(spectrogram.data()));
-  return numbers_of(spectrogram.values());
+  return values_of(spectrogram.values());
 }
 
 // A spectrogram in host memory and on the device, in both formats.
@@ -84,16 +84,16 @@ struct Spectrogram {
   }
 };
 
-// Float sums in another order, of float32 numbers in either build, and the halves between which
+// Float sums in another order, of float32 values in either build, and the halves between which
 // such a sum may fall.
 double spectrogram_tolerance(SpectrogramFormat format) {
   return format == SpectrogramFormat::float16 ? 2e-4 : 2e-6;
 }
 
-using Spectrogram = void (*)(void*, SpectrogramFormat, const float*, const float*,
-                             const SpectrogramShape&);
+using SpectrogramVersion = void (*)(void*, SpectrogramFormat, const float*, const float*,
+                                    const SpectrogramShape&);
 
-void check_spectrogram(Spectrogram version, const SpectrogramShape& shape,
+void check_spectrogram(SpectrogramVersion version, const SpectrogramShape& shape,
                        SpectrogramFormat format) {
   CAPTURE(shape.frames);
   CAPTURE(shape.window);
@@ -102,11 +102,11 @@ void check_spectrogram(Spectrogram version, const SpectrogramShape& shape,
   CAPTURE(static_cast<int>(format));
   const Floats samples = random_floats(shape.samples, 1, 0.3), table = spectrogram_table(shape);
   const auto count = static_cast<std::size_t>(shape.bins * shape.frames);
-  const Numbers expected = on_host(count, format, [&](void* spectrogram) {
+  const Values expected = on_host(count, format, [&](void* spectrogram) {
     cpu::spectrogram(spectrogram, format, samples.data(), table.data(), shape);
   });
   const DeviceVector<float> device_samples(samples), device_table(table);
-  const Numbers actual = run_repeatedly([&] {
+  const Values actual = run_repeatedly([&] {
     return on_device(count, format, [&](void* spectrogram) {
       version(spectrogram, format, device_samples.data(), device_table.data(), shape);
     });
@@ -124,16 +124,16 @@ TEST_CASE("cuda spectrograms: a spectrogram of every shape, by both versions and
   const Case cases[] = {
       {400, 67, 33, 5, 64, 33},  // more than one tile of frames; an odd window; bins of any number
       {300, 20, 40, 12, 500, 132},  // more than one tile of bins, in copies of 16 bytes
-      {301, 6, 16, 31, 300, 131},   // whole steps; the last frames end behind the signal
+      {301, 6, 16, 31, 300, 131},   // whole steps; the last frames end past the signal
       {10, 1, 23, 7, 23, 12},       // a signal shorter than its window
       {9, 5, 2, 1, 2, 1},           // one pair
       {9, 5, 1, 1, 20, 11},         // none: all is zero
       {5, 9, 8, 3, 16, 9},          // frames with nothing in them
-      {30, 70, 16, 5, 32, 17},      // a whole tile of frames behind the signal's end
+      {30, 70, 16, 5, 32, 17},      // a whole tile of frames past the signal's end
       {0, 4, 4, 2, 4, 3},           // no sample
       {20, 0, 4, 2, 4, 3},          // no frame
   };
-  for (const Spectrogram version :
+  for (const SpectrogramVersion version :
        {&cuda::spectrogram, &cuda::spectrogram_v0_plain, &cuda::spectrogram_v1_register_block}) {
     for (const Case& c : cases) {
       const SpectrogramShape shape{.samples = c.samples,
@@ -148,7 +148,7 @@ TEST_CASE("cuda spectrograms: a spectrogram of every shape, by both versions and
 }
 
 TEST_CASE("cuda spectrograms: every value of a spectrum in both formats") {
-  for (const Spectrogram version :
+  for (const SpectrogramVersion version :
        {&cuda::spectrogram_v0_plain, &cuda::spectrogram_v1_register_block}) {
     for (const SpectrogramFormat format : kFormats) {
       for (const SpectrumValue value : {SpectrumValue::log, SpectrumValue::magnitude,
@@ -164,9 +164,9 @@ TEST_CASE("cuda spectrograms: every value of a spectrum in both formats") {
   }
 }
 
-TEST_CASE("cuda spectrograms: numbers become halves as on the CPU") {
+TEST_CASE("cuda spectrograms: values are rounded to half precision as on the CPU") {
   // With a window of two samples and factors of our own a power is re^2 + im^2 of two samples: the
-  // sum of a pair of which one is zero. Squares of numbers with few bits are exact, so what is
+  // sum of a pair of which one is zero. Squares of values with few bits are exact, so what is
   // rounded is known: ties among normal and subnormal halves, their neighbours, the largest ones.
   Floats samples;
   for (float scale = 0x1p-16f; scale < 32; scale *= 2) {
@@ -186,7 +186,7 @@ TEST_CASE("cuda spectrograms: numbers become halves as on the CPU") {
       expected.push_back(float_to_half(v * v + v * sine * (v * sine)));
     }
     const DeviceVector<float> device_signal(signal), table(Floats{1.0f, sine});
-    for (const Spectrogram version :
+    for (const SpectrogramVersion version :
          {&cuda::spectrogram_v0_plain, &cuda::spectrogram_v1_register_block}) {
       const DeviceVector<std::uint16_t> spectrogram(static_cast<std::size_t>(frames));
       version(spectrogram.data(), SpectrogramFormat::float16, device_signal.data(), table.data(),
@@ -196,15 +196,15 @@ TEST_CASE("cuda spectrograms: numbers become halves as on the CPU") {
   }
 }
 
-TEST_CASE("cuda spectrograms: every half is read as the number it is") {
+TEST_CASE("cuda spectrograms: every half is read as its value") {
   const std::int64_t rows = 64, frames = 1024;
   Halves all(65536);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
   const DeviceVector<std::uint16_t> spectrogram(all);
-  const DeviceNumbers mean(Numbers(64, 0)), scale(Numbers(64, 1)), batch(all.size());
+  const DeviceValues mean(Values(64, 0)), scale(Values(64, 1)), batch(all.size());
   const SpectrogramPiece piece{spectrogram.data(), frames, 0, frames, mean.data(), scale.data()};
   cuda::gather_pieces(batch.data(), &piece, 1, rows, frames, SpectrogramFormat::float16);
-  const Numbers actual = batch.values();
+  const Values actual = batch.values();
   int wrong = 0;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const float expected = half_to_float(all[i]);
@@ -225,11 +225,11 @@ TEST_CASE("cuda spectrograms: mel bands of a power spectrogram") {
     const DeviceVector<float> device_power(power);
     for (const SpectrogramFormat format : kFormats) {
       const auto count = static_cast<std::size_t>(4 * frames);
-      const Numbers expected = on_host(count, format, [&](void* spectrogram) {
+      const Values expected = on_host(count, format, [&](void* spectrogram) {
         cpu::mel_spectrogram(spectrogram, format, power.data(), frames,
                              {4, first.data(), begin.data(), weights.data(), 1e-3});
       });
-      const Numbers actual = run_repeatedly([&] {
+      const Values actual = run_repeatedly([&] {
         return on_device(count, format, [&](void* spectrogram) {
           cuda::mel_spectrogram(
               spectrogram, format, device_power.data(), frames,
@@ -257,7 +257,7 @@ TEST_CASE("cuda spectrograms: moments of rows") {
           cuda::spectrogram_moments(result.data(), spectrogram.on_device(format), format, rows,
                                     frames);
           moments = result.values();
-          return numbers_of(moments);
+          return values_of(moments);
         });
         double worst = 0;
         for (std::size_t i = 0; i < moments.size(); ++i) {
@@ -272,8 +272,8 @@ TEST_CASE("cuda spectrograms: moments of rows") {
 TEST_CASE("cuda spectrograms: normalised pieces have the CPU's bits") {
   const std::int64_t rows = 9;
   const Spectrogram longer(random_floats(rows * 400, 6)), shorter(random_floats(rows * 7, 7));
-  const Numbers mean = random_numbers(rows, 8), scale = random_numbers(rows, 9);
-  const DeviceNumbers device_mean(mean), device_scale(scale);
+  const Values mean = random_values(rows, 8), scale = random_values(rows, 9);
+  const DeviceValues device_mean(mean), device_scale(scale);
   for (const std::int64_t length : {1, 7, 40, 300}) {
     for (const SpectrogramFormat format : kFormats) {
       CAPTURE(length);
@@ -292,10 +292,10 @@ TEST_CASE("cuda spectrograms: normalised pieces have the CPU's bits") {
             {place(longer), 400, 5, 0, means, scales},
         };
       };
-      Numbers expected(static_cast<std::size_t>(5 * rows * length));
+      Values expected(static_cast<std::size_t>(5 * rows * length));
       cpu::gather_pieces(expected.data(), pieces(false).data(), 5, rows, length, format);
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers batch(expected.size());
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues batch(expected.size());
         cuda::gather_pieces(batch.data(), pieces(true).data(), 5, rows, length, format);
         return batch.values();
       });

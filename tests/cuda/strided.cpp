@@ -6,7 +6,7 @@ using namespace serenade::test;
 
 namespace {
 
-// Counts around whole Vec4s; 40'000 takes more than one turn of the emulated grid's loop.
+// Counts around whole Vec4s; 40'000 takes more than one round of the emulated grid's loop.
 const std::int64_t kCounts[] = {0, 1, 3, 4, 259, 1024};
 
 struct Strided {
@@ -35,23 +35,23 @@ std::int64_t count_of(const Strided& view) {
 TEST_CASE("cuda strided: fill, accumulate, copy") {
   for (const std::int64_t count : kCounts) {
     CAPTURE(count);
-    const Numbers before = random_numbers(count, 1), source = random_numbers(count, 2);
-    const Numbers filled = run_repeatedly([&] {
-      const DeviceNumbers y(static_cast<std::size_t>(count));
+    const Values before = random_values(count, 1), source = random_values(count, 2);
+    const Values filled = run_repeatedly([&] {
+      const DeviceValues y(static_cast<std::size_t>(count));
       cuda::fill(y.data(), real(1.5), count);
       return y.values();
     });
-    CHECK(filled == Numbers(static_cast<std::size_t>(count), real(1.5)));
-    const Numbers copied = run_repeatedly([&] {
-      const DeviceNumbers y(static_cast<std::size_t>(count)), x(source);
+    CHECK(filled == Values(static_cast<std::size_t>(count), real(1.5)));
+    const Values copied = run_repeatedly([&] {
+      const DeviceValues y(static_cast<std::size_t>(count)), x(source);
       cuda::copy(y.data(), x.data(), count);
       return y.values();
     });
     CHECK(copied == source);
-    Numbers expected = before;
+    Values expected = before;
     cpu::accumulate(expected.data(), source.data(), count);
-    const Numbers sums = run_repeatedly([&] {
-      const DeviceNumbers y(before), x(source);
+    const Values sums = run_repeatedly([&] {
+      const DeviceValues y(before), x(source);
       cuda::accumulate(y.data(), x.data(), count);
       return y.values();
     });
@@ -59,16 +59,16 @@ TEST_CASE("cuda strided: fill, accumulate, copy") {
   }
 }
 
-TEST_CASE("cuda strided: arrays that begin between two Vec4s") {
-  const Numbers before = random_numbers(300, 1), source = random_numbers(300, 2);
-  Numbers expected = before;
+TEST_CASE("cuda strided: arrays not aligned to Vec4s") {
+  const Values before = random_values(300, 1), source = random_values(300, 2);
+  Values expected = before;
   cpu::copy(expected.data() + 281, source.data() + 4, 12);
   cpu::copy(expected.data() + 296, source.data() + 5, 4);
   cpu::fill(expected.data() + 1, 2, 10);
   cpu::accumulate(expected.data() + 13, source.data() + 2, 101);
   cpu::copy(expected.data() + 150, source.data() + 3, 130);
-  const Numbers actual = run_repeatedly([&] {
-    const DeviceNumbers y(before), x(source);
+  const Values actual = run_repeatedly([&] {
+    const DeviceValues y(before), x(source);
     cuda::copy(y.data() + 281, x.data() + 4, 12);
     cuda::copy(y.data() + 296, x.data() + 5, 4);
     cuda::fill(y.data() + 1, 2, 10);
@@ -79,10 +79,10 @@ TEST_CASE("cuda strided: arrays that begin between two Vec4s") {
   CHECK(actual == expected);
 }
 
-TEST_CASE("cuda strided: a loop of several turns") {
+TEST_CASE("cuda strided: more elements than the grid has threads") {
   const std::int64_t count = 40'003;
-  const Numbers source = random_numbers(count, 3);
-  const DeviceNumbers x(source), y(static_cast<std::size_t>(count));
+  const Values source = random_values(count, 3);
+  const DeviceValues x(source), y(static_cast<std::size_t>(count));
   cuda::copy(y.data(), x.data(), count);
   CHECK(y.values() == source);
 }
@@ -90,13 +90,13 @@ TEST_CASE("cuda strided: a loop of several turns") {
 TEST_CASE("cuda strided: gather") {
   for (const Strided& view : kViews) {
     CAPTURE(view.shape.size());
-    const Numbers source = random_numbers(view.memory + 1, 4);
+    const Values source = random_values(view.memory + 1, 4);
     for (const std::int64_t offset : {0, 1}) {
-      Numbers expected(static_cast<std::size_t>(count_of(view)));
+      Values expected(static_cast<std::size_t>(count_of(view)));
       cpu::gather_strided(expected.data(), source.data() + offset, view.shape.data(),
                           view.strides.data(), dims_of(view));
-      const Numbers actual = run_repeatedly([&] {
-        const DeviceNumbers y(expected.size()), x(source);
+      const Values actual = run_repeatedly([&] {
+        const DeviceValues y(expected.size()), x(source);
         cuda::gather_strided(y.data(), x.data() + offset, view.shape.data(), view.strides.data(),
                              dims_of(view));
         return y.values();
@@ -109,22 +109,22 @@ TEST_CASE("cuda strided: gather") {
 TEST_CASE("cuda strided: scatter and scatter_add") {
   for (const Strided& view : kViews) {
     CAPTURE(view.shape.size());
-    const Numbers before = random_numbers(view.memory, 5);
-    const Numbers source = random_numbers(count_of(view), 6);
-    Numbers expected = before, expected_sum = before;
+    const Values before = random_values(view.memory, 5);
+    const Values source = random_values(count_of(view), 6);
+    Values expected = before, expected_sum = before;
     cpu::scatter_strided(expected.data(), source.data(), view.shape.data(), view.strides.data(),
                          dims_of(view));
     cpu::scatter_add_strided(expected_sum.data(), source.data(), view.shape.data(),
                              view.strides.data(), dims_of(view));
-    const Numbers actual = run_repeatedly([&] {
-      const DeviceNumbers y(before), x(source);
+    const Values actual = run_repeatedly([&] {
+      const DeviceValues y(before), x(source);
       cuda::scatter_strided(y.data(), x.data(), view.shape.data(), view.strides.data(),
                             dims_of(view));
       return y.values();
     });
     CHECK(actual == expected);
-    const Numbers sum = run_repeatedly([&] {
-      const DeviceNumbers y(before), x(source);
+    const Values sum = run_repeatedly([&] {
+      const DeviceValues y(before), x(source);
       cuda::scatter_add_strided(y.data(), x.data(), view.shape.data(), view.strides.data(),
                                 dims_of(view));
       return y.values();

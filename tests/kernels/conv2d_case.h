@@ -1,5 +1,5 @@
 #pragma once
-// What the tests of the convolution's steps share: numbers, their comparison, 'same' shapes.
+// What the tests of the convolution's steps share: values, their comparison, 'same' shapes.
 
 #include <doctest/doctest.h>
 
@@ -14,18 +14,18 @@
 
 namespace serenade {
 
-using Numbers = std::vector<real>;
+using Values = std::vector<real>;
 
-/// Standard normal numbers.
-inline Numbers random_numbers(std::int64_t count, std::uint64_t seed) {
-  Numbers numbers(count);
+/// Standard normal values.
+inline Values random_values(std::int64_t count, std::uint64_t seed) {
+  Values numbers(count);
   const RandomKey key = {.seed = seed, .purpose = Purpose::test};
   for (std::int64_t i = 0; i < count; ++i) numbers[i] = static_cast<real>(normal(key, i));
   return numbers;
 }
 
-/// Largest difference, relative to the largest expected number.
-inline double difference(const Numbers& actual, const Numbers& expected) {
+/// Largest difference, relative to the largest expected value.
+inline double difference(const Values& actual, const Values& expected) {
   REQUIRE(actual.size() == expected.size());
   double largest = 0;
   double scale = 1e-30;

@@ -26,7 +26,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-Numbers rounded(Numbers numbers) {
+Values rounded(Values numbers) {
   for (real& number : numbers) number = std::round(number);
   return numbers;
 }
@@ -45,18 +45,18 @@ std::string describe(const Conv2dShape& s, std::int64_t pool_w) {
 }
 
 struct Pooled {
-  Numbers y;
+  Values y;
   Bytes index;
   bool operator==(const Pooled&) const = default;
 };
 
-Pooled plain_forward(const Numbers& x, const Numbers& weight, const real* bias,
-                     const Conv2dShape& s, std::int64_t pool_w) {
-  Numbers map(s.N * s.K * s.out_h() * s.out_w());
+Pooled plain_forward(const Values& x, const Values& weight, const real* bias, const Conv2dShape& s,
+                     std::int64_t pool_w) {
+  Values map(s.N * s.K * s.out_h() * s.out_w());
   conv2d_forward_v0_plain(map.data(), x.data(), weight.data(), bias, s);
   const PoolShape pool = {s.N * s.K, s.out_h(), s.out_w(), 2, pool_w};
   const std::int64_t count = pool.planes * pool.out_h() * pool.out_w();
-  Pooled result = {Numbers(count), Bytes(count)};
+  Pooled result = {Values(count), Bytes(count)};
   std::vector<std::int32_t> where(count);
   max_pool2d_forward(result.y.data(), where.data(), map.data(), pool);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -67,21 +67,21 @@ Pooled plain_forward(const Numbers& x, const Numbers& weight, const real* bias,
   return result;
 }
 
-Pooled forward(const Numbers& x, const Numbers& weight, const real* bias, const Conv2dShape& s,
+Pooled forward(const Values& x, const Values& weight, const real* bias, const Conv2dShape& s,
                std::int64_t pool_w) {
   const std::int64_t count = s.N * s.K * (s.out_h() / 2) * (s.out_w() / pool_w);
-  Pooled result = {Numbers(count, -7), Bytes(count, 77)};
+  Pooled result = {Values(count, -7), Bytes(count, 77)};
   conv2d_first_layer_forward(result.y.data(), result.index.data(), x.data(), weight.data(), bias, s,
                              pool_w);
   return result;
 }
 
 // dweight (added to what is there) through the gradient of the whole map.
-void plain_backward(Numbers& dweight, const Numbers& dy, const Bytes& index, const Numbers& x,
+void plain_backward(Values& dweight, const Values& dy, const Bytes& index, const Values& x,
                     const Conv2dShape& s, std::int64_t pool_w) {
   const std::int64_t h = s.out_h() / 2;
   const std::int64_t w = s.out_w() / pool_w;
-  Numbers map(s.N * s.K * s.out_h() * s.out_w());
+  Values map(s.N * s.K * s.out_h() * s.out_w());
   for (std::int64_t i = 0; i < std::int64_t(dy.size()); ++i) {
     if (index[i] == kKilledByRelu) continue;
     const std::int64_t row = i / w % h * 2 + index[i] / pool_w;
@@ -92,22 +92,22 @@ void plain_backward(Numbers& dweight, const Numbers& dy, const Bytes& index, con
 
 void check_shape(const Conv2dShape& s, std::int64_t pool_w) {
   CAPTURE(describe(s, pool_w));
-  REQUIRE(conv2d_first_layer_takes(s, 2, pool_w));
+  REQUIRE(conv2d_first_layer_supports(s, 2, pool_w));
   // Small integers: every sum is exact, so that both find the same maxima, ties included.
-  const Numbers x = rounded(random_numbers(s.N * s.H * s.W, 1));
-  const Numbers weight = rounded(random_numbers(s.K * s.R * s.S, 2));
-  const Numbers bias = rounded(random_numbers(s.K, 3));
+  const Values x = rounded(random_values(s.N * s.H * s.W, 1));
+  const Values weight = rounded(random_values(s.K * s.R * s.S, 2));
+  const Values bias = rounded(random_values(s.K, 3));
   const Pooled expected = plain_forward(x, weight, bias.data(), s, pool_w);
   CHECK(forward(x, weight, bias.data(), s, pool_w) == expected);
   CHECK(forward(x, weight, nullptr, s, pool_w) == plain_forward(x, weight, nullptr, s, pool_w));
 
-  const Numbers real_x = random_numbers(x.size(), 4);
-  const Numbers real_weight = random_numbers(weight.size(), 5);
+  const Values real_x = random_values(x.size(), 4);
+  const Values real_weight = random_values(weight.size(), 5);
   const Pooled close = plain_forward(real_x, real_weight, bias.data(), s, pool_w);
   CHECK(difference(forward(real_x, real_weight, bias.data(), s, pool_w).y, close.y) < kTolerance);
 
-  const Numbers dy = random_numbers(expected.y.size(), 6);
-  Numbers dweight = random_numbers(weight.size(), 7), dweight_expected = dweight;
+  const Values dy = random_values(expected.y.size(), 6);
+  Values dweight = random_values(weight.size(), 7), dweight_expected = dweight;
   conv2d_relu_maxpool_backward_weight(dweight.data(), dy.data(), expected.index.data(),
                                       real_x.data(), s, 2, pool_w);
   plain_backward(dweight_expected, dy, expected.index, real_x, s, pool_w);
@@ -149,16 +149,16 @@ TEST_CASE("conv2d first layer: odd sizes, few and many channels, any padding") {
 }
 
 TEST_CASE("conv2d first layer: what it does not take") {
-  CHECK(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 2, 1));
-  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 4, 1));
-  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 1, 1));
-  CHECK_FALSE(conv2d_first_layer_takes(same(1, 8, 8, 8, 2, 8), 2, 3));
+  CHECK(conv2d_first_layer_supports(same(1, 8, 8, 8, 2, 8), 2, 1));
+  CHECK_FALSE(conv2d_first_layer_supports(same(1, 8, 8, 8, 2, 8), 4, 1));
+  CHECK_FALSE(conv2d_first_layer_supports(same(1, 8, 8, 8, 2, 8), 1, 1));
+  CHECK_FALSE(conv2d_first_layer_supports(same(1, 8, 8, 8, 2, 8), 2, 3));
   Conv2dShape shape = same(1, 8, 8, 8, 2, 8);
   shape.C = 2;
-  CHECK_FALSE(conv2d_first_layer_takes(shape, 2, 1));
+  CHECK_FALSE(conv2d_first_layer_supports(shape, 2, 1));
   shape = same(1, 8, 8, 8, 2, 8);
   shape.stride_w = 2;
-  CHECK_FALSE(conv2d_first_layer_takes(shape, 2, 1));
+  CHECK_FALSE(conv2d_first_layer_supports(shape, 2, 1));
 }
 
 TEST_CASE("conv2d first layer: a NaN reaches the windows that see it and no others") {
@@ -167,9 +167,9 @@ TEST_CASE("conv2d first layer: a NaN reaches the windows that see it and no othe
       for (const std::int64_t pool_w : {1, 2}) {
         const Conv2dShape shape = same(1, 20, 50, 8, r, s);
         CAPTURE(describe(shape, pool_w));
-        Numbers x = rounded(random_numbers(20 * 50, 1));
+        Values x = rounded(random_values(20 * 50, 1));
         x[9 * 50 + 21] = std::numeric_limits<real>::quiet_NaN();
-        const Numbers weight = rounded(random_numbers(8 * r * s, 2));
+        const Values weight = rounded(random_values(8 * r * s, 2));
         const Pooled expected = plain_forward(x, weight, nullptr, shape, pool_w);
         const Pooled actual = forward(x, weight, nullptr, shape, pool_w);
         CHECK(actual.index == expected.index);
@@ -188,16 +188,16 @@ TEST_CASE("conv2d first layer: the same bits from one and two threads") {
   for_each_isa([] {
     for (const auto& [r, s] : {std::pair{2, 8}, {9, 1}}) {
       const Conv2dShape shape = same(2, 120, 83, 8, r, s);
-      const Numbers x = random_numbers(2 * 120 * 83, 1);
-      const Numbers weight = random_numbers(8 * r * s, 2);
-      Numbers dweight[2];
+      const Values x = random_values(2 * 120 * 83, 1);
+      const Values weight = random_values(8 * r * s, 2);
+      Values dweight[2];
       Pooled pooled[2];
       for (const int threads : {1, 2}) {
         omp_set_num_threads(threads);
         Pooled& result = pooled[threads - 1];
         result = forward(x, weight, nullptr, shape, 1);
-        const Numbers dy = random_numbers(result.y.size(), 3);
-        Numbers& gradient = dweight[threads - 1];
+        const Values dy = random_values(result.y.size(), 3);
+        Values& gradient = dweight[threads - 1];
         gradient.assign(weight.size(), 1);
         conv2d_relu_maxpool_backward_weight(gradient.data(), dy.data(), result.index.data(),
                                             x.data(), shape, 2, 1);

@@ -26,7 +26,7 @@ namespace {
 using Index = std::vector<std::uint8_t>;
 
 // Root of the mean square of the difference, relative to that of the expected numbers.
-double rms_error(const Numbers& actual, const std::vector<double>& expected) {
+double rms_error(const Values& actual, const std::vector<double>& expected) {
   REQUIRE(actual.size() == expected.size());
   double error = 0, scale = 1e-30;
   for (std::size_t i = 0; i < actual.size(); ++i) {
@@ -65,8 +65,8 @@ void for_each_product(const Conv2dShape& s, const Visit& visit) {
   }
 }
 
-std::vector<double> forward_in_double(const Conv2dShape& s, const Numbers& x, const Numbers& weight,
-                                      const Numbers& bias) {
+std::vector<double> forward_in_double(const Conv2dShape& s, const Values& x, const Values& weight,
+                                      const Values& bias) {
   const std::int64_t pixels = s.out_h() * s.out_w();
   std::vector<double> y(s.N * s.K * pixels);
   for (std::size_t i = 0; i < y.size(); ++i) y[i] = bias.empty() ? 0 : bias[i / pixels % s.K];
@@ -74,8 +74,8 @@ std::vector<double> forward_in_double(const Conv2dShape& s, const Numbers& x, co
   return y;
 }
 
-std::vector<double> input_gradient_in_double(const Conv2dShape& s, const Numbers& dx,
-                                             const Numbers& dy, const Numbers& weight) {
+std::vector<double> input_gradient_in_double(const Conv2dShape& s, const Values& dx,
+                                             const Values& dy, const Values& weight) {
   std::vector<double> sum(dx.begin(), dx.end());
   for_each_product(s,
                    [&](auto out, auto in, auto tap) { sum[in] += double(weight[tap]) * dy[out]; });
@@ -102,21 +102,21 @@ const std::vector<Conv2dShape> kShapes = {
 };
 
 struct Inputs {
-  Numbers x, weight, bias, dy;
+  Values x, weight, bias, dy;
   explicit Inputs(const Conv2dShape& s)
-      : x(random_numbers(s.N * s.C * s.H * s.W, 1)),
-        weight(random_numbers(s.K * s.C * s.R * s.S, 2)),
-        bias(random_numbers(s.K, 3)),
-        dy(random_numbers(s.N * s.K * s.out_h() * s.out_w(), 4)) {}
+      : x(random_values(s.N * s.C * s.H * s.W, 1)),
+        weight(random_values(s.K * s.C * s.R * s.S, 2)),
+        bias(random_values(s.K, 3)),
+        dy(random_values(s.N * s.K * s.out_h() * s.out_w(), 4)) {}
 };
 
 struct Results {
-  Numbers y, dx;
+  Values y, dx;
   bool operator==(const Results&) const = default;
 };
 
 Results run(const Conv2dShape& s, const Inputs& in) {
-  Results r = {Numbers(in.dy.size(), -1), random_numbers(in.x.size(), 5)};
+  Results r = {Values(in.dy.size(), -1), random_values(in.x.size(), 5)};
   conv2d_forward_v3_winograd({.data = r.y.data()}, in.x.data(), in.weight.data(), in.bias.data(),
                              s);
   conv2d_backward_input_v3_winograd(r.dx.data(), {.data = in.dy.data()}, in.weight.data(), s);
@@ -128,11 +128,11 @@ Results run(const Conv2dShape& s, const Inputs& in) {
 TEST_CASE("winograd: forward and input gradient within 1e-5 of the sum in double") {
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
-    REQUIRE(conv2d_winograd_takes(shape));
+    REQUIRE(conv2d_winograd_supports(shape));
     const Inputs in(shape);
     const std::vector<double> y = forward_in_double(shape, in.x, in.weight, in.bias);
     const std::vector<double> dx =
-        input_gradient_in_double(shape, random_numbers(in.x.size(), 5), in.dy, in.weight);
+        input_gradient_in_double(shape, random_values(in.x.size(), 5), in.dy, in.weight);
     for_each_isa([&] {
       const Results results = run(shape, in);
       CHECK(rms_error(results.y, y) < kTolerance);
@@ -144,7 +144,7 @@ TEST_CASE("winograd: forward and input gradient within 1e-5 of the sum in double
 TEST_CASE("winograd: without bias") {
   const Conv2dShape shape = same(1, 16, 9, 12, 16, 5, 5);
   const Inputs in(shape);
-  Numbers y(in.dy.size());
+  Values y(in.dy.size());
   conv2d_forward_v3_winograd({.data = y.data()}, in.x.data(), in.weight.data(), nullptr, shape);
   CHECK(rms_error(y, forward_in_double(shape, in.x, in.weight, {})) < kTolerance);
 }
@@ -172,7 +172,7 @@ TEST_CASE("winograd: the layers of 16 channels take it, others not") {
   }
   Conv2dShape strided = same(1, 16, 50, 50, 16, 5, 5);
   strided.stride_w = 2;
-  CHECK(!conv2d_winograd_takes(strided));
+  CHECK(!conv2d_winograd_supports(strided));
 }
 
 namespace {
@@ -180,12 +180,12 @@ namespace {
 // What pooling and ReLU make of the map that the same version writes unpooled: bit for bit, since
 // both forms compute the same sums.
 struct Pooled {
-  Numbers y;
+  Values y;
   Index index;
   bool operator==(const Pooled&) const = default;
 };
 
-Pooled pool(const Numbers& map, const Conv2dShape& s, std::int64_t ph, std::int64_t pw) {
+Pooled pool(const Values& map, const Conv2dShape& s, std::int64_t ph, std::int64_t pw) {
   Pooled pooled;
   for (std::int64_t plane = 0; plane < s.N * s.K; ++plane) {
     for (std::int64_t i = 0; i + ph <= s.out_h(); i += ph) {
@@ -206,9 +206,9 @@ Pooled pool(const Numbers& map, const Conv2dShape& s, std::int64_t ph, std::int6
   return pooled;
 }
 
-Numbers unpool(const Numbers& dy, const Index& index, const Conv2dShape& s, std::int64_t ph,
-               std::int64_t pw) {
-  Numbers map(s.N * s.K * s.out_h() * s.out_w());
+Values unpool(const Values& dy, const Index& index, const Conv2dShape& s, std::int64_t ph,
+              std::int64_t pw) {
+  Values map(s.N * s.K * s.out_h() * s.out_w());
   const std::int64_t rows = s.out_h() / ph, columns = s.out_w() / pw;
   for (std::int64_t i = 0; i < std::int64_t(dy.size()); ++i) {
     if (index[i] == kKilledByRelu) continue;
@@ -220,22 +220,22 @@ Numbers unpool(const Numbers& dy, const Index& index, const Conv2dShape& s, std:
 }
 
 void check_pooled(const Conv2dShape& s, const Inputs& in, std::int64_t ph, std::int64_t pw) {
-  Numbers map(in.dy.size());
+  Values map(in.dy.size());
   conv2d_forward_v3_winograd({.data = map.data()}, in.x.data(), in.weight.data(), in.bias.data(),
                              s);
   const Pooled expected = pool(map, s, ph, pw);
-  Pooled actual = {Numbers(expected.y.size(), -1), Index(expected.y.size())};
+  Pooled actual = {Values(expected.y.size(), -1), Index(expected.y.size())};
   conv2d_forward_v3_winograd(
       {.data = actual.y.data(), .index = actual.index.data(), .pool_h = ph, .pool_w = pw},
       in.x.data(), in.weight.data(), in.bias.data(), s);
   CHECK(actual == expected);
 
-  const Numbers dy = random_numbers(expected.y.size(), 8);
-  const Numbers start = random_numbers(in.x.size(), 9);
-  Numbers dx = start, dx_from_map = start;
+  const Values dy = random_values(expected.y.size(), 8);
+  const Values start = random_values(in.x.size(), 9);
+  Values dx = start, dx_from_map = start;
   conv2d_backward_input_v3_winograd(dx.data(), {dy.data(), expected.index.data(), ph, pw},
                                     in.weight.data(), s);
-  const Numbers dmap = unpool(dy, expected.index, s, ph, pw);
+  const Values dmap = unpool(dy, expected.index, s, ph, pw);
   conv2d_backward_input_v3_winograd(dx_from_map.data(), {.data = dmap.data()}, in.weight.data(), s);
   CHECK(dx == dx_from_map);
 }
@@ -262,10 +262,10 @@ TEST_CASE("winograd: NaN stays visible, plain and pooled, and does not leave its
   Inputs in(shape);
   in.x[3 * 24 * 80 + 9 * 80 + 37] = std::numeric_limits<real>::quiet_NaN();
   for_each_isa([&] {
-    Numbers y(in.dy.size());
+    Values y(in.dy.size());
     conv2d_forward_v3_winograd({.data = y.data()}, in.x.data(), in.weight.data(), in.bias.data(),
                                shape);
-    Numbers pooled(y.size() / 4);
+    Values pooled(y.size() / 4);
     Index index(pooled.size());
     conv2d_forward_v3_winograd(
         {.data = pooled.data(), .index = index.data(), .pool_h = 2, .pool_w = 2}, in.x.data(),

@@ -55,15 +55,15 @@ const std::vector<Conv2dShape> kShapes = {
 
 // The gradient behind ReLU and pooling with a random index, and what it is in front of them.
 struct Pooled {
-  Numbers dy;
+  Values dy;
   std::vector<std::uint8_t> index;
-  Numbers map;
+  Values map;
 
   Pooled(const Conv2dShape& s, std::int64_t ph, std::int64_t pw)
       : map(s.N * s.K * s.out_h() * s.out_w()) {
     const std::int64_t pooled_h = s.out_h() / ph;
     const std::int64_t pooled_w = s.out_w() / pw;
-    dy = random_numbers(s.N * s.K * pooled_h * pooled_w, 5);
+    dy = random_values(s.N * s.K * pooled_h * pooled_w, 5);
     for (std::int64_t i = 0; i < std::int64_t(dy.size()); ++i) {
       // A third is killed; its gradient is there and must not count.
       const RandomKey key = {.seed = 6, .purpose = Purpose::test};
@@ -79,13 +79,13 @@ struct Pooled {
 };
 
 // Runs with one and two threads, checks that the bits are the same, and compares with v0.
-void check(const RowSource& dy, const Numbers& map, const Conv2dShape& s) {
-  const Numbers x = random_numbers(s.N * s.C * s.H * s.W, 1);
-  const Numbers start = random_numbers(s.K * s.C * s.R * s.S, 2);  // gradients are added
-  Numbers expected = start;
+void check(const RowSource& dy, const Values& map, const Conv2dShape& s) {
+  const Values x = random_values(s.N * s.C * s.H * s.W, 1);
+  const Values start = random_values(s.K * s.C * s.R * s.S, 2);  // gradients are added
+  Values expected = start;
   conv2d_backward_weight_v0_plain(expected.data(), map.data(), x.data(), s);
   for_each_isa([&] {
-    Numbers one = start, two = start;
+    Values one = start, two = start;
     omp_set_num_threads(1);
     conv2d_backward_weight_v3_winograd(one.data(), dy, x.data(), s);
     CHECK(difference(one, expected) < kTolerance);
@@ -100,12 +100,12 @@ void check(const RowSource& dy, const Numbers& map, const Conv2dShape& s) {
 TEST_CASE("winograd weight gradient: dense") {
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
-    const Numbers dy = random_numbers(shape.N * shape.K * shape.out_h() * shape.out_w(), 4);
+    const Values dy = random_values(shape.N * shape.K * shape.out_h() * shape.out_w(), 4);
     check({.data = dy.data()}, dy, shape);
   }
 }
 
-TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
+TEST_CASE("winograd weight gradient: after ReLU and pooling") {
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
     for (const auto& [ph, pw] : {std::pair{2, 2}, {2, 1}, {4, 1}, {1, 1}, {3, 5}}) {
@@ -119,17 +119,17 @@ TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
 }
 
 TEST_CASE("winograd weight gradient: what is exactly zero stays so") {
-  // Few inputs and gradients are not zero, as behind ReLU, so many taps never meet a pair of them.
+  // Few inputs and gradients are not zero, as after ReLU, so many taps never see a pair of them.
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
-    Numbers x = random_numbers(shape.N * shape.C * shape.H * shape.W, 7);
-    Numbers dy = random_numbers(shape.N * shape.K * shape.out_h() * shape.out_w(), 8);
+    Values x = random_values(shape.N * shape.C * shape.H * shape.W, 7);
+    Values dy = random_values(shape.N * shape.K * shape.out_h() * shape.out_w(), 8);
     for (real& number : x) number = number > real(1.7) ? number : 0;
     for (real& number : dy) number = std::abs(number) > real(1.9) ? number : 0;
-    Numbers expected(shape.K * shape.C * shape.R * shape.S);
+    Values expected(shape.K * shape.C * shape.R * shape.S);
     conv2d_backward_weight_v0_plain(expected.data(), dy.data(), x.data(), shape);
     for_each_isa([&] {
-      Numbers dweight(expected.size());
+      Values dweight(expected.size());
       conv2d_backward_weight_v3_winograd(dweight.data(), {.data = dy.data()}, x.data(), shape);
       CHECK(difference(dweight, expected) < kTolerance);
       std::int64_t wrong = 0;
@@ -144,10 +144,10 @@ TEST_CASE("winograd weight gradient: what is exactly zero stays so") {
 TEST_CASE("winograd weight gradient: many tiles, so that sums have two levels") {
   // Every product is 1, so the gradient counts the pixels that a tap sees: exact up to 2^24.
   const Conv2dShape shape = same(1, 2, 700, 801, 1, 5, 6);
-  const Numbers x(shape.C * shape.H * shape.W, 1);
-  const Numbers dy(shape.K * shape.H * shape.W, 1);
+  const Values x(shape.C * shape.H * shape.W, 1);
+  const Values dy(shape.K * shape.H * shape.W, 1);
   for_each_isa([&] {
-    Numbers dweight(shape.K * shape.C * shape.R * shape.S);
+    Values dweight(shape.K * shape.C * shape.R * shape.S);
     conv2d_backward_weight_v3_winograd(dweight.data(), {.data = dy.data()}, x.data(), shape);
     for (std::int64_t i = 0; i < std::int64_t(dweight.size()); ++i) {
       const std::int64_t r = i / shape.S % shape.R - shape.pad_top;

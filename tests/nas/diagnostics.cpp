@@ -5,29 +5,30 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <stdexcept>
 
 using namespace serenade;
 
 namespace {
 
-LayerRecord healthy_layer(const std::string& name) {
-  LayerRecord layer{.name = name,
-                    .candidates = {"5x5", "4x4", "4x6"},
-                    .alphas = {0, 1, -1},
-                    .probabilities = {0.24, 0.67, 0.09},
-                    .choice = 1,
-                    .updates = {100, 105, 95},
-                    .activation_rms = 0.5,
-                    .gradient_norm = 1};
-  layer.entropy = entropy(layer.probabilities);
-  return layer;
+ChoiceRecord healthy_choice(const std::string& name) {
+  ChoiceRecord choice{.name = name,
+                      .candidates = {"5x5", "4x4", "4x6"},
+                      .alphas = {0, 1, -1},
+                      .probabilities = {0.24, 0.67, 0.09},
+                      .best = 1,
+                      .updates = {100, 105, 95},
+                      .activation_rms = 0.5,
+                      .gradient_norm = 1};
+  choice.entropy = entropy(choice.probabilities);
+  return choice;
 }
 
 std::vector<SearchRecord> healthy_history(std::size_t epochs) {
   std::vector<SearchRecord> history;
   for (std::size_t e = 0; e < epochs; ++e) {
     history.push_back({.epoch = static_cast<std::int64_t>(e),
-                       .layers = {healthy_layer("conv3"), healthy_layer("conv4")}});
+                       .choices = {healthy_choice("conv3"), healthy_choice("conv4")}});
   }
   return history;
 }
@@ -83,7 +84,7 @@ TEST_CASE("warnings: silent on a healthy search") {
 
 TEST_CASE("warnings: one sentence per problem") {
   std::vector<SearchRecord> history = healthy_history(20);
-  LayerRecord& last = history.back().layers[0];
+  ChoiceRecord& last = history.back().choices[0];
   SUBCASE("uneven updates") {
     last.updates = {100, 300, 200};
     check_only_warning(history, "candidate 4x4 of conv3 received 3 times the updates of 5x5");
@@ -103,8 +104,8 @@ TEST_CASE("warnings: one sentence per problem") {
   }
   SUBCASE("an exact tie") {
     last.probabilities = {0.4, 0.4, 0.2};
-    last.choice = 0;
-    for (SearchRecord& record : history) record.layers[0].choice = 0;
+    last.best = 0;
+    for (SearchRecord& record : history) record.choices[0].best = 0;
     check_only_warning(history,
                        "the choice of conv3 is nearly a tie: 5x5 has probability 0.4, 4x4 has 0.4");
   }
@@ -121,13 +122,13 @@ TEST_CASE("warnings: one sentence per problem") {
                        "largest of all layers 0.5");
   }
   SUBCASE("decided at once") {
-    for (SearchRecord& record : history) record.layers[0].entropy = 0.01;
+    for (SearchRecord& record : history) record.choices[0].entropy = 0.01;
     check_only_warning(history,
-                       "layer conv3 was decided within 3 of 20 epochs, before the weights had "
+                       "choice conv3 was decided within 3 of 20 epochs, before the weights had "
                        "learned much");
   }
   SUBCASE("still changing") {
-    last.choice = 2;
+    last.best = 2;
     last.probabilities = {0.24, 0.09, 0.67};
     check_only_warning(history,
                        "the choice of conv3 still changed near the end, from 4x4 to 4x6: search "

@@ -9,34 +9,23 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "nas/candidates.h"
 #include "nas/derive.h"
 #include "nas/genotype.h"
+#include "tests/nas/toy.h"
 
 using namespace serenade;
 
 namespace {
 
 SearchSpace small_space() {
-  return {{{"conv1", {"2x8", "1x9", "3x5"}}, {"conv2", {"5x5", "4x4"}}, {"dense", {"32", "64"}}}};
-}
-
-// The message of the exception that `f` throws; "" if it throws none.
-template <class Exception = std::invalid_argument>
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Exception& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+  return {.choices = {{"conv1", {"2x8", "1x9", "3x5"}},
+                      {"conv2", {"5x5", "4x4"}},
+                      {"dense", {"32", "64"}}},
+          .system = "net"};
 }
 
 // Parses the text and expects one line that names the file and holds `part`.
@@ -54,92 +43,98 @@ TEST_CASE("search space: size is the product of the candidates") {
   CHECK(small_space().size() == 12);
   SearchSpace paper;
   for (const char* name : {"a", "b", "c", "d"}) {
-    paper.layers.push_back({name, {"1", "2", "3", "4", "5", "6"}});
+    paper.choices.push_back({name, {"1", "2", "3", "4", "5", "6"}});
   }
-  paper.layers.push_back({"e", {"32", "48", "64", "80"}});
+  paper.choices.push_back({"e", {"32", "48", "64", "80"}});
   CHECK(paper.size() == 5184);
+  SearchSpace endless;
+  for (int i = 0; i < 70; ++i) endless.choices.push_back({std::to_string(i), {"1", "2"}});
+  CHECK(contains(message_of([&] { endless.size(); }), "must fit in 63 bits"));
 }
 
 TEST_CASE("search space: the hash is stable and sees names, candidates and order") {
   const SearchSpace space = small_space();
   // Written down once: a hash that changed would orphan every genotype file there is.
-  CHECK(SearchSpace{{{"conv1", {"2x8", "1x9"}}}}.hash() == "e5e76fb887ffa5eb");
+  CHECK(SearchSpace{.choices = {{"conv1", {"2x8", "1x9"}}}}.hash() == "e5e76fb887ffa5eb");
   CHECK(space.hash() == small_space().hash());
   SearchSpace other = space;
-  other.layers[0].name = "conv0";
+  other.choices[0].name = "conv0";
   CHECK(other.hash() != space.hash());
   other = space;
-  std::swap(other.layers[1].candidates[0], other.layers[1].candidates[1]);
+  std::swap(other.choices[1].candidates[0], other.choices[1].candidates[1]);
   CHECK(other.hash() != space.hash());
   other = space;
-  other.layers[0].inputs = {"input"};  // only for drawing
+  other.choices[0].inputs = {"input"};  // only for drawing
+  other.choices[0].kind = "conv";       // how the candidates are made
+  other.system = "another";
   CHECK(other.hash() == space.hash());
-  CHECK(SearchSpace{{{"a", {"bc"}}}}.hash() != SearchSpace{{{"ab", {"c"}}}}.hash());
-  CHECK(SearchSpace{{{"a", {"b", "c"}}}}.hash() != SearchSpace{{{"a", {"b"}}, {"c", {}}}}.hash());
+  const auto hash_of = [](const std::vector<Choice>& choices) {
+    return SearchSpace{.choices = choices}.hash();
+  };
+  CHECK(hash_of({{"a", {"bc"}}}) != hash_of({{"ab", {"c"}}}));
+  CHECK(hash_of({{"a", {"b", "c"}}}) != hash_of({{"a", {"b"}}, {"c", {}}}));
 }
 
 TEST_CASE("search space: validation names what is wrong") {
   CHECK_NOTHROW(small_space().validate());
-  const auto rejected = [](SearchSpace space, const char* part) {
-    const std::string message = message_of([&] { space.validate(); });
+  const auto rejected = [](const std::vector<Choice>& choices, const char* part) {
+    const std::string message = message_of([&] { SearchSpace{.choices = choices}.validate(); });
     INFO(message);
     CHECK(contains(message, part));
   };
-  rejected({}, "at least one layer");
-  rejected({{{"", {"1"}}}}, "must have names");
-  rejected({{{"conv1", {}}}}, "layer 'conv1' has none");
-  rejected({{{"conv1", {"2x8", "2x8"}}}}, "'2x8' twice");
-  rejected({{{"conv1", {""}}}}, "not be empty");
-  rejected({{{"conv1", {"1"}}, {"conv1", {"1"}}}}, "'conv1' again");
-  rejected({{{"input", {"1"}}}}, "'input' again");
-  rejected({{{"conv1", {"1"}, {"conv2"}}, {"conv2", {"1"}}}}, "earlier layers");
+  rejected({}, "at least one choice");
+  rejected({{"", {"1"}}}, "must have names");
+  rejected({{"conv1", {}}}, "choice 'conv1' has none");
+  rejected({{"conv1", {"2x8", "2x8"}}}, "'2x8' twice");
+  rejected({{"conv1", {""}}}, "not be empty");
+  rejected({{"conv1", {"1"}}, {"conv1", {"1"}}}, "'conv1' again");
+  rejected({{"input", {"1"}}}, "'input' again");
+  rejected({{"conv1", {"1"}, {"conv2"}}, {"conv2", {"1"}}}, "earlier choices");
 }
 
-TEST_CASE("kernel and width candidates") {
-  CHECK(parse_kernel("2x8") == std::array<std::int64_t, 2>{2, 8});
-  CHECK(parse_kernel("10x1") == std::array<std::int64_t, 2>{10, 1});
-  CHECK(kernel_name({10, 1}) == "10x1");
-  for (const char* bad : {"", "2", "x8", "2x", "2x8 ", " 2x8", "2X8", "2x-8", "2x8x1", "0x3", "3x0",
-                          "1000x1", "99999999999999999999x1", "2.0x8"}) {
-    CHECK(contains(message_of([&] { parse_kernel(bad); }), "got '" + std::string(bad) + "'"));
-  }
+TEST_CASE("width candidates") {
   CHECK(parse_width("64") == 64);
+  CHECK(parse_width("1000000") == 1'000'000);
   for (const char* bad : {"", "0", "-1", "64 ", "6x4", "1000001", "99999999999999999999"}) {
     CHECK(contains(message_of([&] { parse_width(bad); }), "got '" + std::string(bad) + "'"));
   }
 }
 
-TEST_CASE("nearest name and unknown names") {
-  CHECK(nearest_name("conv3", {"conv1x", "conv", "cnv3"}) == "conv");
-  CHECK(nearest_name("choice", {"schema", "system", "choices"}) == "choices");
-  CHECK(nearest_name("x", {}).empty());
+TEST_CASE("search space: unknown names are answered with the nearest one") {
   const SearchSpace space = small_space();
-  CHECK(space.layer_index("dense") == 2);
-  CHECK(contains(message_of([&] { space.layer_index("dens"); }), "the nearest is 'dense'"));
-  CHECK(candidate_index(space.layers[0], "3x5") == 2);
-  CHECK(contains(message_of([&] { candidate_index(space.layers[0], "2x9"); }),
-                 "layer 'conv1' has no candidate '2x9'; the nearest is '2x8'"));
+  CHECK(space.index_of("dense") == 2);
+  CHECK(&space.choice("dense") == &space.choices[2]);
+  CHECK(contains(message_of([&] { space.index_of("dens"); }), "the nearest is 'dense'"));
+  CHECK(contains(message_of([&] { space.choice("dens"); }), "no choice is named 'dens'"));
+  CHECK(space.choices[0].index_of("3x5") == 2);
+  CHECK(contains(message_of([&] { space.choices[0].index_of("2x9"); }),
+                 "choice 'conv1' has no candidate '2x9'; the nearest is '2x8'"));
+}
+
+TEST_CASE("search space: the kind completes a candidate's name") {
+  CHECK(Choice{.name = "a", .candidates = {"2x8"}}.row_name("2x8") == "2x8");
+  CHECK(Choice{.name = "a", .candidates = {"2x8"}, .kind = "conv"}.row_name("2x8") == "conv_2x8");
 }
 
 TEST_CASE("genotype: numbering is a bijection") {
   const SearchSpace space = small_space();
-  const std::vector<Genotype> all = enumerate_genotypes("net", space);
+  const std::vector<Genotype> all = enumerate_genotypes(space);
   REQUIRE(all.size() == 12);
   std::set<std::string> distinct;
   for (std::int64_t i = 0; i < 12; ++i) {
     const Genotype& genotype = all[static_cast<std::size_t>(i)];
     CHECK(genotype_index(genotype, space) == i);
-    CHECK(genotype == genotype_at("net", space, i));
-    CHECK(make_genotype("net", space, choice_indices(genotype, space)) == genotype);
+    CHECK(genotype == genotype_at(space, i));
+    CHECK(make_genotype(space, choice_indices(genotype, space)) == genotype);
     distinct.insert(genotype.summary());
   }
   CHECK(distinct.size() == 12);
   CHECK(all[0].summary() == "conv1=2x8 conv2=5x5 dense=32");
   CHECK(all[1].summary() == "conv1=2x8 conv2=5x5 dense=64");
-  CHECK_THROWS_AS(genotype_at("net", space, 12), std::invalid_argument);
-  CHECK_THROWS_AS(genotype_at("net", space, -1), std::invalid_argument);
-  CHECK_THROWS_AS(make_genotype("net", space, {0, 0}), std::invalid_argument);
-  CHECK_THROWS_AS(make_genotype("net", space, {0, 2, 0}), std::invalid_argument);
+  CHECK_THROWS_AS(genotype_at(space, 12), std::invalid_argument);
+  CHECK_THROWS_AS(genotype_at(space, -1), std::invalid_argument);
+  CHECK_THROWS_AS(make_genotype(space, {0, 0}), std::invalid_argument);
+  CHECK_THROWS_AS(make_genotype(space, {0, 2, 0}), std::invalid_argument);
 }
 
 TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
@@ -148,8 +143,8 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
   constexpr int kDraws = 2400;
   for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
     const RandomKey key{seed, Purpose::architecture, 0};
-    const Genotype genotype = random_genotype("net", space, key);
-    CHECK(genotype == random_genotype("net", space, key));
+    const Genotype genotype = random_genotype(space, key);
+    CHECK(genotype == random_genotype(space, key));
     ++counts[static_cast<std::size_t>(genotype_index(genotype, space))];
   }
   double chi_square = 0;
@@ -158,16 +153,18 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
 
   for (const std::int64_t count : {0, 1, 5, 12}) {
     std::set<std::string> distinct;
-    const auto drawn = random_genotypes("net", space, count, {7, Purpose::architecture, 0});
+    const auto drawn = random_genotypes(space, count, {7, Purpose::architecture, 0});
     for (const Genotype& genotype : drawn) distinct.insert(genotype.summary());
     CHECK(static_cast<std::int64_t>(distinct.size()) == count);
   }
-  CHECK_THROWS_AS(random_genotypes("net", space, 13, {}), std::invalid_argument);
+  CHECK_THROWS_AS(random_genotypes(space, 13, {}), std::invalid_argument);
 }
 
 TEST_CASE("genotype: JSON there and back") {
   const SearchSpace space = small_space();
-  const Genotype genotype = make_genotype("my \"net\"\n", space, {2, 1, 0});
+  Genotype genotype = make_genotype(space, {2, 1, 0});
+  CHECK(genotype.system == "net");
+  genotype.system = "my \"net\"\n";
   CHECK(genotype_from_json(to_json(genotype)) == genotype);
 
   const auto path = std::filesystem::temp_directory_path() / "serenade_genotype_test.json";
@@ -187,8 +184,7 @@ TEST_CASE("genotype: JSON there and back") {
 
 TEST_CASE("genotype: the schema names the keys that are written") {
   const auto schema = nlohmann::json::parse(genotype_schema());
-  const auto written =
-      nlohmann::json::parse(to_json(make_genotype("net", small_space(), {0, 0, 0})));
+  const auto written = nlohmann::json::parse(to_json(make_genotype(small_space(), {0, 0, 0})));
   CHECK(schema["properties"]["schema"]["const"] == written["schema"]);
   for (const auto& [key, value] : written.items()) CHECK(schema["properties"].contains(key));
   for (const auto& key : schema["required"]) CHECK(written.contains(key));
@@ -224,7 +220,7 @@ TEST_CASE("genotype: every error of a file is one line that says where") {
 
 TEST_CASE("genotype: what does not fit the space is named") {
   const SearchSpace space = small_space();
-  const Genotype good = make_genotype("net", space, {0, 0, 0});
+  const Genotype good = make_genotype(space, {0, 0, 0});
   const auto rejected = [&](const Genotype& genotype, const std::string& part) {
     const std::string message = message_of([&] { check_genotype(genotype, space, "best.json"); });
     INFO(message);
@@ -232,16 +228,16 @@ TEST_CASE("genotype: what does not fit the space is named") {
     CHECK(contains(message, part));
   };
   Genotype bad = good;
-  bad.choices[1].layer = "conv22";
+  bad.decisions[1].choice = "conv22";
   rejected(bad, "unknown layer 'conv22'; the nearest is 'conv2'");
   bad = good;
-  bad.choices[1].candidate = "4x5";
+  bad.decisions[1].candidate = "4x5";
   rejected(bad, "layer 'conv2' has no candidate '4x5'; the nearest is");
   bad = good;
-  bad.choices.pop_back();
+  bad.decisions.pop_back();
   rejected(bad, "no choice for layer 'dense'");
   bad = good;
-  bad.choices.push_back(bad.choices[0]);
+  bad.decisions.push_back(bad.decisions[0]);
   rejected(bad, "layer 'conv1' is chosen for twice");
   bad = good;
   bad.space_hash = "0123456789abcdef";
@@ -253,19 +249,17 @@ TEST_CASE("genotype: files that cannot be read or written are named") {
   const std::string missing = "/nonexistent/folder/best.json";
   CHECK(contains(message_of<std::runtime_error>([&] { read_genotype(missing); }), missing));
   CHECK(contains(message_of<std::runtime_error>([&] { read_genotype("/"); }), "cannot be read"));
-  const Genotype genotype = make_genotype("net", small_space(), {0, 0, 0});
+  const Genotype genotype = make_genotype(small_space(), {0, 0, 0});
   CHECK(contains(message_of<std::runtime_error>([&] { write_genotype(missing, genotype); }),
                  "cannot be written"));
 }
 
 TEST_CASE("derive: the largest alpha, the first on ties") {
-  CHECK(best_choices({{0, 0, 0}, {-1, 2}, {0.5, 0.1}}) == std::vector<std::int64_t>{0, 1, 0});
-  CHECK_THROWS_AS(best_choices({{}}), std::invalid_argument);
-  CHECK_THROWS_AS(best_choices({{0, std::nan("")}}), std::invalid_argument);
-  const Genotype genotype = derive_genotype("net", small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
+  CHECK(best_candidates({{0, 0, 0}, {-1, 2}, {0.5, 0.1}}) == std::vector<std::int64_t>{0, 1, 0});
+  CHECK_THROWS_AS(best_candidates({{}}), std::invalid_argument);
+  CHECK_THROWS_AS(best_candidates({{0, std::nan("")}}), std::invalid_argument);
+  const Genotype genotype = derive_genotype(small_space(), {{0, 0, 1}, {0, 1}, {1, 0}});
   CHECK(genotype.summary() == "conv1=3x5 conv2=4x4 dense=32");
-  CHECK_THROWS_AS(derive_genotype("net", small_space(), {{0, 0, 1}, {0, 1}}),
-                  std::invalid_argument);
-  CHECK_THROWS_AS(derive_genotype("net", small_space(), {{0, 0}, {0, 1}, {1, 0}}),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0, 1}, {0, 1}}), std::invalid_argument);
+  CHECK_THROWS_AS(derive_genotype(small_space(), {{0, 0}, {0, 1}, {1, 0}}), std::invalid_argument);
 }

@@ -10,6 +10,7 @@
 #include "nn/attention.h"
 #include "nn/conv.h"
 #include "nn/dropout.h"
+#include "nn/fused.h"
 #include "nn/gru.h"
 #include "nn/linear.h"
 #include "tests/golden.h"
@@ -98,7 +99,7 @@ TEST_CASE("conv: the fused path gives what its three parts give") {
   const Tensor x = random_tensor({2, 2, 7, 11});
   const Tensor expected = pool.forward(relu(layer.forward(x))).value();
   CHECK(expected.shape() == Shape{2, 3, 3, 3});
-  check_close(layer.forward_relu_maxpool(x, {2, 3}).value(), expected, "fused");
+  check_close(relu_maxpool(layer, x, {2, 3}).value(), expected, "fused");
   CHECK_THROWS_AS(MaxPool2d({.window = {0, 1}}), std::invalid_argument);
 }
 
@@ -114,7 +115,7 @@ TEST_CASE("conv: a stack of layers agrees with the golden one") {
   dense.load_state_dict({{"weight", g.tensor("w4")}, {"bias", g.tensor("b4")}});
   const Variable x(g.tensor("x").clone(), true);
   const Variable first = relu(concat({a.forward(x), b.forward(x)}, 1));
-  const Variable second = c.forward_relu_maxpool(max_pool2d(first, {2, 1}), {2, 2});
+  const Variable second = relu_maxpool(c, max_pool2d(first, {2, 1}), {2, 2});
   const Variable y = dense.forward(flatten(second, 1));
   check_close(y.value(), g.tensor("y"), "y");
   backward(sum(mul(y, Variable(g.tensor("dy")))));

@@ -179,6 +179,35 @@ TEST_CASE("optim: a parameter without a gradient is not touched at all") {
   CHECK(q.value().at({0}) == alone.value().at({0}));
 }
 
+TEST_CASE("optim: a parameter that is given under two names is updated once, under the first") {
+  for (const double momentum : {0.0, 0.9}) {
+    Variable p = parameter({1, 2}), q = parameter({3}), alone = parameter({1, 2});
+    SGD sgd({{"p", p}, {"q", q}, {"again", p}}, {.lr = 0.1, .momentum = momentum});
+    SGD plain({{"p", alone}}, {.lr = 0.1, .momentum = momentum});
+    for (int step = 0; step < 3; ++step) {
+      give(p, {1, -2});
+      give(q, {1});
+      give(alone, {1, -2});
+      sgd.step();
+      plain.step();
+    }
+    CHECK(p.value().to_vector() == alone.value().to_vector());
+    CHECK(sgd.parameters().size() == 2);
+    const OptimizerState state = sgd.state_dict();
+    CHECK(state.steps == std::map<std::string, std::int64_t>{{"p", 3}, {"q", 3}});
+    CHECK_NOTHROW(sgd.load_state_dict(state));
+  }
+  Variable p = parameter({1});
+  CHECK_THROWS_WITH_AS(Adam({{"p", p}, {"p", p}}, {}), doctest::Contains("'p' twice"),
+                       std::invalid_argument);
+  // The norm of all gradients counts it once, and clipping scales it once.
+  give(p, {4});
+  const NamedParameters twice = {{"p", p}, {"again", p}};
+  CHECK(gradient_norm(twice) == doctest::Approx(4));
+  CHECK(clip_grad_norm(twice, 2) == doctest::Approx(4));
+  CHECK(p.grad().at({0}) == doctest::Approx(2));
+}
+
 TEST_CASE("optim: resuming gives the same bits as not stopping") {
   check_resume<Adam>({.lr = 0.05, .weight_decay = 0.01});
   check_resume<SGD>({.lr = 0.05, .momentum = 0.9, .nesterov = true});

@@ -4,8 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <numbers>
 #include <stdexcept>
+#include <vector>
 
 using namespace serenade;
 
@@ -37,21 +39,6 @@ const std::vector<double> kLosses = {2.0, 1.5, 1.0, 0.5, 0.11, 0.1, 0.05, 0.011,
 
 }  // namespace
 
-TEST_CASE("schedule: the paper's steps after three epochs and at each tenth of the loss") {
-  PaperSchedule schedule;
-  // 5e-4 begins with reference 1.0 (epoch 2); 0.1 is its tenth, then 0.01; 1e-4 is the last.
-  CHECK(rates(schedule, kLosses) ==
-        std::vector<double>{1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 5e-4, 2e-4, 2e-4, 2e-4, 1e-4, 1e-4});
-}
-
-TEST_CASE("schedule: the paper's schedule never steps down without a fall of the loss") {
-  PaperSchedule schedule;
-  const std::vector<double> seen = rates(schedule, std::vector<double>(20, 0.7));
-  CHECK(seen[2] == 1e-3);
-  CHECK(seen[3] == 5e-4);
-  CHECK(seen.back() == 5e-4);
-}
-
 TEST_CASE("schedule: constant, step, cosine, warmup") {
   ConstantSchedule constant(0.2);
   CHECK(rates(constant, {1, 1}) == std::vector<double>{0.2, 0.2});
@@ -74,11 +61,9 @@ TEST_CASE("schedule: constant, step, cosine, warmup") {
 
 TEST_CASE("schedule: a resumed schedule goes on as if uninterrupted") {
   for (std::size_t cut = 0; cut <= kLosses.size(); ++cut) {
-    PaperSchedule whole, first, second;
-    check_resume(whole, first, second, kLosses, cut);
-
     const auto warm = [] {
-      return WarmupSchedule({.epochs = 2}, std::make_unique<PaperSchedule>());
+      return WarmupSchedule({.epochs = 2}, std::make_unique<StepSchedule>(
+                                               StepSchedule::Options{.rate = 1, .step_size = 3}));
     };
     WarmupSchedule warm_whole = warm(), warm_first = warm(), warm_second = warm();
     check_resume(warm_whole, warm_first, warm_second, kLosses, cut);
@@ -93,9 +78,5 @@ TEST_CASE("schedule: settings and states that make no sense are refused") {
   CHECK_THROWS_AS(ConstantSchedule(0), std::invalid_argument);
   CHECK_THROWS_AS(StepSchedule({.step_size = 0}), std::invalid_argument);
   CHECK_THROWS_AS(CosineSchedule({.epochs = 0}), std::invalid_argument);
-  CHECK_THROWS_AS(PaperSchedule({.rates = {}}), std::invalid_argument);
   CHECK_THROWS_AS(WarmupSchedule({.epochs = 1}, nullptr), std::invalid_argument);
-  PaperSchedule schedule;
-  CHECK_THROWS_WITH_AS(schedule.load_state({.epoch = 9, .stage = 4}), doctest::Contains("0 .. 3"),
-                       std::invalid_argument);
 }

@@ -16,6 +16,7 @@
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/audio.h"
+#include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/evaluation/statistics.h"
 #include "apps/ser/training/experiment.h"
 #include "apps/ser/training/model_file.h"

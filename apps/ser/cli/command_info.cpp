@@ -29,15 +29,15 @@ struct InfoOptions {
 };
 
 Json system_json(const std::string& name, const Config& config) {
-  SystemOptions options = config.options;
+  RecognizerOptions options = config.options;
   options.name = name;
-  const auto system = make_system(options, baseline_genotype(options));
+  const auto system = make_recognizer(options, baseline_genotype(options));
   const SearchSpace space = search_space(options);
   Json parts = Json::object();
   for (const PartCount& part : part_counts(*system)) parts[part.name] = part.parameters;
   return {{"parameters", system->parameter_count()},
           {"parts", parts},
-          {"supernet_parameters", make_supernet(options, Mode::joint)->parameter_count()},
+          {"supernet_parameters", make_supernet(options)->parameter_count()},
           {"architectures", space.size()},
           {"space_hash", space.hash()},
           {"baseline", baseline_genotype(options).summary()}};

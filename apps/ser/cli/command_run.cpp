@@ -27,7 +27,7 @@ struct RunOptions {
 };
 
 std::string default_folder(const Config& config) {
-  return "runs/" + config.system + "-" + to_string(config.mode) + "-" + config.preset + "-seed" +
+  return "runs/" + config.system + "-" + config.mode + "-" + config.preset + "-seed" +
          std::to_string(config.seed);
 }
 
@@ -71,7 +71,7 @@ void run_experiment(const std::string& name, const RunOptions& options) {
       if (run.fold != first) {  // the first one's epochs have been logged as they went by
         for (const EpochRecord& epoch : run.epochs) folder.log_epoch(run.fold, epoch);
       }
-      folder.save_fold(config, run, *trained.system, trained.normalisation);
+      folder.save_fold(config, run, *trained.recognizer, trained.normalisation);
       for (const std::string& warning : run.warnings) {
         progress.message(run.fold + ": " + warning);
       }
@@ -103,7 +103,7 @@ Command run_command(const std::string& name, const std::string& help, const Conf
             options->machine.add_to(command);
             options->settings.add_to(command);
             command.callback([options, name, modes] {
-              const std::string mode = to_string(options->settings.config().mode);
+              const std::string mode = options->settings.config().mode;
               if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
                 throw InputError(name + ": mode " + mode + " belongs to `serenade " +
                                  (name == "train" ? "search" : "train") + "`");
@@ -117,14 +117,18 @@ Command run_command(const std::string& name, const std::string& help, const Conf
 
 Command train_command() {
   return run_command("train", "train one architecture: the hand-made one, or --genotype FILE", {},
-                     {"none"});
+                     {kNoSearch});
 }
 
 Command search_command() {
   Config defaults;
-  defaults.mode = Mode::dropout;
+  defaults.mode = "dropout";
+  std::vector<std::string> modes;
+  for (const StrategyRow& row : strategies()) {
+    if (row.name != kNoSearch) modes.push_back(row.name);
+  }
   return run_command("search", "search an architecture, train it from scratch, and evaluate it",
-                     defaults, {"random", "joint", "sampling", "dropout"});
+                     defaults, modes);
 }
 
 }  // namespace serenade::ser

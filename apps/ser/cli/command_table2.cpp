@@ -19,7 +19,7 @@ struct Table2Options {
   OutputOptions output;
   MachineOptions machine;
   std::vector<std::string> systems = TablePlan().systems;
-  std::vector<std::string> modes = {"none", "random", "joint", "sampling", "dropout"};
+  std::vector<std::string> modes = TablePlan().modes;
   int seeds = 1;
   int jobs = 0;
   bool json = false;
@@ -29,14 +29,7 @@ TablePlan plan_of(const Table2Options& options) {
   TablePlan plan;
   plan.config = options.settings.config();
   plan.systems = options.systems;
-  plan.modes.clear();
-  for (const std::string& mode : options.modes) {
-    try {
-      plan.modes.push_back(parse_mode(mode));
-    } catch (const std::invalid_argument& error) {
-      throw InputError(std::string("--modes: ") + error.what());
-    }
-  }
+  plan.modes = options.modes;
   plan.seeds = options.seeds;
   plan.resolve();
   if (plan.config.corpus.empty()) {

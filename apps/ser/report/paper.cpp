@@ -34,6 +34,22 @@ const std::vector<PaperResult>& paper_table2() {
   return rows;
 }
 
+std::vector<std::string> paper_systems() {
+  std::vector<std::string> systems;
+  for (const PaperResult& row : paper_table2()) {
+    if (systems.empty() || systems.back() != row.system) systems.push_back(row.system);
+  }
+  return systems;
+}
+
+std::vector<std::string> paper_modes() {
+  std::vector<std::string> modes;
+  for (const PaperResult& row : paper_table2()) {
+    if (row.system == paper_table2().front().system) modes.push_back(row.mode);
+  }
+  return modes;
+}
+
 const PaperResult* paper_result(const std::string& system, const std::string& mode) {
   for (const PaperResult& row : paper_table2()) {
     if (plain_name(row.system) == plain_name(system) && plain_name(row.mode) == plain_name(mode)) {

@@ -19,6 +19,10 @@ struct PaperResult {
 /// The ten rows of Table 2, system by system in the paper's order.
 const std::vector<PaperResult>& paper_table2();
 
+/// The systems and the modes of the table, in its order.
+std::vector<std::string> paper_systems();
+std::vector<std::string> paper_modes();
+
 /// The row of a system and mode; nullptr if the paper has none. Letter case and '_' against '-' do
 /// not matter: "cnn_gru_att" finds "CNN_GRU_att".
 const PaperResult* paper_result(const std::string& system, const std::string& mode);

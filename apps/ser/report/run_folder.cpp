@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 std::string supernet_dot(const SearchSpace& space, const FoldRun& run) {
   std::vector<std::vector<double>> probabilities;
-  for (const LayerRecord& layer : run.history.back().layers) {
+  for (const ChoiceRecord& layer : run.history.back().choices) {
     probabilities.push_back(layer.probabilities);
   }
   return draw_supernet_dot(space, probabilities, choice_indices(run.genotype, space));
@@ -83,7 +83,7 @@ void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
   if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written (disk full?)");
 }
 
-void RunFolder::save_fold(const Config& config, const FoldRun& run, const System& system,
+void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
                           const Normalisation& normalisation) {
   const std::string folder = file("folds/" + run.fold);
   make_folder(folder);

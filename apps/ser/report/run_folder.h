@@ -37,7 +37,7 @@ class RunFolder {
   void log_epoch(const std::string& fold, const EpochRecord& record);
 
   /// Writes folds/<fold>/ and then the checkpoint that marks the fold as finished.
-  void save_fold(const Config& config, const FoldRun& run, const System& system,
+  void save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
                  const Normalisation& normalisation);
 
   /// Copies genotype.json and model.safetensors of the best fold to the top.

@@ -1,5 +1,8 @@
 #include "apps/ser/report/run_progress.h"
 
+#include <algorithm>
+#include <memory>
+
 namespace serenade::ser {
 
 namespace {
@@ -9,20 +12,25 @@ constexpr double kUnits = 1000;  // the bar counts whole numbers; one epoch is t
 // and follows one child: about this many training epochs of a single architecture.
 constexpr double kSearchEpoch = 2;
 
-bool searches(const Config& config) {
-  return config.mode != Mode::none && config.mode != Mode::random;
-}
+// Training epochs of a single architecture that a search stands for, and trainings of trials.
+struct SearchWork {
+  double epochs = 0;
+  std::int64_t trials = 0;
+};
 
-double search_work(const Config& config) {
-  if (!searches(config)) return 0;
-  const int extra = config.bilevel == Bilevel::two_stage ? config.architecture_epochs : 0;
-  return kSearchEpoch * (config.search_epochs + extra);
+SearchWork search_work(const Config& config) {
+  const std::unique_ptr<Strategy> strategy =
+      make_strategy(config, baseline_genotype(config.options));
+  const std::int64_t steps = strategy->planned_steps();
+  if (strategy->needs_supernet()) return {kSearchEpoch * static_cast<double>(steps), 0};
+  return {0, steps};
 }
 
 // Work done when a stage is at `fraction` of its own.
 double work_at(const Config& config, const std::string& stage, double fraction) {
-  if (stage == "search") return fraction * search_work(config);
-  double before = search_work(config);
+  const double search = search_work(config).epochs;
+  if (stage == "search") return fraction * search;
+  double before = search;
   if (stage.rfind("train ", 0) == 0) before += (std::stod(stage.substr(6)) - 1) * config.epochs;
   return before + fraction * config.epochs;
 }
@@ -32,8 +40,10 @@ std::int64_t units(double work) { return static_cast<std::int64_t>(work * kUnits
 }  // namespace
 
 double expected_work(const Config& config) {
-  const int trainings = config.mode == Mode::random ? config.random_architectures : 1;
-  return search_work(config) + static_cast<double>(trainings) * config.epochs;
+  // A trial's training is the training of what is found.
+  const SearchWork search = search_work(config);
+  return search.epochs +
+         static_cast<double>(std::max<std::int64_t>(1, search.trials)) * config.epochs;
 }
 
 RunProgress::RunProgress(const std::string& label, double work) : bar_(label, units(work)) {}

@@ -69,17 +69,17 @@ TrainingCurve curve_of(const std::string& name, const std::vector<EpochRecord>& 
 std::vector<LayerSearch> layers_of(const std::vector<SearchRecord>& history) {
   std::vector<LayerSearch> layers;
   if (history.empty()) return layers;
-  for (std::size_t l = 0; l < history.front().layers.size(); ++l) {
-    const LayerRecord& last = history.back().layers[l];
+  for (std::size_t l = 0; l < history.front().choices.size(); ++l) {
+    const ChoiceRecord& last = history.back().choices[l];
     LayerSearch layer{.layer = last.name,
                       .candidates = last.candidates,
                       .probabilities = {},
                       .entropy = {},
                       .updates = last.updates,
-                      .chosen = static_cast<int>(last.choice)};
+                      .chosen = static_cast<int>(last.best)};
     for (const SearchRecord& record : history) {
-      layer.probabilities.push_back(record.layers[l].probabilities);
-      layer.entropy.push_back(record.layers[l].entropy);
+      layer.probabilities.push_back(record.choices[l].probabilities);
+      layer.entropy.push_back(record.choices[l].entropy);
     }
     layers.push_back(std::move(layer));
   }
@@ -111,7 +111,7 @@ void add_curves(RunReport& report, const FoldRun& run) {
 }  // namespace
 
 std::string repeat_command(const Config& config, const std::string& folder) {
-  const std::string name = config.mode == Mode::none ? "train" : "search";
+  const std::string name = config.mode == kNoSearch ? "train" : "search";
   return "serenade " + name + " --config " + folder + "/config.json --out ANOTHER_FOLDER";
 }
 
@@ -169,7 +169,7 @@ std::string to_text(const RunResults& results) {
                    run.genotype.summary()});
   }
   std::ostringstream text;
-  text << results.config.system << ", mode " << to_string(results.config.mode) << ", preset "
+  text << results.config.system << ", mode " << results.config.mode << ", preset "
        << results.config.preset << ", corpus " << results.corpus << ", device "
        << device_of(results)
        << (results.synthetic ? " (SYNTHETIC speech: says nothing about people)" : "") << "\n\n"
@@ -192,7 +192,7 @@ std::string to_json(const RunResults& results) {
     return Json{{"estimate", i.estimate}, {"low", i.low}, {"high", i.high}};
   };
   Json document = {{"system", results.config.system},
-                   {"mode", to_string(results.config.mode)},
+                   {"mode", results.config.mode},
                    {"preset", results.config.preset},
                    {"device", device_of(results)},
                    {"corpus", results.corpus},
@@ -261,9 +261,9 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   const FoldRun& shown = results.folds[best_fold(results)];
   const SearchSpace space = search_space(config.options);
   RunReport report;
-  report.title = config.system + ", " + to_string(config.mode) + ", " + results.corpus;
+  report.title = config.system + ", " + config.mode + ", " + results.corpus;
   report.system = config.system;
-  report.mode = to_string(config.mode);
+  report.mode = config.mode;
   report.corpus = results.corpus;
   report.synthetic = results.synthetic;
   report.preset = config.preset;
@@ -274,7 +274,7 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   for (const Setting& setting : config_settings()) {
     report.settings.push_back({setting.key, setting.get(config)});
   }
-  for (const PartCount& part : part_counts(*make_system(config.options, shown.genotype))) {
+  for (const PartCount& part : part_counts(*make_recognizer(config.options, shown.genotype))) {
     report.parameters.push_back({part.name, part.parameters});
   }
   for (const FoldRun& run : results.folds) add_curves(report, run);

@@ -33,7 +33,7 @@ void require_distinct(const std::vector<Value>& values, const std::string& what)
 }
 
 std::string cell_path(const std::string& folder, const TableRun& run) {
-  return folder + "/cells/" + run.system + "-" + to_string(run.mode) + "-" + run.fold + "-seed" +
+  return folder + "/cells/" + run.system + "-" + run.mode + "-" + run.fold + "-seed" +
          std::to_string(run.seed) + ".json";
 }
 
@@ -55,7 +55,7 @@ void list_runs(const std::string& folder, TableRuns& table) {
   for (int k = 0; k < plan.seeds; ++k) {
     for (const std::string& fold : table.folds) {
       for (const std::string& system : plan.systems) {
-        for (const Mode mode : plan.modes) {
+        for (const std::string& mode : plan.modes) {
           TableRun run{system, mode, fold, plan.config.seed + static_cast<std::uint64_t>(k), {}};
           read_cell(folder, run);
           table.runs.push_back(std::move(run));
@@ -67,7 +67,7 @@ void list_runs(const std::string& folder, TableRuns& table) {
 
 std::string table_json(const TableRuns& table) {
   Json modes = Json::array();
-  for (const Mode mode : table.plan.modes) modes.push_back(to_string(mode));
+  for (const std::string& mode : table.plan.modes) modes.push_back(mode);
   const Json document = {{"schema", kTableSchema},   {"systems", table.plan.systems},
                          {"modes", modes},           {"seeds", table.plan.seeds},
                          {"corpus", table.corpus},   {"synthetic", table.synthetic},
@@ -165,24 +165,26 @@ void TablePlan::resolve() {
   config.mode = Config().mode;
   config.resolve();
   for (const std::string& system : systems) {
-    for (const Mode mode : modes) run_config(system, mode, config.seed);
+    for (const std::string& mode : modes) run_config(system, mode, config.seed);
   }
 }
 
-Config TablePlan::run_config(const std::string& system, Mode mode, std::uint64_t seed) const {
+Config TablePlan::run_config(const std::string& system, const std::string& mode,
+                             std::uint64_t seed) const {
   Config run = config;
   set_value(run, "system", system, "systems");
-  run.mode = mode;
+  set_value(run, "mode", mode, "modes");
   run.seed = seed;
   run.resolve();
   return run;
 }
 
 std::string TableRun::name() const {
-  return system + " " + to_string(mode) + " " + fold + " seed " + std::to_string(seed);
+  return system + " " + mode + " " + fold + " seed " + std::to_string(seed);
 }
 
-std::vector<const FoldRun*> TableRuns::of(const std::string& system, Mode mode) const {
+std::vector<const FoldRun*> TableRuns::of(const std::string& system,
+                                          const std::string& mode) const {
   std::vector<const FoldRun*> found;
   for (const TableRun& run : runs) {
     if (run.system == system && run.mode == mode && run.result) found.push_back(&*run.result);
@@ -236,7 +238,7 @@ TableRuns read_table(const std::string& folder) {
     if (document.at("schema") != kTableSchema) throw InputError(path + ": of another version");
     table.plan.systems = document.at("systems").get<std::vector<std::string>>();
     table.plan.modes.clear();
-    for (const Json& mode : document.at("modes")) table.plan.modes.push_back(parse_mode(mode));
+    for (const Json& mode : document.at("modes")) table.plan.modes.push_back(mode);
     table.plan.seeds = document.at("seeds");
     table.corpus = document.at("corpus");
     table.synthetic = document.at("synthetic");

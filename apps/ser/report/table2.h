@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/report/paper.h"
 #include "apps/ser/report/result_folder.h"
 #include "apps/ser/training/config.h"
 #include "apps/ser/training/experiment.h"
@@ -23,8 +24,8 @@ namespace serenade::ser {
 /// What a table measures.
 struct TablePlan {
   Config config;  ///< all that the runs share; its seed is the first of the seeds
-  std::vector<std::string> systems = {kGruAtt, kSeqCap};
-  std::vector<Mode> modes = {Mode::none, Mode::random, Mode::joint, Mode::sampling, Mode::dropout};
+  std::vector<std::string> systems = paper_systems();
+  std::vector<std::string> modes = paper_modes();
   int seeds = 1;  ///< runs of each fold, with the seeds config.seed, config.seed + 1, ..
 
   /// Sets the system and the mode of `config` to their defaults, since the plan has lists of them,
@@ -33,13 +34,13 @@ struct TablePlan {
   void resolve();
 
   /// The configuration of one run.
-  Config run_config(const std::string& system, Mode mode, std::uint64_t seed) const;
+  Config run_config(const std::string& system, const std::string& mode, std::uint64_t seed) const;
 };
 
 /// One run of a table; without a result where it is still to be computed.
 struct TableRun {
   std::string system;
-  Mode mode = Mode::none;
+  std::string mode = kNoSearch;
   std::string fold;
   std::uint64_t seed = 0;
   std::optional<FoldRun> result;
@@ -59,7 +60,7 @@ struct TableRuns {
   std::vector<std::string> failures;  ///< runs that stopped being finite: name and reason
 
   /// Finished runs of a system and mode, by seed and fold.
-  std::vector<const FoldRun*> of(const std::string& system, Mode mode) const;
+  std::vector<const FoldRun*> of(const std::string& system, const std::string& mode) const;
 };
 
 /// Whether the table may go into `folder`: check_result_folder, where the keys that choose folds

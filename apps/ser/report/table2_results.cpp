@@ -22,11 +22,11 @@ std::vector<Prediction> predictions_of(const std::vector<const FoldRun*>& runs) 
   return all;
 }
 
-Table2Cell make_cell(const TableRuns& table, const std::string& system, Mode mode,
+Table2Cell make_cell(const TableRuns& table, const std::string& system, const std::string& mode,
                      const std::vector<const FoldRun*>& runs) {
   Table2Cell cell;
   cell.system = system;
-  cell.mode = to_string(mode);
+  cell.mode = mode;
   cell.confusion = ConfusionMatrix(table.classes);
   std::vector<double> parameters;
   for (const FoldRun* run : runs) {
@@ -56,31 +56,28 @@ std::vector<const FoldRun*> shared_runs(const std::vector<const FoldRun*>& runs,
   return shared;
 }
 
-bool searches(Mode mode) { return mode != Mode::none && mode != Mode::random; }
-
-bool has_mode(const TablePlan& plan, Mode mode) {
+bool has_mode(const TablePlan& plan, const std::string& mode) {
   return std::count(plan.modes.begin(), plan.modes.end(), mode) > 0;
 }
 
-void add_comparison(Table2& table, const TableRuns& runs, const std::string& system, Mode first,
-                    Mode second) {
+void add_comparison(Table2& table, const TableRuns& runs, const std::string& system,
+                    const std::string& first, const std::string& second) {
   if (!has_mode(runs.plan, first) || !has_mode(runs.plan, second)) return;
   const std::vector<const FoldRun*> a = runs.of(system, first), b = runs.of(system, second);
   const std::vector<Prediction> first_says = predictions_of(shared_runs(a, b));
   if (first_says.empty()) return;
-  table.comparisons.push_back(
-      compare_paired(system + " " + to_string(first), first_says, system + " " + to_string(second),
-                     predictions_of(shared_runs(b, a)), static_cast<int>(runs.classes.size()),
-                     {.seed = runs.plan.config.seed}));
+  table.comparisons.push_back(compare_paired(
+      system + " " + first, first_says, system + " " + second, predictions_of(shared_runs(b, a)),
+      static_cast<int>(runs.classes.size()), {.seed = runs.plan.config.seed}));
 }
 
 void add_comparisons(Table2& table, const TableRuns& runs) {
   for (const std::string& system : runs.plan.systems) {
-    for (const Mode mode : runs.plan.modes) {
-      if (mode != Mode::none) add_comparison(table, runs, system, Mode::none, mode);
+    for (const std::string& mode : runs.plan.modes) {
+      if (mode != kNoSearch) add_comparison(table, runs, system, kNoSearch, mode);
     }
-    add_comparison(table, runs, system, Mode::joint, Mode::dropout);
-    add_comparison(table, runs, system, Mode::sampling, Mode::dropout);
+    add_comparison(table, runs, system, "joint", "dropout");
+    add_comparison(table, runs, system, "sampling", "dropout");
   }
 }
 
@@ -162,7 +159,7 @@ Table2 make_table2(const TableRuns& runs, const std::string& command) {
   table.preset = runs.plan.config.preset;
   table.command = command;
   for (const std::string& system : runs.plan.systems) {
-    for (const Mode mode : runs.plan.modes) {
+    for (const std::string& mode : runs.plan.modes) {
       const std::vector<const FoldRun*> finished = runs.of(system, mode);
       if (!finished.empty()) table.cells.push_back(make_cell(runs, system, mode, finished));
     }
@@ -182,22 +179,23 @@ Table2 make_table2(const TableRuns& runs, const std::string& command) {
 Figure3 table_figure3(const TableRuns& runs, const std::string& system) {
   Figure3 figure;
   figure.system = system;
-  for (const Mode mode : runs.plan.modes) {
+  for (const std::string& mode : runs.plan.modes) {
     std::vector<const FoldRun*> compared = runs.of(system, mode);
-    for (const Mode other : runs.plan.modes) {
+    for (const std::string& other : runs.plan.modes) {
       const std::vector<const FoldRun*> others = runs.of(system, other);
-      if (searches(other) && !others.empty()) compared = shared_runs(compared, others);
+      const bool searched = !others.empty() && !others.front()->history.empty();
+      if (searched) compared = shared_runs(compared, others);
     }
     std::vector<FoldRun> copies;
     for (const FoldRun* run : compared) copies.push_back(*run);
-    const Figure3 one = figure3_of(copies, system, to_string(mode));
+    const Figure3 one = figure3_of(copies, system, mode);
     figure.supernet.insert(figure.supernet.end(), one.supernet.begin(), one.supernet.end());
     figure.child.insert(figure.child.end(), one.child.begin(), one.child.end());
   }
   if (figure.empty()) return figure;
   const std::uint64_t first_seed = runs.plan.config.seed;
   figure.child_summary =
-      followed_child(runs.plan.run_config(system, Mode::none, first_seed)).summary();
+      followed_child(runs.plan.run_config(system, kNoSearch, first_seed)).summary();
   if (runs.plan.seeds > 1) {  // each seed draws its own
     figure.child_summary += " (of seed " + std::to_string(first_seed) + ")";
   }
@@ -224,8 +222,8 @@ std::string figure3_finding(const Figure3& figure) {
 std::string table_command(const TablePlan& plan, const std::string& folder) {
   std::string systems, modes;
   for (const std::string& system : plan.systems) systems += (systems.empty() ? "" : ",") + system;
-  for (const Mode mode : plan.modes)
-    modes += (modes.empty() ? "" : ",") + std::string(to_string(mode));
+  for (const std::string& mode : plan.modes)
+    modes += (modes.empty() ? "" : ",") + std::string(mode);
   return "serenade table2 --config " + folder + "/config.json --systems " + systems + " --modes " +
          modes + " --seeds " + std::to_string(plan.seeds) + " --out ANOTHER_FOLDER";
 }

@@ -8,51 +8,11 @@
 
 #include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/training/search.h"
 #include "tensor/files.h"
 #include "tensor/text.h"
 
-// The words of enums of the layers below.
-namespace serenade {
-
-static EnumNames<Mode> enum_names(Mode) {
-  return {{Mode::none, "none"},
-          {Mode::random, "random"},
-          {Mode::joint, "joint"},
-          {Mode::sampling, "sampling"},
-          {Mode::dropout, "dropout"}};
-}
-
-static EnumNames<Bilevel> enum_names(Bilevel) {
-  return {{Bilevel::alternating, "alternating"}, {Bilevel::two_stage, "two_stage"}};
-}
-
-static EnumNames<GruBias> enum_names(GruBias) {
-  return {{GruBias::one, "one"}, {GruBias::two, "two"}};
-}
-
-static EnumNames<GruReset> enum_names(GruReset) {
-  return {{GruReset::after, "after"}, {GruReset::before, "before"}};
-}
-
-static EnumNames<RoutingGradient> enum_names(RoutingGradient) {
-  return {{RoutingGradient::full, "full"}, {RoutingGradient::last, "last"}};
-}
-
-static EnumNames<UtteranceNorm> enum_names(UtteranceNorm) {
-  return {{UtteranceNorm::none, "none"}, {UtteranceNorm::mean, "mean"}};
-}
-
-}  // namespace serenade
-
 namespace serenade::ser {
-
-static EnumNames<Conv2Set> enum_names(Conv2Set) {
-  return {{Conv2Set::transposed, "transposed"}, {Conv2Set::same, "same"}};
-}
-
-static EnumNames<AttentionScope> enum_names(AttentionScope) {
-  return {{AttentionScope::sequence, "sequence"}, {AttentionScope::final, "final"}};
-}
 
 namespace {
 
@@ -140,6 +100,13 @@ Setting name_setting(std::string key, std::string help, std::vector<std::string>
           [=](Config& c, const std::string& text) {
             field(c) = names[find_setting_word(key, text, names)];
           }};
+}
+
+template <class Row>
+std::vector<std::string> names_of(const std::vector<Row>& rows) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) names.push_back(row.name);
+  return names;
 }
 
 #define FIELD(member) \
@@ -247,8 +214,8 @@ std::vector<Setting> system_settings() {
 
 std::vector<Setting> all_settings() {
   std::vector<Setting> all = {
-      name_setting("system", "which recogniser", {kGruAtt, kSeqCap}, FIELD(system)),
-      word_setting<Mode>("mode", "how the architecture is found", FIELD(mode)),
+      name_setting("system", "which recogniser", names_of(systems()), FIELD(system)),
+      name_setting("mode", "how the architecture is found", names_of(strategies()), FIELD(mode)),
   };
   for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
                             search_settings(), system_settings()}) {
@@ -286,13 +253,7 @@ void Config::resolve() {
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
     throw InputError("gru_reset before goes with gru_bias one only");
   }
-  if (mode == Mode::joint && bilevel == Bilevel::two_stage) {
-    throw InputError("bilevel two_stage does not go with mode joint, which trains all at once");
-  }
-  const std::int64_t fewest = 4;  // candidates of the narrowest layer
-  if (num_masked >= fewest) {
-    throw InputError("num_masked must be at most 3: the last layer has 4 candidates");
-  }
+  make_strategy(*this, baseline_genotype(options));  // checks the options of the search
 }
 
 const std::vector<Setting>& config_settings() {

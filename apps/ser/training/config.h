@@ -15,9 +15,8 @@
 #include "apps/ser/data/dataset.h"
 #include "apps/ser/data/protocol.h"
 #include "apps/ser/features/features.h"
-#include "apps/ser/models/systems.h"
-#include "nas/path.h"
-#include "nas/search.h"
+#include "apps/ser/models/recognizer.h"
+#include "nas/strategy.h"
 
 namespace serenade::ser {
 
@@ -36,9 +35,12 @@ inline EnumNames<CorpusMemory> enum_names(CorpusMemory) {
           {CorpusMemory::host, "host"}};
 }
 
+/// The mode in which an architecture is trained and none searched for.
+inline constexpr const char* kNoSearch = "none";
+
 struct Config {
-  std::string system = kGruAtt;
-  Mode mode = Mode::none;
+  std::string system = kGruAtt;  ///< a row of systems()
+  std::string mode = kNoSearch;  ///< how the architecture is found: a row of strategies()
 
   std::string corpus_kind = CorpusSpec().kind;
   std::string corpus;  ///< folder or CSV manifest
@@ -70,7 +72,7 @@ struct Config {
   int random_architectures = 5;
   std::string genotype;  ///< file; empty: the hand-made architecture
 
-  SystemOptions options;  ///< name, bins and classes are filled in by resolve()
+  RecognizerOptions options;  ///< name, bins and classes are filled in by resolve()
 
   /// Fills in what follows from other settings (bins, system name) and checks the rest. Throws
   /// InputError naming the setting.

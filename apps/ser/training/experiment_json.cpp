@@ -22,8 +22,8 @@ json epoch_json(const EpochRecord& e) {
           {"validation_wa", e.validation_wa},
           {"validation_ua", e.validation_ua},
           {"gradient_norm", e.gradient_norm},
-          {"window_length", e.window_length},
-          {"utterance_length", e.utterance_length},
+          {"window_norm", e.window_norm},
+          {"utterance_norm", e.utterance_norm},
           {"seconds", e.seconds}};
 }
 
@@ -38,8 +38,8 @@ EpochRecord epoch_from_json(const json& j) {
           .validation_wa = j.at("validation_wa"),
           .validation_ua = j.at("validation_ua"),
           .gradient_norm = j.at("gradient_norm"),
-          .window_length = j.at("window_length"),
-          .utterance_length = j.at("utterance_length"),
+          .window_norm = j.at("window_norm"),
+          .utterance_norm = j.at("utterance_norm"),
           .seconds = j.at("seconds")};
 }
 

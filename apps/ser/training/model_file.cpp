@@ -27,7 +27,7 @@ std::vector<float> as_floats(const Tensor& tensor) {
 }  // namespace
 
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
-                 const Normalisation& normalisation, const System& system) {
+                 const Normalisation& normalisation, const Recognizer& system) {
   SafetensorsFile file;
   for (const auto& [name, value] : system.state_dict()) file.tensors[name] = value;
   if (normalisation.kind != NormalisationKind::per_utterance) {
@@ -69,7 +69,7 @@ ModelFile read_model(const std::string& path) {
       file.tensors.erase(kDeviation);
     }
     const init::SkipInit weights_come_from_the_file;
-    model.system = make_system(model.config.options, model.genotype);
+    model.system = make_recognizer(model.config.options, model.genotype);
     model.system->load_state_dict(file.tensors);
     model.system->to(compute_device());
     model.system->eval();

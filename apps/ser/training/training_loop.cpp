@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/training/paper_schedule.h"
 
 namespace serenade::ser {
 
@@ -47,7 +48,7 @@ BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint
 void StepLosses::add(AsyncScalar loss) {
   finish();
   waiting_ = std::move(loss);
-  if (device_ == Device::cpu) finish();
+  if (!runs_ahead(device_)) finish();
 }
 
 void StepLosses::finish() {

@@ -1,4 +1,4 @@
-// v1 of routing (definition: capsule_definition.cpp; formulas and shapes:
+// v1 of routing (definition: kernels/capsule/cpu/definition.cpp; formulas and shapes:
 // kernels/capsule/capsule.h).
 //
 // What makes it fast, on top of the inner loops of capsule_simd.h:
@@ -7,7 +7,7 @@
 //   * The backward of the layer goes over a chunk of samples twice. First by sample, to find ds of
 //     every iteration; then by block of input capsules, so that one thread owns a block of dW,
 //     which stays in its cache. No partial sums, and the same bits for any thread count. In between
-//     only c and the gradient of the logits are kept, 2 (R - 1) numbers for every O votes: the
+//     only c and the gradient of the logits are kept, 2 (R - 1) values for every O votes: the
 //     gradient of the votes is linear in them, so that the votes are predicted once only.
 
 #include "kernels/capsule/capsule.h"
@@ -61,7 +61,7 @@ struct Plan {
   CapsuleTile tile(std::int64_t count) const { return {count, p.D, p.J, p.O}; }
 };
 
-/// to [width][lanes] = `rows` rows of `width` numbers, one per lane; the other lanes are zeros.
+/// to [width][lanes] = `rows` rows of `width` values, one per lane; the other lanes are zeros.
 void pack(real* to, const real* from, std::int64_t rows, std::int64_t width, std::int64_t lanes) {
   rows = std::clamp<std::int64_t>(rows, 0, lanes);
   for (std::int64_t k = 0; k < width; ++k) {

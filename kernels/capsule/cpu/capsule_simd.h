@@ -3,7 +3,7 @@
 //
 // A lane is an input capsule. Votes of one sample lie as [block][j][o][lane], with `lanes` input
 // capsules to a block; capsules and weights as [block][d][lane] and [block][j][d][o][lane]. Then
-// predictions, agreements, the softmax over j and all sums are vertical: no number ever has to move
+// predictions, agreements, the softmax over j and all sums are vertical: no value ever has to move
 // to another lane, and the same source serves any vector width. Lanes without an input capsule
 // (past the end or masked) hold zeros: their votes are zero, whatever their c, and add nothing.
 
@@ -35,7 +35,7 @@ struct RoutingTerms {
   std::int64_t iteration_stride;
 };
 
-/// All pointers are aligned to vectors unless they point to single numbers ([J, O]). `work` holds
+/// All pointers are aligned to vectors unless they point to single values ([J, O]). `work` holds
 /// kCapsuleGroup * J * (O + 2) * lanes reals.
 struct CapsuleSimd {
   std::int64_t lanes;

@@ -21,7 +21,7 @@ real dot(const real* a, const real* b, std::int64_t size) {
   return sum;
 }
 
-/// c = softmax of b; both J numbers.
+/// c = softmax of b; both J values.
 void softmax(real* c, const real* b, std::int64_t J) {
   const real largest = *std::max_element(b, b + J);
   real sum = 0;
@@ -174,7 +174,7 @@ void capsule_layer_backward_v0_stored_votes(real* du, real* dweight, real* dbias
   capsule_votes_backward(du, dweight, du_hat.data(), u, weight, p);
 }
 
-// Not a step of the ladder: c is only ever looked at, so the procedure itself is fast enough.
+// Not a step of the ladder: c is only inspected, so the procedure itself is fast enough.
 void capsule_routing_coefficients(real* c, const real* u_hat, const real* s,
                                   const CapsuleShape& p) {
   const std::int64_t JO = p.J * p.O, R = p.iterations;

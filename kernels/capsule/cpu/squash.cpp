@@ -1,5 +1,5 @@
-// Squash and capsule lengths (formulas and shapes: kernels/capsule/squash.h). One capsule at a
-// time: the plain version is the version in use.
+// Squash and capsule norms (formulas and shapes: kernels/capsule/squash.h). One capsule at a time:
+// the plain version is the version in use.
 
 #include "kernels/capsule/squash.h"
 
@@ -21,8 +21,8 @@ real length(const real* v, std::int64_t size) {
   return std::sqrt(squared_length(v, size) + static_cast<real>(kSquashEpsilon));
 }
 
-void add_length_gradient(real* dv, real dlength, const real* v, std::int64_t size) {
-  const real factor = dlength / length(v, size);
+void add_norm_gradient(real* dv, real dnorm, const real* v, std::int64_t size) {
+  const real factor = dnorm / length(v, size);
   for (std::int64_t k = 0; k < size; ++k) dv[k] += factor * v[k];
 }
 
@@ -59,10 +59,10 @@ void capsule_norm_forward(real* lengths, const real* v, std::int64_t count, std:
   parallel_items(count, size, [&](std::int64_t i) { lengths[i] = length(v + i * size, size); });
 }
 
-void capsule_norm_backward(real* dv, const real* dlengths, const real* v, std::int64_t count,
+void capsule_norm_backward(real* dv, const real* dnorms, const real* v, std::int64_t count,
                            std::int64_t size) {
   parallel_items(count, size, [&](std::int64_t i) {
-    add_length_gradient(dv + i * size, dlengths[i], v + i * size, size);
+    add_norm_gradient(dv + i * size, dnorms[i], v + i * size, size);
   });
 }
 
@@ -85,7 +85,7 @@ void append_norms_backward(real* dv, const real* dy, const real* v, std::int64_t
     real* to = dv + row * values;
     for (std::int64_t k = 0; k < values; ++k) to[k] += from[k];
     for (std::int64_t j = 0; j < capsules; ++j) {
-      add_length_gradient(to + j * size, from[values + j], v + row * values + j * size, size);
+      add_norm_gradient(to + j * size, from[values + j], v + row * values + j * size, size);
     }
   });
 }

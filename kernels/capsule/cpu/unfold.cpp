@@ -1,4 +1,5 @@
-// Windows (shapes: kernels/capsule/unfold.h). Copies of runs of steps: plain is as fast as memory.
+// Sliding windows (shapes: kernels/capsule/unfold.h). Copies of runs of steps: the plain version is
+// limited by memory already.
 
 #include "kernels/capsule/unfold.h"
 
@@ -30,7 +31,7 @@ void unfold_forward(real* y, const real* x, const UnfoldShape& s) {
   });
 }
 
-// One row of x per turn: windows overlap in it, so it must belong to one thread.
+// One row of x per work item: windows overlap in it, so it must belong to one thread.
 void unfold_backward(real* dx, const real* dy, const UnfoldShape& s) {
   const std::int64_t total = s.samples * s.rows;
   parallel_items(total, s.count * s.size, [&](std::int64_t nr) {

@@ -1,4 +1,4 @@
-// Routing and the capsule layer: which step of the ladder (capsule_versions.h) a shape gets.
+// Routing and the capsule layer: which step of the ladder (versions.h) is in use for a shape.
 
 #include "kernels/capsule/capsule.h"
 

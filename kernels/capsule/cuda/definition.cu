@@ -1,6 +1,6 @@
 // v0 of routing: the procedure of Sabour et al. (2017) line by line, each line a kernel with one
-// thread per number, logits and every iteration's coefficients in memory; and its derivative by the
-// chain rule. Formulas and shapes: kernels/capsule/capsule.h. Any sizes.
+// thread per element, logits and every iteration's coefficients in memory; and its derivative by
+// the chain rule. Formulas and shapes: kernels/capsule/capsule.h. Any sizes.
 //
 // Every iteration reads the votes twice forward (47 MB each time for the paper's 144 windows) and
 // four times backward, and launches 4 and 5 kernels.
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   b[nij] = sum;
 }
 
-/// c = softmax over j of b, in the same place; 0 for capsules that do not count. One thread per
+/// c = softmax over j of b, in place; 0 for masked capsules. One thread per
 /// input capsule.
 __global__ void __launch_bounds__(kCapsuleThreads)
     capsule_softmax(GlobalPointer<real> c, GlobalPointer<const std::int64_t> lengths,
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   }
 }
 
-/// The sum over input capsules of factor u_hat. One thread per number of [N, J, O].
+/// The sum over input capsules of factor u_hat. One thread per element of [N, J, O].
 __device__ real weighted_sum(GlobalPointer<const real> factor, GlobalPointer<const real> u_hat,
                              std::int64_t njo, std::int64_t valid, const CapsuleSizes& p) {
   const std::int64_t JO = p.J * p.O, n = njo / JO, k = njo % JO, j = k / p.O;
@@ -170,13 +170,13 @@ std::size_t bytes(std::int64_t count) { return static_cast<std::size_t>(count) *
 void capsule_routing_forward_v0_definition(real* v, real* s, const real* u_hat, const real* bias,
                                            const CapsuleShape& shape) {
   const CapsuleSizes p(shape);
-  const std::int64_t numbers = p.N * p.J * p.O;
+  const std::int64_t count = p.N * p.J * p.O;
   const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
-  const DeviceArray<real> c(p.N * p.I * p.J), earlier(numbers);
-  clear(earlier.data(), bytes(numbers));
+  const DeviceArray<real> c(p.N * p.I * p.J), earlier(count);
+  clear(earlier.data(), bytes(count));
   for (std::int64_t t = 0; t < p.R; ++t) {
     launch_coefficients(c.data(), u_hat, earlier.data(), p.J * p.O, lengths.data(), p);
-    LAUNCH_CAPSULE_ITEMS(capsule_weigh, numbers, s, c.data(), u_hat, bias, t, lengths.data(), p);
+    LAUNCH_CAPSULE_ITEMS(capsule_weigh, count, s, c.data(), u_hat, bias, t, lengths.data(), p);
     LAUNCH_CAPSULE_ITEMS(capsule_agree, p.N * p.J, v, earlier.data(), s, t, p);
   }
 }
@@ -185,13 +185,13 @@ void capsule_routing_backward_v0_definition(real* du_hat, real* dbias, const rea
                                             const real* s, const real* u_hat,
                                             const CapsuleShape& shape) {
   const CapsuleSizes p(shape);
-  const std::int64_t JO = p.J * p.O, numbers = p.N * JO;
+  const std::int64_t JO = p.J * p.O, count = p.N * JO;
   const OnDevice<std::int64_t> lengths(shape.lengths, p.N);
-  const DeviceArray<real> c(p.N * p.I * p.J), db(p.N * p.I * p.J), dv_before(numbers);
-  const DeviceArray<real> earlier(p.R * numbers), ds(p.R * numbers);
+  const DeviceArray<real> c(p.N * p.I * p.J), db(p.N * p.I * p.J), dv_before(count);
+  const DeviceArray<real> earlier(p.R * count), ds(p.R * count);
   add_up_earlier(earlier.data(), s, p);
-  clear(ds.data(), bytes(p.R * numbers));
-  clear(dv_before.data(), bytes(numbers));
+  clear(ds.data(), bytes(p.R * count));
+  clear(dv_before.data(), bytes(count));
   for (std::int64_t t = p.R - 1; t >= 0; --t) {
     const bool through_logits = t > 0 && !shape.last_only;
     squash_gradient(ds.data(), t == p.R - 1 ? dv : dv_before.data(), s, t, p);
@@ -205,7 +205,7 @@ void capsule_routing_backward_v0_definition(real* du_hat, real* dbias, const rea
                            earlier.data(), ds.data(), t, through_logits, lengths.data(), p);
     }
     if (!through_logits) break;
-    LAUNCH_CAPSULE_ITEMS(capsule_agreement_gradient, numbers, dv_before.data(), db.data(), u_hat,
+    LAUNCH_CAPSULE_ITEMS(capsule_agreement_gradient, count, dv_before.data(), db.data(), u_hat,
                          lengths.data(), p);
   }
   if (dbias != nullptr) bias_gradient(dbias, ds.data(), p);
@@ -229,7 +229,7 @@ void capsule_layer_backward_v0_stored_votes(real* du, real* dweight, real* dbias
   capsule_votes_backward(du, dweight, du_hat.data(), u, weight, p);
 }
 
-// c is only ever looked at: the definition is the version in use.
+// c is only inspected: the definition is the version in use.
 void capsule_routing_coefficients(real* c, const real* u_hat, const real* s,
                                   const CapsuleShape& shape) {
   const CapsuleSizes p(shape);

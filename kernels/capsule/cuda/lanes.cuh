@@ -1,6 +1,6 @@
 #pragma once
 // Routing in the lanes of a warp: a lane is one output capsule j of one input capsule and holds the
-// vote for it, `size` numbers, in registers. The lanes of an input capsule are neighbours, `lanes`
+// vote for it, `size` values, in registers. The lanes of an input capsule are neighbours, `lanes`
 // of them (a power of two, at least J), so that dot products need no other lane and the softmax
 // over j takes two sums of log2(lanes) exchanges.
 
@@ -8,14 +8,14 @@
 
 namespace serenade::cuda {
 
-/// `size` neighbouring numbers that begin at a multiple of 16 bytes, or zeros.
+/// `size` consecutive values that begin at a multiple of 16 bytes, or zeros.
 template <int size>
 __device__ __forceinline__ void load_capsule(real (&x)[size], AliasedPointer<const real> from,
                                              bool counts) {
   static_assert(size % 4 == 0);
   for (int o = 0; o < size; o += 4) {
-    const Vec4 quad = counts ? load_vector<Vec4>(from + o) : Vec4{};
-    for (int k = 0; k < 4; ++k) x[o + k] = quad.value[k];
+    const Vec4 vec4 = counts ? load_vector<Vec4>(from + o) : Vec4{};
+    for (int k = 0; k < 4; ++k) x[o + k] = vec4.value[k];
   }
 }
 
@@ -75,7 +75,7 @@ __device__ __forceinline__ void vote_gradient(real (&dvote)[size], const real (&
   }
 }
 
-/// Adds up each of the `size` numbers of x over the lanes that differ in the bits of `first_step`
+/// Adds up each of the `size` values of x over the lanes that differ in the bits of `first_step`
 /// and the log2(size) - log2(left) bits below it, halving x at each step: a lane sends the half
 /// that its partner keeps. What is left are x[0 .. left), whose index before was left times the
 /// bits.

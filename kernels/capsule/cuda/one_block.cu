@@ -1,7 +1,7 @@
 // v1 of routing: a block per sample does all iterations in one launch (formulas and shapes:
-// kernels/capsule/capsule.h). Up to 16 output capsules of 8 or 16 numbers.
+// kernels/capsule/capsule.h). Up to 16 output capsules of 8 or 16 values.
 //
-// A lane is one output capsule of one input capsule (capsule_lanes.cuh), a warp takes 2, 4 or 8
+// A lane is one output capsule of one input capsule (lanes.cuh), a warp takes 2, 4 or 8
 // neighbouring input capsules at once, so that it reads whole lines. In an iteration each vote is
 // read once and used for agreement, softmax and sum, where v0 reads it twice and writes logits and
 // coefficients in between. Sums over input capsules stay in registers, then meet in shared memory
@@ -11,7 +11,7 @@
 // capsules (16 samples, I 9, J 4, O 16) that is 2.3 KB per sample, which stay in the first-level
 // cache, so what counts is the single launch. For 144 windows of 1280 capsules it is 47 MB per
 // iteration, no less than 11 us from memory; there the layer does better without stored votes
-// (capsule_recomputed_votes.cu).
+// (recomputed_votes.cu).
 
 #include <algorithm>
 
@@ -54,7 +54,7 @@ __device__ __forceinline__ void meet_in(SharedPointer<real> sums, real (&x)[size
   __syncthreads();
 }
 
-/// The sum of number k over the warps. `width` numbers each.
+/// The sum of element k over the warps, `width` elements each.
 __device__ __forceinline__ real add_up_warps(SharedPointer<real> sums, int k, int width) {
   real sum = 0;
   for (int warp = 0; warp < kWarps; ++warp) sum += sums[warp * width + k];
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(kThreads)
   const int J = static_cast<int>(p.J), JO = J * size, k = static_cast<int>(threadIdx.x);
   const std::int64_t n = blockIdx.x;
   const int valid = static_cast<int>(p.valid(lengths, n)), end = at.end(valid);
-  real so_far = 0;  // number k of the sum of earlier v
+  real so_far = 0;  // element k of the sum of earlier v
   for (int t = 0; t < p.R; ++t) {
     real e[size] = {}, sum[size] = {};
     if (t > 0) load_capsule(e, earlier + at.j * size, true);
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int o = 0; o < size; ++o) sum[o] += g * vote[o];
     }
     meet_in<lanes>(SharedPointer<real>(sums), sum, at);
-    // v of iteration t - 1 is part of the sum that every later iteration has used.
+    // v of iteration t - 1 is part of the sum that every later iteration used.
     const real more = k < JO ? add_up_warps(SharedPointer<real>(sums), k, kWidth) : real(0);
     dv_k = t == R - 1 ? more : dv_k + more;
   }
@@ -216,8 +216,8 @@ struct Backward {
 
 bool routes_in_one_block(const real* u_hat, const real* du_hat, const CapsuleShape& p) {
   return (p.O == 8 || p.O == 16) && p.J >= 1 && p.J <= 16 && p.I < (1 << 28) && p.N < (1LL << 31) &&
-         static_cast<std::int64_t>(kept_bytes(p)) <= kMaxShared && takes_quads(u_hat) &&
-         takes_quads(du_hat);
+         static_cast<std::int64_t>(kept_bytes(p)) <= kMaxShared && is_vec4_aligned(u_hat) &&
+         is_vec4_aligned(du_hat);
 }
 
 void capsule_routing_forward_v1_one_block(real* v, real* s, const real* u_hat, const real* bias,

@@ -1,8 +1,8 @@
-// Squash and capsule lengths on the device (formulas and shapes: kernels/capsule/squash.h).
+// Squash and capsule norms on the device (formulas and shapes: kernels/capsule/squash.h).
 //
-// A capsule belongs to a group of neighbouring lanes, one lane per number (at most 32): they read
-// neighbouring addresses and add up by exchanging values. Bytes per number: squash 8 forward, 16
-// backward; lengths 4 forward, 12 backward. For each number some 40 instructions, in which the root
+// A capsule belongs to a group of neighbouring lanes, one lane per element (at most 32): they read
+// neighbouring addresses and add up by exchanging values. Bytes per element: squash 8 forward, 16
+// backward; norms 4 forward, 12 backward. For each number some 40 instructions, in which the root
 // and the division that all lanes of a capsule repeat count most: under the 60 for which the bytes
 // leave time.
 
@@ -16,13 +16,13 @@ namespace {
 constexpr real kEpsilon = static_cast<real>(kSquashEpsilon);
 
 /// The loop over capsules of a group of lanes. All lanes of a warp go round equally often; those of
-/// groups without a capsule have no numbers.
+/// groups without a capsule have no elements.
 struct Capsules {
   std::int64_t count, size;
   int lanes;
 
-  Capsules(std::int64_t capsules, std::int64_t numbers)
-      : count(capsules), size(numbers), lanes(power_of_two_for(numbers, 32)) {}
+  Capsules(std::int64_t capsules, std::int64_t capsule_size)
+      : count(capsules), size(capsule_size), lanes(power_of_two_for(capsule_size, 32)) {}
 
   dim3 grid() const { return loop_grid(count * lanes); }
 
@@ -80,17 +80,17 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
-/// Rows of `values` numbers in capsules and, behind them, the `capsules` lengths of these. With row
-/// = capsule / capsules, a capsule begins at capsule * size + row * capsules, and its length lies
-/// at (row + 1) * values + capsule. Lengths alone: values = 0.
-struct LengthRows {
+/// Rows of `values` capsule elements followed by the `capsules` norms of these capsules. With row =
+/// capsule / capsules, a capsule begins at capsule * size + row * capsules, and its norm lies at
+/// (row + 1) * values + capsule. Norms alone: values = 0.
+struct NormRows {
   std::int64_t capsules, values;
 };
 
-/// The lengths of capsules, and with `copies` the capsules themselves.
+/// The norms of capsules, and with `copies` the capsules themselves.
 template <bool copies>
 __global__ void __launch_bounds__(kLoopThreads)
-    lengths_of(GlobalPointer<real> y, GlobalPointer<const real> v, Capsules c, LengthRows rows) {
+    lengths_of(GlobalPointer<real> y, GlobalPointer<const real> v, Capsules c, NormRows rows) {
   for (std::int64_t first = c.begin(); first < c.count; first += c.step()) {
     const std::int64_t capsule = c.own(first), at = capsule * c.size, size = c.size_of(capsule);
     const std::int64_t row = copies ? capsule / rows.capsules : 0;
@@ -106,15 +106,15 @@ __global__ void __launch_bounds__(kLoopThreads)
 
 template <bool copies>
 __global__ void __launch_bounds__(kLoopThreads)
-    lengths_gradient(GlobalPointer<real> dv, GlobalPointer<const real> dy,
-                     GlobalPointer<const real> v, Capsules c, LengthRows rows) {
+    norms_gradient(GlobalPointer<real> dv, GlobalPointer<const real> dy,
+                   GlobalPointer<const real> v, Capsules c, NormRows rows) {
   for (std::int64_t first = c.begin(); first < c.count; first += c.step()) {
     const std::int64_t capsule = c.own(first), at = capsule * c.size, size = c.size_of(capsule);
     const std::int64_t row = copies ? capsule / rows.capsules : 0;
     const real n2 = dot(v + at, v + at, size, c);
     if (size == 0) continue;
-    const real dlength = dy[(row + 1) * rows.values + capsule];
-    const real factor = dlength / sqrt(n2 + kEpsilon);
+    const real dnorm = dy[(row + 1) * rows.values + capsule];
+    const real factor = dnorm / sqrt(n2 + kEpsilon);
     const std::int64_t source = at + row * rows.capsules;
     for (std::int64_t k = c.lane(); k < size; k += c.lanes) {
       const real direct = copies ? real(dy[source + k]) : real(0), value = v[at + k];
@@ -143,15 +143,15 @@ void capsule_norm_forward(real* lengths, const real* v, std::int64_t count, std:
   if (count == 0) return;
   const Capsules capsules(count, size);
   SERENADE_LAUNCH(lengths_of<false>, capsules.grid(), dim3(kLoopThreads), 0, current_stream(),
-                  lengths, v, capsules, (LengthRows{0, 0}));
+                  lengths, v, capsules, (NormRows{0, 0}));
 }
 
-void capsule_norm_backward(real* dv, const real* dlengths, const real* v, std::int64_t count,
+void capsule_norm_backward(real* dv, const real* dnorms, const real* v, std::int64_t count,
                            std::int64_t size) {
   if (count * size == 0) return;
   const Capsules capsules(count, size);
-  SERENADE_LAUNCH(lengths_gradient<false>, capsules.grid(), dim3(kLoopThreads), 0, current_stream(),
-                  dv, dlengths, v, capsules, (LengthRows{0, 0}));
+  SERENADE_LAUNCH(norms_gradient<false>, capsules.grid(), dim3(kLoopThreads), 0, current_stream(),
+                  dv, dnorms, v, capsules, (NormRows{0, 0}));
 }
 
 void append_norms_forward(real* y, const real* v, std::int64_t rows, std::int64_t capsules,
@@ -159,15 +159,15 @@ void append_norms_forward(real* y, const real* v, std::int64_t rows, std::int64_
   if (rows * capsules == 0) return;
   const Capsules all(rows * capsules, size);
   SERENADE_LAUNCH(lengths_of<true>, all.grid(), dim3(kLoopThreads), 0, current_stream(), y, v, all,
-                  (LengthRows{capsules, capsules * size}));
+                  (NormRows{capsules, capsules * size}));
 }
 
 void append_norms_backward(real* dv, const real* dy, const real* v, std::int64_t rows,
                            std::int64_t capsules, std::int64_t size) {
   if (rows * capsules * size == 0) return;
   const Capsules all(rows * capsules, size);
-  SERENADE_LAUNCH(lengths_gradient<true>, all.grid(), dim3(kLoopThreads), 0, current_stream(), dv,
-                  dy, v, all, (LengthRows{capsules, capsules * size}));
+  SERENADE_LAUNCH(norms_gradient<true>, all.grid(), dim3(kLoopThreads), 0, current_stream(), dv, dy,
+                  v, all, (NormRows{capsules, capsules * size}));
 }
 
 }  // namespace serenade::cuda

@@ -1,4 +1,4 @@
-// What stands between two passes over the votes (capsule_steps.cuh): 9,216 numbers per iteration
+// What is done between two passes over the votes (steps.cuh): 9,216 values per iteration
 // for the paper's 144 windows, so the launch is the cost.
 
 #include "kernels/capsule/cuda/steps.cuh"
@@ -6,7 +6,7 @@
 namespace serenade::cuda {
 namespace {
 
-/// The sums of earlier v that stand behind the logits of every iteration. earlier: [N, R, J, O];
+/// The sums of earlier v that make up the logits of every iteration. earlier: [N, R, J, O];
 /// one thread per output capsule.
 __global__ void __launch_bounds__(kCapsuleThreads)
     capsule_add_up_earlier(GlobalPointer<real> earlier, GlobalPointer<const real> s,
@@ -50,8 +50,8 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   }
 }
 
-/// dbias [J, O] += ds, over samples and iterations: a warp's lanes are neighbouring numbers of
-/// dbias, the warps of a block take turns with the rows of ds.
+/// dbias [J, O] += ds, over samples and iterations: a warp's lanes are consecutive values of
+/// dbias, the rows of ds are shared out among the warps of a block.
 __global__ void __launch_bounds__(1024)
     capsule_bias_gradient(GlobalPointer<real> dbias, GlobalPointer<const real> ds,
                           std::int64_t rows, std::int64_t JO) {

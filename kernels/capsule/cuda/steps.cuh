@@ -1,6 +1,6 @@
 #pragma once
-// What the versions of routing share: sizes, squash of one capsule, and what
-// stands between two passes over the votes.
+// What the versions of routing share: sizes, squash of one capsule, and what is done between two
+// passes over the votes.
 
 #include "kernels/capsule/capsule.h"
 #include "kernels/capsule/squash.h"
@@ -11,7 +11,7 @@ namespace serenade::cuda {
 
 inline constexpr int kCapsuleThreads = 256;
 
-/// The sizes of kernels/capsule/capsule.h in the hands of a kernel.
+/// The sizes of kernels/capsule/capsule.h as a kernel takes them.
 struct CapsuleSizes {
   std::int64_t N, I, D, J, O, R;
   bool shared_weight;
@@ -25,7 +25,7 @@ struct CapsuleSizes {
   }
 };
 
-/// The number of this thread in the grid.
+/// The index of this thread in the grid.
 __device__ __forceinline__ std::int64_t capsule_thread() {
   return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
@@ -41,9 +41,9 @@ __device__ __forceinline__ real squash_slope(real n2) {
   return (1 / (1 + n2) - real(0.5) * n2 / padded) / ((1 + n2) * sqrt(padded));
 }
 
-// Between two passes over the votes (capsule_steps.cu).
+// Between two passes over the votes (steps.cu).
 
-/// The sums of earlier v that stand behind the logits of every iteration. earlier, s: [N, R, J, O].
+/// The sums of earlier v that make up the logits of every iteration. earlier, s: [N, R, J, O].
 void add_up_earlier(real* earlier, const real* s, const CapsuleSizes& p);
 
 /// ds of iteration t from dv: [N, J, O]. ds, s: [N, R, J, O].

@@ -1,7 +1,7 @@
-// Windows on the device (shapes: kernels/capsule/unfold.h).
+// Sliding windows on the device (shapes: kernels/capsule/unfold.h).
 //
-// One thread per number of the result: of y forward, of dx backward, where it adds up the windows
-// that hold its step, in order. Bytes: forward 4 for each number of y, and x from the caches where
+// One thread per element of the result: of y forward, of dx backward, where it adds up the windows
+// that hold its step, in order. Bytes: forward 4 for each element of y, and x from the caches where
 // windows overlap, besides once from memory; backward 4 for each of dy, 8 for each of dx.
 
 #include "kernels/capsule/unfold.h"
@@ -12,8 +12,8 @@ namespace serenade::cuda {
 namespace {
 
 __global__ void __launch_bounds__(kLoopThreads)
-    cut_windows(GlobalPointer<real> y, GlobalPointer<const real> x, UnfoldShape s,
-                std::int64_t count) {
+    unfold_windows(GlobalPointer<real> y, GlobalPointer<const real> x, UnfoldShape s,
+                   std::int64_t count) {
   for (std::int64_t i = loop_begin(); i < count; i += grid_stride()) {
     // i = ((sample * s.count + window) * s.rows + row) * s.size + t
     const std::int64_t line = i / s.size, t = i - line * s.size;
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kLoopThreads)
 void unfold_forward(real* y, const real* x, const UnfoldShape& shape) {
   const std::int64_t count = shape.samples * shape.count * shape.rows * shape.size;
   if (count == 0) return;
-  SERENADE_LAUNCH(cut_windows, loop_grid(count), dim3(kLoopThreads), 0, current_stream(), y, x,
+  SERENADE_LAUNCH(unfold_windows, loop_grid(count), dim3(kLoopThreads), 0, current_stream(), y, x,
                   shape, count);
 }
 

@@ -3,13 +3,13 @@
 // kernels/capsule/capsule.h.
 //
 //   v0 definition     the procedure line by line: logits, coefficients and votes in memory, one
-//                     thread per number
+//                     thread per element
 //   v0 stored votes   the layer: predict all votes, then route them
 //   v1 one block      a block per sample does all iterations in one launch; a lane is an output
 //                     capsule of an input capsule
 //   v2 recomputed votes
 //                     the layer: votes predicted anew in every pass by warps that hold weights in
-//                     registers and show them many samples; D = J = O = 8
+//                     registers and apply them to many samples; D = J = O = 8
 
 #include "kernels/capsule/capsule.h"
 

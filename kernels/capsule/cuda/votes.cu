@@ -1,7 +1,7 @@
 // Votes u_hat_ij = u_i W_ij and their gradients (shapes: kernels/capsule/capsule.h): one thread per
 // number of the result (the weights' gradient, a sum over samples: eight). Neighbouring threads
-// have neighbouring o, so votes and weights are read in whole lines; a number of u is the same for
-// all of them.
+// have neighbouring o, so votes and weights are read in whole lines; an element of u is the same
+// for all of them.
 //
 // The paper's window capsules (N 144, I 1280, D, J, O 8), counted for an H200: 189 MFLOP forward
 // and 377 backward are no less than 3 and 6 us at 67 TFLOP/s; the votes, 47 MB, no less than 11 us
@@ -46,8 +46,8 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   du[index] += sum;
 }
 
-// A weight of its own meets N votes, a shared one N I: the warps of a block take turns with them.
-// The lanes are neighbouring weights.
+// A weight of its own is used by N votes, a shared one by N I: they are shared out among the warps
+// of a block. The lanes are neighbouring weights.
 __global__ void __launch_bounds__(kCapsuleThreads)
     capsule_votes_weight_gradient(GlobalPointer<real> dweight, GlobalPointer<const real> du_hat,
                                   GlobalPointer<const real> u, std::int64_t count, CapsuleSizes p) {

@@ -1,7 +1,6 @@
 // Branches of one convolutional layer (kernels/conv2d/conv2d.h): one call of the fused kernels per
-// branch and sample, since a sample's channels of one branch do not lie beside those of the next
-// sample. From large images on that costs less than copying the map, and a sample keeps all threads
-// busy.
+// branch and sample, since the channels of one branch are not contiguous over samples. For large
+// images that costs less than copying the map, and a sample keeps all threads busy.
 
 #include "kernels/conv2d/conv2d.h"
 
@@ -9,7 +8,7 @@ namespace serenade::cpu {
 
 namespace {
 
-// Calls visit(branch, shape of one sample, place of the sample in x, and of its part in the map).
+// Calls visit(branch, shape of one sample, offset of the sample in x, and of its part in the map).
 template <class Visit>
 void for_each_part(const Conv2dBranch* branches, std::int64_t count, std::int64_t channels,
                    std::int64_t pool_h, std::int64_t pool_w, const Visit& visit) {

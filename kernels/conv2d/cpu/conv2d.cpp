@@ -11,7 +11,7 @@ namespace serenade::cpu {
 
 namespace {
 
-// Calls visit(place in x, place in weight) for every input that output (n, k, i, j) sees.
+// Calls visit(offset in x, offset in weight) for every input that output (n, k, i, j) sees.
 template <class Visit>
 void for_each_tap(const Conv2dShape& s, std::int64_t n, std::int64_t k, std::int64_t i,
                   std::int64_t j, const Visit& visit) {
@@ -28,14 +28,14 @@ void for_each_tap(const Conv2dShape& s, std::int64_t n, std::int64_t k, std::int
   }
 }
 
-// Calls visit(n, k, i, j, place in y) for every output.
+// Calls visit(n, k, i, j, offset in y) for every output.
 template <class Visit>
 void for_each_output(const Conv2dShape& s, const Visit& visit) {
-  std::int64_t place = 0;
+  std::int64_t offset = 0;
   for (std::int64_t n = 0; n < s.N; ++n) {
     for (std::int64_t k = 0; k < s.K; ++k) {
       for (std::int64_t i = 0; i < s.out_h(); ++i) {
-        for (std::int64_t j = 0; j < s.out_w(); ++j) visit(n, k, i, j, place++);
+        for (std::int64_t j = 0; j < s.out_w(); ++j) visit(n, k, i, j, offset++);
       }
     }
   }
@@ -67,7 +67,7 @@ void conv2d_backward_weight_v0_plain(real* dweight, const real* dy, const real* 
   });
 }
 
-bool conv2d_direct_takes(const Conv2dShape& s) {
+bool conv2d_direct_supports(const Conv2dShape& s) {
   return s.stride_h == 1 && s.stride_w == 1 && s.pad_top < s.R && s.pad_bottom < s.R &&
          s.pad_left < s.S && s.pad_right < s.S;
 }
@@ -77,7 +77,7 @@ namespace {
 // v3 computes whole tiles and blocks of 16 channels, and a product costs it about twice as much as
 // v2, transforms included.
 bool winograd_wins(const Conv2dShape& s) {
-  if (!conv2d_winograd_takes(s)) return false;
+  if (!conv2d_winograd_supports(s)) return false;
   constexpr std::int64_t kTile = 8, kChannelBlock = 16, kCostOfProduct = 2;
   const auto divide_up = [](std::int64_t n, std::int64_t by) { return (n + by - 1) / by; };
   const std::int64_t tiles =
@@ -91,7 +91,7 @@ bool winograd_wins(const Conv2dShape& s) {
 }  // namespace
 
 Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
-  if (!conv2d_direct_takes(shape)) return Conv2dVersion::im2col;
+  if (!conv2d_direct_supports(shape)) return Conv2dVersion::im2col;
   // v3 rounds an entry of the weight gradient to a few millionths of the largest one, v2 to a tenth
   // of that. Adam's first steps depend on signs alone, so where v2 takes no time, it is in use.
   constexpr std::int64_t kMinPixels = 4096;
@@ -182,7 +182,7 @@ void conv2d_backward_bias(real* dbias, const real* dy, const Conv2dShape& shape)
 void conv2d_relu_maxpool_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
                                  const real* bias, const Conv2dShape& shape, std::int64_t pool_h,
                                  std::int64_t pool_w) {
-  if (conv2d_first_layer_takes(shape, pool_h, pool_w)) {
+  if (conv2d_first_layer_supports(shape, pool_h, pool_w)) {
     return conv2d_first_layer_forward(y, index, x, weight, bias, shape, pool_w);
   }
   forward({.data = y, .index = index, .pool_h = pool_h, .pool_w = pool_w}, x, weight, bias, shape);

@@ -16,7 +16,7 @@
 namespace serenade::cpu {
 
 struct Conv2dSimd {
-  std::int64_t lanes;                   ///< numbers per vector
+  std::int64_t lanes;                   ///< elements per vector
   std::int64_t channel_block;           ///< output channels per register tile of `correlate`
   std::int64_t pixel_block;             ///< pixels per register tile of `correlate`
   std::int64_t gradient_channel_block;  ///< output channels per tile of `weight_gradient`
@@ -40,10 +40,10 @@ struct Conv2dSimd {
   void (*relu_maxpool_row)(real* y, std::uint8_t* index, const real* rows, std::int64_t pitch,
                            std::int64_t pool_h, std::int64_t pool_w, std::int64_t count);
 
-  /// The way back: to[pool_w * j + b] = dy[j] where index[j] is place + b, otherwise 0, for
-  /// `count` windows and b < pool_w; place + b < kKilledByRelu.
+  /// The backward pass: to[pool_w * j + b] = dy[j] where index[j] is first + b, otherwise 0, for
+  /// `count` windows and b < pool_w; first + b < kKilledByRelu.
   void (*unpool_row)(real* to, const real* dy, const std::uint8_t* index, std::int64_t count,
-                     std::int64_t place, std::int64_t pool_w);
+                     std::int64_t first, std::int64_t pool_w);
 
   /// Sum of dy[j] over the j < count where index, if there is one, is not kKilledByRelu.
   real (*sum_alive)(const real* dy, const std::uint8_t* index, std::int64_t count);

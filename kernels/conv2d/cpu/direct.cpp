@@ -1,6 +1,6 @@
 // Convolution, v2: direct, register-blocked, stride 1. The image is padded and flattened block by
 // block; the inner loops then see no edges at all (kernels/conv2d/cpu/conv2d_simd.h explains the
-// form). The input gradient is the same operation on dy with the kernel turned by 180 degrees and
+// form). The input gradient is the same operation on dy with the kernel rotated by 180 degrees and
 // its two channel axes exchanged; the weight gradient has an inner loop of its own.
 
 #include <omp.h>
@@ -16,7 +16,7 @@ namespace serenade::cpu {
 
 namespace {
 
-constexpr std::int64_t kLine = 64 / sizeof(real);  // numbers per cache line
+constexpr std::int64_t kLine = 64 / sizeof(real);  // elements per cache line
 
 std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -51,8 +51,9 @@ struct Chunks {
   std::int64_t out_plane;   // pixels of one chunk, rounded up to whole blocks of the inner loops
 
   Chunks(const Geometry& g, std::int64_t row_multiple, const Conv2dSimd& simd) {
-    constexpr std::int64_t kBudget = 64 * 1024;  // numbers: both buffers in the second-level cache
-    constexpr std::int64_t kMinUnits = 16;       // where rows allow, so that threads find work
+    constexpr std::int64_t kBudget =
+        64 * 1024;                          // elements: both buffers fit the second-level cache
+    constexpr std::int64_t kMinUnits = 16;  // where rows allow, so that all threads have work
     pitch = g.out.width + g.S - 1;
     const std::int64_t fitting =
         (kBudget / pitch - g.in.channels * (g.R - 1)) / (g.in.channels + g.out.channels);
@@ -220,10 +221,10 @@ void add_lanes(real* dweight, const real* sums, std::int64_t channels, std::int6
   for (std::int64_t k = 0; k < channels; ++k) {
     for (std::int64_t t = 0; t < taps; ++t) {
       const std::int64_t tile = k / simd.gradient_channel_block * tiles + t / simd.tap_block;
-      const std::int64_t place =
+      const std::int64_t offset =
           (tile * simd.gradient_channel_block + k % simd.gradient_channel_block) * simd.tap_block +
           t % simd.tap_block;
-      const real* lanes = sums + place * simd.lanes;
+      const real* lanes = sums + offset * simd.lanes;
       real sum = 0;
       for (std::int64_t lane = 0; lane < simd.lanes; ++lane) sum += lanes[lane];
       dweight[k * taps + t] = sum;

@@ -2,10 +2,10 @@
 // and packing the kernel. The idea and the inner loops:
 // kernels/conv2d/cpu/first_layer.h.
 //
-// Per pooled result and channel: 1.5 R S multiply-adds in place of 2 R S (R even), one real and one
-// byte written; the input is read once and its lines, three or four per pair of rows, stay in the
-// first-level cache. With 8 channels of 2x8 kernels that is 192 multiply-adds of 16 lanes for 16
-// pooled results of all channels, and about a hundred other vector instructions to pool them.
+// Per pooled result and channel: 1.5 R S multiply-adds in place of 2 R S (R even), one value and
+// one byte written; the input is read once and its lines, three or four per pair of rows, stay in
+// the first-level cache. With 8 channels of 2x8 kernels that is 192 multiply-adds of 16 lanes for
+// 16 pooled results of all channels, and about a hundred other vector instructions to pool them.
 
 #include "kernels/conv2d/cpu/first_layer.h"
 
@@ -25,7 +25,7 @@ CHOOSE_SIMD_TABLE(FirstLayerSimd, first_layer_simd);
 namespace {
 
 constexpr std::int64_t kPoolRows = 2;
-constexpr std::int64_t kLine = 64 / sizeof(real);  // numbers per cache line
+constexpr std::int64_t kLine = 64 / sizeof(real);  // elements per cache line
 
 std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -47,7 +47,7 @@ struct Plan {
 
   Plan(const Conv2dShape& s, std::int64_t pool_w, const FirstLayerSimd& simd) {
     constexpr std::int64_t kMaxRows = 16;   // lines of a unit in the second-level cache
-    constexpr std::int64_t kMinUnits = 16;  // where rows allow, so that threads find work
+    constexpr std::int64_t kMinUnits = 16;  // where rows allow, so that all threads have work
     out_h = s.out_h() / kPoolRows;
     out_w = s.out_w() / pool_w;
     pair_rows = s.R / 2;
@@ -65,7 +65,7 @@ struct Plan {
     lines_size = (rows + (s.R + 1) / 2 - 1) * group;
   }
 
-  // [phase][tap]: where tap (row pair or row left over, column) of the first result lies.
+  // [phase][tap]: the offset of tap (row pair or row left over, column) of the first result.
   std::vector<std::int64_t> all_offsets(std::int64_t S) const {
     std::vector<std::int64_t> result;
     for (std::int64_t phase = 0; phase < phases; ++phase) {
@@ -131,8 +131,9 @@ void pack(real* to, real* biases, const real* weight, const real* bias, const Co
 
 }  // namespace
 
-bool conv2d_first_layer_takes(const Conv2dShape& s, std::int64_t pool_h, std::int64_t pool_w) {
-  return s.C == 1 && conv2d_direct_takes(s) && pool_h == kPoolRows && (pool_w == 1 || pool_w == 2);
+bool conv2d_first_layer_supports(const Conv2dShape& s, std::int64_t pool_h, std::int64_t pool_w) {
+  return s.C == 1 && conv2d_direct_supports(s) && pool_h == kPoolRows &&
+         (pool_w == 1 || pool_w == 2);
 }
 
 void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, const real* weight,

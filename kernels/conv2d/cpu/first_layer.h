@@ -1,6 +1,6 @@
 #pragma once
 // The convolution of a first layer (one input channel, stride 1) with ReLU and max-pooling over
-// pairs of rows: the step of the ladder above v2 direct for this shape (conv2d_versions.h).
+// pairs of rows: the step of the ladder above v2 direct for this shape (versions.h).
 //
 // The idea is row pairs. Pooling takes the two output rows 2i and 2i + 1 together, and they share
 // all but two of their input rows. For each pair of kernel rows w0, w1 and input rows a, b, c
@@ -9,12 +9,12 @@
 //   y1 = w0 b + w1 c        m1 = (w0 + w1) b     y1 = m1 + m2
 //                           m2 = w1 (c - b)
 //
-// needs three products for four (Winograd, "Arithmetic complexity of computations", SIAM 1980:
-// F(2,2)). With one input channel the lines a - b, b and c - b cost next to nothing: they are made
-// once and serve all output channels. Pooling happens in registers, so the map before it exists
-// nowhere.
+// needs three products instead of four (Winograd, "Arithmetic complexity of computations", SIAM
+// 1980: F(2,2)). With one input channel the lines a - b, b and c - b cost next to nothing: they are
+// made once and serve all output channels. Pooling happens in registers, so the map before it is
+// never stored.
 //
-// The weight gradient has a transposed form, also with three products for four. Written and
+// The weight gradient has a transposed form, also with three products instead of four. Written and
 // measured with AVX-512 it was 2 to 23 % slower than v2 on the shapes of conv1 and conv2, so v2
 // serves.
 //
@@ -28,7 +28,8 @@ namespace serenade::cpu {
 
 /// True if the function below takes the shape and the window: C = 1, stride 1, no padding wider
 /// than the kernel reaches, windows of 2 x 1 or 2 x 2.
-bool conv2d_first_layer_takes(const Conv2dShape& shape, std::int64_t pool_h, std::int64_t pool_w);
+bool conv2d_first_layer_supports(const Conv2dShape& shape, std::int64_t pool_h,
+                                 std::int64_t pool_w);
 
 /// As conv2d_relu_maxpool_forward with pool_h = 2.
 void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
@@ -56,12 +57,12 @@ struct FirstLayerTaps {
 };
 
 struct FirstLayerSimd {
-  std::int64_t lanes;          ///< numbers per vector
+  std::int64_t lanes;          ///< elements per vector
   std::int64_t channel_block;  ///< output channels per tile of `forward_row`
   std::int64_t columns;        ///< results per tile of `forward_row`
 
   /// Writes one group of lines from rows a, b, c of `width` reals, with zeros beside them: column w
-  /// goes to place left + w of the padded line. kEven is written if `even` is set.
+  /// goes to element left + w of the padded line. kEven is written if `even` is set.
   void (*make_lines)(real* lines, std::int64_t pitch, std::int64_t phases, const real* a,
                      const real* b, const real* c, std::int64_t left, std::int64_t width,
                      bool even);

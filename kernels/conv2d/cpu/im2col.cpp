@@ -31,7 +31,7 @@ struct Cut {
   std::int64_t pixels;     // most pixels a unit can have
 
   Cut(const Conv2dShape& s, std::int64_t row_multiple) {
-    constexpr std::int64_t kColumnsBudget = 64 * 1024;  // numbers: stays in the second-level cache
+    constexpr std::int64_t kColumnsBudget = 64 * 1024;  // elements: stays in the second-level cache
     taps = s.C * s.R * s.S;
     const std::int64_t wanted = std::max<std::int64_t>(kColumnsBudget / taps, 32);
     rows = std::clamp<std::int64_t>(wanted / s.out_w() / row_multiple * row_multiple, row_multiple,
@@ -70,7 +70,7 @@ struct Inside {
   }
 };
 
-// Calls visit(columns row segment, place of input row in x or -1, Inside, shift) for every tap and
+// Calls visit(columns row segment, offset of input row in x or -1, Inside, shift) for every tap and
 // every output row of the unit.
 template <class Visit>
 void for_each_segment(real* columns, const Conv2dShape& s, const Unit& unit, const Visit& visit) {

@@ -6,7 +6,7 @@
 //              for any stride, but each input is copied R * S times
 //   v2 direct  stride 1: the padded image itself serves as the im2col matrix (conv2d_simd.h)
 //   v3 winograd  stride 1, kernels of 3 to 7: 8 x 8 products per tile in place of R * S per output
-//              (conv2d_winograd.h)
+//              (winograd.h)
 //
 // ReLU and pooling are one more way to write a block of rows (RowSink), and a pooled gradient one
 // more way to read them (RowSource), so that every step has its fused form for free.
@@ -25,13 +25,13 @@ enum class Conv2dPass { forward, backward_input, backward_weight };
 Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass);
 
 /// True if v2 takes the shape: stride 1 and no padding wider than the kernel reaches.
-bool conv2d_direct_takes(const Conv2dShape& shape);
+bool conv2d_direct_supports(const Conv2dShape& shape);
 
 /// True if v3 takes the shape: v2 does, kernels of 3 to 7 rows and columns, up to 64 channels.
-bool conv2d_winograd_takes(const Conv2dShape& shape);
+bool conv2d_winograd_supports(const Conv2dShape& shape);
 
 /// Where rows of an image [N, channels, height, width] come from: stored as they are, or, where
-/// index is not null, as the gradient behind ReLU and pooling: data and index are then
+/// index is not null, as the gradient after ReLU and pooling: data and index are then
 /// [N, channels, height / pool_h, width / pool_w].
 struct RowSource {
   const real* data = nullptr;

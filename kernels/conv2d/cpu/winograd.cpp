@@ -6,10 +6,10 @@
 // image rows into pixels of 16 channels and back, about half as much time again as the
 // multiply-adds.
 //
-// The price is accuracy: the transforms add and subtract numbers of different size, and the error
-// (rms, relative) is about four times that of v2; the tests hold it below 1e-5 of double.
+// The price is accuracy: the transforms add and subtract values of different magnitude, and the
+// error (rms, relative) is about four times that of v2; the tests hold it below 1e-5 of double.
 //
-// The input gradient is the same operation on dy with the kernel turned by 180 degrees and its two
+// The input gradient is the same operation on dy with the kernel rotated by 180 degrees and its two
 // channel axes exchanged.
 
 #include "kernels/conv2d/cpu/winograd.h"
@@ -46,7 +46,7 @@ void cut_into_strips(WinogradPlan& p, std::int64_t samples, const RowSink& sink)
   // seldom, and few enough that a strip's buffers stay there themselves.
   constexpr std::int64_t kMaxColumns = 28;
   constexpr std::int64_t kMaxRows = 8;
-  constexpr std::int64_t kMinUnits = 8;  // where the image allows, so that threads find work
+  constexpr std::int64_t kMinUnits = 8;  // where the image allows, so that all threads have work
   p.columns_unit = tiles_per_window(p.tile_w, sink.pool_w);
   const std::int64_t units_across = divide_up(p.tile_columns, p.columns_unit);
   const std::int64_t fitting = std::max<std::int64_t>(1, kMaxColumns / p.columns_unit);
@@ -88,7 +88,7 @@ WinogradPlan make_plan(const Conv2dShape& s, const RowSource& source, const RowS
 
   const std::int64_t out_pixels = p.strip_columns * p.tile_w;
   const std::int64_t in_pixels = out_pixels + p.S - 1;
-  p.ring_margin = source.pool_w;  // a pooling window may begin in front of the strip
+  p.ring_margin = source.pool_w;  // a pooling window may begin before the strip
   p.ring_pitch = in_pixels + 2 * source.pool_w;
   p.block_rows = sink.index == nullptr ? 0 : p.tile_h + sink.pool_h - 1;
   p.ring_size = p.in_blocks * kTile * p.ring_pitch * kChannelBlock;
@@ -99,7 +99,7 @@ WinogradPlan make_plan(const Conv2dShape& s, const RowSource& source, const RowS
 }
 
 // A kernel [K, C, R, S] as the correlation sees it: the row of taps of input channel 0 and output
-// channel 0, and the way from one channel to the next.
+// channel 0, and the strides between channels.
 struct Kernel {
   const real* taps;
   std::int64_t in_step, out_step;
@@ -147,11 +147,11 @@ std::int64_t WinogradPlan::per_thread() const {
   return ring_size + columns_size + products_size + block_size;
 }
 
-bool conv2d_winograd_takes(const Conv2dShape& s) {
+bool conv2d_winograd_supports(const Conv2dShape& s) {
   constexpr std::int64_t kSmallest = 3, kLargest = 7;
-  constexpr std::int64_t kMaxChannels = kWinogradMostBlocks * kChannelBlock;
-  return conv2d_direct_takes(s) && s.C <= kMaxChannels && s.K <= kMaxChannels && s.R >= kSmallest &&
-         s.R <= kLargest && s.S >= kSmallest && s.S <= kLargest;
+  constexpr std::int64_t kMaxChannels = kWinogradMaxBlocks * kChannelBlock;
+  return conv2d_direct_supports(s) && s.C <= kMaxChannels && s.K <= kMaxChannels &&
+         s.R >= kSmallest && s.R <= kLargest && s.S >= kSmallest && s.S <= kLargest;
 }
 
 void conv2d_forward_v3_winograd(const RowSink& y, const real* x, const real* weight,

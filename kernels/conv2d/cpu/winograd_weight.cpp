@@ -70,7 +70,7 @@ struct Plan {
   }
 
   std::int64_t sums() const { return input_blocks * output_blocks * kWinogradSums; }
-  // Numbers of the longest row of a strip in channel-last form (dy: one more window than columns).
+  // Elements of the longest row of a strip in channel-last form (dy: one more window than columns).
   std::int64_t row_size() const { return std::max(x_columns, dy_columns + 1) * kBlock; }
   // Columns of the image that a strip reads: begin .. end - 1 of those from left on.
   std::int64_t x_left(std::int64_t strip) const { return strip * dy_columns - shape.pad_left; }
@@ -103,7 +103,7 @@ struct Unit {
   }
 };
 
-// The memory of one thread, in numbers, and its parts.
+// The memory of one thread, in elements, and its parts.
 struct Memory {
   std::int64_t ring, columns, zeros, rows, gradient, products, sums;
 
@@ -122,7 +122,7 @@ struct Memory {
 // One thread's work on a partial sum.
 //
 // Rows of a unit are read (made channel-last) while the products of the unit before it are
-// computed, a few at a time, and are asked for a little earlier still. They lie `plane` numbers
+// computed, a few at a time, and are asked for a little earlier still. They lie `plane` elements
 // apart for each channel, which the processor's own prefetching does not foresee, and often a
 // multiple of a page: then all channels fall into the same few sets of a cache, which cannot hold
 // them for long.
@@ -236,10 +236,10 @@ class Worker {
         const bool exists = h / dy_.pool_h < plan_.out_h / dy_.pool_h;  // else dropped by the pool
         const std::int64_t slot = h / dy_.pool_h - unit.row * plan_.tap_rows / dy_.pool_h;
         rows.value[r] = exists ? gradient_row(k, slot) : zeros_;
-        rows.place[r] = dy_.index == nullptr ? nullptr
-                        : exists             ? rows.value[r] + plan_.row_size()
-                                             : zeros_;
-        rows.first_place[r] = static_cast<real>(h % dy_.pool_h * dy_.pool_w);
+        rows.position[r] = dy_.index == nullptr ? nullptr
+                           : exists             ? rows.value[r] + plan_.row_size()
+                                                : zeros_;
+        rows.first_position[r] = static_cast<real>(h % dy_.pool_h * dy_.pool_w);
       }
       simd_.gradient_columns(gradient_ + k * kTile * dy_plane, dy_plane, rows, plan_.tap_rows,
                              count);
@@ -260,7 +260,7 @@ class Worker {
     }
   };
 
-  // (Rows of padding have numbers from 1 - R on.)
+  // (Rows of padding have indices from 1 - R on.)
   real* ring_row(std::int64_t block, std::int64_t h) const {
     return ring_ + (block * kTile + (h + kTile) % kTile) * plan_.x_columns * kBlock;
   }
@@ -311,8 +311,8 @@ class Worker {
   void read_row(real* to, const real* from, std::int64_t plane, std::int64_t channels,
                 std::int64_t count) const {
     constexpr std::int64_t kLine = 64 / sizeof(real);
-    const auto place = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % 64);
-    const std::int64_t before = (64 - place) % 64 / static_cast<std::int64_t>(sizeof(real));
+    const auto position = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % 64);
+    const std::int64_t before = (64 - position) % 64 / static_cast<std::int64_t>(sizeof(real));
     if (before > 0 && count >= 2 * kLine) {
       simd_.channel_last(to, from, plane, channels, kLine);
       to += before * kBlock;
@@ -360,9 +360,9 @@ class Worker {
       read_row(value, dy_.data + from, plane, channels, windows.stored);
       std::fill(value + windows.stored * kBlock, value + windows.count * kBlock, real(0));
       if (dy_.index == nullptr) continue;
-      real* const place = value + plan_.row_size();
-      simd_.channel_last_bytes(place, dy_.index + from, plane, channels, windows.stored);
-      std::fill(place + windows.stored * kBlock, place + windows.count * kBlock, real(0));
+      real* const position = value + plan_.row_size();
+      simd_.channel_last_bytes(position, dy_.index + from, plane, channels, windows.stored);
+      std::fill(position + windows.stored * kBlock, position + windows.count * kBlock, real(0));
     }
   }
 
@@ -370,10 +370,10 @@ class Worker {
   const Plan& plan_;
   const RowSource& dy_;
   const real* x_;
-  real* ring_;      // 8 input rows of a strip, row h in place h % 8: [block][8][x_columns]
+  real* ring_;      // 8 input rows of a strip, row h in slot h % 8: [block][8][x_columns]
   real* columns_;   // the same, columns transformed
   real* zeros_;     // a row of zeros
-  real* rows_;      // the rows of a gradient tile: [block][tap_rows][value, place]
+  real* rows_;      // the rows of a gradient tile: [block][tap_rows][value, position]
   real* gradient_;  // the same, columns transformed: [block][8][dy_columns]
   real* products_;  // for add_products
   real* sums_;      // of a stretch of tiles: [output block][input block][64][16][16]

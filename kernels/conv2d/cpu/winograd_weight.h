@@ -4,7 +4,7 @@
 // kernels/conv2d/cpu/winograd_weight.cpp).
 //
 // All of them work on blocks of kWinogradBlock channels in channel-last form: a pixel is the
-// kWinogradBlock numbers of its channels side by side, a row is its pixels, and so on.
+// kWinogradBlock values of its channels side by side, a row is its pixels, and so on.
 
 #include <cstdint>
 
@@ -14,32 +14,32 @@ namespace serenade::cpu {
 
 inline constexpr std::int64_t kWinogradBlock = 16;  ///< channels of a block
 inline constexpr std::int64_t kWinogradTile = 8;    ///< rows and columns of an input tile
-inline constexpr std::int64_t kWinogradSums =       ///< numbers in the sums of two blocks
+inline constexpr std::int64_t kWinogradSums =       ///< elements in the sums of two blocks
     kWinogradTile * kWinogradTile * kWinogradBlock * kWinogradBlock;
-inline constexpr std::int64_t kWinogradMostTaps = 6;  ///< rows or columns of a gradient tile
+inline constexpr std::int64_t kWinogradMaxTaps = 6;  ///< rows or columns of a gradient tile
 
-/// Rows of a gradient tile as `gradient_columns` reads them, channel-last. Where place is not null
-/// the gradient is pooled: pixel w of row r is value[r][w / pool_w] if place[r] there equals
-/// first_place[r] + w % pool_w, otherwise 0.
+/// Rows of a gradient tile as `gradient_columns` reads them, channel-last. Where position is not
+/// null the gradient is pooled: pixel w of row r is value[r][w / pool_w] if position[r] there
+/// equals first_position[r] + w % pool_w, otherwise 0.
 struct WinogradGradientRows {
-  const real* value[kWinogradMostTaps];
-  const real* place[kWinogradMostTaps];
-  real first_place[kWinogradMostTaps];
+  const real* value[kWinogradMaxTaps];
+  const real* position[kWinogradMaxTaps];
+  real first_position[kWinogradMaxTaps];
   std::int64_t pool_w;
   std::int64_t phase;  ///< w % pool_w of the first pixel
 };
 
 struct Conv2dWinogradWeightSimd {
   /// to[w][c] = from[c][w] for c < channels, 0 for the other channels of the block; w < count.
-  /// from: rows of `plane` numbers.
+  /// from: rows of `plane` elements.
   void (*channel_last)(real* to, const real* from, std::int64_t plane, std::int64_t channels,
                        std::int64_t count);
-  /// The same for bytes, written as numbers.
+  /// The same for bytes, converted to reals.
   void (*channel_last_bytes)(real* to, const std::uint8_t* from, std::int64_t plane,
                              std::int64_t channels, std::int64_t count);
 
   /// B^T down the columns: to[i][w] = sum_h B[h][i] rows[h][w] for the 8 rows of a tile, w < count.
-  /// `plane` numbers lie between the rows of `to`.
+  /// `plane` elements lie between the rows of `to`.
   void (*input_columns)(real* to, std::int64_t plane, const real* const* rows, std::int64_t count);
 
   /// The gradient at the 8 points, down the columns: to[i][w] = sum_r p_i^r row_r[w], r < taps.
@@ -55,7 +55,7 @@ struct Conv2dWinogradWeightSimd {
 
   /// The gradient of one input channel: to[r][s][output channel] = A^T S A of its sums, added up
   /// over the partials in order. sums: [partials][i][j] of rows of output channels, `between`
-  /// numbers from one partial to the next. R, S: 3 to 7.
+  /// elements from one partial to the next. R, S: 3 to 7.
   void (*finish)(real* to, const real* sums, std::int64_t partials, std::int64_t between,
                  std::int64_t R, std::int64_t S);
 };

@@ -13,8 +13,8 @@ namespace serenade::cuda {
 
 ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_cores,
                            std::int64_t pool_h, std::int64_t pool_w) {
-  if (!conv2d_register_block_takes(shape, pool_h, pool_w)) {
-    const bool tiled = pass == ConvPass::forward && conv2d_shared_tile_takes(shape);
+  if (!conv2d_register_block_supports(shape, pool_h, pool_w)) {
+    const bool tiled = pass == ConvPass::forward && conv2d_shared_tile_supports(shape);
     return tiled ? ConvVersion::shared_tile : ConvVersion::plain;
   }
   // v3 computes whole blocks of 8 input and 16 output channels: with few of them most is padding,
@@ -94,7 +94,8 @@ void conv2d_backward_bias(real* dbias, const real* dy, const Conv2dShape& shape)
   conv2d_backward_bias_v0_plain(dbias, {.data = dy}, shape);
 }
 
-// The fused functions are ours in any case: cuDNN has no pooling that keeps the winner's place.
+// The fused functions are ours in any case: cuDNN has no pooling that keeps the index of the
+// maximum.
 
 void conv2d_relu_maxpool_forward(real* y, std::uint8_t* index, const real* x, const real* weight,
                                  const real* bias, const Conv2dShape& shape, std::int64_t pool_h,
@@ -126,7 +127,7 @@ void conv2d_relu_maxpool_branches_forward(real* y, std::uint8_t* index, const re
                                           const Conv2dBranch* branches, std::int64_t count,
                                           std::int64_t channels, std::int64_t pool_h,
                                           std::int64_t pool_w) {
-  if (conv2d_first_layer_takes(branches, count, pool_h, pool_w)) {
+  if (conv2d_first_layer_supports(branches, count, pool_h, pool_w)) {
     return conv2d_first_layer_forward(y, index, x, branches, count, channels);
   }
   for (std::int64_t b = 0; b < count; ++b) {
@@ -143,7 +144,7 @@ void conv2d_relu_maxpool_branches_backward(real* dx, const Conv2dBranch* branche
                                            const std::uint8_t* index, const real* x,
                                            std::int64_t channels, std::int64_t pool_h,
                                            std::int64_t pool_w) {
-  const bool first_layer = conv2d_first_layer_takes(branches, count, pool_h, pool_w);
+  const bool first_layer = conv2d_first_layer_supports(branches, count, pool_h, pool_w);
   for (std::int64_t b = 0; b < count; ++b) {
     const Conv2dBranch& branch = branches[b];
     const Conv2dShape& s = branch.shape;

@@ -5,8 +5,6 @@
 
 #include "kernels/conv2d/cuda/cudnn.h"
 
-#include <dlfcn.h>
-
 #include <array>
 #include <map>
 
@@ -18,24 +16,7 @@ namespace serenade::cuda {
 namespace cudnn {
 namespace {
 
-/// Looks names up in one library after the other and remembers whether all were there.
-class Finder {
- public:
-  explicit Finder(void* library) : library_(library) {}
-
-  template <class Function>
-  void operator()(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library_, name));
-    if (function == nullptr && missing_.empty()) missing_ = name;
-  }
-  const std::string& missing() const { return missing_; }
-
- private:
-  void* library_;
-  std::string missing_;
-};
-
-void find_convolutions(Library& l, Finder& find) {
+void find_convolutions(Library& l, SymbolLoader& find) {
   find(l.create_tensor, "cudnnCreateTensorDescriptor");
   find(l.destroy_tensor, "cudnnDestroyTensorDescriptor");
   find(l.set_tensor_4d, "cudnnSetTensor4dDescriptor");
@@ -57,42 +38,23 @@ void find_convolutions(Library& l, Finder& find) {
   find(l.backward_filter, "cudnnConvolutionBackwardFilter");
 }
 
-void find_recurrent(Library& l, Finder& find) {
-  find(l.create_dropout, "cudnnCreateDropoutDescriptor");
-  find(l.destroy_dropout, "cudnnDestroyDropoutDescriptor");
-  find(l.set_dropout, "cudnnSetDropoutDescriptor");
-  find(l.create_rnn, "cudnnCreateRNNDescriptor");
-  find(l.destroy_rnn, "cudnnDestroyRNNDescriptor");
-  find(l.set_rnn, "cudnnSetRNNDescriptor_v8");
-  find(l.create_rnn_data, "cudnnCreateRNNDataDescriptor");
-  find(l.destroy_rnn_data, "cudnnDestroyRNNDataDescriptor");
-  find(l.set_rnn_data, "cudnnSetRNNDataDescriptor");
-  find(l.rnn_weight_space, "cudnnGetRNNWeightSpaceSize");
-  find(l.rnn_weight_place, "cudnnGetRNNWeightParams");
-  find(l.rnn_temporary_space, "cudnnGetRNNTempSpaceSizes");
-  find(l.rnn_forward, "cudnnRNNForward");
-  find(l.rnn_backward_data, "cudnnRNNBackwardData_v8");
-  find(l.rnn_backward_weights, "cudnnRNNBackwardWeights_v8");
-}
-
 Library load() {
   Library l;
   if (!device().usable) {
     l.reason = device().reason;
     return l;
   }
-  void* const file = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
-  if (file == nullptr) {
+  l.file = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
+  if (l.file == nullptr) {
     l.reason =
         "libcudnn.so.9 cannot be loaded; install cuDNN 9 or put its folder into LD_LIBRARY_PATH";
     return l;
   }
-  Finder find(file);
+  SymbolLoader find(l.file);
   find(l.error_string, "cudnnGetErrorString");
   find(l.create, "cudnnCreate");
   find(l.set_stream, "cudnnSetStream");
   find_convolutions(l, find);
-  find_recurrent(l, find);
   if (!find.missing().empty()) {
     l.reason = "libcudnn.so.9 lacks " + find.missing();
     return l;
@@ -120,9 +82,9 @@ const Library& prepared_library() {
 
 namespace {
 
-using cudnn::Described;
 using cudnn::Descriptor;
 using cudnn::Library;
+using cudnn::OwnedDescriptor;
 
 constexpr real kOne = 1, kZero = 0;
 
@@ -173,10 +135,10 @@ int narrow(std::int64_t size) { return static_cast<int>(size); }
 /// The four descriptors of a convolution whose pads are alike on both sides.
 struct Problem {
   const Library& l;
-  Described x{l.create_tensor, l.destroy_tensor};
-  Described y{l.create_tensor, l.destroy_tensor};
-  Described weight{l.create_filter, l.destroy_filter};
-  Described convolution{l.create_convolution, l.destroy_convolution};
+  OwnedDescriptor x{l.create_tensor, l.destroy_tensor};
+  OwnedDescriptor y{l.create_tensor, l.destroy_tensor};
+  OwnedDescriptor weight{l.create_filter, l.destroy_filter};
+  OwnedDescriptor convolution{l.create_convolution, l.destroy_convolution};
 
   Problem(const Library& library, const Conv2dShape& p) : l(library) {
     set_tensor(x, p.N, p.C, p.H, p.W);
@@ -276,7 +238,7 @@ void conv2d_forward_cudnn(real* y, const real* x, const real* weight, const real
                          work.bytes(), &kZero, problem.y, y),
                "cudnnConvolutionForward");
   if (bias == nullptr) return;
-  const Described per_channel(l.create_tensor, l.destroy_tensor);
+  const OwnedDescriptor per_channel(l.create_tensor, l.destroy_tensor);
   problem.set_tensor(per_channel, 1, shape.K, 1, 1);
   cudnn::check(l.add_tensor(l.handle, &kOne, per_channel, bias, &kOne, problem.y, y),
                "cudnnAddTensor");

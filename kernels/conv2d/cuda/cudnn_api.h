@@ -1,7 +1,9 @@
 #pragma once
 // The part of cuDNN 9 that we call: its types, values and functions under our own names, so that
-// building asks for no header of it. Source: NVIDIA, cuDNN 9 API reference, libraries cudnn_ops,
-// cudnn_cnn (convolutions) and cudnn_adv (recurrent networks).
+// building asks for no header of it. Source: NVIDIA, cuDNN 9 API reference, libraries cudnn_ops and
+// cudnn_cnn (convolutions).
+
+#include <dlfcn.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,17 +34,6 @@ inline constexpr int kForwardImplicitGemm = 0, kForwardAlgorithms = 8;
 inline constexpr int kBackwardDataAlgorithm = 1;
 inline constexpr int kBackwardFilterAlgorithm = 1;
 
-inline constexpr int kRnnStandard = 0;         // CUDNN_RNN_ALGO_STANDARD
-inline constexpr int kGru = 3;                 // CUDNN_GRU
-inline constexpr int kDoubleBias = 2;          // CUDNN_RNN_DOUBLE_BIAS
-inline constexpr int kLinearInput = 0;         // CUDNN_LINEAR_INPUT
-inline constexpr int kBatchMajorUnpacked = 2;  // CUDNN_RNN_DATA_LAYOUT_BATCH_MAJOR_UNPACKED
-inline constexpr int kTraining = 1;            // CUDNN_FWD_MODE_TRAINING
-inline constexpr int kAddGradients = 0;        // CUDNN_WGRAD_MODE_ADD
-inline constexpr unsigned kPaddedIo = 1;       // CUDNN_RNN_PADDED_IO_ENABLED
-// CUDNN_UNIDIRECTIONAL, CUDNN_BIDIRECTIONAL
-constexpr int direction_mode(std::int64_t directions) { return directions == 2 ? 1 : 0; }
-
 /// cudnnConvolutionFwdAlgoPerf_t: what the heuristics say of one algorithm.
 struct ForwardAdvice {
   int algorithm;
@@ -57,6 +48,7 @@ struct ForwardAdvice {
 /// The loaded library. Arguments: the reference's, in its order.
 struct Library {
   std::string reason;  // why it cannot be used; empty if it can
+  void* file = nullptr;
   Handle handle = nullptr;
   const char* (*error_string)(Status) = nullptr;
   Status (*create)(Handle*) = nullptr;
@@ -92,38 +84,26 @@ struct Library {
   Status (*backward_filter)(Handle, const void*, Descriptor, const void*, Descriptor, const void*,
                             Descriptor, int, void*, std::size_t, const void*, Descriptor,
                             void*) = nullptr;
-
-  Status (*create_dropout)(Descriptor*) = nullptr;
-  Status (*destroy_dropout)(Descriptor) = nullptr;
-  Status (*set_dropout)(Descriptor, Handle, float, void*, std::size_t,
-                        unsigned long long) = nullptr;
-  Status (*create_rnn)(Descriptor*) = nullptr;
-  Status (*destroy_rnn)(Descriptor) = nullptr;
-  Status (*set_rnn)(Descriptor, int, int, int, int, int, int, int, int, std::int32_t, std::int32_t,
-                    std::int32_t, std::int32_t, Descriptor, std::uint32_t) = nullptr;
-  Status (*create_rnn_data)(Descriptor*) = nullptr;
-  Status (*destroy_rnn_data)(Descriptor) = nullptr;
-  Status (*set_rnn_data)(Descriptor, int, int, int, int, int, const int*, void*) = nullptr;
-  Status (*rnn_weight_space)(Handle, Descriptor, std::size_t*) = nullptr;
-  Status (*rnn_weight_place)(Handle, Descriptor, std::int32_t, std::size_t, const void*,
-                             std::int32_t, Descriptor, void**, Descriptor, void**) = nullptr;
-  Status (*rnn_temporary_space)(Handle, Descriptor, int, Descriptor, std::size_t*,
-                                std::size_t*) = nullptr;
-  Status (*rnn_forward)(Handle, Descriptor, int, const std::int32_t*, Descriptor, const void*,
-                        Descriptor, void*, Descriptor, const void*, void*, Descriptor, const void*,
-                        void*, std::size_t, const void*, std::size_t, void*, std::size_t,
-                        void*) = nullptr;
-  Status (*rnn_backward_data)(Handle, Descriptor, const std::int32_t*, Descriptor, const void*,
-                              const void*, Descriptor, void*, Descriptor, const void*, const void*,
-                              void*, Descriptor, const void*, const void*, void*, std::size_t,
-                              const void*, std::size_t, void*, std::size_t, void*) = nullptr;
-  Status (*rnn_backward_weights)(Handle, Descriptor, int, const std::int32_t*, Descriptor,
-                                 const void*, Descriptor, const void*, Descriptor, const void*,
-                                 std::size_t, void*, std::size_t, void*, std::size_t,
-                                 void*) = nullptr;
 };
 
-/// The library as it was found; loaded at the first call, which must not be recorded into a graph.
+/// Looks names up in the loaded file and remembers the first that was not there.
+class SymbolLoader {
+ public:
+  explicit SymbolLoader(void* file) : file_(file) {}
+
+  template <class Function>
+  void operator()(Function& function, const char* name) {
+    function = reinterpret_cast<Function>(dlsym(file_, name));
+    if (function == nullptr && missing_.empty()) missing_ = name;
+  }
+  const std::string& missing() const { return missing_; }
+
+ private:
+  void* file_;
+  std::string missing_;
+};
+
+/// The library as it was found; loaded at the first call, which must not be captured into a graph.
 const Library& library();
 
 /// The library, set to current_stream(). Throws where it is not available.
@@ -139,14 +119,15 @@ inline void check(Status status, const char* what) {
 inline int math_type() { return float32_math() == Float32Math::tf32 ? kDefaultMath : kFmaMath; }
 
 /// A descriptor that ends with its scope.
-class Described {
+class OwnedDescriptor {
  public:
-  Described(Status (*create)(Descriptor*), Status (*destroy)(Descriptor)) : destroy_(destroy) {
+  OwnedDescriptor(Status (*create)(Descriptor*), Status (*destroy)(Descriptor))
+      : destroy_(destroy) {
     check(create(&descriptor_), "a descriptor");
   }
-  ~Described() { destroy_(descriptor_); }
-  Described(const Described&) = delete;
-  Described& operator=(const Described&) = delete;
+  ~OwnedDescriptor() { destroy_(descriptor_); }
+  OwnedDescriptor(const OwnedDescriptor&) = delete;
+  OwnedDescriptor& operator=(const OwnedDescriptor&) = delete;
 
   operator Descriptor() const { return descriptor_; }
 

@@ -1,19 +1,20 @@
 // The first layer: branches of convolutions from one channel to up to 8 each, with ReLU and pooling
 // over pairs of rows, all in one launch. A block has a tile of 64 x 32 pixels, which it reads once
-// and lays in shared memory once per branch, moved by the branch's padding, so that the windows of
-// every branch begin at whole 16 bytes. Then it goes over the branches. A thread has two rows, the
-// pair that is pooled, times 4 columns times all 8 channels: 64 sums in registers. Both rows use
-// the same weights, of which all lanes read the same 16 bytes at once, and one row of inputs serves
-// the lower row of sums and then the upper one. Sums meet bias, ReLU and the pool where they are.
+// and stores in shared memory once per branch, shifted by the branch's padding, so that the windows
+// of every branch begin at whole 16 bytes. Then it goes over the branches. A thread has two rows,
+// the pair that is pooled, times 4 columns times all 8 channels: 64 sums in registers. Both rows
+// use the same weights, of which all lanes read the same 16 bytes at once, and one row of inputs
+// serves the lower row of sums and then the upper one. Bias, ReLU and the pool are applied in
+// registers.
 //
 // Per kernel row of S taps: 64 S multiply-adds for 2 S loads of weights and (S + 6) / 4 of inputs:
 // 512 for 19 with 8 taps, 128 for 6 with 2. Shared memory of two branches: 26 KB of inputs, at most
 // 2 KB of weights. 256 threads of 123 registers, 2 blocks per multiprocessor.
 //
 // Two branches to 8 channels, 2 x 8 and 8 x 2, on 2048 x 200: 0.21 GFLOP, of which 67 TFLOP/s take
-// 3.1 us; 1.6 MB of x, 13.1 MB of y and 3.3 MB of indices, 4.2 us at 4.3 TB/s: bytes decide, and
-// most of them are the result. A tile reads 71 x 40 inputs for its 64 x 32 pixels, what neighbours
-// share mostly from the cache.
+// 3.1 us; 1.6 MB of x, 13.1 MB of y and 3.3 MB of indices, 4.2 us at 4.3 TB/s: bandwidth is the
+// limit, and most of it goes to the result. A tile reads 71 x 40 inputs for its 64 x 32 pixels,
+// what neighbours share mostly from the cache.
 
 #include "kernels/conv2d/cuda/map.cuh"
 
@@ -44,14 +45,14 @@ struct FirstLayer {
   int rows, columns;  // of inputs that the block reads
   int pooled_h, width, channels;
   int tiles_h, tiles_w;
-  bool quads;  // rows of y and of indices may be written 4 elements at a time
+  bool vec4s;  // rows of y and of indices may be written 4 elements at a time
 };
 
-struct FirstPlace {
+struct FirstLayerPosition {
   std::int64_t n;
   int row, column;
 
-  __device__ __forceinline__ explicit FirstPlace(const FirstLayer& p) {
+  __device__ __forceinline__ explicit FirstLayerPosition(const FirstLayer& p) {
     const unsigned line = blockIdx.x / static_cast<unsigned>(p.tiles_w);
     const unsigned sample = line / static_cast<unsigned>(p.tiles_h);
     column = static_cast<int>(blockIdx.x - line * static_cast<unsigned>(p.tiles_w)) * kTileColumns;
@@ -60,10 +61,10 @@ struct FirstPlace {
   }
 };
 
-/// Reads the inputs of the block, 4 rows to a thread at a time, and lays them in the tile of every
-/// branch; zeros outside the image.
+/// Reads the inputs of the block, 4 rows to a thread at a time, and stores them in the tile of
+/// every branch; zeros outside the image.
 __device__ __forceinline__ void load_inputs(SharedPointer<real> tiles, GlobalPointer<const real> x,
-                                            const FirstLayer& p, const FirstPlace& at) {
+                                            const FirstLayer& p, const FirstLayerPosition& at) {
   constexpr int kDeep = 4;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   for (int column = lane; column < p.columns; column += 32) {
@@ -183,7 +184,7 @@ __device__ __forceinline__ void store_pair(const RowPair& sums, GlobalPointer<re
     }
     const std::int64_t to =
         ((n * p.channels + branch.first_channel + k) * p.pooled_h + i) * p.width + j;
-    if (p.quads) {
+    if (p.vec4s) {
       store_vector(y + to, best);
       store_vector(index + to, where);
       continue;
@@ -202,7 +203,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
   SERENADE_DYNAMIC_SHARED(real, pool);
   const SharedPointer<real> tiles = pool;
   const SharedPointer<real> weights = tiles + p.count * kPlane;
-  const FirstPlace at(p);
+  const FirstLayerPosition at(p);
   load_weights(weights, p);
   load_inputs(tiles, x, p, at);
   __syncthreads();
@@ -246,15 +247,15 @@ FirstLayer first_layer(const real* y, const std::uint8_t* index, const Conv2dBra
   p.channels = static_cast<int>(channels);
   p.tiles_h = (2 * p.pooled_h + kTileRows - 1) / kTileRows;
   p.tiles_w = (p.width + kTileColumns - 1) / kTileColumns;
-  p.quads = p.width % 4 == 0 && takes_quads(y) &&
+  p.vec4s = p.width % 4 == 0 && is_vec4_aligned(y) &&
             reinterpret_cast<std::uintptr_t>(index) % alignof(FourBytes) == 0;
   return p;
 }
 
 }  // namespace
 
-bool conv2d_first_layer_takes(const Conv2dBranch* branches, std::int64_t count, std::int64_t pool_h,
-                              std::int64_t pool_w) {
+bool conv2d_first_layer_supports(const Conv2dBranch* branches, std::int64_t count,
+                                 std::int64_t pool_h, std::int64_t pool_w) {
   if (count < 1 || count > kMaxBranches || pool_h != 2 || pool_w != 1) return false;
   return std::all_of(branches, branches + count, [](const Conv2dBranch& branch) {
     const Conv2dShape& s = branch.shape;

@@ -1,9 +1,9 @@
 // The weight and bias gradients of the first layer, straight from the pooled gradient and the
 // indices of its windows of 2 x 1. A block goes over a strip of tiles of 32 x 32 pixels, whose
-// inputs it brings to shared memory. A thread has 2 channels, 4 neighbouring windows at a time and
+// inputs it loads into shared memory. A thread has 2 channels, 4 neighbouring windows at a time and
 // all taps: 32 sums for 2 x 8, 60 for 3 x 10, which stay in registers for the whole strip. It reads
 // each of its windows once, 16 bytes of gradients and 4 of indices, and spreads them over the two
-// rows of the pool in registers: the gradient before the pool exists nowhere. At the end lanes and
+// rows of the pool in registers: the gradient before the pool is never stored. At the end lanes and
 // warps add up in a fixed order, every block writes one partial gradient, and a second kernel adds
 // those in their order.
 //
@@ -34,7 +34,7 @@ struct FirstWeight {
   int R, S, pad_top, pad_left;
   int tiles_h, tiles_w;
   std::int64_t tiles, tiles_per_strip;
-  bool quads;  // rows of dy and of indices may be read 4 elements at a time
+  bool vec4s;  // rows of dy and of indices may be read 4 elements at a time
 };
 
 /// Gradients of 4 windows before the pool, in its upper and lower row; 0 outside the map.
@@ -46,8 +46,8 @@ struct Spread {
     Vec4 d{};
     FourBytes winner{{kKilledByRelu, kKilledByRelu, kKilledByRelu, kKilledByRelu}};
     if (k < map.channels && j < map.width) {
-      const std::int64_t from = map.place(n, k, i, j);
-      if (p.quads) {
+      const std::int64_t from = map.offset(n, k, i, j);
+      if (p.vec4s) {
         d = load_vector<Vec4>(p.dy.data + from);
         winner = load_vector<FourBytes>(p.dy.index + from);
       } else {
@@ -71,7 +71,7 @@ struct Spread {
   }
 };
 
-/// The taps of one channel, row by row, and the bias behind them.
+/// The taps of one channel, row by row, followed by the bias.
 template <int R, int S>
 using TapSums = real[R * S + 1];
 
@@ -190,7 +190,7 @@ void conv2d_first_layer_backward_weight(const Conv2dBranch& branch, const real* 
   p.tiles_h = static_cast<int>((s.out_h() / 2 * 2 + kTileRows - 1) / kTileRows);
   p.tiles_w = static_cast<int>((s.out_w() + kTileColumns - 1) / kTileColumns);
   p.tiles = s.N * p.tiles_h * p.tiles_w;
-  p.quads = s.out_w() % 4 == 0 && takes_quads(part.data) &&
+  p.vec4s = s.out_w() % 4 == 0 && is_vec4_aligned(part.data) &&
             reinterpret_cast<std::uintptr_t>(part.index) % alignof(FourBytes) == 0;
   if (p.tiles == 0) return;
   p.tiles_per_strip = (p.tiles + kMaxStrips - 1) / kMaxStrips;

@@ -21,7 +21,7 @@ struct MapWindows {
   __device__ __forceinline__ int pooled_w() const { return width / pool_w; }
 
   /// The stored element of window (i, j), or of the pixel where nothing is pooled.
-  __device__ __forceinline__ std::int64_t place(std::int64_t n, int c, int i, int j) const {
+  __device__ __forceinline__ std::int64_t offset(std::int64_t n, int c, int i, int j) const {
     return ((n * stored + c) * pooled_h() + i) * pooled_w() + j;
   }
 };
@@ -31,7 +31,7 @@ struct alignas(4) FourBytes {
   std::uint8_t value[4];
 };
 
-/// An image to be read. Where index is not null it is a gradient behind ReLU and pooling: data and
+/// An image to be read. Where index is not null it is a gradient after ReLU and pooling: data and
 /// index are stored per window, and only the pixel that index names has a gradient.
 struct MapSource {
   AliasedPointer<const real> data;
@@ -47,7 +47,7 @@ struct MapSource {
     }
     const int i = h / map.pool_h, j = w / map.pool_w;
     if (i >= map.pooled_h() || j >= map.pooled_w()) return 0;  // dropped by the pooling
-    const std::int64_t window = map.place(n, c, i, j);
+    const std::int64_t window = map.offset(n, c, i, j);
     const int winner = index[window];
     if (winner != (h - i * map.pool_h) * map.pool_w + (w - j * map.pool_w)) return 0;
     const real value = data[window];
@@ -75,10 +75,10 @@ struct MapSink {
     put_at(((n * map.channels + c) * map.height + h) * map.width + w, value);
   }
 
-  /// Columns w .. w + 3, w a multiple of 4; `quads` where rows are whole Vec4s.
-  __device__ __forceinline__ void put_quad(std::int64_t n, int c, int h, int w, Vec4 four,
-                                           bool quads) const {
-    if (!quads) {
+  /// Columns w .. w + 3, w a multiple of 4; `vec4s` where rows are whole Vec4s.
+  __device__ __forceinline__ void put_vec4(std::int64_t n, int c, int h, int w, Vec4 four,
+                                           bool vec4s) const {
+    if (!vec4s) {
       SERENADE_UNROLL for (int e = 0; e < 4; ++e) put(n, c, h, w + e, four.value[e]);
       return;
     }
@@ -92,13 +92,14 @@ struct MapSink {
   }
 };
 
-/// max(relu(window)), one element after the other: the first of equals, and NaN before numbers.
+/// max(relu(window)), one element after the other: the first of equals, and NaN before other
+/// values.
 class WindowMaximum {
  public:
-  __device__ __forceinline__ void see(real value, int place) {
-    if (place == 0 || value > best_ || value != value) {
+  __device__ __forceinline__ void see(real value, int position) {
+    if (position == 0 || value > best_ || value != value) {
       best_ = value;
-      where_ = place;
+      where_ = position;
     }
   }
   __device__ __forceinline__ void store(const MapSink& y, std::int64_t at) const {

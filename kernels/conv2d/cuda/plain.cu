@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kLineThreads, 8)
   const int k = static_cast<int>(plane % static_cast<unsigned>(s.K));
   const int i = static_cast<int>(blockIdx.x % static_cast<unsigned>(rows));
   for (int j = static_cast<int>(threadIdx.x); j < columns; j += kLineThreads) {
-    const std::int64_t at = y.map.place(n, k, i, j);
+    const std::int64_t at = y.map.offset(n, k, i, j);
     if constexpr (Pooled) {
       WindowMaximum maximum;
       for (int e = 0; e < y.map.pool_h * y.map.pool_w; ++e) {
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kLoopThreads)
 
 constexpr int kSumThreads = 128;
 
-/// A chunk of all pixels' dy times the x that tap blockIdx.x met. partials: [chunks][taps]
+/// The sum over a chunk of pixels of dy times the x under tap blockIdx.x. partials: [chunks][taps]
 __global__ void __launch_bounds__(kSumThreads)
     sum_pixels_plain(GlobalPointer<real> partials, MapSource dy, GlobalPointer<const real> x,
                      ConvSizes s, std::int64_t chunk) {

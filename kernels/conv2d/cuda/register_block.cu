@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
-/// Inputs of a chunk of channels; what is pooled from 4 channels of outputs takes their place.
+/// Inputs of a chunk of channels; what is pooled from 4 channels of outputs reuses their memory.
 __host__ __device__ inline int tile_words(const TiledConv& p) {
   const int inputs = (p.inputs < kChunk ? p.inputs : kChunk) * (kConvTile + p.R - 1) * kConvPitch;
   const int pooled = p.y.index ? 4 * kConvTile * kStagePitch : 0;
@@ -67,20 +67,20 @@ __device__ __forceinline__ void add_kernel_row(real (&sums)[Outputs][4],
 
 template <int Outputs>
 __device__ __forceinline__ void store_tile(const real (&sums)[Outputs][4], const TiledConv& p,
-                                           const TilePlace& at, int row, int column) {
+                                           const TilePosition& at, int row, int column) {
   SERENADE_UNROLL for (int k = 0; k < Outputs; ++k) {
     const int channel = at.output_block * Outputs + k;
     const real bias = p.bias_of(channel);
     const Vec4 four{{sums[k][0] + bias, sums[k][1] + bias, sums[k][2] + bias, sums[k][3] + bias}};
-    p.y.put_quad(at.n, channel, at.row + row, at.column + column, four, p.quads);
+    p.y.put_vec4(at.n, channel, at.row + row, at.column + column, four, p.vec4s);
   }
 }
 
 /// Through shared memory, 4 channels at a time, to threads that have a window each.
 template <int Outputs>
 __device__ __forceinline__ void store_pooled_tile(const real (&sums)[Outputs][4],
-                                                  const TiledConv& p, const TilePlace& at, int row,
-                                                  int column, SharedPointer<real> stage) {
+                                                  const TiledConv& p, const TilePosition& at,
+                                                  int row, int column, SharedPointer<real> stage) {
   SERENADE_UNROLL for (int q = 0; q < Outputs / 4; ++q) {
     const int first = at.output_block * Outputs + 4 * q;
     __syncthreads();
@@ -99,7 +99,7 @@ template <int S, int Outputs>
 __global__ void __launch_bounds__(kThreads, sizeof(real) == 4 ? 2 : 1)
     convolve_register_block(TiledConv p, GlobalPointer<const real> packed) {
   SERENADE_DYNAMIC_SHARED(real, pool);
-  const TilePlace at(p);
+  const TilePosition at(p);
   const int rows = kConvTile + p.R - 1, taps = p.R * S * Outputs;
   const SharedPointer<real> tile = pool;
   const SharedPointer<real> weights = tile + tile_words(p);
@@ -161,7 +161,8 @@ void convolve(const TiledConv& p, std::int64_t samples, const real* weight, cons
 
 }  // namespace
 
-bool conv2d_register_block_takes(const Conv2dShape& s, std::int64_t pool_h, std::int64_t pool_w) {
+bool conv2d_register_block_supports(const Conv2dShape& s, std::int64_t pool_h,
+                                    std::int64_t pool_w) {
   return s.stride_h == 1 && s.stride_w == 1 && s.R <= kMaxConvTaps && s.S <= kMaxConvTaps &&
          pool_h <= kConvTile && pool_w <= kConvTile;
 }

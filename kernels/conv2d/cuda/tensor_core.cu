@@ -17,7 +17,7 @@
 // 5 x 5: 46.3 KB of shared memory and 168 registers (128 sums, 20 weights), 3 blocks per
 // multiprocessor. From 6 rows on about 200 registers and 2 blocks. One sample of 16 to 16 channels
 // on 2048 x 200: 5.24 GFLOP, of which 400 TFLOP/s take 13 us; 52 MB, of which 4.3 TB/s take 12 us;
-// 448 blocks for 396 places.
+// 448 blocks for 396 slots.
 
 #include "kernels/conv2d/cuda/tile.cuh"
 
@@ -122,12 +122,12 @@ __device__ __forceinline__ void sweep_column(Sums& sums, const ColumnTaps& taps,
   }
 }
 
-/// Where the lane's sums lie in the block's tile: channel 8 half + 2 member + e % 2, column of
-/// element e.
-struct LanePlace {
+/// The position of the lane's sums in the block's tile: channel 8 half + 2 member + e % 2, column
+/// of element e.
+struct LanePosition {
   int row, column, channel;
 
-  __device__ __forceinline__ LanePlace() {
+  __device__ __forceinline__ LanePosition() {
     const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
     row = warp / 2 * kWarpTile;
     column = warp % 2 * kWarpTile + lane / 4;
@@ -136,7 +136,7 @@ struct LanePlace {
 };
 
 __device__ __forceinline__ void store_tile(const Sums& sums, const TiledConv& p,
-                                           const TilePlace& at, const LanePlace& lane) {
+                                           const TilePosition& at, const LanePosition& lane) {
   const MapWindows& map = p.y.map;
   const int rows = map.height - at.row - lane.row;  // of them, the first 16 are the warp's
   SERENADE_UNROLL for (int half = 0; half < 2; ++half) {
@@ -157,7 +157,7 @@ __device__ __forceinline__ void store_tile(const Sums& sums, const TiledConv& p,
 
 /// Through shared memory, 8 channels at a time, to threads that have a window each.
 __device__ __forceinline__ void store_pooled_tile(const Sums& sums, const TiledConv& p,
-                                                  const TilePlace& at, const LanePlace& lane,
+                                                  const TilePosition& at, const LanePosition& lane,
                                                   SharedPointer<real> stage) {
   SERENADE_UNROLL for (int half = 0; half < 2; ++half) {
     const int first = at.output_block * kOutputs + 8 * half;
@@ -179,8 +179,8 @@ template <int R>
 __global__ void __launch_bounds__(kThreads, R <= 5 ? 3 : 2)
     convolve_row_sweep(TiledConv p, GlobalPointer<const std::uint32_t> packed) {
   SERENADE_DYNAMIC_SHARED(float, tile);
-  const TilePlace at(p);
-  const LanePlace lane;
+  const TilePosition at(p);
+  const LanePosition lane;
   const int chunks = (p.inputs + kDepth - 1) / kDepth, own = static_cast<int>(threadIdx.x) % 32;
   const int corner = own % 4 * kPlane<R> + lane.row * kConvPitch + lane.column;
   Sums sums = {};

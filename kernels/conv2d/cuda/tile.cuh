@@ -52,7 +52,7 @@ struct TiledConv {
   int output_blocks;      // blocks of output channels
   int tiles_h, tiles_w;
   int step_h, step_w;  // rows and columns from tile to tile: whole windows of the pooling
-  bool quads;          // rows of y are whole Vec4s
+  bool vec4s;          // rows of y are whole Vec4s
   ColumnTaps taps;
 
   __device__ __forceinline__ real bias_of(int k) const {
@@ -63,11 +63,11 @@ struct TiledConv {
 };
 
 /// What block blockIdx.x computes.
-struct TilePlace {
+struct TilePosition {
   std::int64_t n;
   int output_block, row, column;
 
-  __device__ __forceinline__ explicit TilePlace(const TiledConv& p) {
+  __device__ __forceinline__ explicit TilePosition(const TiledConv& p) {
     const unsigned line = blockIdx.x / static_cast<unsigned>(p.tiles_w);
     const unsigned image = line / static_cast<unsigned>(p.tiles_h);
     column = static_cast<int>(blockIdx.x - line * static_cast<unsigned>(p.tiles_w)) * p.step_w;
@@ -87,9 +87,9 @@ struct Box {
 
 inline __device__ int floor_divide(int a, int by) { return (a >= 0 ? a : a - by + 1) / by; }
 
-/// Neighbouring threads that bring a row of a box, so that its place is found once for all they
-/// bring of it: for every number on its own that would be 60 instructions, more than the
-/// convolution itself. Four rows of 40 numbers lie in different banks; where rows follow each other
+/// Neighbouring threads that load a row of a box, so that its address is computed once for all of
+/// it: for every element on its own that would be 60 instructions, more than the
+/// convolution itself. Four rows of 40 values lie in different banks; where rows follow each other
 /// in the same banks, a warp has one row.
 template <int pitch>
 constexpr int kBoxLanes = pitch % 32 == 0 ? 32 : 8;
@@ -113,26 +113,26 @@ __device__ __forceinline__ void spread_windows(SharedPointer<real> tile, int pla
     const std::int64_t from = ((box.n * map.stored + box.c + c) * pooled_h + i) * pooled_w;
     SERENADE_UNROLL_BY(1) for (int j = left + lane; j < end; j += kLanes) {
       real value = 0;
-      int winner = kKilledByRelu, place = 0;
+      int winner = kKilledByRelu, position = 0;
       if (there && j >= 0 && j < pooled_w) {
         value = x.data[from + j];
         winner = x.index[from + j];
       }
       for (int a = 0; a < map.pool_h; ++a) {
         const int row = i * map.pool_h + a - box.h;
-        for (int b = 0; b < map.pool_w; ++b, ++place) {
+        for (int b = 0; b < map.pool_w; ++b, ++position) {
           const int column = j * map.pool_w + b - box.w;
           if (row < 0 || row >= box.rows || column < 0 || column >= pitch) continue;
-          tile[c * plane + row * pitch + column] = place == winner ? value : real(0);
+          tile[c * plane + row * pitch + column] = position == winner ? value : real(0);
         }
       }
     }
   }
 }
 
-/// Brings a box to shared memory: planes of rows of `pitch`, zeros outside the image and where a
+/// Loads a box into shared memory: planes of rows of `pitch`, zeros outside the image and where a
 /// row is longer than the box. What is stored as it is goes there without passing through
-/// registers, so all of it can be on its way at once. All threads of the block; a barrier has to
+/// registers, so all of it can be in flight at once. All threads of the block; a barrier has to
 /// follow.
 template <int pitch>
 __device__ __forceinline__ void load_box(SharedPointer<real> tile, int plane, const MapSource& x,
@@ -155,7 +155,7 @@ __device__ __forceinline__ void load_box(SharedPointer<real> tile, int plane, co
   for (int line = group; line < box.channels * box.rows; line += groups) {
     const int c = line / box.rows, row = line - c * box.rows, h = box.h + row;
     const bool there = box.c + c < map.channels && h >= 0 && h < map.height;
-    // What is outside is not read, so it does not matter that its address may be nobody's.
+    // What is outside is not read, so it does not matter that its address may be invalid.
     const std::int64_t at = ((box.n * map.channels + box.c + c) * map.height + h) * map.width;
     const AliasedPointer<const real> from = x.data + (at + box.w + lane);
     const SharedPointer<real> to = tile + (c * plane + row * pitch + lane);
@@ -173,7 +173,7 @@ __device__ __forceinline__ void load_box(SharedPointer<real> tile, int plane, co
 /// is channel `first` of y. Called by all threads of a block.
 template <int pitch>
 __device__ __forceinline__ void pool_tile(SharedPointer<const real> stage, const TiledConv& p,
-                                          const TilePlace& at, int first, int channels,
+                                          const TilePosition& at, int first, int channels,
                                           int threads) {
   const MapWindows& map = p.y.map;
   const int rows = p.step_h / map.pool_h, columns = p.step_w / map.pool_w;
@@ -190,7 +190,7 @@ __device__ __forceinline__ void pool_tile(SharedPointer<const real> stage, const
         maximum.see(value, a * map.pool_w + b);
       }
     }
-    maximum.store(p.y, map.place(at.n, first + c, top + i, left + j));
+    maximum.store(p.y, map.offset(at.n, first + c, top + i, left + j));
   }
 }
 
@@ -203,11 +203,11 @@ struct TapOrder {
   __device__ __forceinline__ real at(GlobalPointer<const real> weight, int k, int c, int r,
                                      int s) const {
     if (k >= outputs || c >= inputs) return 0;
-    const std::int64_t place =
+    const std::int64_t offset =
         transposed
             ? ((static_cast<std::int64_t>(c) * outputs + k) * R + (R - 1 - r)) * S + (S - 1 - s)
             : ((static_cast<std::int64_t>(k) * inputs + c) * R + r) * S + s;
-    const real value = weight[place];
+    const real value = weight[offset];
     return value;
   }
 };
@@ -226,7 +226,7 @@ inline void cut_into_tiles(TiledConv& p, int outputs_per_block) {
   p.tiles_h = divide_up(map.height, p.step_h);
   p.tiles_w = divide_up(map.width, p.step_w);
   p.output_blocks = divide_up(map.channels, outputs_per_block);
-  p.quads = map.width % 4 == 0;
+  p.vec4s = map.width % 4 == 0;
 }
 
 inline TiledConv tiled_forward(const ConvSink& y, const real* x, const real* bias,
@@ -242,7 +242,7 @@ inline TiledConv tiled_forward(const ConvSink& y, const real* x, const real* bia
   p.pad_top = static_cast<int>(s.pad_top);
   p.pad_left = static_cast<int>(s.pad_left);
   cut_into_tiles(p, outputs_per_block);
-  p.quads = p.quads && takes_quads(y.data);
+  p.vec4s = p.vec4s && is_vec4_aligned(y.data);
   return p;
 }
 
@@ -258,7 +258,7 @@ inline TiledConv tiled_backward_input(real* dx, const ConvSource& dy, const Conv
   p.pad_top = static_cast<int>(s.R - 1 - s.pad_top);
   p.pad_left = static_cast<int>(s.S - 1 - s.pad_left);
   cut_into_tiles(p, outputs_per_block);
-  p.quads = p.quads && takes_quads(dx);
+  p.vec4s = p.vec4s && is_vec4_aligned(dx);
   return p;
 }
 

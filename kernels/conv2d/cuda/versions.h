@@ -2,7 +2,7 @@
 // The ladder of the convolution. Every step computes the same.
 //
 //   v0 plain           one thread per output (or input, or weight), the formula: any shape
-//   v1 shared tile     forward: inputs in shared memory serve all taps that meet them; in use for
+//   v1 shared tile     forward: inputs in shared memory serve all taps that read them; in use for
 //                      strides and large kernels without pooling
 //   v2 register block  stride 1, kernels up to 8 x 8: a thread has 4 columns times 16 channels in
 //                      registers, inputs and weights in shared memory
@@ -47,11 +47,11 @@ ConvVersion conv2d_version(const Conv2dShape& shape, ConvPass pass, bool tensor_
                            std::int64_t pool_h = 1, std::int64_t pool_w = 1);
 
 /// True if a tile of v1 fits shared memory. It stores its result as it is, without pooling.
-bool conv2d_shared_tile_takes(const Conv2dShape& shape);
+bool conv2d_shared_tile_supports(const Conv2dShape& shape);
 
 /// True if v2 and v3 take the shape, and windows of pool_h x pool_w if its result is to be pooled.
-bool conv2d_register_block_takes(const Conv2dShape& shape, std::int64_t pool_h = 1,
-                                 std::int64_t pool_w = 1);
+bool conv2d_register_block_supports(const Conv2dShape& shape, std::int64_t pool_h = 1,
+                                    std::int64_t pool_w = 1);
 
 void conv2d_forward_v0_plain(const ConvSink& y, const real* x, const real* weight, const real* bias,
                              const Conv2dShape& shape);
@@ -80,8 +80,8 @@ void conv2d_backward_bias_v0_plain(real* dbias, const ConvSource& dy, const Conv
 
 /// True if the two functions below take the branches: up to 4, from 1 to at most 8 channels each,
 /// kernels of up to 3 x 10 or 10 x 3 taps, stride 1, windows of 2 x 1.
-bool conv2d_first_layer_takes(const Conv2dBranch* branches, std::int64_t count, std::int64_t pool_h,
-                              std::int64_t pool_w);
+bool conv2d_first_layer_supports(const Conv2dBranch* branches, std::int64_t count,
+                                 std::int64_t pool_h, std::int64_t pool_w);
 /// conv2d_relu_maxpool_branches_forward in one launch.
 void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x,
                                 const Conv2dBranch* branches, std::int64_t count,

@@ -1,6 +1,6 @@
 // The weight gradient of the convolution, v2: sums in registers, stride 1. A block has up to 16
-// input and 16 output channels and goes over a strip of tiles of 8 x 32 outputs, which it brings to
-// shared memory together with the inputs they saw. A thread has one input channel, one kernel row
+// input and 16 output channels and goes over a strip of tiles of 8 x 32 outputs, which it loads
+// into shared memory together with their inputs. A thread has one input channel, one kernel row
 // and 4 output channels: 4 S sums that stay in its registers for the whole strip. Where that needs
 // fewer than 256 threads, groups of them share the pixels and add up at the end. Every block then
 // writes one partial gradient, and a second kernel adds those in their order.
@@ -64,7 +64,7 @@ struct WeightPlan {
   }
 };
 
-/// Brings tile number `tile` to shared memory: inputs from channel c0, gradients from channel k0.
+/// Loads tile number `tile` into shared memory: inputs from channel c0, gradients from channel k0.
 template <int S>
 __device__ __forceinline__ void load_tile(SharedPointer<real> x, SharedPointer<real> dy,
                                           const WeightPlan& p, std::int64_t tile, int c0, int k0) {

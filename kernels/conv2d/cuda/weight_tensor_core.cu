@@ -1,13 +1,13 @@
 // The weight gradient of the convolution, v3: TF32 tensor cores, stride 1. For one tap it is a
 // product of [16 output channels, pixels] and [pixels, 16 input channels], and 8 neighbouring
-// pixels are the depth of D[16, 8] += A[16, 8] B[8, 8]: A gradients, B the inputs that the tap met.
+// pixels are the depth of D[16, 8] += A[16, 8] B[8, 8]: A gradients, B the inputs under the tap.
 //
 // A block goes over a strip of tiles of 16 x 32 outputs. A warp has one kernel column s, and with
 // it R x 2 products' sums; 2 groups of S warps share the columns of a tile. A warp goes down the
-// rows of inputs: row h meets the gradients of rows h - r for all r, which wait in registers, R
-// fragments in a ring. So 4 words of gradients and 4 of inputs per lane make 2 R products, 10 for 5
-// x 5. Groups write partial gradients of their own, and a second kernel adds all of them in their
-// order.
+// rows of inputs: row h is multiplied with the gradients of rows h - r for all r, which wait in
+// registers, R fragments in a ring. So 4 words of gradients and 4 of inputs per lane make 2 R
+// products, 10 for 5 x 5. Groups write partial gradients of their own, and a second kernel adds all
+// of them in their order.
 //
 // 5 x 5: 320 threads of 91 registers (40 sums, 20 gradients), 33 KB of gradients and 51.5 KB of
 // inputs in shared memory, 2 blocks per multiprocessor. 6 x 6: 384 threads of up to 128 registers,
@@ -77,7 +77,7 @@ struct TensorWeightPlan {
   int strips() const { return (tiles + tiles_per_strip - 1) / tiles_per_strip; }
 };
 
-/// Brings tile number `tile` to shared memory: inputs from channel c0, gradients from channel k0.
+/// Loads tile number `tile` into shared memory: inputs from channel c0, gradients from channel k0.
 template <int R>
 __device__ __forceinline__ void load_tile(SharedPointer<float> x, SharedPointer<float> dy,
                                           const TensorWeightPlan& p, int tile, int c0, int k0) {
@@ -98,7 +98,7 @@ using Sums = float[R][2][4];  // by kernel row and 8 input channels; in it: mma_
 template <int R, int Taps>
 __device__ __forceinline__ void sweep_rows(Sums<R>& sums, SharedPointer<const float> x,
                                            SharedPointer<const float> dy) {
-  std::uint32_t gradients[Taps][4] = {};  // row i at place i % Taps
+  std::uint32_t gradients[Taps][4] = {};  // row i in slot i % Taps
   SERENADE_UNROLL for (int row = 0; row < kTileRows + Taps - 1; ++row) {
     if (row < kTileRows) {
       SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
@@ -142,9 +142,9 @@ __device__ __forceinline__ void sweep_column(Sums<R>& sums, const ColumnTaps& ta
 }
 
 /// partials: [strips][groups][K][C][R][S]; blockIdx.x: strip, blockIdx.y: block of channels.
-template <int R, int MostColumns>
-__global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
-                                  R <= 5 && MostColumns <= kNarrow ? 2 : 1)
+template <int R, int MaxColumns>
+__global__ void __launch_bounds__(kGroups<R>* MaxColumns * 32,
+                                  R <= 5 && MaxColumns <= kNarrow ? 2 : 1)
     sum_row_sweep(GlobalPointer<float> partials, TensorWeightPlan p, ColumnTaps taps) {
   SERENADE_DYNAMIC_SHARED(float, pool);
   const SharedPointer<float> x = pool, dy = x + kChannels * kPlane<R>;
@@ -171,7 +171,7 @@ __global__ void __launch_bounds__(kGroups<R>* MostColumns * 32,
     SERENADE_UNROLL for (int e = 0; e < 4; ++e) {
       const int k = k0 + group + e / 2 * 8, c = c0 + 8 * half + 2 * member + e % 2;
       if (k >= p.K || c >= p.C) continue;
-      SERENADE_UNROLL for (int i = 0; i < R; ++i) {  // behind the last tap are zeros
+      SERENADE_UNROLL for (int i = 0; i < R; ++i) {  // after the last tap are zeros
         const int r = first + i < R ? first + i : first + i - R;
         partials[(((own * p.K + k) * p.C + c) * R + r) * p.S + s] = sums[i][half][e];
       }

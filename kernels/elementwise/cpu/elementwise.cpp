@@ -1,8 +1,8 @@
 // Activations and dropout on the host. Broadcasting arithmetic is in broadcast.cpp.
 //
 // exp, the logistic function, tanh and the logarithm are evaluated a vector at a time
-// (kernels/simd/math.h): the C++ library's take 6 ns a number, these half of one. Long arrays
-// then wait for memory, 8 bytes per number forward.
+// (kernels/simd/math.h): the C++ library's take 6 ns per element, these half of one. Long arrays
+// then wait for memory, 8 bytes per element forward.
 
 #include "kernels/elementwise/elementwise.h"
 

@@ -1,9 +1,9 @@
 // Softmax and its logarithm on the host.
 //
-// v0 is the definition, one exponential of the C++ library at a time: 6 ns a number. The version in
-// use evaluates the exponentials of a vector together (kernels/elementwise/cpu/simd/softmax.cpp);
-// three passes over an item that fits the first-level cache, so that a long array waits for memory:
-// 8 bytes a number forward, 16 backward.
+// v0 is the definition, one exponential of the C++ library at a time: 6 ns per element. The version
+// in use evaluates the exponentials of a vector together
+// (kernels/elementwise/cpu/simd/softmax.cpp); three passes over an item that fits the first-level
+// cache, so that a long array waits for memory: 8 bytes per element forward, 16 backward.
 
 #include "kernels/elementwise/softmax.h"
 

@@ -3,9 +3,9 @@
 // (kernels/runtime/cpu/isa.h).
 //
 // An item of work is what one vector of sums serves. Where the axis is the last one (inner = 1)
-// that is one row: a vector holds neighbours along it, whose largest and whose sum are found in the
-// end. Otherwise it is `lanes` neighbours along `inner`: a vector holds one element of each, and no
-// number ever moves to another lane.
+// that is one row: a vector holds neighbours along it, whose maximum and sum are reduced over the
+// lanes at the end. Otherwise it is `lanes` neighbours along `inner`: a vector holds one element of
+// each, and no number ever moves to another lane.
 
 #include <cstdint>
 

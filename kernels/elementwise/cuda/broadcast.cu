@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kLoopThreads)
     std::int64_t at_a = 0, at_b = 0;
     axes.add_offsets(i, at_a, at_b);
     if constexpr (width == 4) {
-      const Vec4 u = load_quad(a + at_a, a_moves), v = load_quad(b + at_b, b_moves);
+      const Vec4 u = load_vec4(a + at_a, a_moves), v = load_vec4(b + at_b, b_moves);
       Vec4 result;
       for (int k = 0; k < 4; ++k) result.value[k] = f(u.value[k], v.value[k]);
       store_vector(y + 4 * i, result);
@@ -56,11 +56,11 @@ void launch_binary(real* y, const real* a, const real* b, const Broadcast& s, F 
   if (axes.count == 0) return;
   const int last = s.dims - 1;
   const bool a_moves = s.stride_a[last] != 0, b_moves = s.stride_b[last] != 0;
-  const bool wide = s.shape[last] % 4 == 0 && takes_quads(y) &&
-                    rows_take_quads(a, s.stride_a, s.dims) &&
-                    rows_take_quads(b, s.stride_b, s.dims);
+  const bool wide = s.shape[last] % 4 == 0 && is_vec4_aligned(y) &&
+                    rows_are_vec4_aligned(a, s.stride_a, s.dims) &&
+                    rows_are_vec4_aligned(b, s.stride_b, s.dims);
   if (wide) {
-    axes.cut_into_quads();
+    axes.group_by_four();
     SERENADE_LAUNCH((binary<4, F>), loop_grid(axes.count), dim3(kLoopThreads), 0, current_stream(),
                     y, a, b, axes, a_moves, b_moves, f);
   } else {

@@ -156,7 +156,7 @@ void dropout(real* y, const real* x, double p, const DropoutKey& key, std::int64
   if (count == 0) return;
   const Mask mask{p, static_cast<real>(1 / (1 - p)), key};
   SERENADE_LAUNCH(apply_mask<adds>, loop_grid((count + 3) / 4), dim3(kLoopThreads), 0,
-                  current_stream(), y, x, mask, count, takes_quads(y) && takes_quads(x));
+                  current_stream(), y, x, mask, count, is_vec4_aligned(y) && is_vec4_aligned(x));
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kSumThreads)
         std::int64_t at_y = kept_y, at_b = kept_b;
         r.summed.add_offsets(i, at_y, at_b);
         if constexpr (width == 4) {
-          const Vec4 d = load_vector<Vec4>(dy + at_y), v = load_quad(b + at_b, r.b_moves);
+          const Vec4 d = load_vector<Vec4>(dy + at_y), v = load_vec4(b + at_b, r.b_moves);
           for (int k = 0; k < 4; ++k) sum += static_cast<double>(term(d.value[k], v.value[k]));
         } else {
           const real d = dy[at_y], v = b[at_b];
@@ -157,9 +157,9 @@ __global__ void __launch_bounds__(kSumThreads)
 template <class Term, class Finish>
 void launch_sum_rows(const real* dy, const real* b, const Broadcast& s, Repetitions r, Term term,
                      Finish finish) {
-  const bool wide =
-      s.shape[s.dims - 1] % 4 == 0 && takes_quads(dy) && rows_take_quads(b, s.stride_b, s.dims);
-  if (wide) r.summed.cut_into_quads();
+  const bool wide = s.shape[s.dims - 1] % 4 == 0 && is_vec4_aligned(dy) &&
+                    rows_are_vec4_aligned(b, s.stride_b, s.dims);
+  if (wide) r.summed.group_by_four();
   constexpr std::int64_t kWarps = 8192;  // about 64 for each multiprocessor of the largest devices
   r.cut(256, kWarps / r.kept.count);
   const DeviceArray<double> partials(r.chunks > 1 ? r.kept.count * r.chunks : 0);

@@ -2,13 +2,12 @@
 //
 // The ladder, by where an axis lies and how long it is:
 //   columns     one thread per column, three passes that read like the formula; for inner > 1,
-//   where
-//               neighbouring threads have neighbouring columns
+//               where neighbouring threads have neighbouring columns
 //   rows        inner = 1: a group of up to 32 lanes per row, so that neighbouring lanes read
-//               neighbouring numbers; two exchanges of values take the place of shared memory
-//   long_rows   inner = 1 and more than 1024 numbers: a block per row
+//               consecutive values; two exchanges of values take the place of shared memory
+//   long_rows   inner = 1 and more than 1024 values: a block per row
 // All three run the same passes (struct Passes); they differ in which elements a thread has, and in
-// whom it adds up with. Bytes per number from memory: 8 forward, 16 backward; the second and third
+// whom it adds up with. Bytes per element from memory: 8 forward, 16 backward; the second and third
 // look at a row find it in the caches.
 
 #include "kernels/elementwise/softmax.h"

@@ -17,14 +17,14 @@
 
 #include "kernels/gemm/cpu/packed.h"
 
-// Ends the threads that OpenBLAS starts with the program; a build of it without threads has none.
+// Ends the threads that OpenBLAS starts with the program; absent in a build of it without threads.
 extern "C" int blas_thread_shutdown_() __attribute__((weak));
 
 namespace serenade::cpu {
 
 namespace {
 
-// Before main(): OpenBLAS's threads spin for a while in wait of work, on the cores that ours want,
+// Before main(): OpenBLAS's threads spin for a while waiting for work, on the cores that ours need,
 // and get none from us. (Measured: `serenade predict` with a file that is not there, 50 ms with
 // them, 10 ms without.)
 const bool single_threaded = [] {
@@ -34,24 +34,24 @@ const bool single_threaded = [] {
 }();
 
 // A build of OpenBLAS without threads may also lack the locks that calls from several of our
-// threads need, so there the calls take turns.
-class Turn {
+// threads need, so there the calls are serialised.
+class BlasLock {
  public:
-  Turn() {
-    if (kTakesTurns) mutex().lock();
+  BlasLock() {
+    if (kNeeded) mutex().lock();
   }
-  ~Turn() {
-    if (kTakesTurns) mutex().unlock();
+  ~BlasLock() {
+    if (kNeeded) mutex().unlock();
   }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  BlasLock(const BlasLock&) = delete;
+  BlasLock& operator=(const BlasLock&) = delete;
 
  private:
   static std::mutex& mutex() {
     static std::mutex one;
     return one;
   }
-  static inline const bool kTakesTurns = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
+  static inline const bool kNeeded = openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
 };
 
 // A tile below this many multiply-adds (about 20 microseconds) is not worth a thread's start.
@@ -112,7 +112,7 @@ struct Grid {
 
 void blas_gemv(bool transpose, std::int64_t rows, std::int64_t columns, real alpha, const real* a,
                std::int64_t lda, const real* x, std::int64_t step_x, real* y, std::int64_t step_y) {
-  const Turn turn;
+  const BlasLock lock;
   const auto op = transpose ? CblasTrans : CblasNoTrans;
   const auto i = [](std::int64_t value) { return static_cast<blasint>(value); };
 #ifdef SERENADE_DOUBLE
@@ -126,7 +126,7 @@ void blas_gemv(bool transpose, std::int64_t rows, std::int64_t columns, real alp
 
 void blas_gemm(const Product& p, std::int64_t m, std::int64_t n, const real* a, const real* b,
                real* c) {
-  const Turn turn;
+  const BlasLock lock;
   const auto op_a = p.transpose_a ? CblasTrans : CblasNoTrans;
   const auto op_b = p.transpose_b ? CblasTrans : CblasNoTrans;
   const auto i = [](std::int64_t value) { return static_cast<blasint>(value); };

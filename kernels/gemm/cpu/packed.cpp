@@ -13,8 +13,8 @@
 // B; one B meets the rows of both A; two sums into one C are one sum over both k. That saves
 // packing (5 % at 200 columns) or reading and writing C.
 //
-// Each number of C is one sum per block of k in ascending order, and the blocks in order, whatever
-// tile, unit or thread it falls to; so the bits cannot depend on threads.
+// Each element of C is one sum per block of k in ascending order, and the blocks in order, whatever
+// tile, unit or thread it falls to, so the bits cannot depend on threads.
 
 #include "kernels/gemm/cpu/packed.h"
 
@@ -117,7 +117,8 @@ class Gemm {
   }
 
  private:
-  // Calls item(i) for i < count, the threads of the team taking turns; nobody waits at the end.
+  // Calls item(i) for i < count, each by the next free thread of the team; no thread waits at the
+  // end.
   template <class Item>
   void share(std::int64_t count, const Item& item) const {
     if (!team_) {
@@ -129,15 +130,15 @@ class Gemm {
   }
 
   void run_groups() const {
-    int turn = 0;
+    int buffer = 0;
     for (auto rest = products_; !rest.empty();) {
       const Group group = first_group(rest);
       rest = rest.subspan(group.count);
-      run_group(group, turn);
+      run_group(group, buffer);
     }
   }
 
-  void run_group(const Group& group, int& turn) const {
+  void run_group(const Group& group, int& buffer) const {
     const GemmProduct& p = *group.products;
     const std::int64_t width = simd_.tile_columns, panels = parts(p.n, width);
     const std::int64_t column_blocks =
@@ -152,8 +153,8 @@ class Gemm {
         const std::int64_t first = lines * l / depth_blocks * kDepthStep;
         const std::int64_t next = std::min(p.k, lines * (l + 1) / depth_blocks * kDepthStep);
         run_block({group, first, next - first, column, end - column, next_panel - panel},
-                  columns_ + turn * columns_size_);
-        turn = 1 - turn;
+                  columns_ + buffer * columns_size_);
+        buffer = 1 - buffer;
       }
     }
   }
@@ -171,9 +172,9 @@ class Gemm {
 #pragma omp barrier
     }
     const std::int64_t m = group.products->m, row_panels = parts(m, simd_.tile_rows);
-    const std::int64_t turns = group.shared == Shared::b ? 2 : 1;
-    const std::int64_t cuts = std::min(block.panels, parts(kUnits, turns * row_panels));
-    share(turns * row_panels * cuts, [&](std::int64_t i) {
+    const std::int64_t operands = group.shared == Shared::b ? 2 : 1;
+    const std::int64_t cuts = std::min(block.panels, parts(kUnits, operands * row_panels));
+    share(operands * row_panels * cuts, [&](std::int64_t i) {
       const std::int64_t panel = i / cuts % row_panels, cut = i % cuts;
       const std::int64_t row = m * panel / row_panels;
       run_unit(block, packed, i / cuts / row_panels, row, m * (panel + 1) / row_panels - row,
@@ -182,7 +183,7 @@ class Gemm {
   }
 
   // Where the columns from a panel on, of the given product of the group, are packed.
-  std::int64_t place(const Block& block, std::int64_t product, std::int64_t panel) const {
+  std::int64_t panel_offset(const Block& block, std::int64_t product, std::int64_t panel) const {
     const std::int64_t before = block.group.shared == Shared::a ? product * block.panels : 0;
     return (before + panel) * simd_.tile_columns * packed_depth(block);
   }
@@ -193,8 +194,8 @@ class Gemm {
     const std::int64_t column = panel * simd_.tile_columns, j = block.column + column;
     const std::int64_t above = block.group.shared == Shared::c ? product * block.depth : 0;
     const real* b = p.transpose_b ? p.b + j * p.ldb + block.first : p.b + block.first * p.ldb + j;
-    simd_.pack_columns(packed + place(block, product, panel) + above * simd_.tile_columns, b, p.ldb,
-                       p.transpose_b, block.depth,
+    simd_.pack_columns(packed + panel_offset(block, product, panel) + above * simd_.tile_columns, b,
+                       p.ldb, p.transpose_b, block.depth,
                        std::min(simd_.tile_columns, block.columns - column));
   }
 
@@ -213,8 +214,8 @@ class Gemm {
     for (std::int64_t i = product; i <= last; ++i) {
       const GemmProduct& p = group.products[i];
       simd_.multiply(p.c + row * p.ldc + block.column + column, p.ldc, a,
-                     packed + place(block, i, panel), packed_depth(block), rows, columns, p.alpha,
-                     block.first == 0 ? p.beta : 1);
+                     packed + panel_offset(block, i, panel), packed_depth(block), rows, columns,
+                     p.alpha, block.first == 0 ? p.beta : 1);
     }
   }
 

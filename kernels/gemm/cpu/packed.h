@@ -1,6 +1,7 @@
 #pragma once
-// Matrix products by our own packed kernel, many of them in one parallel region. The public door is
-// kernels/gemm/gemm.h; kernels that have several products at hand save thread starts here.
+// Matrix products by our own packed kernel, many of them in one parallel region. The public
+// functions are in kernels/gemm/gemm.h; kernels with several products at once save thread starts
+// here.
 
 #include <cstdint>
 #include <span>

@@ -2,8 +2,8 @@
 // The inner loops of the packed matrix product, one table of functions per instruction set (source:
 // kernels/gemm/cpu/simd/packed.cpp).
 //
-// A panel holds up to `width` rows of A or columns of B, step by step along k: [k, width]. In it,
-// what a tile of C needs for one step stands together.
+// A panel holds up to `width` rows of A or columns of B, step by step along k: [k, width]. All that
+// a tile of C needs for one step is contiguous.
 
 #include <cstdint>
 
@@ -15,7 +15,7 @@ struct GemmSimd {
   std::int64_t tile_rows;     ///< most rows of a panel of A, and of a tile of C
   std::int64_t tile_columns;  ///< width of a panel of B, and most columns of a tile
 
-  /// Packs `rows` <= tile_rows rows of op(A): panel [k, rows]; the tile_columns numbers after it
+  /// Packs `rows` <= tile_rows rows of op(A): panel [k, rows]; the tile_columns elements after it
   /// may be overwritten. Element (i, l) is a[i * lda + l], or a[l * lda + i] where `transposed`.
   void (*pack_rows)(real* panel, const real* a, std::int64_t lda, bool transposed, std::int64_t k,
                     std::int64_t rows);
@@ -26,7 +26,7 @@ struct GemmSimd {
                        std::int64_t k, std::int64_t columns);
 
   /// C = alpha A B + beta C for one panel of A and all neighbouring panels of B that cover
-  /// `columns` columns; beta = 0 overwrites. Each number is one sum over k in ascending order.
+  /// `columns` columns; beta = 0 overwrites. Each element is one sum over k in ascending order.
   void (*multiply)(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t k,
                    std::int64_t rows, std::int64_t columns, real alpha, real beta);
 };

@@ -1,4 +1,4 @@
-// Matrix products: the plain steps of the ladder (blas_versions.h), splits of k, and the choice.
+// Matrix products: the plain steps of the ladder (versions.h), splits of k, and the choice.
 
 #include "kernels/gemm/gemm.h"
 
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kTile* kTile)
   put_element(c, matrix * s.stride_c + offset(row, column, s.ldc, false), sum, s.alpha, s.beta);
 }
 
-/// Each thread brings one number of A and one of B for 16 multiply-adds. The transposed tile is
+/// Each thread loads one value of A and one of B for 16 multiply-adds. The transposed tile is
 /// read from memory along its rows, too; its padding keeps a column in different banks.
 /// Shared memory: 2.2 KB.
 __global__ void __launch_bounds__(kTile* kTile)
@@ -176,7 +176,7 @@ void run_split(const GemmCall& call, const GemmPlan& plan) {
                   0, current_stream(), call.c, partials.data(), splits, s);
 }
 
-/// 16 bytes at a time need aligned rows without a rest.
+/// Accesses of 16 bytes need aligned rows whose length is a multiple of 16 bytes.
 bool has_vectors(const real* x, std::int64_t row, std::int64_t ld, std::int64_t stride) {
   return reinterpret_cast<std::uintptr_t>(x) % 16 == 0 && row % kVector == 0 && ld % kVector == 0 &&
          stride % kVector == 0;

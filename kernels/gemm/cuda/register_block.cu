@@ -1,9 +1,9 @@
 // Matrix product v2: a block of threads keeps a tile of C in its registers, Rows x Columns per
-// thread, and walks along k through tiles of A and B in shared memory (blas_tile.cuh).
+// thread, and walks along k through tiles of A and B in shared memory (tile.cuh).
 //
-// Per step of k a thread of 8 x 8 reads 16 numbers, 16 bytes at a time, for 64 multiply-adds; a
-// tile of 128 x 128 reads 256 numbers of global memory for 16384, 32 operations per byte. While one
-// pair of tiles is used, two more are on their way.
+// Per step of k a thread of 8 x 8 reads 16 values, 16 bytes at a time, for 64 multiply-adds; a
+// tile of 128 x 128 reads 256 values of global memory for 16384, 32 operations per byte. While one
+// pair of tiles is used, two more are in flight.
 //
 //   tile        threads  per thread  registers     shared memory (float)
 //   128 x 128     256      8 x 8     up to 168     50 to 60 KB
@@ -26,7 +26,7 @@ struct Fragment {
   using Tile = OperandTile<AlongDepth, Outer, Threads, Threads == kLargeThreads>;
   static constexpr int kLanes = Outer / Count;
 
-  /// Element i: neighbours in memory are read together; those of neighbouring lanes adjoin.
+  /// Element i: consecutive elements are read together; those of consecutive lanes adjoin.
   static __device__ __forceinline__ int index(int lane, int i) {
     if (AlongDepth) return lane + i * kLanes;
     return i / kVector * kVector * kLanes + lane * kVector + i % kVector;

@@ -4,7 +4,7 @@
 //
 // Per 8 of k a warp of 64 x 32 reads 24 words per lane for 16 products of 1024 multiply-adds: 21
 // operations per byte of shared memory, where v2 has 16 with each word read by several lanes. The
-// padding of the tiles (blas_tile.cuh) puts the 32 words of a read into 32 banks in all four cases
+// padding of the tiles (tile.cuh) puts the 32 words of a read into 32 banks in all four cases
 // of transposition.
 
 #include "kernels/gemm/cuda/tile.cuh"

@@ -13,7 +13,7 @@ namespace serenade::cuda {
 
 inline constexpr int kVector = static_cast<int>(16 / sizeof(real));
 
-/// 16 bytes of numbers.
+/// An access of 16 bytes.
 struct alignas(16) RealVector {
   real v[kVector];
 };
@@ -21,10 +21,10 @@ struct alignas(16) RealVector {
 /// How deep a tile is. 128 outer elements then take 10 KB.
 inline constexpr int kTileDepth = static_cast<int>(64 / sizeof(real));
 
-/// Tiles in flight per operand: one is used while two more are on their way.
+/// Tiles in flight per operand: one is used while two more are in flight.
 inline constexpr int kTileStages = 3;
 
-/// Of one launch. Sizes and distances of rows are below 2^31; offsets have 64 bits.
+/// Of one launch. Sizes and strides of rows are below 2^31; offsets have 64 bits.
 struct GemmSizes {
   int m, n, k;
   int lda, ldb, ldc;
@@ -91,12 +91,12 @@ struct OperandTile {
   static __device__ __forceinline__ void copy(SharedPointer<real> tile, GlobalPointer<const real> x,
                                               int ld, int row, int row_end, int first, int end) {
     constexpr int kPieces = kRow / Width, kRowsAtOnce = Threads / kPieces;
-    static_assert(Threads % kPieces == 0, "a thread keeps its place within a row");
+    static_assert(Threads % kPieces == 0, "a thread keeps its column");
     const int r = static_cast<int>(threadIdx.x) / kPieces;
     const int e = static_cast<int>(threadIdx.x) % kPieces * Width;
     const bool in_row = first + e < end;
     const GlobalPointer<const real> from = x + (std::int64_t{row + r} * ld + first + e);
-    // Copies of single numbers stay a loop: their addresses would take all registers.
+    // Copies of single values stay a loop: their addresses would take all registers.
     SERENADE_UNROLL_BY(Width == 1 ? 1 : 4) for (int more = 0; more < kRows; more += kRowsAtOnce) {
       if (kRows % kRowsAtOnce != 0 && r + more >= kRows) break;
       const bool inside = in_row && row + r + more < row_end;
@@ -106,7 +106,7 @@ struct OperandTile {
   }
 };
 
-/// alpha sum + beta c; beta = 0 does not look at c.
+/// alpha sum + beta c; beta = 0 does not read c.
 __device__ __forceinline__ void put_element(GlobalPointer<real> c, std::int64_t at, real sum,
                                             real alpha, real beta) {
   real value = alpha * sum;
@@ -122,7 +122,7 @@ __device__ __forceinline__ void put_element(GlobalPointer<real> c, std::int64_t 
 /// For tiles of so many columns.
 GemmSizes gemm_sizes(const GemmCall& call, int columns, std::int64_t split_depth);
 
-/// The large tile copies 16 bytes at a time and nothing else: addresses of single numbers would
+/// The large tile copies 16 bytes at a time and nothing else: addresses of single values would
 /// cost registers that it does not have. Where that is impossible, the medium tile gives the same
 /// bits.
 GemmTile fitting_tile(const GemmCall& call, GemmTile wanted);
@@ -150,7 +150,7 @@ __device__ __forceinline__ void for_each_step(const GemmBlock& block, const Gemm
   for (int step = 0; step < kTileStages - 1; ++step) begin_copies(step);
   for (int step = 0; step < block.steps; ++step) {
     wait_for_copies<kTileStages - 2>();
-    __syncthreads();  // this step's tiles are there, and nobody uses those of the step before
+    __syncthreads();  // this step's tiles are there, and no thread uses those of the step before
     begin_copies(step + kTileStages - 1);
     const SharedPointer<T> stage = stages + step % kTileStages * kStage;
     multiply(stage, stage + TileA::kSize);

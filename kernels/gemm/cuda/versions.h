@@ -1,15 +1,14 @@
 #pragma once
-// The ladder of the matrix product. Every step takes any sizes, transpositions and distances.
+// The ladder of the matrix product. Every step takes any sizes, transpositions and strides.
 //
 //   v0 plain           one thread per element of C, the formula: a row of A and a column of B come
 //                      from memory for every element
 //   v1 shared tile     16 x 16 elements of C share 16 x 16 tiles of A and B: a sixteenth of that
 //                      traffic; in use for the tiny matrices of a batch
 //   v2 register block  tiles of C up to 128 x 128 in the registers of a block, 8 x 8 per thread:
-//                      16 numbers from shared memory serve 64 multiply-adds; copies run ahead
+//                      16 values from shared memory serve 64 multiply-adds; copies run ahead
 //   v3 tensor cores    the same tiles in TF32 products of 16 x 8 x 8 by whole warps; float only,
-//   and
-//                      only where Float32Math::tf32 allows the rounding
+//                      and only where Float32Math::tf32 allows the rounding
 //
 // Where C has too few tiles for all multiprocessors and k is long (weight gradients: k counts rows
 // or pixels), k is cut into splits. Each split has its own partial C, and a second kernel adds them

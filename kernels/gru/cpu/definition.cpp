@@ -1,4 +1,4 @@
-// The GRU by its definition (v0): the formulas of kernels/gru/gru.h one number at a time, and their
+// The GRU by its definition (v0): the formulas of kernels/gru/gru.h one value at a time, and their
 // derivatives by the chain rule, written out below. Slow on purpose: the oracle of
 // kernels/gru/cpu/forward.cpp.
 //

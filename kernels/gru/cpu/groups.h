@@ -14,7 +14,7 @@ inline std::int64_t gru_group_count(const GruSizes& s) {
   return (s.batch + kGruRows - 1) / kGruRows;
 }
 
-/// Below about a million multiply-adds (20 microseconds) threads cost more than they bring.
+/// Below about a million multiply-adds (20 microseconds) threads cost more than they save.
 inline bool gru_worth_threads(const GruSizes& s) {
   return s.directions * s.batch * s.steps * 3 * s.hidden * s.hidden >= 1 << 20;
 }

@@ -14,7 +14,7 @@ inline constexpr std::int64_t kGruRows = 8;
 
 struct GruSimd {
   /// out [rows, columns] = start + a [rows, depth] * matrix [depth, columns], rows <= kGruRows.
-  /// out_stride: numbers from row to row; start: rows of `columns` numbers start_stride apart,
+  /// out_stride: elements between rows; start: rows of `columns` values start_stride apart,
   /// which may be 0 or out itself; a: a pointer per row; panels: the matrix as
   /// GemmSimd::pack_columns packs it. Columns are rounded up to whole panels: out and start must
   /// have room for them, and what is there afterwards means nothing.

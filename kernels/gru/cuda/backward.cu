@@ -4,7 +4,7 @@
 // all three of them: that is cheaper than one more barrier. What a step reads comes one step ahead.
 //
 // Per step: 3 H^2 multiply-adds; two barriers, or four with reset before, where D(r) needs a
-// product of its own; 6 H numbers read, 7 H (4 H) written. D(v): kernels/gru/cpu/definition.cpp.
+// product of its own; 6 H values read, 7 H (4 H) written. D(v): kernels/gru/cpu/definition.cpp.
 
 #include "kernels/gru/cuda/registers.cuh"
 #include "kernels/runtime/cuda/runtime.h"
@@ -52,8 +52,8 @@ __global__ void __launch_bounds__(3 * Width * Parts)
   real d_state = 0, input_sum = 0, recurrent_sum = 0;
   UnitStep x;
   if (own.real_unit && walk.length > 0) x = read_step(arrays, walk, walk.length - 1, unit);
-  // D(a) of a gate and what W_hh is applied to on the way back, from that gate's threads. Done as
-  // early as can be: during a product, every register counts.
+  // D(a) of a gate and what W_hh is applied to in the backward pass, from that gate's threads. Done
+  // as early as can be: during a product, every register counts.
   const auto put = [&](int which, int i, real input, real recurrent) {
     if (gate != which) return;
     if (own.part == 0) d_gates[which][unit] = recurrent;

@@ -1,7 +1,7 @@
 // The recurrence of the GRU forward with weights in registers (v1, v2).
 //
 // Per step a block does 3 H^2 multiply-adds, two barriers and one chain of a logistic function and
-// a tanh; memory sees 4 H numbers read or written per gate row and nothing of W_hh. At H = 64, v1:
+// a tanh; memory sees 4 H values read or written per gate row and nothing of W_hh. At H = 64, v1:
 // 6 warps of 64 multiply-adds, two of them on the busiest of four schedulers, 128 issue cycles; v2:
 // 12 warps of 32, three per scheduler, 96. With three gates in different threads of one block, the
 // candidate's threads wait for the reset gate's.

@@ -1,7 +1,7 @@
-// The GRU on a device, in the moves of the CPU's:
+// The GRU on a device, in the steps of the CPU's:
 //   forward:  1. input projection: one matrix product over all steps of both directions, straight
 //                into `saved`
-//             2. recurrence: all steps of all sequences in one launch (gru_versions.h)
+//             2. recurrence: all steps of all sequences in one launch (versions.h)
 //   backward: 1. recurrence in reverse, which leaves the gradients of the gates of all steps
 //             2. dx and each weight gradient as a matrix product over all steps; biases as sums
 //                over sequences in their order
@@ -71,7 +71,7 @@ GruWeights weights(const GruParameters* parameters, std::int64_t direction, cons
 }
 
 void require(GruVersion version, const GruSizes& s) {
-  if (gru_version_takes(version, s.hidden, s.reset_after)) return;
+  if (gru_version_supports(version, s.hidden, s.reset_after)) return;
   throw std::logic_error("gru: this version does not take " + std::to_string(s.hidden) +
                          " hidden units");
 }
@@ -112,7 +112,7 @@ void add_weight_gradient(real* gradient, std::int64_t m, std::int64_t n, const r
   gemm(true, false, m, n, s.batch * s.steps, 1, d, 3 * s.hidden, x, ldx, 1, gradient, n);
 }
 
-/// The first move forward: one product for both directions, x being the same and W_ih elsewhere.
+/// The first step forward: one product for both directions, x being the same and W_ih elsewhere.
 void project_inputs(real* saved, const real* x, const GruParameters* parameters,
                     const GruSizes& s) {
   GemmCall call{.transpose_b = true,
@@ -131,7 +131,8 @@ void project_inputs(real* saved, const real* x, const GruParameters* parameters,
   run_gemm(call, gemm_plan(call, float32_math() == Float32Math::tf32));
 }
 
-/// What the first move backward leaves. [K, N, T, 3 H] twice, [K, N, T, H], [K, N, 4, H].
+/// What the first step of the backward pass writes. [K, N, T, 3 H] twice, [K, N, T, H], [K, N, 4,
+/// H].
 struct GateGradients {
   DeviceArray<real> input, recurrent, previous, bias_sums;
 
@@ -142,7 +143,7 @@ struct GateGradients {
         bias_sums(s.directions * s.batch * 4 * s.hidden) {}
 };
 
-/// The second move backward, for direction k.
+/// The second step of the backward pass, for direction k.
 void products_over_steps(real* dx, const GruParameterGradients& g, const GateGradients& d,
                          const real* saved, const real* x, const real* weight_ih, std::int64_t k,
                          const GruSizes& s) {
@@ -167,7 +168,7 @@ void products_over_steps(real* dx, const GruParameterGradients& g, const GateGra
 
 }  // namespace
 
-bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after) {
+bool gru_version_supports(GruVersion version, std::int64_t hidden, bool reset_after) {
   switch (version) {
     case GruVersion::plain:
       return true;
@@ -184,7 +185,7 @@ bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after
 GruVersion gru_version(std::int64_t hidden, bool reset_after) {
   for (const GruVersion version :
        {GruVersion::whole_units, GruVersion::split_rows, GruVersion::registers}) {
-    if (gru_version_takes(version, hidden, reset_after)) return version;
+    if (gru_version_supports(version, hidden, reset_after)) return version;
   }
   return GruVersion::plain;
 }

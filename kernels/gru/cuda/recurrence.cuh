@@ -27,9 +27,9 @@ struct GruForwardArrays {
   GlobalPointer<const std::int64_t> lengths;
 };
 
-/// What the reverse walk leaves for the products over all steps; zero at and beyond the lengths.
+/// What the reverse walk writes for the products over all steps; zero at and beyond the lengths.
 struct GruBackwardArrays {
-  GlobalPointer<real> d_input;  ///< [K, N, T, 3 H]: D(a_r), D(a_z), D(a_n); see cpu/gru_definition
+  GlobalPointer<real> d_input;  ///< [K, N, T, 3 H]: D(a_r), D(a_z), D(a_n); see cpu/definition.cpp
   GlobalPointer<real> d_recurrent;  ///< [K, N, T, 3 H]: D(a_r), D(a_z), D(m); reset after only
   GlobalPointer<real> previous;     ///< [K, N, T, H]: the state that each step started from
   /// [K, N, 4, H], over all steps: D(a_r), D(a_z), D(a_n), and what b_hh gets for the candidate:
@@ -59,7 +59,7 @@ struct GruWalk {
 
   __device__ __forceinline__ int time(int i) const { return direction == 0 ? i : length - 1 - i; }
 
-  /// Of [K, N]: in units of one sequence's numbers.
+  /// Of [K, N]: in units of one sequence's elements.
   __device__ __forceinline__ std::int64_t row() const {
     return std::int64_t{direction} * s.batch + sequence;
   }

@@ -1,6 +1,6 @@
 #pragma once
-// What the recurrences with weights in registers (v1, v2) share. Rows of W_hh are filled up with
-// zeros to Width, which is 32, 64 or 128. `Parts` neighbouring threads share a row: part p has
+// What the recurrences with weights in registers (v1, v2) share. Rows of W_hh are padded with zeros
+// to Width, which is 32, 64 or 128. `Parts` neighbouring threads share a row: part p has
 // every Parts-th group of 16 bytes, so that the parts read different banks at once.
 
 #include "kernels/gru/cuda/recurrence.cuh"
@@ -24,7 +24,7 @@ struct GruThread {
   static constexpr int kWeights = Width / Parts - kShared;  ///< in registers
   static constexpr int kTail = kShared == 0 ? 1 : kShared * kThreads;
   int gate, unit, part;
-  bool real_unit;  ///< or one that only fills up Width
+  bool real_unit;  ///< or one of the padding
 
   __device__ __forceinline__ explicit GruThread(int hidden) {
     const int row = static_cast<int>(threadIdx.x) / Parts;
@@ -34,18 +34,18 @@ struct GruThread {
     real_unit = unit < hidden;
   }
 
-  /// Where its i-th weight stands in the row.
-  __device__ __forceinline__ int place(int i) const {
+  /// The index of its i-th weight in the row.
+  __device__ __forceinline__ int index_in_row(int i) const {
     return (i / kGroup * Parts + part) * kGroup + i % kGroup;
   }
 
-  /// Fetches the weights: weight(j) for place j < hidden of the row. tail: [kTail], shared memory;
-  /// a thread only looks at what it put there itself.
+  /// Fetches the weights: weight(j) for element j < hidden of the row. tail: [kTail], shared
+  /// memory; a thread only reads what it put there itself.
   template <class F>
   __device__ __forceinline__ void fetch(real (&weights)[kWeights], SharedPointer<real> tail,
                                         int hidden, F weight) const {
     const auto fetch_one = [&](int i) {
-      return real_unit && place(i) < hidden ? weight(place(i)) : real(0);
+      return real_unit && index_in_row(i) < hidden ? weight(index_in_row(i)) : real(0);
     };
     SERENADE_UNROLL for (int i = 0; i < kWeights; ++i) weights[i] = fetch_one(i);
     SERENADE_UNROLL for (int i = 0; i < kShared; ++i) {
@@ -59,11 +59,11 @@ struct GruThread {
                                       SharedPointer<real> x) const {
     real sums[kGroup] = {};
     SERENADE_UNROLL for (int i = 0; i < kWeights; i += kGroup) {
-      const auto group = load_vector<GruGroup>(x + place(i));
+      const auto group = load_vector<GruGroup>(x + index_in_row(i));
       SERENADE_UNROLL for (int e = 0; e < kGroup; ++e) sums[e] += weights[i + e] * group.v[e];
     }
     SERENADE_UNROLL for (int i = 0; i < kShared; i += kGroup) {
-      const auto group = load_vector<GruGroup>(x + place(kWeights + i));
+      const auto group = load_vector<GruGroup>(x + index_in_row(kWeights + i));
       const auto own = load_vector<GruGroup>(tail + tail_group(i));
       SERENADE_UNROLL for (int e = 0; e < kGroup; ++e) sums[e] += own.v[e] * group.v[e];
     }

@@ -19,7 +19,7 @@ namespace serenade::cuda {
 enum class GruVersion { plain, registers, split_rows, whole_units };
 
 /// Whether a version takes so many hidden units.
-bool gru_version_takes(GruVersion version, std::int64_t hidden, bool reset_after);
+bool gru_version_supports(GruVersion version, std::int64_t hidden, bool reset_after);
 
 /// The version in use: the last that takes them.
 GruVersion gru_version(std::int64_t hidden, bool reset_after);

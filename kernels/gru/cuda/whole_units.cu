@@ -4,9 +4,9 @@
 // memory, with a barrier each time, and every thread reads the state for one row of weights only:
 // in v2 at H = 64 that is 96 reads of 16 bytes per warp and step, which occupy the path from shared
 // memory to the registers longer than the products do. Here neighbouring lanes have all three gates
-// of a unit, so gates never leave the registers, a number read serves three rows (backward: two
+// of a unit, so gates never leave the registers, a value read serves three rows (backward: two
 // columns), and a step has one barrier: the new state (backward: the gates' gradients) lies in the
-// other of two places.
+// other of two buffers.
 //
 //   forward   2 lanes per unit, 96 weights each. Per step and warp 8 reads of 16 bytes, 96
 //             multiply-adds, 3 shuffles
@@ -14,7 +14,7 @@
 //             2 shuffles, of which the first also tells the units apart
 //
 // At H = 64 these are 4 warps, one for each scheduler. A step's chain in cycles, from the latencies
-// of instructions: forward 30 for the first number of the state, 70 for the others and the products
+// of instructions: forward 30 for the first value of the state, 70 for the others and the products
 // of the reset gate (those of the other gates fill the gaps), 30 for the shuffle, 75 for the
 // logistic function, 85 for tanh, 10 for the state and 40 to publish it: 340, or 8.6 us for 50
 // steps at 1.98 GHz. Backward 30, 100 for the products, 55 for the shuffles, 10 for the gates and
@@ -33,10 +33,10 @@ struct alignas(16) UnitGroup {
   real v[kGroup];
 };
 
-/// Where the i-th number of one of `Lanes` lanes stands: every Lanes-th group of 16 bytes is its
+/// The index of the i-th value of one of `Lanes` lanes: every Lanes-th group of 16 bytes is its
 /// own, so that the lanes read different banks.
 template <int Lanes>
-__device__ __forceinline__ int place(int i, int lane) {
+__device__ __forceinline__ int element_index(int i, int lane) {
   return (i / kGroup * Lanes + lane) * kGroup + i % kGroup;
 }
 
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(2 * Width)
   real weights[3][kWeights];
   SERENADE_UNROLL for (int gate = 0; gate < 3; ++gate) {
     SERENADE_UNROLL for (int i = 0; i < kWeights; i += kGroup) {
-      const int from = place<2>(i, part), row = (gate * H + unit) * H;
+      const int from = element_index<2>(i, part), row = (gate * H + unit) * H;
       UnitGroup group{};
       if (s.whole_rows) {
         if (exists && from < H) group = load_vector<UnitGroup>(w.weight_hh + (row + from));
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(2 * Width)
   for (int i = 0; i < walk.length; ++i) {
     real x[kWeights];
     SERENADE_UNROLL for (int q = 0; q < kWeights; q += kGroup) {
-      const auto group = load_vector<UnitGroup>(&states[i % 2][0] + place<2>(q, part));
+      const auto group = load_vector<UnitGroup>(&states[i % 2][0] + element_index<2>(q, part));
       SERENADE_UNROLL for (int e = 0; e < kGroup; ++e) x[q + e] = group.v[e];
     }
     const UnitInput later = read(2, i + 2);
@@ -197,7 +197,7 @@ __global__ void __launch_bounds__(2 * Width)
 
   real weights[2][kWeights];
   SERENADE_UNROLL for (int i = 0; i < kWeights; ++i) {
-    const int at = place<4>(i, lane), gate = at / Width, row = at % Width;
+    const int at = element_index<4>(i, lane), gate = at / Width, row = at % Width;
     SERENADE_UNROLL for (int u = 0; u < 2; ++u) {
       weights[u][i] = 0;
       if (row < H && pair + u < H) weights[u][i] = w.weight_hh[(gate * H + row) * H + pair + u];
@@ -215,16 +215,17 @@ __global__ void __launch_bounds__(2 * Width)
   UnitStep x = read(0, walk.length - 1), next = read(1, walk.length - 2);
   form_factors(x);
   for (int i = walk.length - 1; i >= 0; --i) {
-    const int place_now = i % 2;
+    const int buffer_now = i % 2;
     const real d = carried + x.dy;
     const real gate = d * (odd == 0 ? x.by_r : x.by_z), other = d * (odd == 0 ? x.by_n : x.by_m);
-    d_gates[place_now][odd * Width + unit] = gate;
-    if (odd == 1) d_gates[place_now][2 * Width + unit] = other;
+    d_gates[buffer_now][odd * Width + unit] = gate;
+    if (odd == 1) d_gates[buffer_now][2 * Width + unit] = other;
     __syncthreads();
     const UnitStep later = read(2, i - 2);
     real sums[2][2] = {};
     SERENADE_UNROLL for (int q = 0; q < kWeights; q += kGroup) {
-      const auto group = load_vector<UnitGroup>(&d_gates[place_now][0] + place<4>(q, lane));
+      const auto group =
+          load_vector<UnitGroup>(&d_gates[buffer_now][0] + element_index<4>(q, lane));
       SERENADE_UNROLL for (int e = 0; e < kGroup; ++e) {
         SERENADE_UNROLL for (int u = 0; u < 2; ++u) sums[u][e % 2] +=
             weights[u][q + e] * group.v[e];

@@ -1,5 +1,5 @@
-// Merging candidate kernels (formula and shapes: kernels/mixed/mixed.h). A few ten thousand numbers
-// per training step: plain loops are in use, and one thread.
+// Merging candidate kernels (formula and shapes: kernels/mixed/mixed.h). A few tens of thousands of
+// values per training step: plain loops are in use, and one thread.
 
 #include "kernels/mixed/mixed.h"
 

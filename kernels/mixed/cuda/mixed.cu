@@ -1,6 +1,6 @@
 // Merging candidate kernels on the device (formula and shapes: kernels/mixed/mixed.h).
 //
-// A union of 16 x 16 planes of 6 x 6 has 9216 numbers, 37 KB: nothing for the device, so launches
+// A union of 16 x 16 planes of 6 x 6 has 9216 values, 37 KB: nothing for the device, so launches
 // are what it costs. Forward one, whatever the number of candidates; backward one for all weights,
 // which also sums what each block sees of every <W_i, crop_i(dU)>, and one that adds up these sums
 // in order.
@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(kLoopThreads)
 }
 
 /// dcoefficients += the sums of dots [count, pieces]. One candidate per thread; of candidates that
-/// share a coefficient the first one's thread serves all, so that no two threads meet.
+/// share a coefficient the first one's thread serves all, so that no two threads write the same
+/// element.
 __global__ void __launch_bounds__(kLoopThreads)
     add_dots(GlobalPointer<real> dcoefficients, GlobalPointer<const MixedCandidate> candidates,
              int count, GlobalPointer<const double> dots, std::int64_t pieces) {

@@ -1,6 +1,6 @@
 // Optimiser steps on the host.
 //
-// Adam reads four arrays and writes three: 28 bytes a number, which is what limits it. One pass
+// Adam reads four arrays and writes three: 28 bytes per element, which is what limits it. One pass
 // that does all of the formula therefore beats one pass per line of it by the factor of their
 // traffic, and one parallel region for all parameters of a network saves waking threads for each.
 

@@ -7,7 +7,7 @@
 
 namespace serenade::cpu {
 
-/// What is the same for all numbers of a parameter in one step (formula: kernels/optim/optim.h).
+/// What is the same for all elements of a parameter in one step (formula: kernels/optim/optim.h).
 struct AdamFactors {
   real rate;        ///< learning rate / (1 - beta1^t)
   real root_scale;  ///< 1 / sqrt(1 - beta2^t)

@@ -1,6 +1,6 @@
 // Optimiser steps on the device.
 //
-// Adam reads four numbers per parameter and writes three, 28 bytes: 6.5 ns for a thousand on an
+// Adam reads four values per parameter and writes three, 28 bytes: 6.5 ns for a thousand on an
 // H200, so a launch (2 to 3 us) per tensor would cost a network of dozens of small ones far more
 // than its bytes. One launch serves all: the tensors come as a table, their elements are cut into
 // pieces of 1024, and each block looks up the piece it has.
@@ -41,7 +41,7 @@ __device__ __forceinline__ void adam_update(real& parameter, real& m, real& v, r
   parameter -= rate * m / (sqrt(v) * root_scale + c.epsilon);
 }
 
-/// One block. v - v is 0 for finite numbers alone.
+/// One block. v - v is 0 for finite values only.
 __global__ void __launch_bounds__(kLoopThreads)
     not_finite(GlobalPointer<real> noted, GlobalPointer<const real> values, std::int64_t count) {
   int found = 0;
@@ -144,8 +144,8 @@ void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& op
     const double step = static_cast<double>(t.step);
     const double correction1 = 1 - std::pow(options.beta1, step);
     const double correction2 = 1 - std::pow(options.beta2, step);
-    const bool wide =
-        takes_quads(t.parameter) && takes_quads(t.m) && takes_quads(t.v) && takes_quads(t.gradient);
+    const bool wide = is_vec4_aligned(t.parameter) && is_vec4_aligned(t.m) &&
+                      is_vec4_aligned(t.v) && is_vec4_aligned(t.gradient);
     table.push_back({t.parameter, t.m, t.v, t.gradient, t.count, blocks,
                      static_cast<real>(options.learning_rate / correction1),
                      static_cast<real>(1 / std::sqrt(correction2)), wide});

@@ -13,13 +13,13 @@ void forward_columns(real* __restrict y, std::int32_t* __restrict index, const r
   for (std::int64_t j = 0; j < width; ++j) y[j] = x[j];
   for (std::int64_t j = 0; j < width; ++j) index[j] = 0;
   for (std::int64_t a = 1; a < rows; ++a) {
-    const auto place = static_cast<std::int32_t>(a);
+    const auto position = static_cast<std::int32_t>(a);
     const real* row = x + a * width;
     for (std::int64_t j = 0; j < width; ++j) {
       const real value = row[j];
       const bool better = (value > y[j]) | (value != value);
       y[j] = better ? value : y[j];
-      index[j] = better ? place : index[j];
+      index[j] = better ? position : index[j];
     }
   }
 }
@@ -27,11 +27,11 @@ void forward_columns(real* __restrict y, std::int32_t* __restrict index, const r
 void backward_columns(real* __restrict dx, const real* __restrict dy,
                       const std::int32_t* __restrict index, std::int64_t rows, std::int64_t width) {
   for (std::int64_t a = 0; a < rows; ++a) {
-    const auto place = static_cast<std::int32_t>(a);
+    const auto position = static_cast<std::int32_t>(a);
     real* row = dx + a * width;
     for (std::int64_t j = 0; j < width; ++j) {
       const real g = dy[j];
-      row[j] += index[j] == place ? g : real(0);
+      row[j] += index[j] == position ? g : real(0);
     }
   }
 }
@@ -73,7 +73,7 @@ void max_pool2d_backward(real* dx, const real* dy, const std::int32_t* index,
                          const PoolShape& shape) {
   const std::int64_t out_h = shape.out_h();
   const std::int64_t out_w = shape.out_w();
-  // Windows do not overlap, so no two threads meet.
+  // Windows do not overlap, so no two threads write the same element.
 #pragma omp parallel for collapse(2)
   for (std::int64_t p = 0; p < shape.planes; ++p) {
     for (std::int64_t i = 0; i < out_h; ++i) {

@@ -12,10 +12,10 @@
 namespace serenade::cuda {
 namespace {
 
-/// Where the windows lie in x. `together` windows beside each other make one place.
+/// Where the windows lie in x. `together` consecutive windows make one item.
 struct Windows {
-  std::int64_t count, out_h, out_w;                // places, row-major
-  std::int64_t plane_step, row_step, column_step;  // in x, from one place to the next
+  std::int64_t count, out_h, out_w;                // items, row-major
+  std::int64_t plane_step, row_step, column_step;  // in x, from one item to the next
   std::int64_t line;                               // a row of x
   int height, width;                               // of a window
 
@@ -30,7 +30,7 @@ struct Windows {
         height(static_cast<int>(s.window_h)),
         width(static_cast<int>(s.window_w)) {}
 
-  /// The first element of the window at place i.
+  /// The first element of item i.
   __device__ __forceinline__ std::int64_t start(std::int64_t i) const {
     const std::int64_t row = i / out_w, column = i - row * out_w;
     const std::int64_t plane = row / out_h;
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
-/// Windows do not overlap, so no two threads meet.
+/// Windows do not overlap, so no two threads write the same element.
 __global__ void __launch_bounds__(kLoopThreads)
     max_pool_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy,
                       GlobalPointer<const std::int32_t> index, Windows w) {
@@ -98,8 +98,8 @@ __global__ void __launch_bounds__(kLoopThreads)
 void max_pool2d_forward(real* y, std::int32_t* index, const real* x, const PoolShape& shape) {
   const Windows windows(shape), fours(shape, 4);
   if (windows.count == 0) return;
-  const bool wide = shape.window_w == 1 && shape.width % 4 == 0 && takes_quads(x) &&
-                    takes_quads(y) && takes_quads(index);
+  const bool wide = shape.window_w == 1 && shape.width % 4 == 0 && is_vec4_aligned(x) &&
+                    is_vec4_aligned(y) && is_vec4_aligned(index);
   if (wide) {
     SERENADE_LAUNCH(max_pool_columns, loop_grid(fours.count), dim3(kLoopThreads), 0,
                     current_stream(), y, index, x, fours);

@@ -23,26 +23,26 @@ void release_copy_to_device(AsyncCopyToDevice&) {}
 
 namespace {
 
-struct FetchedBytes {
+struct HostSlot {
   char bytes[AsyncCopyToHost::kMaxBytes];
 };
 
 }  // namespace
 
-void begin_copy_to_host(AsyncCopyToHost& download, const void* source, std::size_t bytes) {
-  auto* fetched = new FetchedBytes;
+void begin_copy_to_host(AsyncCopyToHost& copy, const void* source, std::size_t bytes) {
+  auto* fetched = new HostSlot;
   std::memcpy(fetched->bytes, source, bytes);
-  download.state = fetched;
+  copy.state = fetched;
 }
 
-void finish_copy_to_host(AsyncCopyToHost& download, void* destination, std::size_t bytes) {
-  std::memcpy(destination, static_cast<FetchedBytes*>(download.state)->bytes, bytes);
-  abandon_copy_to_host(download);
+void finish_copy_to_host(AsyncCopyToHost& copy, void* destination, std::size_t bytes) {
+  std::memcpy(destination, static_cast<HostSlot*>(copy.state)->bytes, bytes);
+  abandon_copy_to_host(copy);
 }
 
-void abandon_copy_to_host(AsyncCopyToHost& download) {
-  delete static_cast<FetchedBytes*>(download.state);
-  download.state = nullptr;
+void abandon_copy_to_host(AsyncCopyToHost& copy) {
+  delete static_cast<HostSlot*>(copy.state);
+  copy.state = nullptr;
 }
 
 void free_memory(std::size_t* bytes) { *bytes = std::numeric_limits<std::size_t>::max(); }

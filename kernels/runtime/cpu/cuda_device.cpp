@@ -1,4 +1,4 @@
-// Work on the CPU runs as it is asked for; there is nothing to record.
+// Work on the CPU runs as it is asked for; there is nothing to capture.
 
 #include "kernels/runtime/cuda_device.h"
 

@@ -1,6 +1,7 @@
 #pragma once
-// Which instruction set the SIMD kernels use. Every source in kernels/cpu/simd is compiled once per
-// set into namespace serenade::cpu::<set>; a kernel family asks active_isa() for the copy to call.
+// Which instruction set the SIMD kernels use. Every source in kernels/*/cpu/simd is compiled once
+// per set into namespace serenade::cpu::<set>; a kernel family asks active_isa() for the copy to
+// call.
 //
 // The choice is made once, at the first use: the widest set that this processor has, or the one
 // named by the environment variable SERENADE_ISA (avx512, avx2 or baseline).
@@ -26,7 +27,7 @@ void set_active_isa(Isa isa);
 }  // namespace serenade::cpu
 
 // CHOOSE_SIMD_TABLE(Table, name) defines `const Table& name()`, the table of the set in use: each
-// copy of the family's source in kernels/cpu/simd defines a `const Table name` in its namespace.
+// copy of the family's source in cpu/simd defines a `const Table name` in its namespace.
 // Stands in namespace serenade::cpu.
 #if defined(__x86_64__)
 #define CHOOSE_SIMD_TABLE(Table, name)                    \

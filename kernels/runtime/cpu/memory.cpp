@@ -42,12 +42,12 @@ struct HostBlocks {
     return std::aligned_alloc(kAlignment, bytes);
   }
   void free(void* block) { std::free(block); }
-  void lent(void*, std::size_t) {}
-  void returned(void*) {}
+  void on_allocate(void*, std::size_t) {}
+  void on_deallocate(void*) {}
 };
 
 // Never destroyed: tensors in static variables may outlive every other static.
-CachingAllocator<HostBlocks>& block_cache() {
+CachingAllocator<HostBlocks>& allocator() {
   static auto* cache = new CachingAllocator<HostBlocks>;
   return *cache;
 }
@@ -105,7 +105,7 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
 
 }  // namespace
 
-void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take(bytes); }
+void allocate(void** pointer, std::size_t bytes) { *pointer = allocator().allocate(bytes); }
 
 void allocate_zeroed(void** pointer, std::size_t bytes) {
   allocate(pointer, bytes);
@@ -119,11 +119,11 @@ void allocate_zeroed(void** pointer, std::size_t bytes) {
   if (rest > 0) std::memset(block + bytes - rest, 0, rest);
 }
 
-void release(void* pointer) { block_cache().give_back(pointer); }
+void release(void* pointer) { allocator().deallocate(pointer); }
 
-AllocationCounts allocation_counts() { return block_cache().counts(); }
+AllocationCounts allocation_counts() { return allocator().counts(); }
 
-void reset_allocation_peak() { block_cache().reset_peak(); }
+void reset_allocation_peak() { allocator().reset_peak(); }
 
 void copy_from_host(void* destination, const void* source, std::size_t bytes) {
   if (bytes > 0) std::memcpy(destination, source, bytes);

@@ -1,7 +1,8 @@
-// Transfers of a real device. Uploads have a stream of their own, so that the copy engine brings
-// the next batch while the kernels of this step run; two events per destination keep the order:
-// nobody reads before the bytes are there, nobody overwrites what is still read. Downloads are a
-// few bytes and stay in the stream of the kernels, whose results they are.
+// Asynchronous copies of a real device. Copies to the device have a stream of their own, so that
+// the copy engine fetches the next batch while the kernels of this step run; two events per
+// destination keep the order: no kernel reads before the bytes are there, no copy overwrites what
+// is still read. Copies to the host are a few bytes and stay in the stream of the kernels, whose
+// results they are.
 
 #include "kernels/runtime/async_copy.h"
 
@@ -39,9 +40,9 @@ struct CopyEvents {
   bool free_to_fill = false;
 };
 
-CopyEvents& state_of(AsyncCopyToDevice& upload) {
-  if (upload.state == nullptr) upload.state = new CopyEvents;
-  return *static_cast<CopyEvents*>(upload.state);
+CopyEvents& state_of(AsyncCopyToDevice& copy) {
+  if (copy.state == nullptr) copy.state = new CopyEvents;
+  return *static_cast<CopyEvents*>(copy.state);
 }
 
 }  // namespace
@@ -55,9 +56,9 @@ void allocate_host(void** pointer, std::size_t bytes) {
 }
 void release_host(void* pointer) { cudaFreeHost(pointer); }
 
-void begin_copy_to_device(AsyncCopyToDevice& upload, void* destination, const void* source,
+void begin_copy_to_device(AsyncCopyToDevice& copy, void* destination, const void* source,
                           std::size_t bytes) {
-  CopyEvents& events = state_of(upload);
+  CopyEvents& events = state_of(copy);
   if (!events.free_to_fill) {
     throw std::logic_error("begin_copy_to_device: end_copy_use() must come before it");
   }
@@ -68,88 +69,88 @@ void begin_copy_to_device(AsyncCopyToDevice& upload, void* destination, const vo
   check(cudaEventRecord(events.copied, copy_stream()), "ordering a copy");
 }
 
-void use_copy_to_device(AsyncCopyToDevice& upload) {
-  check(cudaStreamWaitEvent(current_stream(), state_of(upload).copied), "ordering a copy");
+void use_copy_to_device(AsyncCopyToDevice& copy) {
+  check(cudaStreamWaitEvent(current_stream(), state_of(copy).copied), "ordering a copy");
 }
 
-void end_copy_use(AsyncCopyToDevice& upload) {
-  CopyEvents& events = state_of(upload);
+void end_copy_use(AsyncCopyToDevice& copy) {
+  CopyEvents& events = state_of(copy);
   check(cudaEventRecord(events.used, current_stream()), "ordering a copy");
   events.free_to_fill = true;
 }
 
-void finish_copy_to_device(AsyncCopyToDevice& upload) {
-  check(cudaEventSynchronize(state_of(upload).copied), "copying to the device");
+void finish_copy_to_device(AsyncCopyToDevice& copy) {
+  check(cudaEventSynchronize(state_of(copy).copied), "copying to the device");
 }
 
-void release_copy_to_device(AsyncCopyToDevice& upload) {
-  if (upload.state == nullptr) return;
-  auto* events = static_cast<CopyEvents*>(upload.state);
+void release_copy_to_device(AsyncCopyToDevice& copy) {
+  if (copy.state == nullptr) return;
+  auto* events = static_cast<CopyEvents*>(copy.state);
   cudaEventSynchronize(events->copied);
   cudaEventDestroy(events->copied);
   cudaEventDestroy(events->used);
   delete events;
-  upload.state = nullptr;
+  copy.state = nullptr;
 }
 
-// Downloads --------------------------------------------------------------------------------------
+// Copies to the host -----------------------------------------------------------------------------
 
 namespace {
 
-/// A place in page-locked memory and the event after which it is filled. They are kept for the next
-/// download: making them costs more than a step's kernels take.
-struct FetchedBytes {
+/// Page-locked memory for one copy, and the event after which it is filled. Slots are kept for
+/// later copies: making one costs more than a step's kernels take.
+struct HostSlot {
   void* bytes = nullptr;
   cudaEvent_t arrived = nullptr;
 };
 
 std::mutex unused_mutex;
-std::vector<FetchedBytes*>& unused() {
-  static auto* list = new std::vector<FetchedBytes*>;  // never destroyed, as the driver may be gone
+std::vector<HostSlot*>& unused() {
+  static auto* list = new std::vector<HostSlot*>;  // never destroyed, as the driver may be gone
   return *list;
 }
 
-FetchedBytes* take_place() {
+HostSlot* take_host_slot() {
   {
     const std::lock_guard<std::mutex> lock(unused_mutex);
     if (!unused().empty()) {
-      FetchedBytes* place = unused().back();
+      HostSlot* slot = unused().back();
       unused().pop_back();
-      return place;
+      return slot;
     }
   }
-  auto* place = new FetchedBytes;
-  place->arrived = make_event();
-  allocate_host(&place->bytes, AsyncCopyToHost::kMaxBytes);
-  return place;
+  auto* slot = new HostSlot;
+  slot->arrived = make_event();
+  allocate_host(&slot->bytes, AsyncCopyToHost::kMaxBytes);
+  return slot;
 }
 
 }  // namespace
 
-void begin_copy_to_host(AsyncCopyToHost& download, const void* source, std::size_t bytes) {
+void begin_copy_to_host(AsyncCopyToHost& copy, const void* source, std::size_t bytes) {
   if (bytes > AsyncCopyToHost::kMaxBytes)
     throw std::logic_error("begin_copy_to_host: at most 64 bytes");
-  FetchedBytes* place = take_place();
-  download.state = place;
-  check(cudaMemcpyAsync(place->bytes, source, bytes, cudaMemcpyDeviceToHost, current_stream()),
+  HostSlot* slot = take_host_slot();
+  copy.state = slot;
+  check(cudaMemcpyAsync(slot->bytes, source, bytes, cudaMemcpyDeviceToHost, current_stream()),
         "copying from the device");
-  check(cudaEventRecord(place->arrived, current_stream()), "copying from the device");
+  check(cudaEventRecord(slot->arrived, current_stream()), "copying from the device");
 }
 
-void finish_copy_to_host(AsyncCopyToHost& download, void* destination, std::size_t bytes) {
-  const auto* place = static_cast<FetchedBytes*>(download.state);
-  check(cudaEventSynchronize(place->arrived), "running kernels");
-  std::memcpy(destination, place->bytes, bytes);
-  abandon_copy_to_host(download);
+void finish_copy_to_host(AsyncCopyToHost& copy, void* destination, std::size_t bytes) {
+  const auto* slot = static_cast<HostSlot*>(copy.state);
+  check(cudaEventSynchronize(slot->arrived), "running kernels");
+  std::memcpy(destination, slot->bytes, bytes);
+  abandon_copy_to_host(copy);
 }
 
-void abandon_copy_to_host(AsyncCopyToHost& download) {
-  if (download.state == nullptr) return;
-  auto* place = static_cast<FetchedBytes*>(download.state);
-  cudaEventSynchronize(place->arrived);  // the device must not write into somebody else's place
+void abandon_copy_to_host(AsyncCopyToHost& copy) {
+  if (copy.state == nullptr) return;
+  auto* slot = static_cast<HostSlot*>(copy.state);
+  cudaEventSynchronize(slot->arrived);  // before it is reused
   const std::lock_guard<std::mutex> lock(unused_mutex);
-  unused().push_back(place);
-  download.state = nullptr;
+  unused().push_back(slot);
+  copy.state = nullptr;
 }
 
 void free_memory(std::size_t* bytes) {

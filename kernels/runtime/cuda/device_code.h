@@ -1,7 +1,7 @@
 #pragma once
-// The door of every kernel source. nvcc compiles the source for the device; g++ compiles the same
+// What every kernel source includes. nvcc compiles the source for the device; g++ compiles the same
 // source for the emulation (emulation.h), which runs it on the CPU and watches it. A kernel is
-// natural CUDA, with these words in place of what g++ cannot be taught:
+// plain CUDA, with these words in place of what g++ does not know:
 //
 //   SERENADE_SHARED(float, tile, [16][17]);       __shared__ float tile[16][17];
 //   SERENADE_DYNAMIC_SHARED(float, pool);         extern __shared__ memory as float* pool
@@ -10,7 +10,6 @@
 //   GlobalPointer<const float> x                  const float* __restrict__ x
 //   AliasedPointer<float> y                       float* y: other parameters may point there too
 //   SharedPointer<float> row                      float* row, into shared memory
-//   pointer_cast<float4>(p)                       reinterpret_cast<float4*>(p)
 //   load_vector<float4>(p), store_vector(p, v)    16 bytes in one access
 //   copy_async<16>(to, from), commit_copies(), wait_for_copies<N>()      cp.async
 //   to_tf32(x), mma_m16n8k8(d, a, b)              TF32 tensor cores
@@ -19,8 +18,8 @@
 //   SERENADE_UNROLL for (...)                     #pragma unroll
 //   SERENADE_UNROLL_BY(n) for (...)               #pragma unroll n; n = 1: not at all
 //
-// All of it is in namespace serenade::cuda, where the kernels are. README.md tells how to write a
-// kernel for both compilers, and what the emulation finds.
+// All of it is in namespace serenade::cuda, where the kernels are. kernels/emulation/README.md
+// tells how to write a kernel for both compilers, and what the emulation finds.
 
 #include <cstddef>
 #include <cstdint>
@@ -47,10 +46,6 @@ using AliasedPointer = T*;
 template <class T>
 using SharedPointer = T*;
 
-template <class To, class From>
-__device__ __forceinline__ To* pointer_cast(From* p) {
-  return reinterpret_cast<To*>(p);
-}
 template <class Vector, class T>
 __device__ __forceinline__ Vector load_vector(const T* p) {
   return *reinterpret_cast<const Vector*>(p);
@@ -108,9 +103,10 @@ __device__ __forceinline__ std::uint32_t to_tf32(float x) {
 
 /// D[16, 8] += A[16, 8] B[8, 8] by all lanes of a warp, which hold the matrices in pieces; with
 /// group = lane / 4 and member = lane % 4:
-///   a[0..3]: A at (group, member), (group + 8, member), (group, member + 4), (group + 8, member +
-///   4) b[0..1]: B at (member, group), (member + 4, group) d[0..3]: D at (group, 2 member), (group,
-///   2 member + 1), and the same of row group + 8
+///   a[0..3]: A at (group, member), (group + 8, member), (group, member + 4),
+///            (group + 8, member + 4)
+///   b[0..1]: B at (member, group), (member + 4, group)
+///   d[0..3]: D at (group, 2 member), (group, 2 member + 1), and the same of row group + 8
 __device__ __forceinline__ void mma_m16n8k8(float (&d)[4], const std::uint32_t (&a)[4],
                                             const std::uint32_t (&b)[2]) {
   asm volatile(
@@ -120,8 +116,8 @@ __device__ __forceinline__ void mma_m16n8k8(float (&d)[4], const std::uint32_t (
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/// The bits of the nearest half (IEEE binary16; of two as near the even one; any NaN becomes
-/// 0x7FFF), and the number that such bits are.
+/// The bits of x rounded to half precision (IEEE binary16, ties to even; any NaN becomes 0x7FFF),
+/// and the value of such bits.
 __device__ __forceinline__ std::uint16_t to_half(float x) {
   std::uint16_t bits;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));

@@ -1,6 +1,6 @@
-// Steps as graphs. Capturing what a step launches and giving the arguments to the graph of the step
-// before takes the host some microseconds per kernel; what it saves is the device's pause between
-// one launch and the next, and with it most of the time of a small network.
+// Training steps as CUDA graphs. Capturing what a step launches and giving the arguments to the
+// graph of the step before takes the host some microseconds per kernel; what it saves is the
+// device's pause between one launch and the next, and with it most of the time of a small network.
 //
 // A search in the mode `sampling` runs other candidates at each step. Its graphs differ in kernels
 // and arguments, which an update can change, and in a few patterns of what is a kernel, a copy or a
@@ -31,25 +31,25 @@ constexpr std::size_t kMaxGraphs = 16;
 using KnownGraphs = std::vector<KnownGraph>;
 
 // What `work` launches, as a graph.
-cudaGraph_t record(const std::function<void()>& work) {
+cudaGraph_t capture(const std::function<void()>& work) {
   const cudaStream_t stream = current_stream();
-  begin_recording();
+  begin_capture();
   cudaGraph_t graph = nullptr;
   try {
-    // Relaxed, so that memory may be taken from the system while the first step is recorded.
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a graph");
+    // Relaxed, so that memory may be taken from the system while the first step is captured.
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "capturing a graph");
     clear_zeroed_blocks_anew();
     work();
   } catch (...) {
-    clear_zeroed_blocks_anew();  // what was to be cleared in the recording never is
-    end_recording();
+    clear_zeroed_blocks_anew();  // what the capture was to clear never will be
+    end_capture();
     cudaStreamEndCapture(stream, &graph);
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();  // the exception tells what went wrong
     throw;
   }
-  end_recording();
-  check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+  end_capture();
+  check(cudaStreamEndCapture(stream, &graph), "capturing a graph");
   return graph;
 }
 
@@ -68,17 +68,17 @@ Pattern pattern_of(cudaGraph_t graph) {
 bool update(cudaGraphExec_t executable, cudaGraph_t graph) {
   cudaGraphExecUpdateResultInfo result{};
   if (cudaGraphExecUpdate(executable, graph, &result) == cudaSuccess) return true;
-  cudaGetLastError();  // not so alike after all: no error
+  cudaGetLastError();  // not an error: the graphs differ more than their patterns
   return false;
 }
 
-// The executable for what was recorded, moved to the front. Launches under way keep what they had.
-cudaGraphExec_t executable_for(KnownGraphs& known, cudaGraph_t recorded, CudaGraph& counts) {
-  Pattern pattern = pattern_of(recorded);
+// The executable for what was captured, moved to the front. Launches under way keep what they had.
+cudaGraphExec_t executable_for(KnownGraphs& known, cudaGraph_t captured, CudaGraph& counts) {
+  Pattern pattern = pattern_of(captured);
   const auto same = std::find_if(known.begin(), known.end(),
                                  [&](const KnownGraph& g) { return g.pattern == pattern; });
   if (same != known.end()) {
-    if (update(same->executable, recorded)) {
+    if (update(same->executable, captured)) {
       ++counts.updated;
       std::rotate(known.begin(), same, same + 1);
       return known.front().executable;
@@ -90,7 +90,7 @@ cudaGraphExec_t executable_for(KnownGraphs& known, cudaGraph_t recorded, CudaGra
     known.pop_back();
   }
   cudaGraphExec_t executable = nullptr;
-  check(cudaGraphInstantiate(&executable, recorded, 0), "building a graph");
+  check(cudaGraphInstantiate(&executable, captured, 0), "building a graph");
   ++counts.built;
   known.insert(known.begin(), {std::move(pattern), executable});
   return executable;
@@ -99,18 +99,18 @@ cudaGraphExec_t executable_for(KnownGraphs& known, cudaGraph_t recorded, CudaGra
 }  // namespace
 
 void run_captured(CudaGraph& graph, const std::function<void()>& work) {
-  const cudaGraph_t recorded = record(work);
+  const cudaGraph_t captured = capture(work);
   if (graph.state == nullptr) graph.state = new KnownGraphs;
   try {
     const cudaGraphExec_t executable =
-        executable_for(*static_cast<KnownGraphs*>(graph.state), recorded, graph);
-    copy_recorded_constants();
+        executable_for(*static_cast<KnownGraphs*>(graph.state), captured, graph);
+    copy_captured_constants();
     check(cudaGraphLaunch(executable, current_stream()), "launching a graph");
   } catch (...) {
-    cudaGraphDestroy(recorded);
+    cudaGraphDestroy(captured);
     throw;
   }
-  cudaGraphDestroy(recorded);
+  cudaGraphDestroy(captured);
 }
 
 void release_graph(CudaGraph& graph) {

@@ -3,7 +3,7 @@
 // grid, accesses of 16 bytes, offsets into views, sums over the lanes of a warp or a block.
 //
 // An H200 moves 4.3 TB/s and adds 67 TFLOP/s: 60 operations for every float that is read. So these
-// kernels are as fast as their bytes, as long as enough of them are under way (about 20 KB per
+// kernels are limited by bandwidth, as long as enough bytes are in flight (about 20 KB per
 // multiprocessor: 4.3 TB/s times 600 ns, over 132). Hence many threads, and 16 bytes to each.
 
 #include <algorithm>
@@ -35,19 +35,19 @@ __device__ __forceinline__ std::int64_t grid_stride() {
   return static_cast<std::int64_t>(gridDim.x) * kLoopThreads;
 }
 
-/// Four neighbouring numbers: one access of 16 bytes (two in double).
+/// Four consecutive values: one access of 16 bytes (two in double).
 struct alignas(16) Vec4 {
   real value[4];
 };
 
 /// True if Vec4s may begin at p.
-inline bool takes_quads(const void* p) {
+inline bool is_vec4_aligned(const void* p) {
   return reinterpret_cast<std::uintptr_t>(p) % alignof(Vec4) == 0;
 }
 
-/// Four numbers from p on, or four times *p.
+/// Four values from p on, or four times *p.
 template <class Pointer>
-__device__ __forceinline__ Vec4 load_quad(Pointer p, bool moves) {
+__device__ __forceinline__ Vec4 load_vec4(Pointer p, bool moves) {
   if (moves) return load_vector<Vec4>(p);
   const real v = p[0];
   return Vec4{{v, v, v, v}};
@@ -73,15 +73,15 @@ struct Axes {
   }
 
   /// The last axis in steps of four elements.
-  void cut_into_quads() {
+  void group_by_four() {
     shape[dims - 1] /= 4;
     step_x[dims - 1] *= 4;
     step_y[dims - 1] *= 4;
     count /= 4;
   }
 
-  /// Adds the offsets of position `index` to x and y. (The compiler divides in 32 bits where both
-  /// numbers turn out to fit.)
+  /// Adds the offsets of element `index` to x and y. (The compiler divides in 32 bits where both
+  /// operands turn out to fit.)
   __device__ __forceinline__ void add_offsets(std::int64_t index, std::int64_t& x,
                                               std::int64_t& y) const {
     for (int axis = dims - 1; axis > 0; --axis) {
@@ -97,9 +97,9 @@ struct Axes {
 
 /// True if rows of `length` elements that begin at multiples of the other strides are whole Vec4s,
 /// or a single element (last stride 0).
-inline bool rows_take_quads(const void* p, const std::int64_t* strides, int dims) {
+inline bool rows_are_vec4_aligned(const void* p, const std::int64_t* strides, int dims) {
   if (strides[dims - 1] == 0) return true;
-  bool whole = strides[dims - 1] == 1 && takes_quads(p);
+  bool whole = strides[dims - 1] == 1 && is_vec4_aligned(p);
   for (int axis = 0; axis < dims - 1; ++axis) whole = whole && strides[axis] % 4 == 0;
   return whole;
 }
@@ -113,8 +113,8 @@ inline int power_of_two_for(std::int64_t n, int most) {
   return power;
 }
 
-/// op of the values of `lanes` neighbouring lanes (a power of two up to 32), in each of them. The
-/// whole warp takes part.
+/// op over the values of `lanes` consecutive lanes (a power of two up to 32); every lane gets the
+/// result. The whole warp takes part.
 template <class T, class Op>
 __device__ __forceinline__ T warp_reduce(T value, int lanes, Op op) {
   for (int step = lanes / 2; step > 0; step /= 2) {
@@ -123,8 +123,9 @@ __device__ __forceinline__ T warp_reduce(T value, int lanes, Op op) {
   return value;
 }
 
-/// op of the values of all threads of a block of whole warps, in each of them. `scratch` is shared
-/// memory for 32 values. Ends with a barrier, so scratch may be used again at once.
+/// op over the values of all threads of a block of whole warps; every thread gets the result.
+/// `scratch` is shared memory for 32 values. Ends with a barrier, so scratch may be used again at
+/// once.
 template <class T, class Op>
 __device__ __forceinline__ T block_reduce(T value, SharedPointer<T> scratch, Op op) {
   const int warp = static_cast<int>(threadIdx.x / 32), warps = static_cast<int>(blockDim.x / 32);
@@ -144,12 +145,12 @@ struct Plus {
   }
 };
 
-/// The larger one; NaN if one of them is, since a comparison with NaN holds for nobody.
+/// The larger one; NaN if either is, since comparisons with NaN are false.
 struct LargerOrNan {
   __device__ real operator()(real a, real b) const { return b > a || b != b ? b : a; }
 };
 
-/// The larger one; of a number and NaN the number, or whichever comes first.
+/// The larger one; the first where either is NaN.
 struct Larger {
   __device__ real operator()(real a, real b) const { return b > a ? b : a; }
 };

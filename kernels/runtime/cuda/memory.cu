@@ -1,5 +1,5 @@
-// Memory of the device. Blocks are kept and lent again (block_cache.h): everything runs in one
-// stream, so a block may change hands as soon as its last kernel has been launched.
+// Memory of the device. Freed blocks are kept and reused (caching_allocator.h): everything runs in
+// one stream, so a block may be reused as soon as its last kernel has been launched.
 
 #include "kernels/runtime/memory.h"
 
@@ -16,14 +16,14 @@ namespace {
 
 struct DeviceBlocks {
   static constexpr bool kKeepsBlocks = true;
-  void* allocate(std::size_t bytes) { return block_from_system(bytes); }
-  void free(void* block) { block_to_system(block); }
-  void lent(void* block, std::size_t bytes) { block_lent(block, bytes); }
-  void returned(void* block) { block_returned(block); }
+  void* allocate(std::size_t bytes) { return system_allocate(bytes); }
+  void free(void* block) { system_free(block); }
+  void on_allocate(void* block, std::size_t bytes) { on_block_allocated(block, bytes); }
+  void on_deallocate(void* block) { on_block_freed(block); }
 };
 
 // Never destroyed: tensors in static variables may outlive every other static.
-CachingAllocator<DeviceBlocks>& block_cache() {
+CachingAllocator<DeviceBlocks>& allocator() {
   static auto* cache = new CachingAllocator<DeviceBlocks>;
   return *cache;
 }
@@ -35,7 +35,7 @@ class ZeroedBlocks {
  public:
   static constexpr std::size_t kLargestPiece = std::size_t{256} << 10;
 
-  void* take(std::size_t bytes) {
+  void* allocate(std::size_t bytes) {
     const std::size_t size =
         (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -44,16 +44,16 @@ class ZeroedBlocks {
     used_ += size;
     ++pieces_[open_];
     owners_.emplace(piece, open_);
-    block_lent_zeroed(piece, bytes);
+    on_zeroed_block_allocated(piece, bytes);
     return piece;
   }
 
   /// False if the pointer is not one of these.
-  bool give_back(void* piece) {
+  bool deallocate(void* piece) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto owner = owners_.find(piece);
     if (owner == owners_.end()) return false;
-    block_returned(piece);
+    on_block_freed(piece);
     char* const block = owner->second;
     owners_.erase(owner);
     if (--pieces_[block] == 0 && block != open_) release_block(block);
@@ -71,8 +71,8 @@ class ZeroedBlocks {
 
   void open_another() {
     close_locked();
-    open_ = static_cast<char*>(block_cache().take(kBytes));
-    block_returned(open_);  // its pieces are what kernels may use
+    open_ = static_cast<char*>(allocator().allocate(kBytes));
+    on_block_freed(open_);  // its pieces are what kernels may use
     clear(open_, kBytes);
     used_ = 0;
   }
@@ -85,15 +85,15 @@ class ZeroedBlocks {
 
   void release_block(char* block) {
     pieces_.erase(block);
-    block_lent(block, kBytes);
-    block_cache().give_back(block);
+    on_block_allocated(block, kBytes);
+    allocator().deallocate(block);
   }
 
   std::mutex mutex_;
   char* open_ = nullptr;                            // pieces are cut from here ..
   std::size_t used_ = 0;                            // .. from this byte on
-  std::unordered_map<char*, std::int64_t> pieces_;  // lent out, of each block
-  std::unordered_map<void*, char*> owners_;         // of each piece that is lent out
+  std::unordered_map<char*, std::int64_t> pieces_;  // in use, of each block
+  std::unordered_map<void*, char*> owners_;         // of each piece in use
 };
 
 ZeroedBlocks& zeroed_blocks() {
@@ -103,11 +103,11 @@ ZeroedBlocks& zeroed_blocks() {
 
 }  // namespace
 
-void allocate(void** pointer, std::size_t bytes) { *pointer = block_cache().take(bytes); }
+void allocate(void** pointer, std::size_t bytes) { *pointer = allocator().allocate(bytes); }
 
 void allocate_zeroed(void** pointer, std::size_t bytes) {
   if (bytes <= ZeroedBlocks::kLargestPiece) {
-    *pointer = zeroed_blocks().take(bytes);
+    *pointer = zeroed_blocks().allocate(bytes);
   } else {
     allocate(pointer, bytes);
     clear(*pointer, bytes);
@@ -115,12 +115,12 @@ void allocate_zeroed(void** pointer, std::size_t bytes) {
 }
 
 void release(void* pointer) {
-  if (!zeroed_blocks().give_back(pointer)) block_cache().give_back(pointer);
+  if (!zeroed_blocks().deallocate(pointer)) allocator().deallocate(pointer);
 }
 
 void clear_zeroed_blocks_anew() { zeroed_blocks().close(); }
 
-AllocationCounts allocation_counts() { return block_cache().counts(); }
-void reset_allocation_peak() { block_cache().reset_peak(); }
+AllocationCounts allocation_counts() { return allocator().counts(); }
+void reset_allocation_peak() { allocator().reset_peak(); }
 
 }  // namespace serenade::cuda

@@ -59,7 +59,7 @@ void require_device() {
 }
 
 // Page-locked memory of the host, in two halves, each written from front to back. A copy from here
-// runs in the stream, some time after the call that began it, and a recorded graph reads it when it
+// runs in the stream, some time after the call that began it, and a captured graph reads it when it
 // is launched; so a half is written again only when the stream has passed the point where it was
 // left. By then that is long ago: the host does not wait.
 class StagingArea {
@@ -72,10 +72,10 @@ class StagingArea {
     if (memory_ == nullptr) {
       check(cudaHostAlloc(&memory_, 2 * kHalf, cudaHostAllocDefault), "page-locked memory");
     }
-    void* place = static_cast<char*>(memory_) + half_ * kHalf + used_;
-    std::memcpy(place, source, bytes);
+    void* slot = static_cast<char*>(memory_) + half_ * kHalf + used_;
+    std::memcpy(slot, source, bytes);
     used_ = std::min(kHalf, used_ + (bytes + 255) / 256 * 256);
-    return place;
+    return slot;
   }
 
   // For constants: offsets within the half in use.
@@ -104,35 +104,35 @@ class StagingArea {
   cudaEvent_t left_[2] = {};
 };
 
-constexpr std::size_t kMaxRecorded = StagingArea::kHalf / 2;  // bytes that a step may copy
+constexpr std::size_t kMaxCapturedBytes = StagingArea::kHalf / 2;  // bytes that a step may copy
 
 std::mutex staging_mutex;
 StagingArea staging;
-bool recording = false;  // inside run_captured
+bool capturing = false;  // inside run_captured
 void* constants = nullptr;
 std::size_t constants_begin = 0, constants_end = 0;  // in the staging area
 
 }  // namespace
 
-void begin_recording() {
+void begin_capture() {
   const std::lock_guard<std::mutex> lock(staging_mutex);
-  if (!staging.fits(kMaxRecorded)) staging.take_other_half();
+  if (!staging.fits(kMaxCapturedBytes)) staging.take_other_half();
   constants_begin = constants_end = staging.used();
-  recording = true;
+  capturing = true;
 }
 
-void end_recording() { recording = false; }
+void end_capture() { capturing = false; }
 
 // The constants of a step lie in the staging area and, at the same distances, in one block of the
 // device. Steps come one after the other in the stream, so one block serves all.
-const void* recorded_constant(const void* source, std::size_t bytes) {
-  if (!recording || bytes == 0) return nullptr;
+const void* captured_constant(const void* source, std::size_t bytes) {
+  if (!capturing || bytes == 0) return nullptr;
   const std::lock_guard<std::mutex> lock(staging_mutex);
-  if (!staging.fits(bytes) || staging.used() + bytes > constants_begin + kMaxRecorded) {
+  if (!staging.fits(bytes) || staging.used() + bytes > constants_begin + kMaxCapturedBytes) {
     return nullptr;
   }
   if (constants == nullptr) {
-    check(cudaMalloc(&constants, kMaxRecorded), "allocating memory");
+    check(cudaMalloc(&constants, kMaxCapturedBytes), "allocating memory");
   }
   const std::size_t offset = staging.used() - constants_begin;
   staging.put(source, bytes);
@@ -140,7 +140,7 @@ const void* recorded_constant(const void* source, std::size_t bytes) {
   return static_cast<const char*>(constants) + offset;
 }
 
-void copy_recorded_constants() {
+void copy_captured_constants() {
   if (constants_end == constants_begin) return;
   check(cudaMemcpyAsync(constants, staging.at(constants_begin), constants_end - constants_begin,
                         cudaMemcpyHostToDevice, current_stream()),
@@ -170,8 +170,8 @@ void copy_to_device(void* destination, const void* source, std::size_t bytes) {
   if (bytes == 0) return;
   const std::lock_guard<std::mutex> lock(staging_mutex);
   if (!staging.fits(bytes)) {
-    if (recording) {
-      throw std::runtime_error("cuda: a recorded step copies more than 4 MB from the host; copy " +
+    if (capturing) {
+      throw std::runtime_error("cuda: a captured step copies more than 4 MB from the host; copy " +
                                std::to_string(bytes) + " bytes before it");
     }
     if (bytes > StagingArea::kHalf) {
@@ -203,23 +203,23 @@ void copy_to_host(void* destination, const void* source, std::size_t bytes) {
   check(cudaStreamSynchronize(current_stream()), "running kernels");
 }
 
-void* block_from_system(std::size_t bytes) {
+void* system_allocate(std::size_t bytes) {
   require_device();
   void* block = nullptr;
   const cudaError_t error = cudaMalloc(&block, bytes);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    // What the cache would free to make room may be in use by kernels that are only recorded yet.
-    if (recording) throw std::bad_alloc();
+    // What the cache would free to make room may be in use by kernels that are only captured yet.
+    if (capturing) throw std::bad_alloc();
     return nullptr;
   }
   check(error, "allocating memory");
   return block;
 }
 
-void block_to_system(void* block) { cudaFree(block); }
-void block_lent(void*, std::size_t) {}
-void block_lent_zeroed(void*, std::size_t) {}
-void block_returned(void*) {}
+void system_free(void* block) { cudaFree(block); }
+void on_block_allocated(void*, std::size_t) {}
+void on_zeroed_block_allocated(void*, std::size_t) {}
+void on_block_freed(void*) {}
 
 }  // namespace serenade::cuda

@@ -1,6 +1,6 @@
 #pragma once
-// Errors of the CUDA runtime as exceptions, and what the host sides of memory and graphs tell each
-// other. For the sources that a real device alone needs.
+// Errors of the CUDA runtime as exceptions, and the calls between runtime.cu and graph.cu. For the
+// sources that only a real device needs.
 
 #include <cuda_runtime.h>
 
@@ -14,11 +14,11 @@ inline void check(cudaError_t error, const char* what) {
   throw std::runtime_error(std::string("cuda: ") + what + ": " + cudaGetErrorString(error));
 }
 
-/// Between the two, copies to the device are only recorded: each happens whenever the graph is
+/// Between the two, copies to the device are only captured: each happens whenever the graph is
 /// launched, so what they read must stay until then.
-void begin_recording();
-void end_recording();
-/// Brings the constants of what was recorded to the device; before the graph is launched.
-void copy_recorded_constants();
+void begin_capture();
+void end_capture();
+/// Copies the constants of what was captured to the device; before the graph is launched.
+void copy_captured_constants();
 
 }  // namespace serenade::cuda

@@ -16,10 +16,10 @@ struct Addend {
 };
 
 __global__ void __launch_bounds__(kLoopThreads)
-    fill_elements(GlobalPointer<real> y, real value, std::int64_t quads, std::int64_t count) {
+    fill_elements(GlobalPointer<real> y, real value, std::int64_t vec4s, std::int64_t count) {
   const Vec4 four{{value, value, value, value}};
-  for (std::int64_t i = loop_begin(); i < quads; i += grid_stride()) store_vector(y + 4 * i, four);
-  for (std::int64_t i = 4 * quads + loop_begin(); i < count; i += grid_stride()) y[i] = value;
+  for (std::int64_t i = loop_begin(); i < vec4s; i += grid_stride()) store_vector(y + 4 * i, four);
+  for (std::int64_t i = 4 * vec4s + loop_begin(); i < count; i += grid_stride()) y[i] = value;
 }
 
 enum class Move { gather, scatter, scatter_add };
@@ -78,10 +78,10 @@ void launch_move(real* to, const real* from, const std::int64_t* shape, const st
   const int last = axes.dims - 1;
   const void* view = move == Move::gather ? static_cast<const void*>(from) : to;
   const void* dense = move == Move::gather ? static_cast<const void*>(to) : from;
-  const bool wide = axes.shape[last] % 4 == 0 && axes.step_x[last] == 1 && takes_quads(dense) &&
-                    rows_take_quads(view, axes.step_x, axes.dims);
+  const bool wide = axes.shape[last] % 4 == 0 && axes.step_x[last] == 1 && is_vec4_aligned(dense) &&
+                    rows_are_vec4_aligned(view, axes.step_x, axes.dims);
   if (wide) {
-    axes.cut_into_quads();
+    axes.group_by_four();
     SERENADE_LAUNCH((move_strided<move, 4>), loop_grid(axes.count), dim3(kLoopThreads), 0,
                     current_stream(), to, from, axes);
   } else {
@@ -94,9 +94,9 @@ void launch_move(real* to, const real* from, const std::int64_t* shape, const st
 
 void fill(real* destination, real value, std::int64_t count) {
   if (count == 0) return;
-  const std::int64_t quads = takes_quads(destination) ? count / 4 : 0;
-  SERENADE_LAUNCH(fill_elements, loop_grid(quads > 0 ? quads : count), dim3(kLoopThreads), 0,
-                  current_stream(), destination, value, quads, count);
+  const std::int64_t vec4s = is_vec4_aligned(destination) ? count / 4 : 0;
+  SERENADE_LAUNCH(fill_elements, loop_grid(vec4s > 0 ? vec4s : count), dim3(kLoopThreads), 0,
+                  current_stream(), destination, value, vec4s, count);
 }
 
 void accumulate(real* destination, const real* source, std::int64_t count) {

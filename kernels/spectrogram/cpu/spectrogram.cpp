@@ -14,7 +14,7 @@
 namespace serenade {
 
 std::vector<float> spectrogram_table(const SpectrogramShape& shape) {
-  // An angle is pi k / n_fft with a whole k, counted round the circle: exact before cos and sin,
+  // An angle is pi k / n_fft with an integer k, modulo the circle: exact before cos and sin,
   // and each of the 2 n_fft angles is looked up.
   const std::int64_t circle = 2 * std::int64_t{shape.n_fft}, bins = shape.bins;
   std::vector<double> cosines(static_cast<std::size_t>(circle)), sines(cosines.size());
@@ -43,14 +43,14 @@ namespace cpu {
 
 namespace {
 
-float number(float value) { return value; }
-float number(std::uint16_t half) { return half_to_float(half); }
-void put(float& to, float value) { to = value; }
-void put(std::uint16_t& to, float value) { to = float_to_half(value); }
+float to_float(float value) { return value; }
+float to_float(std::uint16_t half) { return half_to_float(half); }
+void store(float& to, float value) { to = value; }
+void store(std::uint16_t& to, float value) { to = float_to_half(value); }
 
-// Calls f(spectrogram) with a pointer to the numbers that the format stores.
+// Calls f(spectrogram) with a pointer to the values that the format stores.
 template <class F>
-void with_numbers(void* spectrogram, SpectrogramFormat format, F f) {
+void with_values(void* spectrogram, SpectrogramFormat format, F f) {
   if (format == SpectrogramFormat::float16) {
     f(static_cast<std::uint16_t*>(spectrogram));
   } else {
@@ -58,7 +58,7 @@ void with_numbers(void* spectrogram, SpectrogramFormat format, F f) {
   }
 }
 template <class F>
-void with_numbers(const void* spectrogram, SpectrogramFormat format, F f) {
+void with_values(const void* spectrogram, SpectrogramFormat format, F f) {
   if (format == SpectrogramFormat::float16) {
     f(static_cast<const std::uint16_t*>(spectrogram));
   } else {
@@ -111,7 +111,7 @@ Sums sum_pairs(const float* samples, const float* table, const SpectrogramShape&
 void spectrogram(void* spectrogram, SpectrogramFormat format, const float* samples,
                  const float* table, const SpectrogramShape& shape) {
   const std::int64_t blocks = (shape.bins + kBins - 1) / kBins;
-  with_numbers(spectrogram, format, [&](auto* values) {
+  with_values(spectrogram, format, [&](auto* values) {
     parallel_items(blocks, kBins * shape.pairs() * shape.frames, [&](std::int64_t block) {
       const std::int64_t first = block * kBins;
       const int width = static_cast<int>(std::min<std::int64_t>(kBins, shape.bins - first));
@@ -121,8 +121,8 @@ void spectrogram(void* spectrogram, SpectrogramFormat format, const float* sampl
         const Sums sums = width == kBins ? sum_pairs(samples, table, shape, begin, first, all)
                                          : sum_pairs(samples, table, shape, begin, first, width);
         for (int f = 0; f < width; ++f) {
-          put(values[(first + f) * shape.frames + t],
-              spectrum_value(sums.re[f], sums.im[f], shape));
+          store(values[(first + f) * shape.frames + t],
+                spectrum_value(sums.re[f], sums.im[f], shape));
         }
       }
     });
@@ -135,7 +135,7 @@ void mel_spectrogram(void* spectrogram, SpectrogramFormat format, const float* p
   const float offset = static_cast<float>(bands.offset);
   if (bands.bands == 0) return;
   const std::int64_t work = frames * (bands.begin[bands.bands] / bands.bands + 1);
-  with_numbers(spectrogram, format, [&](auto* values) {
+  with_values(spectrogram, format, [&](auto* values) {
     parallel_items(bands.bands, work, [&](std::int64_t m) {
       for (std::int64_t start = 0; start < frames; start += kFrames) {
         const std::int64_t count = std::min(kFrames, frames - start);
@@ -146,7 +146,7 @@ void mel_spectrogram(void* spectrogram, SpectrogramFormat format, const float* p
           for (std::int64_t t = 0; t < count; ++t) energy[t] += bands.weights[i] * row[t];
         }
         for (std::int64_t t = 0; t < count; ++t) {
-          put(values[m * frames + start + t], std::log(energy[t] + offset));
+          store(values[m * frames + start + t], std::log(energy[t] + offset));
         }
       }
     });
@@ -161,12 +161,12 @@ template <int Rows, class Number>
 void moments_of_rows(double* moments, const Number* values, std::int64_t frames) {
   double sum[Rows] = {}, mean[Rows], squares[Rows] = {};
   for (std::int64_t t = 0; t < frames; ++t) {
-    for (int r = 0; r < Rows; ++r) sum[r] += static_cast<double>(number(values[r * frames + t]));
+    for (int r = 0; r < Rows; ++r) sum[r] += static_cast<double>(to_float(values[r * frames + t]));
   }
   for (int r = 0; r < Rows; ++r) mean[r] = sum[r] / static_cast<double>(frames);
   for (std::int64_t t = 0; t < frames; ++t) {
     for (int r = 0; r < Rows; ++r) {
-      const double distance = static_cast<double>(number(values[r * frames + t])) - mean[r];
+      const double distance = static_cast<double>(to_float(values[r * frames + t])) - mean[r];
       squares[r] += distance * distance;
     }
   }
@@ -181,7 +181,7 @@ void moments_of_rows(double* moments, const Number* values, std::int64_t frames)
 void spectrogram_moments(double* moments, const void* spectrogram, SpectrogramFormat format,
                          std::int64_t rows, std::int64_t frames) {
   constexpr int kTogether = 4;
-  with_numbers(spectrogram, format, [&](const auto* values) {
+  with_values(spectrogram, format, [&](const auto* values) {
     parallel_items((rows + kTogether - 1) / kTogether, kTogether * frames, [&](std::int64_t group) {
       const std::int64_t first = group * kTogether, last = std::min(rows, first + kTogether);
       if (last - first == kTogether) {
@@ -202,10 +202,10 @@ void gather_pieces(real* batch, const SpectrogramPiece* pieces, std::int64_t cou
     const std::int64_t row = item % rows;
     const real mean = piece.mean[row], scale = piece.scale[row];
     real* to = batch + item * length;
-    with_numbers(piece.spectrogram, format, [&](const auto* values) {
+    with_values(piece.spectrogram, format, [&](const auto* values) {
       const auto* from = values + row * piece.spectrogram_frames + piece.first;
       for (std::int64_t t = 0; t < piece.frames; ++t) {
-        to[t] = (static_cast<real>(number(from[t])) - mean) * scale;
+        to[t] = (static_cast<real>(to_float(from[t])) - mean) * scale;
       }
     });
     std::fill(to + piece.frames, to + length, real(0));

@@ -1,5 +1,5 @@
-// Spectrograms of sound on the device, apart from spectrogram (spectrogram.cu). All of it
-// moves memory: neighbouring lanes have neighbouring frames.
+// Mel bands, moments and batches of spectrograms on the device; the transform itself is in
+// spectrogram.cu. All of it is limited by memory: neighbouring lanes have neighbouring frames.
 
 #include "kernels/spectrogram/cuda/spectrogram.cuh"
 
@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kWarpsPerBlock = kLoopThreads / 32;
 
-/// Work is dealt to warps: the first item of this one, and how far it is to its next.
+/// Items are shared out among warps: the first item of this one, and the step to its next.
 __device__ __forceinline__ std::int64_t first_of_warp() {
   return static_cast<std::int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / 32;
 }
@@ -50,12 +50,12 @@ __global__ void __launch_bounds__(kLoopThreads)
     double sum = 0, squares = 0;
     for (std::int64_t t = lane; t < frames; t += 32) {
       const Stored v = values[t];
-      sum += static_cast<double>(number_of(v));
+      sum += static_cast<double>(to_float(v));
     }
     const double mean = warp_reduce(sum, 32, Plus{}) / static_cast<double>(frames);
     for (std::int64_t t = lane; t < frames; t += 32) {
       const Stored v = values[t];
-      const double distance = static_cast<double>(number_of(v)) - mean;
+      const double distance = static_cast<double>(to_float(v)) - mean;
       squares += distance * distance;
     }
     squares = warp_reduce(squares, 32, Plus{});
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kLoopThreads)
       }
       SERENADE_UNROLL for (int k = 0; k < kAtOnce; ++k) {
         const int t = begin + k * 32;
-        const real value = (static_cast<real>(number_of(values[k])) - mean) * scale;
+        const real value = (static_cast<real>(to_float(values[k])) - mean) * scale;
         if (t < length) to[t] = t < frames ? value : real(0);
       }
     }

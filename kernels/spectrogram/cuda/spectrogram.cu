@@ -10,13 +10,14 @@
 // would be four times the signal. A block of 128 threads has 128 bins x 64 frames, a thread 8 x 8
 // of them in 128 registers. Per pair a thread reads 8 cosines, 8 sines, 8 sums and 8 differences of
 // shared memory, 16 bytes at a time, for 128 multiply-adds: as many per read as the 8 x 8 tile of
-// the matrix product (blas_register_block.cu). A step of 8 pairs is about 1250 instructions, 1024
-// of them multiply-adds. For its 10.5 MFLOP a block takes 328 KB of the table and 43 KB of the
-// signal from the second-level cache, 28 operations a byte: 2.4 TB/s at 67 TFLOP/s.
+// the matrix product (kernels/gemm/cuda/register_block.cu). A step of 8 pairs is about 1250
+// instructions, 1024 of them multiply-adds. For its 10.5 MFLOP a block takes 328 KB of the table
+// and 43 KB of the signal from the second-level cache, 28 operations a byte: 2.4 TB/s at 67
+// TFLOP/s.
 //
 // Three stages of 12 KB: the table's next tiles come by asynchronous copies, two ahead; the
 // signal's through registers, one ahead, since they are added on the way. The spectrogram's tile
-// then takes the stages' place, so that its rows are written along the frames whatever their
+// then reuses the stages' memory, so that its rows are written along the frames whatever their
 // alignment, with root, logarithm and rounding to half precision on the way.
 
 #include <type_traits>
@@ -49,7 +50,7 @@ __device__ __forceinline__ float spectrum_value(float power, const SpectrogramSi
 
 // v0 ----------------------------------------------------------------------------------------------
 
-/// Sample i of the signal, 0 behind its end.
+/// Sample i of the signal, 0 past its end.
 __device__ __forceinline__ float sample_at(GlobalPointer<const float> samples, std::int64_t i,
                                            const SpectrogramSizes& s) {
   if (i >= s.samples) return 0.0f;
@@ -101,7 +102,7 @@ struct alignas(16) Four {
 };
 
 /// Element i of a thread's eight, out of 8 * Lanes: neighbours in memory are read together, and
-/// those of neighbouring lanes adjoin.
+/// those of consecutive lanes adjoin.
 template <int Lanes>
 __device__ __forceinline__ int own_index(int lane, int i) {
   return i / 4 * (4 * Lanes) + lane * 4 + i % 4;
@@ -137,7 +138,7 @@ __device__ __forceinline__ void copy_factors(SharedPointer<float> stage,
   }
 }
 
-/// What a thread brings of the signal for one step: one pair of four frames. Indices count from the
+/// What a thread loads of the signal for one step: one pair of four frames. Indices count from the
 /// block's first sample.
 struct Mirrored {
   static constexpr int kCount = kFrames * kDepth / kThreads;
@@ -159,7 +160,7 @@ struct Mirrored {
     apart = kFrames / kCount * s.hop_length;
   }
 
-  /// The next pair's samples; 0 behind the last pair and behind the signal's end.
+  /// The next pair's samples; 0 past the last pair and past the signal's end.
   __device__ __forceinline__ void read(GlobalPointer<const float> from) {
     const unsigned end = pairs > 0 ? samples : 0;
     SERENADE_UNROLL for (int i = 0; i < kCount; ++i) {
@@ -252,7 +253,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   next.add_up(stages);
   for (int step = 0; step < steps; ++step) {
     wait_for_copies<kStages - 2>();
-    __syncthreads();  // this step's operands are there, and nobody uses those of the step before
+    __syncthreads();  // this step's operands are there, and no thread uses those of the step before
     begin_copies(step + 2);
     next.read(own_samples);
     spectra.add(stages + step % kStages * kStage, bin_lane, frame_lane);

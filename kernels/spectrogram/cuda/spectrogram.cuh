@@ -1,5 +1,5 @@
 #pragma once
-// The numbers of a spectrogram as they lie in memory: float, or the bits of a half.
+// The values of a spectrogram as they lie in memory: float, or the bits of a half.
 
 #include <cstdint>
 
@@ -8,8 +8,8 @@
 
 namespace serenade::cuda {
 
-__device__ __forceinline__ float number_of(float stored) { return stored; }
-__device__ __forceinline__ float number_of(std::uint16_t stored) { return from_half(stored); }
+__device__ __forceinline__ float to_float(float stored) { return stored; }
+__device__ __forceinline__ float to_float(std::uint16_t stored) { return from_half(stored); }
 
 template <class Stored>
 __device__ __forceinline__ Stored stored_as(float number) {

@@ -3,8 +3,7 @@
 // cuda::spectrogram (kernels/spectrogram/spectrogram.h).
 //
 //   v0 plain           one thread per value of the spectrogram, the formula; in use where a tile of
-//   v1
-//                      would stay nearly empty
+//                      v1 would stay nearly empty
 //   v1 register block  two matrix products at once, [bins, pairs] by [pairs, frames], whose second
 //                      operands are made of the signal on the way into shared memory
 

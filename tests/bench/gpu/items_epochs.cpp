@@ -14,7 +14,7 @@
 #include "apps/ser/training/training_loop.h"
 #include "autograd/functions.h"
 #include "kernels/runtime/memory.h"
-#include "nas/search.h"
+#include "nas/supernet_search.h"
 #include "tensor/random.h"
 #include "tensor/storage.h"
 #include "tests/bench/gpu/items.h"
@@ -84,7 +84,7 @@ struct MadeCorpus {
   }
 };
 
-ser::Config config_of(const char* system, Mode mode, std::int64_t bins) {
+ser::Config config_of(const char* system, const std::string& mode, std::int64_t bins) {
   ser::Config config;
   config.system = system;
   config.mode = mode;
@@ -98,18 +98,18 @@ double second_epoch(const std::vector<ser::EpochRecord>& epochs) { return epochs
 
 EpochSeconds measure_epochs(const MadeCorpus& made, const char* system, std::int64_t bins) {
   EpochSeconds seconds;
-  const ser::Config alone = config_of(system, Mode::none, bins);
+  const ser::Config alone = config_of(system, "none", bins);
   std::vector<ser::FoldData> folds;
   folds.push_back(made.data(alone));
   seconds.train = second_epoch(
       ser::train_architecture(alone, folds, ser::baseline_genotype(alone.options), {})[0].epochs);
-  const auto search = [&](Mode mode) {
+  const auto search = [&](const std::string& mode) {
     return second_epoch(
         ser::search_architecture(config_of(system, mode, bins), folds[0], {}).epochs);
   };
-  seconds.joint = search(Mode::joint);
-  seconds.sampling = search(Mode::sampling);
-  seconds.dropout = search(Mode::dropout);
+  seconds.joint = search("joint");
+  seconds.sampling = search("sampling");
+  seconds.dropout = search("dropout");
   return seconds;
 }
 
@@ -117,9 +117,9 @@ EpochSeconds measure_epochs(const MadeCorpus& made, const char* system, std::int
 Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   using Clock = std::chrono::steady_clock;
   constexpr int kFirstSteps = 5;
-  const ser::Config config = config_of(ser::kGruAtt, Mode::dropout, bins);
+  const ser::Config config = config_of(ser::kGruAtt, "dropout", bins);
   const ser::FoldData data = made.data(config);
-  const std::unique_ptr<ser::System> supernet = ser::make_supernet(config.options, config.mode);
+  const std::unique_ptr<ser::Recognizer> supernet = ser::make_supernet(config.options, config.mode);
   supernet->to(Device::cuda);
   SupernetSearch search(*supernet, ser::search_space(config.options), {.mode = config.mode});
   ser::BatchQueue batches(data.train, Device::cuda);
@@ -152,7 +152,7 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   const std::vector<double> times = marks->milliseconds();
   for (std::size_t i = 1; i + 3 < times.size(); i += 4) {
     timeline.device.push_back({times[i], times[i + 1]});      // the batch is made
-    timeline.device.push_back({times[i + 2], times[i + 3]});  // the recorded step
+    timeline.device.push_back({times[i + 2], times[i + 3]});  // the captured step
   }
   return timeline;
 }

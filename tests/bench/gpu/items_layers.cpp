@@ -6,12 +6,13 @@
 #include "kernels/capsule/capsule.h"
 #include "kernels/capsule/cuda/versions.h"
 #include "kernels/conv2d/cuda/cudnn.h"
-#include "kernels/gemm/cuda/cublas.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gru/gru.h"
 #include "kernels/optim/optim.h"
 #include "kernels/runtime/cuda/runtime.h"
 #include "tests/bench/gpu/items.h"
+#include "tests/yardsticks/cublas.h"
+#include "tests/yardsticks/cudnn_gru.h"
 
 namespace serenade::bench {
 
@@ -19,7 +20,7 @@ namespace {
 
 using cuda::DeviceArray;
 
-// An array on the device, filled with one small number.
+// An array on the device, filled with one small value.
 struct Filled {
   DeviceArray<real> array;
   Filled(std::int64_t count, real value) : array(count) { cuda::fill(array.data(), value, count); }

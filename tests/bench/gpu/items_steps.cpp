@@ -1,13 +1,13 @@
-// Whole training steps on the device, each recorded as one graph, as the program runs them.
+// Whole training steps on the device, each captured as one graph, as the program runs them.
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "nas/search.h"
+#include "nas/supernet_search.h"
 #include "nn/async_scalar.h"
 #include "nn/captured_step.h"
 #include "nn/optim.h"
@@ -23,19 +23,19 @@ constexpr std::int64_t kFrames = 200, kBatch = 16;
 // What a step does, for as long as it is timed.
 class Job {
  public:
-  Job(const std::string& name, Mode mode, std::int64_t bins)
+  Job(const std::string& name, const std::string& mode, std::int64_t bins)
       : mode_(mode), recorded_(Device::cuda), guard_(Device::cuda) {
     options_.name = name;
     options_.bins = bins;
     manual_seed(7);
-    system_ = mode == Mode::none ? make_system(options_, baseline_genotype(options_))
-                                 : make_supernet(options_, mode);
+    system_ = mode == "none" ? make_recognizer(options_, baseline_genotype(options_))
+                             : make_supernet(options_, mode);
     system_->to(Device::cuda);
     Tensor x = Tensor::empty({kBatch, 1, bins, kFrames});
     fill_normal_(x, 0, 1, {7, Purpose::test, 1});
     x_ = x.to(Device::cuda);
     for (std::int64_t i = 0; i < kBatch; ++i) labels_.push_back(i % 4);
-    if (mode == Mode::none) {
+    if (mode == "none") {
       adam_ = std::make_unique<Adam>(system_->named_parameters(), Adam::Options{});
     } else {
       search_ = std::make_unique<SupernetSearch>(*system_, search_space(options_),
@@ -61,9 +61,9 @@ class Job {
   }
 
  private:
-  Mode mode_;
-  ser::SystemOptions options_;
-  std::unique_ptr<ser::System> system_;
+  std::string mode_;
+  ser::RecognizerOptions options_;
+  std::unique_ptr<ser::Recognizer> system_;
   CapturedStep recorded_;
   NonFiniteGuard guard_;
   AsyncScalar loss_;  // of the last step, as the program fetches it
@@ -80,9 +80,8 @@ void bench_steps(GpuReport& report, const PeerTimes& peers) {
   const std::pair<const char*, std::int64_t> presets[] = {{"small", 200}, {"paper", 4096}};
   for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     for (const auto& [preset, bins] : presets) {
-      for (const Mode mode : {Mode::none, Mode::joint, Mode::dropout}) {
-        const std::string item =
-            std::string(name) + ", " + to_string(mode) + ", " + preset + ", batch 16";
+      for (const char* mode : {"none", "joint", "dropout"}) {
+        const std::string item = std::string(name) + ", " + mode + ", " + preset + ", batch 16";
         for (const GpuMode& gpu_mode : {kFloat32, kTf32}) {
           gpu_mode.use();
           Job job(name, mode, bins);

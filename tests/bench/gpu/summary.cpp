@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 
 namespace serenade::bench {
 

@@ -43,7 +43,7 @@ void write_fresh_model(const std::string& path, const std::string& system) {
   normalisation.mean.assign(static_cast<std::size_t>(config.features.rows()), -4.0f);
   normalisation.stddev.assign(static_cast<std::size_t>(config.features.rows()), 2.0f);
   ser::write_model(path, config, genotype, normalisation,
-                   *ser::make_system(config.options, genotype));
+                   *ser::make_recognizer(config.options, genotype));
 }
 
 }  // namespace

@@ -12,10 +12,10 @@
 #include <sstream>
 #include <vector>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "nas/search.h"
+#include "nas/supernet_search.h"
 #include "nn/optim.h"
 #include "tensor/random.h"
 #include "tensor/safetensors.h"
@@ -34,17 +34,17 @@ struct Size {
 
 // The same network in the same state, once for ours and once for a peer.
 struct Network {
-  ser::SystemOptions options;
-  std::unique_ptr<ser::System> system;
+  ser::RecognizerOptions options;
+  std::unique_ptr<ser::Recognizer> system;
   Tensor x;
   Indices labels;
 
-  Network(const std::string& name, const Size& size, Mode mode) {
+  Network(const std::string& name, const Size& size, const std::string& mode) {
     options.name = name;
     options.bins = size.bins;
     manual_seed(7);
-    system = mode == Mode::none ? make_system(options, baseline_genotype(options))
-                                : make_supernet(options, mode);
+    system = mode == "none" ? make_recognizer(options, baseline_genotype(options))
+                            : make_supernet(options, mode);
     x = Tensor::empty({size.batch, 1, size.bins, kFrames});
     fill_normal_(x, 0, 1, {7, Purpose::test, 1});
     for (std::int64_t i = 0; i < size.batch; ++i) labels.push_back(i % kClasses);
@@ -77,18 +77,19 @@ std::function<void()> single_step(const std::shared_ptr<Network>& network) {
 }
 
 // A weight step of the search; in joint mode it updates the alphas too.
-std::function<void()> supernet_step(const std::shared_ptr<Network>& network, Mode mode) {
+std::function<void()> supernet_step(const std::shared_ptr<Network>& network,
+                                    const std::string& mode) {
   const auto search = std::make_shared<SupernetSearch>(
       *network->system, search_space(network->options), SearchOptions{.mode = mode});
   return [network, search] { search->weight_step([&] { return network->loss(); }); };
 }
 
-std::string arguments(const std::string& name, const Size& size, Mode mode, bool merged,
-                      const std::string& weights) {
+std::string arguments(const std::string& name, const Size& size, const std::string& mode,
+                      bool merged, const std::string& weights) {
   nlohmann::json json = {{"name", name},
                          {"bins", size.bins},
                          {"batch", size.batch},
-                         {"mode", to_string(mode)},
+                         {"mode", mode},
                          {"merged", merged}};
   if (!weights.empty()) json["weights"] = weights;
   return json.dump();
@@ -96,8 +97,8 @@ std::string arguments(const std::string& name, const Size& size, Mode mode, bool
 
 // PyTorch's step from the same weights; its note tells whether it is the same network.
 std::optional<Contender> pytorch_step(const Setting& setting, const std::string& name,
-                                      const Size& size, Mode mode, bool merged, Network& network,
-                                      double loss, double asked) {
+                                      const Size& size, const std::string& mode, bool merged,
+                                      Network& network, double loss, double asked) {
   if (setting.pytorch == nullptr) return std::nullopt;
   const std::string weights = setting.folder + "/step.safetensors";
   network.write(weights);
@@ -111,7 +112,7 @@ std::optional<Contender> pytorch_step(const Setting& setting, const std::string&
   std::snprintf(note, sizeof note, "%ld parameters, loss %s by %.0e", long(parameters),
                 same ? "agrees" : "DIFFERS", difference);
   Contender contender = setting.pytorch->contender(*item, "step", note);
-  if (mode != Mode::none) contender.name += merged ? ", merged" : ", naive";
+  if (mode != "none") contender.name += merged ? ", merged" : ", naive";
   return asking(std::move(contender), asked);
 }
 
@@ -124,11 +125,10 @@ std::string label(const std::string& name, const Size& size) {
 void step_items(const Setting& setting, const std::string& name) {
   setting.report.heading("Training step of a single architecture, " + name);
   for (const Size& size : {Size{"small", 200, 16}, Size{"paper", 4096, 1}, {"paper", 4096, 4}}) {
-    const auto network = std::make_shared<Network>(name, size, Mode::none);
+    const auto network = std::make_shared<Network>(name, size, "none");
     const double loss = network->loss_value();
-    setting.report.contest(
-        label(name, size), ours(single_step(network)),
-        {pytorch_step(setting, name, size, Mode::none, false, *network, loss, 2.5)});
+    setting.report.contest(label(name, size), ours(single_step(network)),
+                           {pytorch_step(setting, name, size, "none", false, *network, loss, 2.5)});
     if (setting.pytorch != nullptr) setting.pytorch->drop();
   }
 }
@@ -136,18 +136,18 @@ void step_items(const Setting& setting, const std::string& name) {
 void supernet_items(const Setting& setting, const std::string& name) {
   setting.report.heading("Supernet step, " + name);
   for (const Size& size : {Size{"small", 200, 16}, Size{"paper", 4096, 1}}) {
-    for (const Mode mode : {Mode::joint, Mode::dropout}) {
+    for (const char* mode : {"joint", "dropout"}) {
       const auto network = std::make_shared<Network>(name, size, mode);
       const double loss = network->loss_value();
       // Naive first: only the first of the two needs the weights that the loss was taken of.
       std::vector<std::optional<Contender>> peers = {
           pytorch_step(setting, name, size, mode, false, *network, loss, 8),
           pytorch_step(setting, name, size, mode, true, *network, loss, 2.2)};
-      const auto single = std::make_shared<Network>(name, size, Mode::none);
+      const auto single = std::make_shared<Network>(name, size, "none");
       peers.push_back(own("own single step", "of the hand-made architecture", single_step(single)));
       // Asked in joint mode: a supernet step costs at most 1.3 single ones.
-      peers.back()->asked = mode == Mode::joint ? 1 / 1.3 : 0;
-      setting.report.contest(std::string(to_string(mode)) + ", " + label(name, size),
+      peers.back()->asked = mode == "joint" ? 1 / 1.3 : 0;
+      setting.report.contest(std::string(mode) + ", " + label(name, size),
                              ours(supernet_step(network, mode)), peers);
       if (setting.pytorch != nullptr) setting.pytorch->drop();
     }
@@ -178,7 +178,7 @@ void memory_items(const Setting& setting) {
   for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     const std::string what = std::string(name) + ", joint";
     const double used = mine(std::string(name) + " joint");
-    const double used_peer = pytorch("step", arguments(name, size, Mode::joint, false, ""));
+    const double used_peer = pytorch("step", arguments(name, size, "joint", false, ""));
     setting.report.row(what + ", whole process", used, naive, used_peer, "MiB",
                        "peak resident memory, default heap");
     setting.report.row(what + ", above an idle process", used - idle, asking(naive, 0),
@@ -191,8 +191,8 @@ void print_memory_of(const std::string& what) {
     std::istringstream words(what);
     std::string name, mode;
     words >> name >> mode;
-    const auto network = std::make_shared<Network>(name, Size{"paper", 4096, 1}, parse_mode(mode));
-    const auto step = supernet_step(network, parse_mode(mode));
+    const auto network = std::make_shared<Network>(name, Size{"paper", 4096, 1}, mode);
+    const auto step = supernet_step(network, mode);
     for (int i = 0; i < 3; ++i) step();
   }
   std::ifstream status("/proc/self/status");

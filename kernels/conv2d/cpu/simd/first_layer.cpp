@@ -1,4 +1,5 @@
-// Inner loops of the convolution of a first layer (what they compute: conv2d_first_layer.h).
+// Inner loops of the convolution of a first layer (what they compute:
+// kernels/conv2d/cpu/first_layer.h).
 //
 // Compiled once per instruction set (vector.h).
 
@@ -13,7 +14,7 @@ extern const FirstLayerSimd first_layer_simd;
 
 namespace {
 
-// Three products per channel and vector of columns. AVX-512 multiplies with a number straight from
+// Three products per channel and vector of columns. AVX-512 multiplies with a value straight from
 // memory, two per cycle; elsewhere a loaded weight has to serve two vectors, or loads would limit.
 #if defined(__AVX512F__)
 constexpr int kChannels = 8;  // 3 x 8 x 1 accumulators of 32 registers
@@ -50,7 +51,7 @@ void make_lines_of(real* lines, std::int64_t pitch, const real* a, const real* b
                    std::int64_t left, std::int64_t width, bool even) {
   const std::int64_t phase_pitch = pitch / phases;
   for (std::int64_t phase = 0; phase < phases; ++phase) {
-    // Columns w = phases * j + phase - left of the image are places j of this phase.
+    // Columns w = phases * j + phase - left of the image are elements j of this phase.
     const std::int64_t begin = (left - phase + phases - 1) / phases;
     const std::int64_t end = (left + width - phase + phases - 1) / phases;
     const std::int64_t w = phases * begin + phase - left;
@@ -136,7 +137,7 @@ template <int count>
   Mask where{};
   unroll<count - 1>([&](auto i) {
     const Vector value = values[i.value + 1];
-    const Mask better = (value > best) | (value != value);  // a NaN wins over all numbers
+    const Mask better = (value > best) | (value != value);  // a NaN wins over all other values
     best = better ? value : best;
     where = better ? Mask{} + Integer(i.value + 1) : where;
   });
@@ -176,7 +177,7 @@ template <int phases>
 }
 
 // One block of channels, `channels` of which exist. What a tile computes beyond them and beyond the
-// row goes to a place of its own.
+// row goes to a buffer that nobody reads.
 template <int phases>
 void forward_block(real* y, std::uint8_t* index, std::int64_t plane, std::int64_t channels,
                    std::int64_t count, const real* lines, std::int64_t pitch,
@@ -190,13 +191,13 @@ void forward_block(real* y, std::uint8_t* index, std::int64_t plane, std::int64_
   }
   for (; j < count; j += kTile) {
     real values[kChannels * kTile];
-    std::uint8_t places[kChannels * kTile];
-    forward_tile<phases>(values, places, kTile, lines + j, pitch, taps, weights, bias);
+    std::uint8_t positions[kChannels * kTile];
+    forward_tile<phases>(values, positions, kTile, lines + j, pitch, taps, weights, bias);
     const std::int64_t columns = count - j < kTile ? count - j : kTile;
     for (std::int64_t k = 0; k < (channels < kChannels ? channels : kChannels); ++k) {
       for (std::int64_t i = 0; i < columns; ++i) {
         y[k * plane + j + i] = values[k * kTile + i];
-        index[k * plane + j + i] = places[k * kTile + i];
+        index[k * plane + j + i] = positions[k * kTile + i];
       }
     }
   }

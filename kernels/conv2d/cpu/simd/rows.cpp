@@ -1,4 +1,5 @@
-// Register-blocked inner loops of the direct convolution (what they compute: conv2d_simd.h).
+// Register-blocked inner loops of the direct convolution (what they compute:
+// kernels/conv2d/cpu/conv2d_simd.h).
 //
 // Compiled once per instruction set (vector.h).
 
@@ -137,7 +138,7 @@ void relu_maxpool_window(real* y, std::uint8_t* index, const real* window, std::
   *index = killed ? kKilledByRelu : static_cast<std::uint8_t>(where);
 }
 
-// The elements of even (offset 0) or odd (1) place of two neighbouring vectors.
+// The elements of even (offset 0) or odd (1) index of two consecutive vectors.
 template <int offset>
 [[gnu::always_inline]] inline Vector every_second(Vector low, Vector high) {
   Mask pick;
@@ -182,12 +183,12 @@ void relu_maxpool_row(real* y, std::uint8_t* index, const real* rows, std::int64
   }
 }
 
-// Loops over one number at a time, which the compiler turns into vectors: bytes have to be widened,
+// Loops over one value at a time, which the compiler turns into vectors: bytes have to be widened,
 // and it knows how to do that for every width.
 void unpool_row(real* __restrict to, const real* __restrict dy,
-                const std::uint8_t* __restrict index, std::int64_t count, std::int64_t place,
-                std::int64_t pool_w) {
-  const int first = static_cast<int>(place);
+                const std::uint8_t* __restrict index, std::int64_t count,
+                std::int64_t first_position, std::int64_t pool_w) {
+  const int first = static_cast<int>(first_position);
   if (pool_w == 1) {
     for (std::int64_t j = 0; j < count; ++j) {
       const real g = dy[j];  // read in any case: a load on condition is not vectorised

@@ -1,6 +1,6 @@
 #pragma once
 // What the Winograd convolutions of this folder share: one-dimensional transforms for tiles of 8
-// numbers, and the change between image rows and pixels.
+// values, and the conversion between image rows and pixels.
 //
 // Winograd's algorithm (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016,
 // eq. 6 to 9) computes the m outputs of a correlation with r taps, m + r - 1 = 8, from 8 products
@@ -36,7 +36,7 @@ constexpr int kBlockVectors = kChannelBlock / kLanes;
 constexpr double kKernelScale[kTile] = {1,        -2.0 / 9,  -2.0 / 9,  1.0 / 90,
                                         1.0 / 90, 32.0 / 45, 32.0 / 45, 1};
 
-// t = B^T d: 26 operations on 8 numbers.
+// t = B^T d: 26 operations on 8 values.
 [[gnu::always_inline]] inline void input_transform(Vector (&t)[kTile], const Vector (&d)[kTile]) {
   t[0] = (d[0] - d[6]) + (d[4] - d[2]) * real(5.25);
   t[7] = (d[7] - d[1]) + (d[3] - d[5]) * real(5.25);
@@ -150,7 +150,7 @@ template <bool all_channels, class LoadRow>
 }
 
 // pixels[w][c] = rows[c][w] for w < columns, c < channels <= 16, and 0 for the channels beyond.
-// rows: one per channel, `plane` numbers apart.
+// rows: one per channel, `plane` elements apart.
 inline void pixels_from_rows(real* pixels, const real* rows, std::int64_t plane, int channels,
                              std::int64_t columns) {
   const auto vector_at = [&](std::int64_t w) {
@@ -173,17 +173,17 @@ inline void pixels_from_rows(real* pixels, const real* rows, std::int64_t plane,
 }
 
 // Pooling indices change between image rows and pixels four at a time: a lane takes the bytes of
-// four neighbouring windows of its channel as they lie in memory, and shifting brings out each.
+// four neighbouring windows of its channel as they lie in memory, and shifting extracts each.
 constexpr int kIndexPack = 4;
-constexpr int kWindows = 16;  // of a row that are worked on together
+constexpr int kWindows = 16;  // of a row that are processed together
 
-// Where window j of a pack lies in a lane, in bits.
+// The bit at which window j of a pack begins in a lane.
 constexpr int index_shift(int j) {
   return 8 * (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? j : kIndexPack - 1 - j);
 }
 
-// places[w][c] = index[c][w] for kWindows windows. index: one row per channel, `plane` apart.
-inline void pixels_from_index(Integer* places, const std::uint8_t* index, std::int64_t plane,
+// positions[w][c] = index[c][w] for kWindows windows. index: one row per channel, `plane` apart.
+inline void pixels_from_index(Integer* positions, const std::uint8_t* index, std::int64_t plane,
                               int channels) {
   alignas(64) Integer packs[kWindows / kIndexPack][kChannelBlock] = {};
   for (int c = 0; c < channels; ++c) {
@@ -197,32 +197,32 @@ inline void pixels_from_index(Integer* places, const std::uint8_t* index, std::i
     unroll<kBlockVectors>([&](auto part) {
       const Mask pack =
           *reinterpret_cast<const Mask*>(packs[w.value / kIndexPack] + part.value * kLanes);
-      *reinterpret_cast<Mask*>(places + w.value * kChannelBlock + part.value * kLanes) =
+      *reinterpret_cast<Mask*>(positions + w.value * kChannelBlock + part.value * kLanes) =
           (pack >> index_shift(w.value % kIndexPack)) & 255;
     });
   });
 }
 
-// One row of the gradient in front of ReLU and pooling, from the gradient behind them:
+// One row of the gradient before ReLU and pooling, from the gradient after them:
 // pixels[j * pool_w + b][c] = rows[c][j] where index[c][j] is first + b, else 0, for j < pooled and
 // b < pool_w. first: pool_w times the row within its window; rows and index: one per channel,
-// `plane` apart. The caller clears the columns behind the last window. The gradients and indices of
-// a few windows at a time are made pixels; spreading them out then needs no lane to move.
+// `plane` apart. The caller clears the columns past the last window. The gradients and indices of
+// a few windows at a time are converted to pixels; spreading them out then needs no shuffles.
 inline void pixels_from_pooled_rows(real* pixels, const real* rows, const std::uint8_t* index,
                                     std::int64_t plane, int channels, std::int64_t pooled,
                                     std::int64_t pool_w, std::int64_t first) {
   alignas(64) real values[kWindows * kChannelBlock];
-  alignas(64) Integer places[kWindows * kChannelBlock];
+  alignas(64) Integer positions[kWindows * kChannelBlock];
   for (std::int64_t from = 0; from < pooled; from += kWindows) {
     if (from + kWindows > pooled && pooled >= kWindows) from = pooled - kWindows;  // some again
     const int count = pooled - from < kWindows ? static_cast<int>(pooled - from) : kWindows;
     pixels_from_rows(values, rows + from, plane, channels, count);
     if (count == kWindows) {
-      pixels_from_index(places, index + from, plane, channels);
+      pixels_from_index(positions, index + from, plane, channels);
     } else {
       for (int j = 0; j < count; ++j) {
         for (int c = 0; c < kChannelBlock; ++c) {
-          places[j * kChannelBlock + c] = c < channels ? index[c * plane + from + j] : 0;
+          positions[j * kChannelBlock + c] = c < channels ? index[c * plane + from + j] : 0;
         }
       }
     }
@@ -231,8 +231,8 @@ inline void pixels_from_pooled_rows(real* pixels, const real* rows, const std::u
       for (std::int64_t b = 0; b < pool_w; ++b, to += kChannelBlock) {
         unroll<kBlockVectors>([&](auto part) {
           const int lane = j * kChannelBlock + part.value * kLanes;
-          const Mask place = *reinterpret_cast<const Mask*>(places + lane);
-          const Mask here = place == static_cast<Integer>(first + b);
+          const Mask position = *reinterpret_cast<const Mask*>(positions + lane);
+          const Mask here = position == static_cast<Integer>(first + b);
           store(to + part.value * kLanes, here ? load(values + lane) : Vector{});
         });
       }

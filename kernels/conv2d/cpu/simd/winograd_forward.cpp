@@ -1,17 +1,17 @@
-// The strips of the Winograd convolution (what they are: conv2d_winograd.h).
+// The strips of the Winograd convolution (what they are: kernels/conv2d/cpu/winograd.h).
 //
 // For every row of tiles of a strip:
 //   1. its new input rows become pixels, in a ring of 8 rows;
 //   2. B^T goes down every column once, neighbouring tiles share the result;
 //   3. for each of the 8 rows, a few tiles at a time: B^T along the row, one product of matrices
-//      [tiles x in channels] [in channels x out channels] for each of the 8 places in the row, A^T
+//      [tiles x in channels] [in channels x out channels] for each of the 8 points of the row, A^T
 //      along the row;
 //   4. A^T down the columns, bias, and out: as image rows, or through ReLU and pooling
 //      (winograd_output.h).
 //
-// On AVX-512 the products of all 8 places of 3 tiles stay in registers from step to step: 24
+// On AVX-512 the products of all 8 points of 3 tiles stay in registers from step to step: 24
 // accumulators, for which an input channel costs 8 loads of kernels and 24 broadcasts. Narrower
-// copies have half the registers and take one place of 6 tiles and two vectors at a time.
+// copies have half the registers and take one point of 6 tiles and two vectors at a time.
 //
 // Compiled once per instruction set (vector.h).
 
@@ -26,11 +26,11 @@ extern const WinogradSimd winograd_simd;
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kPlaces = 8;  // 8 x 3 accumulators of 32 registers
+constexpr int kPoints = 8;  // 8 x 3 accumulators of 32 registers
 constexpr int kTiles = 3;
 constexpr int kVectors = 1;
 #else
-constexpr int kPlaces = 1;  // 6 x 2 of 16
+constexpr int kPoints = 1;  // 6 x 2 of 16
 constexpr int kTiles = 6;
 constexpr int kVectors = 2;
 #endif
@@ -98,7 +98,8 @@ void transform_kernel(real* u, std::int64_t u_row, const real* rows, std::int64_
   }
 }
 
-// A strip's place in the image, and its buffers. --------------------------------------------------
+// A strip's position in the image, and its buffers.
+// --------------------------------------------------
 
 Strip make_strip(const WinogradPlan& p, std::int64_t unit, real* memory) {
   Strip s;
@@ -199,28 +200,28 @@ template <int outputs, int tiles>
   });
 }
 
-// sum[place][tile][vector] = sum over input channels of v * u, for the places and the vectors of
+// sum[point][tile][vector] = sum over input channels of v * u, for the points and the vectors of
 // output channels that v and u begin with.
 template <int tiles>
-[[gnu::always_inline]] inline void multiply(Vector (&sum)[kPlaces][tiles][kVectors], const real* v,
+[[gnu::always_inline]] inline void multiply(Vector (&sum)[kPoints][tiles][kVectors], const real* v,
                                             const real* u, std::int64_t in_blocks) {
-  unroll<kPlaces>([&](auto place) {
+  unroll<kPoints>([&](auto point) {
     unroll<tiles>([&](auto tile) {
-      unroll<kVectors>([&](auto k) { sum[place.value][tile.value][k.value] = Vector{}; });
+      unroll<kVectors>([&](auto k) { sum[point.value][tile.value][k.value] = Vector{}; });
     });
   });
   for (std::int64_t block = 0; block < in_blocks; ++block, v += tiles * kTile * kChannelBlock) {
 #pragma GCC unroll 4
     for (int c = 0; c < kChannelBlock; ++c, u += kTile * kChannelBlock) {
-      unroll<kPlaces>([&](auto place) {
+      unroll<kPoints>([&](auto point) {
         Vector kernel[kVectors];
         unroll<kVectors>([&](auto k) {
-          kernel[k.value] = in_register(load(u + place.value * kChannelBlock + k.value * kLanes));
+          kernel[k.value] = in_register(load(u + point.value * kChannelBlock + k.value * kLanes));
         });
         unroll<tiles>([&](auto tile) {
-          const real x = v[(tile.value * kTile + place.value) * kChannelBlock + c];
+          const real x = v[(tile.value * kTile + point.value) * kChannelBlock + c];
           unroll<kVectors>(
-              [&](auto k) { sum[place.value][tile.value][k.value] += kernel[k.value] * x; });
+              [&](auto k) { sum[point.value][tile.value][k.value] += kernel[k.value] * x; });
         });
       });
     }
@@ -239,8 +240,8 @@ template <int outputs, int tiles>
 void multiply_tiles(real* s, const real* v, const real* u, std::int64_t in_blocks) {
   constexpr int kStep = kVectors * kLanes;
   for (int part = 0; part < kChannelBlock; part += kStep) {
-    if constexpr (kPlaces == kTile) {
-      Vector sum[kPlaces][tiles][kVectors];
+    if constexpr (kPoints == kTile) {
+      Vector sum[kPoints][tiles][kVectors];
       multiply<tiles>(sum, v, u + part, in_blocks);
       unroll<tiles>([&](auto tile) {
         Vector products[kTile];
@@ -249,13 +250,13 @@ void multiply_tiles(real* s, const real* v, const real* u, std::int64_t in_block
       });
     } else {
       alignas(64) real stored[tiles][kVectors][kTile][kLanes];
-      for (int place = 0; place < kTile; ++place) {
-        Vector sum[kPlaces][tiles][kVectors];
-        multiply<tiles>(sum, v + place * kChannelBlock, u + place * kChannelBlock + part,
+      for (int point = 0; point < kTile; ++point) {
+        Vector sum[kPoints][tiles][kVectors];
+        multiply<tiles>(sum, v + point * kChannelBlock, u + point * kChannelBlock + part,
                         in_blocks);
         unroll<tiles>([&](auto tile) {
           unroll<kVectors>([&](auto k) {
-            store(stored[tile.value][k.value][place], sum[0][tile.value][k.value]);
+            store(stored[tile.value][k.value][point], sum[0][tile.value][k.value]);
           });
         });
       }
@@ -274,7 +275,7 @@ void multiply_tiles(real* s, const real* v, const real* u, std::int64_t in_block
 // from memory to the second-level cache during the products.
 struct Ahead {
   const real* from = nullptr;  // first row of the first channel; null: nothing to fetch
-  std::int64_t plane, pitch;   // numbers between channels, and between rows
+  std::int64_t plane, pitch;   // elements between channels, and between rows
   std::int64_t rows, pieces;   // rows of a channel; rows of all channels
   std::int64_t width;
   std::int64_t next = 0;
@@ -309,7 +310,7 @@ Ahead look_ahead(const real* data, const ImageShape& image, std::int64_t sample,
 template <int outputs>
 void multiply_row(const WinogradPlan& p, const Strip& s, const real* u, std::int64_t i,
                   Ahead& input, Ahead& output) {
-  constexpr int kGroup = kWinogradMostBlocks * kTiles * kTile * kChannelBlock;
+  constexpr int kGroup = kWinogradMaxBlocks * kTiles * kTile * kChannelBlock;
   alignas(64) real v[2][kGroup];
   const std::int64_t groups = (s.tiles + kTiles - 1) / kTiles;
   const std::int64_t in_row = s.in_columns * kChannelBlock;

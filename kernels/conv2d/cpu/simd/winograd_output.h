@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
-// A strip's place in the image, and its buffers.
+// A strip's position in the image, and its buffers.
 struct Strip {
   std::int64_t sample;
   std::int64_t first_row, rows;      // of tiles
@@ -103,8 +103,8 @@ void finish_plain(const RowSink& sink, const WinogradPlan& p, const Strip& s, co
   }
 }
 
-// The maximum of one pooling window of pixels, with ReLU, and its place in the window. Same rules
-// as Conv2dSimd::relu_maxpool_row: the first of equals, and NaN before numbers.
+// The maximum of one pooling window of pixels, with ReLU, and its position in the window. Same
+// rules as Conv2dSimd::relu_maxpool_row: the first of equals, and NaN before other values.
 template <int known_h, int known_w>
 [[gnu::always_inline]] inline void pool_window(real* best_to, Integer* where_to,
                                                const real* const* rows, std::int64_t column,
@@ -119,8 +119,9 @@ template <int known_h, int known_w>
       where = better ? Mask{} + static_cast<Integer>(a * pool_w + b) : where;
     };
     if constexpr (known_h > 0) {
-      unroll<known_h * known_w>([&](auto place) {
-        if constexpr (place.value > 0) compare(place.value / known_w, place.value % known_w);
+      unroll<known_h * known_w>([&](auto position) {
+        if constexpr (position.value > 0)
+          compare(position.value / known_w, position.value % known_w);
       });
     } else {
       for (std::int64_t a = 0; a < pool_h; ++a) {
@@ -134,8 +135,8 @@ template <int known_h, int known_w>
   });
 }
 
-// index[c][w] = places[w][c] for kWindows windows; the way back from pixels_from_index.
-inline void index_from_pixels(std::uint8_t* index, std::int64_t plane, const Integer* places,
+// index[c][w] = positions[w][c] for kWindows windows; the inverse of pixels_from_index.
+inline void index_from_pixels(std::uint8_t* index, std::int64_t plane, const Integer* positions,
                               int channels) {
   alignas(64) Integer packs[kWindows / kIndexPack][kChannelBlock];
   unroll<kWindows / kIndexPack>([&](auto q) {
@@ -143,7 +144,7 @@ inline void index_from_pixels(std::uint8_t* index, std::int64_t plane, const Int
       Mask pack{};
       unroll<kIndexPack>([&](auto j) {
         const int lane = (q.value * kIndexPack + j.value) * kChannelBlock + part.value * kLanes;
-        pack |= *reinterpret_cast<const Mask*>(places + lane) << index_shift(j.value);
+        pack |= *reinterpret_cast<const Mask*>(positions + lane) << index_shift(j.value);
       });
       *reinterpret_cast<Mask*>(packs[q.value] + part.value * kLanes) = pack;
     });

@@ -1,4 +1,5 @@
-// Inner loops of the Winograd weight gradient (what they compute: conv2d_winograd_weight.h).
+// Inner loops of the Winograd weight gradient (what they compute:
+// kernels/conv2d/cpu/winograd_weight.h).
 //
 // Compiled once per instruction set (vector.h).
 
@@ -14,11 +15,11 @@ namespace {
 
 static_assert(kTile == kWinogradTile && kChannelBlock == kWinogradBlock);
 
-// A gradient entry that is exactly zero (behind ReLU the input may be zero wherever a tap meets a
-// gradient) comes out of the transforms as the rounding errors of numbers that cancel. To most
+// A gradient entry that is exactly zero (after ReLU the input may be zero wherever a tap meets a
+// gradient) comes out of the transforms as the rounding errors of values that cancel. To most
 // readers that is as good as zero, but not to an optimiser that divides by the size of the
 // gradient, as Adam does: it would move the weight by a whole step. So what is not larger than
-// rounding errors may be, this many times the sum of the sizes of all numbers that were added,
+// rounding errors may be, this many times the sum of the magnitudes of all terms that were added,
 // becomes zero again.
 constexpr real kRounding = 2 * (sizeof(real) == 4 ? 0x1p-23 : 0x1p-52);
 
@@ -86,9 +87,9 @@ void pooled_columns(real* to, std::int64_t plane, const WinogradGradientRows& ro
     for (int v = 0; v < kChannelBlock; v += kLanes) {
       Vector g[taps], t[kTile];
       unroll<taps>([&](auto r) {
-        const Vector place = load(rows.place[r.value] + from + v);
-        const real here = rows.first_place[r.value] + static_cast<real>(phase);
-        g[r.value] = place == Vector{} + here ? load(rows.value[r.value] + from + v) : Vector{};
+        const Vector position = load(rows.position[r.value] + from + v);
+        const real here = rows.first_position[r.value] + static_cast<real>(phase);
+        g[r.value] = position == Vector{} + here ? load(rows.value[r.value] + from + v) : Vector{};
       });
       kernel_transform(t, g);
       unroll<kTile>([&](auto i) { store(to + i.value * plane + v, t[i.value]); });
@@ -113,7 +114,7 @@ void with_taps(std::int64_t taps, const F& f) {
 template <int taps>
 void gradient_columns_of(real* to, std::int64_t plane, const WinogradGradientRows& rows,
                          std::int64_t count) {
-  if (rows.place[0] == nullptr) {
+  if (rows.position[0] == nullptr) {
     dense_columns<taps>(to, plane, rows, count);
   } else {
     pooled_columns<taps>(to, plane, rows, count);
@@ -184,7 +185,7 @@ void products(real* sums, const real* v, const real* d, std::int64_t tiles, bool
 template <int taps>
 void add_products_of(real* sums, const real* x, const real* dy, std::int64_t tiles, bool first,
                      real* memory) {
-  // An odd number of pixels between the points, so that they do not fall into the same sets.
+  // An odd number of pixels between the points, so that they do not map to the same cache sets.
   const std::int64_t pitch = (tiles | 1) * kChannelBlock;
   real* const v = memory;
   real* const d = v + kTile * pitch;
@@ -200,8 +201,8 @@ void add_products(real* sums, const real* x, const real* dy, std::int64_t taps, 
 }
 
 // to[r] = row r of A^T applied to the scaled from[0], .., from[7], and bound[r] the same for the
-// sizes of all numbers: sum of |A^T| |from|. Their places are `between` and `stride` numbers apart.
-// from_bound may be from itself.
+// magnitudes of all terms: sum of |A^T| |from|. Their positions are `between` and `stride` elements
+// apart. from_bound may be from itself.
 template <int outputs>
 void finish_axis(real* to, real* bound, std::int64_t stride, const real* from,
                  const real* from_bound, std::int64_t between) {

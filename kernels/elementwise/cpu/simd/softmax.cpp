@@ -20,7 +20,7 @@ namespace {
 /// yet to be added up over its lanes.
 template <bool across>
 struct Item {
-  std::int64_t offset;   // of the first number
+  std::int64_t offset;   // of the first element
   std::int64_t vectors;  // that hold it
   std::int64_t stride;   // from one to the next
   std::int64_t last;     // lanes in use: of the last vector, if across, else of every one

@@ -34,11 +34,11 @@ typedef std::int32_t Index;
 #endif
 typedef Index IndexVector __attribute__((vector_size(kVectorBytes)));
 
-// x in every lane. Subtracting +0 changes no number; adding it would turn -0 into +0, so the
+// x in every lane. Subtracting +0 changes no value; adding it would turn -0 into +0, so the
 // compiler could not leave it out.
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
 
-// One stage of a transposition by halves: lanes of `low` whose number has the bit `distance` go to
+// One stage of a transposition by halves: lanes of `low` whose index has the bit `distance` go to
 // `high`, and the others of `high` come for them.
 template <int distance, std::size_t... lane>
 [[gnu::always_inline]] inline void exchange(Vector& low, Vector& high,
@@ -51,7 +51,7 @@ template <int distance, std::size_t... lane>
   high = __builtin_shuffle(old_low, high, to_high);
 }
 
-// Transposes a square of kLanes x kLanes numbers in registers.
+// Transposes a square of kLanes x kLanes elements in registers.
 template <int distance = 1>
 [[gnu::always_inline]] inline void transpose(Vector* rows) {
   if constexpr (distance < kLanes) {

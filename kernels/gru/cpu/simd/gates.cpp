@@ -14,7 +14,7 @@ extern const GruSimd gru_simd;
 
 namespace {
 
-constexpr int kPanel = 2 * kLanes;  // columns of a panel, as in gemm.cpp
+constexpr int kPanel = 2 * kLanes;  // columns of a panel, as in kernels/gemm/cpu/simd/packed.cpp
 #if defined(__AVX512F__)
 constexpr int kTileRows = 8;  // rows x 2 vectors of sums in 32 registers
 #else

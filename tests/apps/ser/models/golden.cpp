@@ -8,10 +8,10 @@
 #include <cmath>
 #include <map>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 #include "autograd/engine.h"
-#include "nas/mixed_op.h"
-#include "nas/search.h"
+#include "nas/mixed_layer.h"
+#include "nas/supernet_search.h"
 #include "nn/optim.h"
 
 using namespace serenade;
@@ -62,7 +62,7 @@ std::string golden_name(const std::string& system, std::string name) {
   return name;
 }
 
-void load_parameters(System& system, const std::string& tag, const Golden& file) {
+void load_parameters(Recognizer& system, const std::string& tag, const Golden& file) {
   StateDict state;
   for (const auto& [name, parameter] : system.named_parameters()) {
     state[name] = file.tensor("param/" + golden_name(tag, name));
@@ -70,11 +70,13 @@ void load_parameters(System& system, const std::string& tag, const Golden& file)
   system.load_state_dict(state);
 }
 
-SystemOptions options_of(const std::string& tag) { return {.name = kSystems.at(tag), .bins = 64}; }
+RecognizerOptions options_of(const std::string& tag) {
+  return {.name = kSystems.at(tag), .bins = 64};
+}
 
 // Runs one batch backward and compares logits, loss, input gradient and every parameter gradient.
 // Parameters that the file leaves out must have no gradient.
-void check_forward_backward(System& system, const std::string& tag, const std::string& label,
+void check_forward_backward(Recognizer& system, const std::string& tag, const std::string& label,
                             const Golden& expected, const Tensor& input, const Indices& labels) {
   const Variable x(input, true);
   const Variable logits = system.forward(x);
@@ -103,17 +105,18 @@ Indices labels_of(const Golden& file, const std::string& name = "labels") {
 }
 
 // The path of a layer that a golden file describes by its pick.
-Path picked_path(Mode mode, std::int64_t candidates, std::int64_t pick) {
-  if (mode == Mode::sampling) return single_path(candidates, pick);
+Path picked_path(const std::string& mode, std::int64_t candidates, std::int64_t pick) {
+  if (mode == "sampling") return single_path(candidates, pick);
   Path path = full_path(candidates);
-  if (mode == Mode::dropout) {
+  if (mode == "dropout") {
     path.active[static_cast<std::size_t>(pick)] = false;
     path.scale = static_cast<real>(candidates) / static_cast<real>(candidates - 1);
   }
   return path;
 }
 
-void set_paths(System& supernet, Mode mode, const std::vector<std::int64_t>& picks) {
+void set_paths(Recognizer& supernet, const std::string& mode,
+               const std::vector<std::int64_t>& picks) {
   const auto ops = find_mixed_ops(supernet);
   for (std::size_t layer = 0; layer < ops.size(); ++layer) {
     const std::int64_t pick = picks.empty() ? 0 : picks[layer];
@@ -127,7 +130,7 @@ TEST_CASE("one forward and backward pass of each system, and a longer utterance"
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("model_" + tag)) continue;
     const Golden file = golden("model_" + tag);
-    const auto system = make_system(options_of(tag), baseline_genotype(options_of(tag)));
+    const auto system = make_recognizer(options_of(tag), baseline_genotype(options_of(tag)));
     load_parameters(*system, tag, file);
     check_forward_backward(*system, tag, tag, file, file.tensor("x"), labels_of(file));
   }
@@ -137,7 +140,7 @@ TEST_CASE("five training steps of each system") {
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("train_" + tag)) continue;
     const Golden model = golden("model_" + tag), file = golden("train_" + tag);
-    const auto system = make_system(options_of(tag), baseline_genotype(options_of(tag)));
+    const auto system = make_recognizer(options_of(tag), baseline_genotype(options_of(tag)));
     load_parameters(*system, tag, model);
     check_close(system->forward(file.tensor("long_x")).value(), file.tensor("long_logits"),
                 tag + ": 125 frames", kTolerance);
@@ -161,17 +164,17 @@ TEST_CASE("five training steps of each system") {
 }
 
 TEST_CASE("supernets in joint, sampling and dropout mode") {
-  const std::map<Mode, std::vector<std::int64_t>> picks = {
-      {Mode::joint, {}}, {Mode::sampling, {1, 4, 3, 5, 3}}, {Mode::dropout, {0, 2, 5, 1, 2}}};
+  const std::map<std::string, std::vector<std::int64_t>> picks = {
+      {"joint", {}}, {"sampling", {1, 4, 3, 5, 3}}, {"dropout", {0, 2, 5, 1, 2}}};
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("supernet_" + tag + "_params")) continue;
     const Golden params = golden("supernet_" + tag + "_params");
     for (const auto& [mode, pick] : picks) {
-      const Golden file = golden("supernet_" + tag + "_" + to_string(mode));
+      const Golden file = golden("supernet_" + tag + "_" + mode);
       const auto supernet = make_supernet(options_of(tag), mode);
       load_parameters(*supernet, tag, params);
       set_paths(*supernet, mode, pick);
-      check_forward_backward(*supernet, tag, tag + " " + to_string(mode), file, params.tensor("x"),
+      check_forward_backward(*supernet, tag, tag + " " + mode, file, params.tensor("x"),
                              labels_of(params));
     }
   }
@@ -181,7 +184,7 @@ TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths o
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("supernet_" + tag + "_params")) continue;
     const Golden params = golden("supernet_" + tag + "_params"), file = golden("bilevel_" + tag);
-    const auto supernet = make_supernet(options_of(tag), Mode::dropout);
+    const auto supernet = make_supernet(options_of(tag), "dropout");
     load_parameters(*supernet, tag, params);
     std::vector<std::pair<std::string, Variable>> weights, alphas;
     for (const auto& named : supernet->named_parameters()) {
@@ -197,10 +200,10 @@ TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths o
       adam.step();
     };
     for (std::int64_t i = 0; i < 3; ++i) {
-      set_paths(*supernet, Mode::dropout, {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
+      set_paths(*supernet, "dropout", {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
       step(weight_adam, params.tensor("x"), labels_of(params),
            file.tensor("weight_losses").slice(0, i, 1));
-      set_paths(*supernet, Mode::joint, {});
+      set_paths(*supernet, "joint", {});
       step(alpha_adam, file.tensor("x_val"), labels_of(file, "labels_val"),
            file.tensor("alpha_losses").slice(0, i, 1));
       std::vector<real> now;

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "apps/ser/models/systems.h"
+#include "apps/ser/models/recognizer.h"
 #include "autograd/engine.h"
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/threads.h"
-#include "nas/search.h"
+#include "nas/supernet_search.h"
 #include "nn/optim.h"
 #include "tensor/random.h"
 
@@ -25,24 +25,24 @@ const std::vector<std::string> kSystems = {kGruAtt, kSeqCap};
 
 struct Job {
   std::string system;
-  Mode mode;  // none: a single architecture
+  std::string mode;  // none: a single architecture
 };
 
 std::vector<Job> all_jobs() {
   std::vector<Job> jobs;
   for (const std::string& system : kSystems) {
-    for (const Mode mode : {Mode::none, Mode::joint, Mode::sampling, Mode::dropout}) {
+    for (const char* mode : {"none", "joint", "sampling", "dropout"}) {
       jobs.push_back({system, mode});
     }
   }
   return jobs;
 }
 
-SystemOptions options_of(const Job& job) {
+RecognizerOptions options_of(const Job& job) {
   return {.name = job.system, .bins = 64, .dropout = 0.25};
 }
 
-Variable loss_of(System& system, std::int64_t samples, std::int64_t steps) {
+Variable loss_of(Recognizer& system, std::int64_t samples, std::int64_t steps) {
   Tensor x = Tensor::empty({samples, 1, 64, steps});
   fill_normal_(x, 0, 1, {3, Purpose::test, 0});
   Indices labels;
@@ -55,15 +55,15 @@ class Trainee {
  public:
   explicit Trainee(const Job& job) : job_(job) {
     manual_seed(11);
-    const SystemOptions options = options_of(job);
-    system_ = job.mode == Mode::none ? make_system(options, baseline_genotype(options))
-                                     : make_supernet(options, job.mode);
+    const RecognizerOptions options = options_of(job);
+    system_ = job.mode == "none" ? make_recognizer(options, baseline_genotype(options))
+                                 : make_supernet(options, job.mode);
   }
 
   // A few steps with a new optimiser; a search draws the same paths each time.
   void train() {
     const auto loss = [&] { return loss_of(*system_, 3, 44); };
-    if (job_.mode == Mode::none) {
+    if (job_.mode == "none") {
       Adam adam(system_->named_parameters(), {});
       for (int step = 0; step < kSteps; ++step) {
         adam.zero_grad();
@@ -75,7 +75,7 @@ class Trainee {
     }
     SupernetSearch search(*system_, search_space(options_of(job_)), {.mode = job_.mode, .seed = 5});
     for (int step = 0; step < kSteps; ++step) {
-      if (job_.mode != Mode::joint) search.architecture_step(loss);
+      if (job_.mode != "joint") search.architecture_step(loss);
       search.weight_step(loss);
     }
   }
@@ -90,7 +90,7 @@ class Trainee {
 
  private:
   Job job_;
-  std::unique_ptr<System> system_;
+  std::unique_ptr<Recognizer> system_;
 };
 
 class Threads {
@@ -107,7 +107,7 @@ class Threads {
 TEST_CASE("training steps: the same bits for any number of threads") {
   for (const Job& job : all_jobs()) {
     CAPTURE(job.system);
-    CAPTURE(to_string(job.mode));
+    CAPTURE(job.mode);
     std::vector<std::vector<real>> alone;
     for (const int count : {1, 2, 3}) {
       const Threads in_use(count);
@@ -127,7 +127,7 @@ TEST_CASE("training steps: the same bits for any number of threads") {
 TEST_CASE("training steps: no memory from the system once every size has been seen") {
   for (const Job& job : all_jobs()) {
     CAPTURE(job.system);
-    CAPTURE(to_string(job.mode));
+    CAPTURE(job.mode);
     Trainee trainee(job);
     trainee.train();
     const AllocationCounts before = cpu::allocation_counts();
@@ -148,8 +148,8 @@ TEST_CASE("training steps: a supernet needs little more memory than one map and 
   const std::int64_t largest = kSamples * 16 * 32 * kTime * static_cast<std::int64_t>(sizeof(real));
   for (const std::string& name : kSystems) {
     CAPTURE(name);
-    const Job job{name, Mode::joint};
-    const std::unique_ptr<System> supernet = make_supernet(options_of(job), job.mode);
+    const Job job{name, "joint"};
+    const std::unique_ptr<Recognizer> supernet = make_supernet(options_of(job), job.mode);
     backward(loss_of(*supernet, kSamples, kTime));  // the working memory of kernels stays from now
     for (Variable& parameter : supernet->parameters()) parameter.zero_grad();
     cpu::reset_allocation_peak();

@@ -50,7 +50,7 @@ TablePlan tiny_plan(const std::string& corpus) {
   plan.config.epochs = 1;
   plan.config.search_epochs = 1;
   plan.config.batch_size = 8;
-  plan.modes = {Mode::none, Mode::sampling, Mode::dropout};
+  plan.modes = {"none", "sampling", "dropout"};
   plan.resolve();
   return plan;
 }
@@ -98,7 +98,7 @@ TEST_CASE("table2: runs side by side give what they give one after the other") {
   TablePlan plan = tiny_plan(write_corpus(folder));
   plan.config.direction = Direction::both;
   plan.config.folds = 0;
-  plan.modes = {Mode::none, Mode::joint, Mode::dropout};
+  plan.modes = {"none", "joint", "dropout"};
   const LoadedCorpus loaded = prepare_corpus(plan.config);
   const int threads = cpu::thread_count();
   int computed = -1;
@@ -142,10 +142,10 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
 
   SUBCASE("one more mode computes only that mode") {
     plan.systems = {kGruAtt};
-    plan.modes = {Mode::none, Mode::joint};
+    plan.modes = {"none", "joint"};
     const TableRuns grown = run_table(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
     CHECK(computed == 1);
-    CHECK(grown.of(kGruAtt, Mode::joint).size() == 1);
+    CHECK(grown.of(kGruAtt, "joint").size() == 1);
     CHECK(file_count(out + "/cells") == 7);
   }
 
@@ -181,7 +181,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     CHECK(table.comparisons[2].pairs == 4);
     const Figure3 figure = table_figure3(first, kSeqCap);
     REQUIRE(figure.child.size() == 2);
-    CHECK(figure.child[0].loss[0] == first.of(kSeqCap, Mode::sampling)[0]->epochs[0].child_loss);
+    CHECK(figure.child[0].loss[0] == first.of(kSeqCap, "sampling")[0]->epochs[0].child_loss);
     CHECK(contains(figure.child_summary, "conv1="));
   }
 
@@ -190,7 +190,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     const TableRuns read = read_table(out);
     CHECK(read.corpus == "corpus");
     CHECK(read.runs.size() == 6);
-    CHECK(read.of(kSeqCap, Mode::dropout).empty());
+    CHECK(read.of(kSeqCap, "dropout").empty());
     CHECK(make_table2(read, "").cells.size() == 5);
     CHECK(contains(make_table2(read, "").notes.back(), "Not finished: 1 of 6 runs"));
     CHECK(run_report_command(out) == 0);
@@ -205,7 +205,7 @@ TEST_CASE("table2: a run that stops being finite is left out, and the others go 
   const TemporaryFolder folder;
   TablePlan plan = finished().plan;
   plan.systems = {kGruAtt};
-  plan.modes = {Mode::none};
+  plan.modes = {"none"};
   plan.config.folds = 0;
   LoadedCorpus loaded = prepare_corpus(plan.config);
   REQUIRE(loaded.folds.size() == 2);
@@ -229,11 +229,11 @@ TEST_CASE("table2: plans that cannot be run are refused") {
   plan.seeds = 0;
   CHECK(contains(refusal(), "seeds"));
   plan.seeds = 1;
-  plan.modes = {Mode::none, Mode::none};
+  plan.modes = {"none", "none"};
   CHECK(contains(refusal(), "twice"));
   plan.modes = {};
   CHECK(contains(refusal(), "modes"));
-  plan.modes = {Mode::none};
+  plan.modes = {"none"};
   plan.systems = {"CNN_LSTM"};
   CHECK(contains(refusal(), "CNN_LSTM"));
   plan.systems = {kGruAtt};

@@ -1,6 +1,6 @@
 #pragma once
 // NVIDIA's matrix products as a yardstick for ours: loaded when first asked for, never linked, so a
-// program does without the library. Nothing but benchmarks and tests calls this.
+// program does without the library.
 
 #include <cstdint>
 #include <string>

@@ -2,7 +2,7 @@
 // for no header of it; values and signatures: NVIDIA, cuBLAS Library, "cuBLAS Datatypes Reference",
 // "cublas<t>gemm()" and "cublas<t>gemmStridedBatched()".
 
-#include "kernels/gemm/cuda/cublas.h"
+#include "tests/yardsticks/cublas.h"
 
 #include <dlfcn.h>
 

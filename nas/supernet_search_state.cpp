@@ -1,12 +1,12 @@
-// A search written down and taken up again: its complete state, and its history as CSV and JSON.
+// A search written down and taken up again: its complete state.
 //
 // Numbers that are not tensors go into the file's metadata as JSON, whose decimal digits give every
 // double back exactly.
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "nas/search.h"
+#include "nas/one_shot.h"
+#include "nas/supernet_search.h"
 #include "nn/optim.h"
 #include "tensor/check.h"
 
@@ -51,36 +51,6 @@ void load_optimizer(const SafetensorsFile& file, const std::string& prefix, Opti
        .tensors = with_prefix(file, prefix)});
 }
 
-Json to_json(const LayerRecord& layer) {
-  return {{"name", layer.name},
-          {"candidates", layer.candidates},
-          {"alphas", layer.alphas},
-          {"probabilities", layer.probabilities},
-          {"entropy", layer.entropy},
-          {"choice", layer.choice},
-          {"updates", layer.updates},
-          {"activation_rms", layer.activation_rms},
-          {"gradient_norm", layer.gradient_norm}};
-}
-
-LayerRecord layer_from_json(const Json& json) {
-  LayerRecord layer;
-  json.at("name").get_to(layer.name);
-  json.at("candidates").get_to(layer.candidates);
-  json.at("alphas").get_to(layer.alphas);
-  json.at("probabilities").get_to(layer.probabilities);
-  json.at("entropy").get_to(layer.entropy);
-  json.at("choice").get_to(layer.choice);
-  json.at("updates").get_to(layer.updates);
-  json.at("activation_rms").get_to(layer.activation_rms);
-  json.at("gradient_norm").get_to(layer.gradient_norm);
-  const std::size_t n = layer.candidates.size();
-  check(layer.alphas.size() == n && layer.probabilities.size() == n && layer.updates.size() == n &&
-            0 <= layer.choice && layer.choice < static_cast<std::int64_t>(n),
-        "search history", "layer '", layer.name, "' must have one value of each per candidate");
-  return layer;
-}
-
 }  // namespace
 
 // State -------------------------------------------------------------------------------------------
@@ -88,15 +58,15 @@ LayerRecord layer_from_json(const Json& json) {
 std::string SupernetSearch::fingerprint() const {
   // A longer search with the same options may continue a shorter one, unless the number of epochs
   // says when the second stage begins.
-  const bool two_stage = options_.bilevel == Bilevel::two_stage;
+  const StrategyOptions& options = method_.options();
+  const bool two_stage = options.bilevel == Bilevel::two_stage;
   const Json json = {{"space", space_.hash()},
-                     {"mode", to_string(options_.mode)},
-                     {"bilevel", to_string(options_.bilevel)},
-                     {"weight_epochs", two_stage ? options_.epochs : 0},
-                     {"masked", options_.masked},
-                     {"renormalize", options_.renormalize},
-                     {"alpha_learning_rate", options_.alpha_learning_rate},
-                     {"seed", options_.seed}};
+                     {"strategy", method_.name()},
+                     {"options", method_.fingerprint()},
+                     {"bilevel", to_string(options.bilevel)},
+                     {"weight_epochs", two_stage ? options.epochs : 0},
+                     {"alpha_learning_rate", options.alpha_learning_rate},
+                     {"seed", options.seed}};
   return json.dump();
 }
 
@@ -108,7 +78,7 @@ SafetensorsFile SupernetSearch::save_state() {
   save_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
 
   std::vector<std::vector<std::int64_t>> updates;
-  for (const NamedMixedOp& mixed : mixed_ops_) updates.push_back(mixed.op->update_counts());
+  for (const ChoiceLayers& here : choices_) updates.push_back(here.choice->update_counts());
   const Json progress = {{"weight_steps", weight_steps_},
                          {"architecture_steps", architecture_steps_},
                          {"epoch_weight_steps", epoch_weight_steps_},
@@ -163,65 +133,10 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   progress.at("epoch_architecture_loss").get_to(epoch_architecture_loss_);
   progress.at("activation_rms").get_to(activation_rms_);
   progress.at("gradient_norms").get_to(gradient_norms_);
-  for (std::size_t l = 0; l < mixed_ops_.size(); ++l) {
-    mixed_ops_[l].op->set_update_counts(progress.at("updates").at(l));
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    choices_[i].choice->set_update_counts(progress.at("updates").at(i));
   }
   history_ = history_from_json(state.metadata.at(kHistory));
-}
-
-// History -----------------------------------------------------------------------------------------
-
-std::string history_csv(const std::vector<SearchRecord>& history) {
-  std::ostringstream out;
-  out.precision(9);
-  out << "epoch,layer,candidate,alpha,probability,entropy,chosen,updates\n";
-  for (const SearchRecord& record : history) {
-    for (const LayerRecord& layer : record.layers) {
-      for (std::size_t i = 0; i < layer.candidates.size(); ++i) {
-        out << record.epoch << ',' << layer.name << ',' << layer.candidates[i] << ','
-            << layer.alphas[i] << ',' << layer.probabilities[i] << ',' << layer.entropy << ','
-            << (static_cast<std::int64_t>(i) == layer.choice ? 1 : 0) << ',' << layer.updates[i]
-            << '\n';
-      }
-    }
-  }
-  return out.str();
-}
-
-std::string history_json(const std::vector<SearchRecord>& history) {
-  Json list = Json::array();
-  for (const SearchRecord& record : history) {
-    Json layers = Json::array();
-    for (const LayerRecord& layer : record.layers) layers.push_back(to_json(layer));
-    list.push_back({{"epoch", record.epoch},
-                    {"weight_steps", record.weight_steps},
-                    {"architecture_steps", record.architecture_steps},
-                    {"weight_loss", record.weight_loss},
-                    {"architecture_loss", record.architecture_loss},
-                    {"layers", layers}});
-  }
-  return list.dump();
-}
-
-std::vector<SearchRecord> history_from_json(const std::string& text) {
-  std::vector<SearchRecord> history;
-  try {
-    const Json list = Json::parse(text);
-    check(list.is_array(), "search history", "must be a list; got ", list.type_name());
-    for (const Json& json : list) {
-      SearchRecord record;
-      json.at("epoch").get_to(record.epoch);
-      json.at("weight_steps").get_to(record.weight_steps);
-      json.at("architecture_steps").get_to(record.architecture_steps);
-      json.at("weight_loss").get_to(record.weight_loss);
-      json.at("architecture_loss").get_to(record.architecture_loss);
-      for (const Json& layer : json.at("layers")) record.layers.push_back(layer_from_json(layer));
-      history.push_back(std::move(record));
-    }
-  } catch (const Json::exception& error) {
-    check(false, "search history", "must be what history_json wrote; got ", error.what());
-  }
-  return history;
 }
 
 }  // namespace serenade

@@ -1,0 +1,79 @@
+#include "apps/ser/training/loaded_corpus.h"
+
+#include <iostream>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/progress.h"
+#include "apps/ser/common/text_table.h"
+#include "apps/ser/features/device_features.h"
+#include "kernels/runtime/async_copy.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// Of the device's free memory, what the corpus may take: the rest is for training.
+constexpr double kDeviceShare = 0.6;
+
+std::string gigabytes(double bytes) { return fixed(bytes / 1e9, 2); }
+
+// Whether the spectrograms shall be made on the compute device and stay there.
+bool keeps_on_device(const Config& config, const Corpus& corpus) {
+  if (in_host_memory(compute_device()) || config.corpus_memory == CorpusMemory::host) return false;
+  const double bytes = device_bytes(corpus, config.features);
+  std::size_t free = 0;
+  KERNEL(compute_device(), free_memory, &free);
+  if (bytes <= kDeviceShare * static_cast<double>(free)) return true;
+  if (config.corpus_memory == CorpusMemory::automatic) return false;
+  throw InputError("corpus_memory device: the spectrograms take " + gigabytes(bytes) +
+                   " GB, and of the GPU's memory " + gigabytes(static_cast<double>(free)) +
+                   " GB are free, of which they may take " + percent(kDeviceShare, 0) +
+                   " %; use corpus_memory host");
+}
+
+}  // namespace
+
+LoadedCorpus prepare_corpus(const Config& config) {
+  LoadedCorpus loaded;
+  loaded.corpus =
+      load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
+  loaded.folds = session_folds(loaded.corpus, config.direction);
+  if (config.folds > 0) {
+    std::erase_if(loaded.folds, [&](const Fold& fold) { return fold.session >= config.folds; });
+  }
+  const bool on_device = keeps_on_device(config, loaded.corpus);
+  ProgressBar bar("features", static_cast<std::int64_t>(loaded.corpus.recordings.size()));
+  const ExtractOptions options{
+      .cache_folder = on_device ? "" : config.cache,
+      .threads = 0,
+      .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }};
+  loaded.features =
+      on_device ? extract_features_on(compute_device(), loaded.corpus, config.features, options)
+                : extract_features(loaded.corpus, config.features, options);
+  bar.finish();
+  if (!in_host_memory(compute_device())) {
+    const bool half = device_format(config.features) == SpectrogramFormat::float16;
+    loaded.place = !on_device ? "corpus in host memory"
+                   : half     ? "corpus in its memory, half precision"
+                              : "corpus in its memory";
+    std::cerr << "device: " << compute_device_name() << ", " << loaded.place << ", "
+              << gigabytes(device_bytes(loaded.corpus, config.features)) << " GB\n";
+  }
+  for (const Recording& recording : loaded.corpus.recordings) {
+    loaded.labels.push_back(recording.label);
+  }
+  return loaded;
+}
+
+FoldData make_fold_data(const Config& config, const LoadedCorpus& loaded, const Fold& fold) {
+  const Normalisation normalisation =
+      fit_normalisation(loaded.features, fold.train, config.normalisation);
+  const auto set = [&](const std::vector<std::int64_t>& recordings) {
+    return Dataset(loaded.features, loaded.labels, recordings, normalisation, config.segments);
+  };
+  return {&loaded.corpus,       fold,          normalisation, set(fold.train),
+          set(fold.validation), set(fold.test)};
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,303 @@
+#include "apps/ser/training/search.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/data/batch_queue.h"
+#include "apps/ser/training/training_loop.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "nas/diagnostics.h"
+#include "nas/mixed_layer.h"
+#include "nas/one_shot.h"
+#include "nas/supernet_search.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// A supernet that is trained on one fold.
+class SupernetProblem : public Problem {
+ public:
+  SupernetProblem(const Config& config, const FoldData& data, const Observer& observer)
+      : config_(config),
+        data_(data),
+        observer_(observer),
+        space_(search_space(config.options)),
+        child_(followed_child(config)),
+        schedule_(make_schedule(config)),
+        train_(data.train, compute_device()),
+        validation_(data.validation, compute_device()) {}
+
+  const SearchSpace& space() const override { return space_; }
+
+  Module& supernet(const OneShot& method) override {
+    if (supernet_) return *supernet_;
+    manual_seed(config_.seed);
+    Builder::InitialGain gain;
+    if (config_.supernet_gain == SupernetGain::sqrt) {
+      gain = [&method](std::int64_t n) { return method.initial_gain(n); };
+    }
+    supernet_ = make_supernet(config_.options, gain);
+    supernet_->to(compute_device());
+    if (!method.trains_jointly()) {
+      validation_.start(endless_passes(data_.validation, config_.batch_size, config_.seed));
+    }
+    return *supernet_;
+  }
+
+  std::int64_t train_batches() const override {
+    return batch_count(data_.train, config_.batch_size);
+  }
+  std::int64_t validation_batches() const override {
+    return batch_count(data_.validation, config_.batch_size);
+  }
+  LossFunction next_train_loss() override { return loss_of(train_); }
+  LossFunction next_validation_loss() override { return loss_of(validation_); }
+
+  void begin_epoch(SupernetSearch& search) override {
+    watch_ = Stopwatch();
+    const int epoch = static_cast<int>(search.epoch()) + 1;
+    search.weight_optimizer().set_learning_rate(schedule_->learning_rate());
+    trains_weights_ = search.trains_weights();
+    record_ = {.stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
+    const std::int64_t epochs = search.total_epochs();
+    losses_.emplace(supernet_->device(), [this, epoch, epochs](std::int64_t step, double loss) {
+      if (!observer_.on_step) return;
+      observer_.on_step("search", (epoch - 1) * steps_ + step + 1, epochs * steps_,
+                        epoch_text(epoch, static_cast<int>(epochs), loss));
+    });
+    if (trains_weights_) {
+      train_.start(one_pass(data_.train, config_.batch_size, config_.seed,
+                            static_cast<std::uint64_t>(epoch)));
+    }
+  }
+
+  void end_step(const StepRecord& last, std::int64_t, std::int64_t steps) override {
+    steps_ = steps;
+    losses_->add(last.loss);
+  }
+
+  void end_epoch(SupernetSearch& search) override {
+    losses_->finish();
+    const SearchRecord& epoch = search.history().back();
+    record_.train_loss = epoch.weight_loss;
+    record_.architecture_loss = epoch.architecture_loss;
+    for (const ChoiceRecord& choice : epoch.choices) {
+      record_.gradient_norm = std::max(record_.gradient_norm, choice.gradient_norm);
+    }
+    const CapsuleNorms norms = supernet_->capsule_norms();
+    record_.window_norm = norms.window;
+    record_.utterance_norm = norms.utterance;
+    if (trains_weights_) schedule_->end_epoch(record_.train_loss);
+    record_.child_loss = child_loss();
+    record_.seconds = watch_.seconds();
+    epochs_.push_back(record_);
+    if (observer_.on_epoch) observer_.on_epoch(record_);
+  }
+
+  std::vector<EpochRecord> take_epochs() { return std::move(epochs_); }
+
+ private:
+  // Steps may be captured, and a batch must be there before that.
+  LossFunction loss_of(BatchQueue& batches) {
+    return [this, batch = std::make_shared<const Batch>(*batches.next())] {
+      return cross_entropy(supernet_->forward(batch->input), batch->labels);
+    };
+  }
+
+  // The training loss of one child with the supernet's weights, over all training segments: what
+  // Figure 3b of the paper follows from epoch to epoch.
+  double child_loss() {
+    const NoGrad no_grad;
+    set_child(*supernet_, space_, child_);
+    supernet_->eval();
+    // All batches are launched before the first loss is read.
+    std::vector<std::pair<AsyncScalar, std::size_t>> losses;
+    train_.start(one_pass(data_.train, config_.batch_size, 0, 0));
+    while (const std::optional<Batch> batch = train_.next()) {
+      const Variable loss = cross_entropy(supernet_->forward(batch->input), batch->labels);
+      losses.emplace_back(loss.value(), batch->labels.size());
+    }
+    double total = 0;
+    for (const auto& [loss, size] : losses) total += loss.get() * static_cast<double>(size);
+    supernet_->train();
+    set_full_paths(*supernet_);
+    return total / static_cast<double>(data_.train.segment_count());
+  }
+
+  const Config& config_;
+  const FoldData& data_;
+  const Observer& observer_;
+  SearchSpace space_;
+  Genotype child_;
+  std::unique_ptr<Recognizer> supernet_;
+  std::unique_ptr<Schedule> schedule_;
+  BatchQueue train_, validation_;
+  // Of the epoch in progress.
+  Stopwatch watch_;
+  EpochRecord record_;
+  std::optional<StepLosses> losses_;
+  std::int64_t steps_ = 0;
+  bool trains_weights_ = false;
+  std::vector<EpochRecord> epochs_;
+};
+
+std::vector<FoldSearch> search_supernet(const Config& config, Strategy& strategy,
+                                        const std::vector<FoldData>& folds,
+                                        const Observer& observer) {
+  SupernetProblem problem(config, folds.front(), observer);
+  try {
+    while (strategy.advance(problem)) {
+    }
+  } catch (const NonFiniteLoss& error) {
+    throw NonFiniteError(std::string(error.what()) +
+                         "; try a smaller learning_rate or supernet_gain one");
+  }
+  FoldSearch found;
+  found.genotype = strategy.recommend();
+  found.epochs = problem.take_epochs();
+  if (auto* one_shot = dynamic_cast<OneShot*>(&strategy); one_shot && one_shot->search()) {
+    found.history = one_shot->search()->history();
+    found.warnings = search_warnings(found.history);
+  }
+  std::vector<FoldSearch> all(folds.size());
+  for (FoldSearch& fold : all) {
+    fold.genotype = found.genotype;
+    fold.epochs = found.epochs;
+    fold.history = found.history;
+    fold.warnings = found.warnings;
+  }
+  return all;
+}
+
+// The trials of several folds that ask for the same ones: each is trained once for all.
+class SharedTrials {
+ public:
+  SharedTrials(const Config& config, const std::vector<FoldData>& folds, const Observer& observer)
+      : config_(config), observer_(observer) {
+    for (const FoldData& fold : folds) folds_.push_back(&fold);
+  }
+
+  /// The training of a trial for one fold, to be taken once.
+  Training train(const Trial& trial, std::size_t fold) {
+    if (trial.id != id_) {
+      Config config = config_;
+      if (trial.epochs > 0) config.epochs = static_cast<int>(trial.epochs);
+      trainings_ = train_architecture(config, folds_, trial.genotype, observer_,
+                                      "train " + std::to_string(trial.id + 1));
+      id_ = trial.id;
+    }
+    return std::move(trainings_[fold]);
+  }
+
+ private:
+  const Config& config_;
+  const Observer& observer_;
+  std::vector<const FoldData*> folds_;
+  std::int64_t id_ = -1;
+  std::vector<Training> trainings_;
+};
+
+// One fold's view of them; keeps the network with the best score.
+class TrialProblem : public Problem {
+ public:
+  TrialProblem(const SearchSpace& space, SharedTrials& trials, std::size_t fold)
+      : space_(space), trials_(trials), fold_(fold) {}
+
+  const SearchSpace& space() const override { return space_; }
+
+  Outcome evaluate(const Trial& trial) override {
+    Training training = trials_.train(trial, fold_);
+    const double score = training.best_validation_wa;
+    found.epochs.insert(found.epochs.end(), training.epochs.begin(), training.epochs.end());
+    if (!found.training || score > found.training->best_validation_wa) {
+      found.training = std::move(training);
+    }
+    return {.score = score, .cost = 1};
+  }
+
+  FoldSearch found;
+
+ private:
+  const SearchSpace& space_;
+  SharedTrials& trials_;
+  std::size_t fold_;
+};
+
+std::vector<FoldSearch> search_trials(const Config& config, const Genotype& baseline,
+                                      const std::vector<FoldData>& folds,
+                                      const Observer& observer) {
+  const SearchSpace space = search_space(config.options);
+  SharedTrials trials(config, folds, observer);
+  std::vector<std::unique_ptr<Strategy>> strategies;
+  std::vector<TrialProblem> problems;
+  for (std::size_t i = 0; i < folds.size(); ++i) {
+    strategies.push_back(make_strategy(config, baseline));
+    problems.emplace_back(space, trials, i);
+  }
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t i = 0; i < folds.size(); ++i) more |= strategies[i]->advance(problems[i]);
+  }
+  std::vector<FoldSearch> all;
+  for (std::size_t i = 0; i < folds.size(); ++i) {
+    FoldSearch& found = problems[i].found;
+    found.genotype = strategies[i]->recommend();
+    if (found.training && found.training->genotype != found.genotype) found.training.reset();
+    all.push_back(std::move(found));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& baseline) {
+  try {
+    return serenade::make_strategy(config.mode, search_space(config.options),
+                                   {.seed = config.seed,
+                                    .epochs = config.search_epochs,
+                                    .bilevel = config.bilevel,
+                                    .architecture_epochs = config.architecture_epochs,
+                                    .alpha_learning_rate = config.alpha_learning_rate,
+                                    .num_masked = config.num_masked,
+                                    .renormalize = config.renormalize,
+                                    .trials = config.random_architectures,
+                                    .baseline = baseline});
+  } catch (const std::invalid_argument& error) {
+    throw InputError(error.what());
+  }
+}
+
+Genotype configured_genotype(const Config& config) {
+  if (config.genotype.empty()) return baseline_genotype(config.options);
+  try {
+    const Genotype genotype = read_genotype(config.genotype);
+    if (genotype.system != config.system) {
+      throw InputError(config.genotype + ": this genotype is for " + genotype.system + ", not " +
+                       config.system);
+    }
+    check_genotype(genotype, search_space(config.options), config.genotype);
+    return genotype;
+  } catch (const std::exception& error) {
+    throw InputError(error.what());
+  }
+}
+
+Genotype followed_child(const Config& config) {
+  return random_genotype(search_space(config.options),
+                         {config.seed, Purpose::architecture, UINT64_MAX});
+}
+
+std::vector<FoldSearch> search_architectures(const Config& config,
+                                             const std::vector<FoldData>& folds,
+                                             const Observer& observer) {
+  const Genotype baseline = configured_genotype(config);
+  const std::unique_ptr<Strategy> strategy = make_strategy(config, baseline);
+  return strategy->needs_supernet() ? search_supernet(config, *strategy, folds, observer)
+                                    : search_trials(config, baseline, folds, observer);
+}
+
+}  // namespace serenade::ser

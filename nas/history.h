@@ -1,0 +1,40 @@
+#pragma once
+// What a supernet's training left behind, epoch by epoch: for reports, diagnostics and resumes.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace serenade {
+
+/// The state of one choice at the end of an epoch.
+struct ChoiceRecord {
+  std::string name;                     ///< of the space
+  std::vector<std::string> candidates;  ///< of the space
+  std::vector<double> alphas;
+  std::vector<double> probabilities;  ///< softmax(alphas)
+  double entropy = 0;     ///< of the probabilities, in nats: ln n when undecided, 0 when certain
+  std::int64_t best = 0;  ///< argmax
+  std::vector<std::int64_t> updates;  ///< weight steps each candidate took part in, so far
+  double activation_rms = 0;          ///< of its layers' output in the epoch's first weight step
+  double gradient_norm = 0;           ///< of all its candidates' weights in that step
+};
+
+struct SearchRecord {
+  std::int64_t epoch = 0;         ///< from 0
+  std::int64_t weight_steps = 0;  ///< so far
+  std::int64_t architecture_steps = 0;
+  double weight_loss = 0;        ///< mean over the epoch's weight steps; 0 if there was none
+  double architecture_loss = 0;  ///< likewise
+  std::vector<ChoiceRecord> choices;
+};
+
+/// One line per epoch, choice and candidate:
+/// epoch,layer,candidate,alpha,probability,entropy,chosen,updates.
+std::string history_csv(const std::vector<SearchRecord>& history);
+/// The whole history as a JSON list, numbers exact.
+std::string history_json(const std::vector<SearchRecord>& history);
+/// The inverse; throws std::invalid_argument on text that history_json did not write.
+std::vector<SearchRecord> history_from_json(const std::string& text);
+
+}  // namespace serenade

@@ -1,0 +1,92 @@
+#include "nas/one_shot.h"
+
+#include "autograd/engine.h"
+#include "nas/derive.h"
+#include "nas/supernet_search.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+OneShot::OneShot(const SearchSpace& space, const StrategyOptions& options)
+    : space_(space), options_(options) {
+  space_.validate();
+  check(options.epochs >= 0 && options.architecture_epochs >= 0, "strategy",
+        "numbers of epochs must not be negative; got ", options.epochs, " and ",
+        options.architecture_epochs);
+}
+
+OneShot::~OneShot() = default;
+
+// The defaults: first-order DARTS -----------------------------------------------------------------
+
+Path OneShot::draw(const Draw& draw) const { return full_path(draw.candidates); }
+
+ArchitectureGradient OneShot::architecture_gradient(const ArchitectureStep& step) const {
+  // grad() walks only the part of the graph that leads to the alphas: no gradient of any weight is
+  // computed.
+  const Variable loss = step.validation_loss();
+  return {loss, grad(loss, step.alphas)};
+}
+
+std::unique_ptr<Optimizer> OneShot::make_weight_optimizer(const NamedParameters& weights) const {
+  return std::make_unique<Adam>(weights, Adam::Options{.lr = options_.learning_rate});
+}
+
+std::unique_ptr<Optimizer> OneShot::make_alpha_optimizer(const NamedParameters& alphas) const {
+  return std::make_unique<Adam>(alphas, Adam::Options{.lr = options_.alpha_learning_rate});
+}
+
+Genotype OneShot::derive(const std::vector<std::vector<double>>& alphas) const {
+  return derive_genotype(space_, alphas);
+}
+
+// Strategy ----------------------------------------------------------------------------------------
+
+bool OneShot::advance(Problem& problem) {
+  if (!search_) {
+    search_ = std::make_unique<SupernetSearch>(problem.supernet(*this), *this);
+    if (loaded_) search_->load_state(*loaded_);
+    loaded_.reset();
+  }
+  if (search_->finished()) return false;
+  problem.begin_epoch(*search_);
+  const bool weights = search_->trains_weights(), alphas = search_->trains_architecture();
+  const std::int64_t steps = weights ? problem.train_batches() : problem.validation_batches();
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const LossFunction train_loss = weights ? problem.next_train_loss() : LossFunction();
+    StepRecord last;
+    if (alphas) last = search_->architecture_step(problem.next_validation_loss(), train_loss);
+    if (weights) last = search_->weight_step(train_loss);
+    problem.end_step(last, step, steps);
+  }
+  search_->end_epoch();
+  problem.end_epoch(*search_);
+  return true;
+}
+
+std::int64_t OneShot::planned_steps() const {
+  const bool two_stage = options_.bilevel == Bilevel::two_stage;
+  return options_.epochs + (two_stage ? options_.architecture_epochs : 0);
+}
+
+Genotype OneShot::recommend() const {
+  if (search_) return derive(search_->alphas());
+  std::vector<std::vector<double>> undecided;
+  for (const Choice& choice : space_.choices) undecided.emplace_back(choice.candidates.size(), 0.0);
+  return derive(undecided);
+}
+
+SafetensorsFile OneShot::save_state() {
+  if (search_) return search_->save_state();
+  return loaded_ ? *loaded_ : SafetensorsFile();
+}
+
+void OneShot::load_state(const SafetensorsFile& state) {
+  if (search_) {
+    search_->load_state(state);
+  } else {
+    loaded_ = state;
+  }
+}
+
+}  // namespace serenade

@@ -1,0 +1,98 @@
+#pragma once
+// One-shot strategies: the architecture is found while the weights of one supernet are trained.
+//
+// A strategy fills in the hooks below; what it leaves alone is first-order DARTS (Liu, Simonyan &
+// Yang, ICLR 2019): W on training batches with all candidates, alpha on validation batches with the
+// W of the moment in place of the best W (Wu et al., ICASSP 2022, Eq. 3-4). SupernetSearch
+// (supernet_search.h) does the steps; OneShot draws them from a Problem, epoch by epoch.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nas/history.h"
+#include "nas/path.h"
+#include "nas/strategy.h"
+#include "nn/optim.h"
+
+namespace serenade {
+
+/// For which step of which choice a path is drawn. Draw random numbers from these alone, so that a
+/// step can be repeated.
+struct Draw {
+  Phase phase = Phase::weights;
+  std::int64_t candidates = 0;  ///< n
+  std::uint64_t choice = 0;     ///< its position in the space
+  std::uint64_t step = 0;       ///< of the phase, from 0
+  std::int64_t epoch = 0;       ///< from 0, of `epochs`
+  std::int64_t epochs = 0;
+  std::uint64_t seed = 0;
+};
+
+/// What an architecture step works with. W must be left as found.
+struct ArchitectureStep {
+  const LossFunction& validation_loss;
+  const LossFunction& train_loss;  ///< of the weight step to come; empty where there is none
+  std::vector<Variable>& weights;
+  std::vector<Variable>& alphas;
+  double learning_rate;  ///< of W at the moment
+};
+
+struct ArchitectureGradient {
+  Variable loss;                  ///< of the validation batch
+  std::vector<Tensor> gradients;  ///< one per alpha
+};
+
+class OneShot : public Strategy {
+ public:
+  /// Throws std::invalid_argument on options that make no sense.
+  OneShot(const SearchSpace& space, const StrategyOptions& options);
+  ~OneShot() override;
+
+  const SearchSpace& space() const { return space_; }
+  const StrategyOptions& options() const { return options_; }
+
+  // The hooks -------------------------------------------------------------------------------------
+
+  /// Which candidates of a choice take part in a step, and with what coefficients.
+  virtual Path draw(const Draw& draw) const;
+  /// Factor on the initial weights of a choice's n candidates.
+  virtual real initial_gain(std::int64_t /*n*/) const { return 1; }
+  /// Whether alpha learns from the training batches, in the same steps as W; there are then no
+  /// architecture steps.
+  virtual bool trains_jointly() const { return false; }
+  /// dL/d alpha of an architecture step; runs with the paths of that phase.
+  virtual ArchitectureGradient architecture_gradient(const ArchitectureStep& step) const;
+  /// Called after each update of the alphas, to bring them back to where they may be.
+  virtual void project(std::vector<Variable>& /*alphas*/) const {}
+  virtual std::unique_ptr<Optimizer> make_weight_optimizer(const NamedParameters& weights) const;
+  virtual std::unique_ptr<Optimizer> make_alpha_optimizer(const NamedParameters& alphas) const;
+  /// Whether the search ends before its last epoch.
+  virtual bool stops_early(const std::vector<SearchRecord>& /*history*/) const { return false; }
+  /// The architecture that the alphas mean, one list per choice.
+  virtual Genotype derive(const std::vector<std::vector<double>>& alphas) const;
+  /// What else a resumed search must have in common with the one that was stopped.
+  virtual std::string fingerprint() const { return ""; }
+
+  // Strategy --------------------------------------------------------------------------------------
+
+  bool advance(Problem& problem) override;
+  Genotype recommend() const override;
+  SafetensorsFile save_state() override;
+  void load_state(const SafetensorsFile& state) override;
+  bool needs_supernet() const override { return true; }
+  std::int64_t planned_steps() const override;
+
+  /// The search in progress; null before the first advance().
+  SupernetSearch* search() { return search_.get(); }
+
+ private:
+  SearchSpace space_;
+  StrategyOptions options_;
+  std::unique_ptr<SupernetSearch> search_;
+  std::optional<SafetensorsFile> loaded_;  // waits for the supernet
+};
+
+}  // namespace serenade

@@ -1,0 +1,37 @@
+// No search: the architecture that one brings along.
+
+#include "nas/strategy.h"
+
+namespace serenade {
+
+namespace {
+
+class None : public Strategy {
+ public:
+  None(const SearchSpace& space, const StrategyOptions& options) : baseline_(options.baseline) {
+    check_genotype(baseline_, space, "baseline");
+  }
+
+  std::string name() const override { return "none"; }
+  bool advance(Problem&) override { return false; }
+  Genotype recommend() const override { return baseline_; }
+  SafetensorsFile save_state() override { return {}; }
+  void load_state(const SafetensorsFile&) override {}
+  bool shares_training() const override { return true; }
+
+ private:
+  Genotype baseline_;
+};
+
+}  // namespace
+
+StrategyRow none_strategy() {
+  return {.name = "none",
+          .summary = "no search: the hand-made architecture, or one from a file",
+          .source = "",
+          .make = [](const SearchSpace& space, const StrategyOptions& options) {
+            return std::make_unique<None>(space, options);
+          }};
+}
+
+}  // namespace serenade

@@ -1,0 +1,166 @@
+#pragma once
+// Strategy: how an architecture is searched for. Problem: what is searched.
+//
+//   std::unique_ptr<Strategy> strategy = make_strategy("random", space, {.seed = 0, .trials = 5});
+//   while (strategy->advance(problem)) save(strategy->save_state());
+//   Genotype best = strategy->recommend();
+//
+// Two kinds of strategy stand behind this one interface. A black-box strategy (BlackBox) asks for
+// architectures to be trained alone and is told how good they were. A one-shot strategy (OneShot,
+// one_shot.h) trains a supernet that holds all of them.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/variable.h"
+#include "nas/genotype.h"
+#include "nas/search_space.h"
+#include "nn/module.h"
+#include "tensor/enum_names.h"
+#include "tensor/safetensors.h"
+
+namespace serenade {
+
+class OneShot;
+class SupernetSearch;
+struct StepRecord;
+
+/// Runs the supernet on one batch, the same at every call, and returns the mean loss, a Variable with
+/// one element. Must not read results from the device: a step may be captured
+/// (nn/captured_step.h).
+using LossFunction = std::function<Variable()>;
+
+/// An architecture to be trained alone.
+struct Trial {
+  std::int64_t id = 0;  ///< from 0, in the order of asking
+  Genotype genotype;
+  std::int64_t epochs = 0;  ///< 0: as many as the problem's trainings have
+};
+
+struct Outcome {
+  double score = 0;  ///< on the validation data; higher is better
+  double cost = 0;   ///< in trainings of one architecture
+};
+
+/// What is searched: real training in an app, a table of results, or three lines in a test. A problem
+/// offers trials, a supernet or both; what it does not override throws std::logic_error.
+class Problem {
+ public:
+  virtual ~Problem() = default;
+  virtual const SearchSpace& space() const = 0;
+
+  // Trials.
+  virtual Outcome evaluate(const Trial& trial);
+
+  // A supernet and the data that train it.
+  /// The supernet, made at the first call; `method` says how its weights start
+  /// (OneShot::initial_gain). Lives as long as the problem.
+  virtual Module& supernet(const OneShot& method);
+  /// Batches of one pass over the training data, and over the validation data.
+  virtual std::int64_t train_batches() const;
+  virtual std::int64_t validation_batches() const;
+  /// The loss of the supernet on the next batch of each.
+  virtual LossFunction next_train_loss();
+  virtual LossFunction next_validation_loss();
+  /// Told before an epoch (to set learning rates on the optimisers), after each of its `steps`
+  /// steps, and after the epoch, when its record stands in the history.
+  virtual void begin_epoch(SupernetSearch& /*search*/) {}
+  virtual void end_step(const StepRecord& /*last*/, std::int64_t /*step*/, std::int64_t /*steps*/) {
+  }
+  virtual void end_epoch(SupernetSearch& /*search*/) {}
+};
+
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+
+  /// "dropout".
+  virtual std::string name() const = 0;
+
+  /// One supernet epoch or one trial. False, and nothing done, when the search has ended.
+  virtual bool advance(Problem& problem) = 0;
+  /// The best architecture as far as is known; may be asked at any time.
+  virtual Genotype recommend() const = 0;
+
+  /// All that is needed to go on as if there had been no break. load_state() throws
+  /// std::invalid_argument on what a strategy of another kind, space or option has saved; then
+  /// nothing has changed.
+  virtual SafetensorsFile save_state() = 0;
+  virtual void load_state(const SafetensorsFile& state) = 0;
+
+  // What a strategy does not say falls to the safe side.
+
+  /// Whether it trains a supernet.
+  virtual bool needs_supernet() const { return false; }
+  /// How many supernet epochs or trials it means to take; for progress bars.
+  virtual std::int64_t planned_steps() const { return 0; }
+  /// Whether nothing but the training data decides what it trains, so that several folds with the
+  /// same training data may share a training. False: a fold's validation data has had a say, and
+  /// the training may be used for no other fold.
+  virtual bool shares_training() const { return false; }
+};
+
+/// A strategy that sees architectures from outside. What it asks for is a pure function of its seed
+/// and of what it has been told.
+class BlackBox : public Strategy {
+ public:
+  /// The next architecture to be trained, or none at the end. Asking again before tell() gives the
+  /// same.
+  virtual std::optional<Trial> ask() = 0;
+  virtual void tell(const Trial& trial, const Outcome& outcome) = 0;
+
+  /// ask, evaluate, tell.
+  bool advance(Problem& problem) final;
+};
+
+// The strategies there are ------------------------------------------------------------------------
+
+enum class Bilevel {
+  alternating,  ///< an alpha step, then a weight step, all the way
+  two_stage     ///< `epochs` of weights only, then `architecture_epochs` of alphas only
+};
+
+inline EnumNames<Bilevel> enum_names(Bilevel) {
+  return {{Bilevel::alternating, "alternating"}, {Bilevel::two_stage, "two_stage"}};
+}
+
+/// The options of all strategies; each reads those that concern it.
+struct StrategyOptions {
+  std::uint64_t seed = 0;
+  // One-shot strategies.
+  std::int64_t epochs = 60;  ///< of the supernet
+  Bilevel bilevel = Bilevel::alternating;
+  std::int64_t architecture_epochs = 20;  ///< two_stage only
+  double learning_rate = 1e-3;  ///< of W at the start; schedules set it on the weight optimiser
+  double alpha_learning_rate = 1e-3;
+  std::int64_t num_masked = 1;  ///< dropout: candidates masked per choice and step
+  bool renormalize = false;     ///< dropout: divide by the survivors' sum, not by (N - m) / N
+  // Black-box strategies.
+  std::int64_t trials = 5;
+  /// none: the architecture to be trained.
+  Genotype baseline = {};
+};
+
+/// A strategy is a file of nas/strategies/ that defines its row, `StrategyRow <name>_strategy()`.
+struct StrategyRow {
+  std::string name;     ///< "dropout"
+  std::string summary;  ///< one line
+  std::string source;   ///< paper and equation
+  std::function<std::unique_ptr<Strategy>(const SearchSpace&, const StrategyOptions&)> make;
+};
+
+/// All of them, by name.
+const std::vector<StrategyRow>& strategies();
+
+/// Throws std::invalid_argument: an unknown name (with the nearest one), or options that make no
+/// sense for the space.
+std::unique_ptr<Strategy> make_strategy(const std::string& name, const SearchSpace& space,
+                                        const StrategyOptions& options);
+/// The same for a strategy that trains a supernet; others throw std::invalid_argument.
+std::unique_ptr<OneShot> make_one_shot(const std::string& name, const SearchSpace& space,
+                                       const StrategyOptions& options);
+
+}  // namespace serenade

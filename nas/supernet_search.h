@@ -1,0 +1,129 @@
+#pragma once
+// SupernetSearch: the steps in which a one-shot strategy trains the weights W and the architecture
+// parameters alpha of a supernet.
+//
+// Independent of data and network: the caller provides the losses as functions that run the
+// supernet. OneShot::advance() is this loop over the batches of a Problem:
+//
+//   auto method = make_one_shot("dropout", space, {.seed = 0, .epochs = 60});
+//   SupernetSearch search(supernet, *method);
+//   for (; !search.finished(); search.end_epoch()) {
+//     for (each training batch) {
+//       if (search.trains_architecture())
+//         search.architecture_step([&] { return loss of a validation batch; });
+//       if (search.trains_weights())
+//         search.weight_step([&] { return loss of the training batch; });
+//     }
+//   }
+//   Genotype best = method->derive(search.alphas());
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "nas/history.h"
+#include "nas/mixed_layer.h"
+#include "nas/one_shot.h"
+#include "nas/path.h"
+#include "nas/search_space.h"
+#include "nn/async_scalar.h"
+#include "nn/captured_step.h"
+#include "nn/module.h"
+#include "nn/optim.h"
+#include "tensor/safetensors.h"
+
+namespace serenade {
+
+/// What happened in one step.
+struct StepRecord {
+  std::int64_t step = 0;  ///< number of the step within its phase, from 0
+  Phase phase = Phase::weights;
+  AsyncScalar loss;         ///< before the update; on a device, reading it waits for the step
+  std::vector<Path> paths;  ///< per choice
+};
+
+/// A loss that is not a finite number. No parameter and no alpha has been updated by it or after
+/// it.
+struct NonFiniteLoss : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class SupernetSearch {
+ public:
+  /// The supernet and the method must outlive this. The supernet must have mixed layers for every
+  /// choice of the method's space (find_choices); else std::invalid_argument.
+  SupernetSearch(Module& supernet, const OneShot& method);
+  ~SupernetSearch();
+
+  /// Draws the paths, runs the loss and updates W (and alpha where they are trained jointly). On a
+  /// device the step is only launched: the host may prepare the next batch and the next step while
+  /// it runs, and a NonFiniteLoss shows a step or two later, at the latest in end_epoch().
+  StepRecord weight_step(const LossFunction& loss);
+  /// Updates alpha only. Not where it is trained jointly. train_loss: of the weight step to come,
+  /// for methods that look ahead.
+  StepRecord architecture_step(const LossFunction& loss, const LossFunction& train_loss = {});
+  /// Closes the epoch: adds its record to the history and returns it.
+  const SearchRecord& end_epoch();
+
+  /// Whether the current epoch is to contain weight_steps / architecture_steps.
+  bool trains_weights() const;
+  bool trains_architecture() const;
+  std::int64_t epoch() const { return static_cast<std::int64_t>(history_.size()); }
+  std::int64_t total_epochs() const;
+  bool finished() const;
+
+  /// For learning-rate schedules.
+  Optimizer& weight_optimizer() { return *weight_optimizer_; }
+  Optimizer& alpha_optimizer() { return *alpha_optimizer_; }
+
+  /// Current values of alpha per choice.
+  std::vector<std::vector<double>> alphas() const;
+  const std::vector<SearchRecord>& history() const { return history_; }
+
+  /// Everything the search needs to go on as if it had never stopped: the supernet's parameters,
+  /// both optimisers, counters and history. Names begin with "search.". Waits for the steps that a
+  /// device has not finished.
+  SafetensorsFile save_state();
+  /// Continues from save_state() of a search with the same space and options; else
+  /// std::invalid_argument, and nothing has changed.
+  void load_state(const SafetensorsFile& state);
+
+ private:
+  // The loss of a step that has been launched.
+  struct PendingLoss {
+    Phase phase;
+    std::int64_t step;
+    AsyncScalar loss;
+  };
+
+  StepRecord run_step(Phase phase, const LossFunction& loss, const LossFunction& train_loss);
+  std::vector<Path> draw_paths(Phase phase, std::int64_t step) const;
+  Variable weight_gradients(const LossFunction& loss);
+  Variable architecture_gradients(const LossFunction& loss, const LossFunction& train_loss);
+  void update(Phase phase);
+  void drain_losses(std::size_t newest);
+  void record_norms();
+  void watch(bool on);
+  std::string fingerprint() const;
+  void apply_state(const SafetensorsFile& state);
+
+  Module& supernet_;
+  const OneShot& method_;
+  SearchSpace space_;
+  std::vector<ChoiceLayers> choices_;  // in the order of the space
+  std::vector<Variable> weights_, alphas_;
+  std::unique_ptr<Optimizer> weight_optimizer_, alpha_optimizer_;
+  CapturedStep weight_work_, architecture_work_;
+  NonFiniteGuard guard_;
+  std::deque<PendingLoss> pending_;
+  std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
+  std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;
+  double epoch_weight_loss_ = 0, epoch_architecture_loss_ = 0;  // sums
+  std::vector<double> activation_rms_, gradient_norms_;         // per choice, of this epoch
+  std::vector<SearchRecord> history_;
+};
+
+}  // namespace serenade
