@@ -158,7 +158,8 @@ TEST_CASE("path: candidates are drawn uniformly and choices independently") {
   // average, with a standard deviation of 3.1.
   constexpr int kSeeds = 200, kLimit = 23;
   constexpr std::uint64_t kSteps = 500;
-  const std::unique_ptr<OneShot> sample = sampling(6), mask = dropout(6, 1), mask_two = dropout(6, 2);
+  const std::unique_ptr<OneShot> sample = sampling(6), mask = dropout(6, 1),
+                                 mask_two = dropout(6, 2);
   std::vector<int> rejected(4, 0);
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
     std::vector<std::int64_t> sampled(6, 0), masked(6, 0), choices(36, 0), pairs(15, 0);
@@ -260,7 +261,8 @@ TEST_CASE("path: the gradient of alpha is a_j (d_j - sum_i a_i d_i)") {
   }
   CHECK_FALSE(gradient(single_path(6, 3)).defined());  // sampling does not see alpha
   // Divided by the survivors' sum, the masked candidates drop out of the softmax altogether.
-  CHECK(gradient(renormalized_path({false, true, true, true, true, true})).to_vector()[0] == doctest::Approx(0).epsilon(1e-6));
+  CHECK(gradient(renormalized_path({false, true, true, true, true, true})).to_vector()[0] ==
+        doctest::Approx(0).epsilon(1e-6));
 }
 
 TEST_CASE("path: dropout divides by the survivors' sum where it is told to") {

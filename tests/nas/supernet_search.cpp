@@ -1,5 +1,5 @@
-// The search driver on a problem whose answer is known, for every one-shot strategy; and stopping and
-// resuming.
+// The search driver on a problem whose answer is known, for every one-shot strategy; and stopping
+// and resuming.
 
 #include "nas/supernet_search.h"
 
@@ -14,6 +14,7 @@
 #include "nas/derive.h"
 #include "nas/diagnostics.h"
 #include "nn/optim.h"
+#include "tensor/enum_names.h"
 #include "tests/nas/toy.h"
 
 using namespace serenade;
@@ -150,8 +151,8 @@ TEST_CASE("search: who is trained when") {
     }
   }
   SUBCASE("two stages") {
-    const std::unique_ptr<OneShot> sampling =
-        method_of("sampling", {.epochs = 2, .bilevel = Bilevel::two_stage, .architecture_epochs = 1});
+    const std::unique_ptr<OneShot> sampling = method_of(
+        "sampling", {.epochs = 2, .bilevel = Bilevel::two_stage, .architecture_epochs = 1});
     SupernetSearch search(*net, *sampling);
     CHECK(search.total_epochs() == 3);
     std::string course;
@@ -196,6 +197,8 @@ TEST_CASE("search: a space that does not fit the supernet, and options that make
   CHECK_THROWS_AS(method_of("random"), std::invalid_argument);
   CHECK_THROWS_AS(method_of("dropout", {.num_masked = 4}), std::invalid_argument);
   CHECK_THROWS_AS(method_of("joint", {.bilevel = Bilevel::two_stage}), std::invalid_argument);
+  CHECK_THROWS_AS(parse_enum<Bilevel>("bilevel", "both"), std::invalid_argument);
+  CHECK(parse_enum<Bilevel>("bilevel", to_string(Bilevel::two_stage)) == Bilevel::two_stage);
   CHECK_THROWS_AS(method_of("sampling", {.epochs = -1}), std::invalid_argument);
   CHECK_THROWS_AS(method_of("sampling", {.architecture_epochs = -1}), std::invalid_argument);
 }
@@ -268,9 +271,9 @@ TEST_CASE("search: a state that does not fit changes nothing") {
   bad.metadata.at("search.alpha_optimizer.numbers") = R"({"learning_rate": "fast"})";
   refused(bad);
   // Another seed, another number of masked candidates, another strategy.
-  for (const auto& [name, options] :
-       {std::pair{"dropout", StrategyOptions{.seed = 1}},
-        {"dropout", StrategyOptions{.num_masked = 2}}, {"sampling", StrategyOptions{}}}) {
+  for (const auto& [name, options] : {std::pair{"dropout", StrategyOptions{.seed = 1}},
+                                      {"dropout", StrategyOptions{.num_masked = 2}},
+                                      {"sampling", StrategyOptions{}}}) {
     const std::unique_ptr<OneShot> other = method_of(name, options);
     const std::unique_ptr<Toy> other_net = toy_supernet(*other, 1);
     SupernetSearch other_search(*other_net, *other);

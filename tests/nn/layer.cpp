@@ -1,4 +1,5 @@
-// Layers in a row, what is linear in its weights, and layers computed together with what follows them.
+// Layers in a row, what is linear in its weights, and layers computed together with what follows
+// them.
 
 #include "nn/layer.h"
 
@@ -76,10 +77,9 @@ std::unique_ptr<Conv2d> unbiased() {
 }
 // One row less than 'same' above, one more below.
 std::unique_ptr<Conv2d> padded() {
-  return convolution(
-      {.out_channels = 3,
-       .kernel_size = {3, 3},
-       .padding = Padding{.top = 0, .bottom = 2, .left = 1, .right = 1}});
+  return convolution({.out_channels = 3,
+                      .kernel_size = {3, 3},
+                      .padding = Padding{.top = 0, .bottom = 2, .left = 1, .right = 1}});
 }
 std::unique_ptr<Conv2d> strided() {
   return convolution({.out_channels = 3, .kernel_size = {3, 3}, .stride = {2, 2}});
@@ -98,8 +98,8 @@ TEST_CASE("sequential: layers in order, named by their numbers") {
   const Variable x(random_tensor({3, 4}, 1));
   CHECK(net.forward(x).value().to_vector() == x.value().to_vector());  // nothing is done to it
 
-  Layer& first = net.add(std::make_unique<Linear>(Linear::Options{.in_features = 4,
-                                                                  .out_features = 5}));
+  Layer& first =
+      net.add(std::make_unique<Linear>(Linear::Options{.in_features = 4, .out_features = 5}));
   net.add(std::make_unique<ReLU>());
   auto inside = std::make_unique<Sequential>();
   inside->add(std::make_unique<Identity>());
@@ -176,14 +176,14 @@ TEST_CASE("linear form: computes what forward computes, with the layer's own wei
                [&](const Variable& x) { return layer->forward(x); });
     // By hand, of the options alone.
     const Conv2d::Options& options = layer->options;
-    const Padding padding = options.padding ? *options.padding
-                                            : same_padding(options.kernel_size, options.stride,
-                                                           {7, 12});
-    CHECK((*form)(images()).value().to_vector() ==
-          conv2d(images(), layer->weight, layer->bias,
-                 {.stride = options.stride, .padding = padding})
-              .value()
-              .to_vector());
+    const Padding padding = options.padding
+                                ? *options.padding
+                                : same_padding(options.kernel_size, options.stride, {7, 12});
+    CHECK(
+        (*form)(images()).value().to_vector() ==
+        conv2d(images(), layer->weight, layer->bias, {.stride = options.stride, .padding = padding})
+            .value()
+            .to_vector());
   }
   const std::unique_ptr<Conv2d> layer = same();
   CHECK_THROWS_WITH_AS((*layer->linear_form())(random_tensor({2, 3}, 1)),
@@ -206,8 +206,12 @@ TEST_CASE("relu_maxpool: one pass equals convolution, ReLU and pooling one after
   Linear dense({.in_features = 12, .out_features = 6});  // linear, and no convolution
   check_same(
       "dense", {&dense}, images(),
-      [&](const Variable& x) { return relu_maxpool(dense, x, {2, 2}); },
-      [&](const Variable& x) { return max_pool2d(relu(dense.forward(x)), {2, 2}); });
+      [&](const Variable& x) {
+        return relu_maxpool(dense, x, {2, 2});
+      },
+      [&](const Variable& x) {
+        return max_pool2d(relu(dense.forward(x)), {2, 2});
+      });
 }
 
 TEST_CASE("relu_maxpool_branches: one pass equals the branches one by one, side by side") {
@@ -260,8 +264,7 @@ TEST_CASE("relu_maxpool: a layer that wants its output gets it, computed alone o
   const Variable both = relu_maxpool_branches({&first, &second}, images(), {2, 2});
   REQUIRE(first.seen.size() == 2);
   REQUIRE(second.seen.size() == 1);
-  CHECK(first.seen[1].value().to_vector() ==
-        slice(both, 1, 0, 3).value().contiguous().to_vector());
+  CHECK(first.seen[1].value().to_vector() == slice(both, 1, 0, 3).value().contiguous().to_vector());
   CHECK(second.seen[0].value().to_vector() ==
         slice(both, 1, 3, 3).value().contiguous().to_vector());
   CHECK_FALSE(second.seen[0].requires_grad());

@@ -21,9 +21,7 @@ struct Net : Module {
     register_module("hidden", hidden);
     register_module("out", out);
   }
-  Variable forward(const Variable& x) {
-    return out.forward(serenade::tanh(hidden.forward(x)));
-  }
+  Variable forward(const Variable& x) { return out.forward(serenade::tanh(hidden.forward(x))); }
 };
 
 const Indices kLabels = {0, 1, 1, 0};

@@ -8,6 +8,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "kernels/runtime/cuda_device.h"
 #include "nn/checkpoint.h"
 #include "nn/dropout.h"
 #include "nn/linear.h"
@@ -262,6 +263,26 @@ TEST_CASE("module: buffers are loaded, and one that does not fit changes nothing
   CHECK(other.inner.mean.value().at({0, 2}) == real(8));
 }
 
+TEST_CASE("module: buffers and what is shared move with the module") {
+  if (!cuda_device().usable) return;  // in the double build the emulation stands in for a device
+  Means net;
+  const StateDict before = net.state_dict();
+  net.to(Device::cuda);
+  CHECK(net.device() == Device::cuda);
+  CHECK(net.inner.mean.device() == Device::cuda);  // the member too
+  CHECK(net.count.device() == Device::cuda);
+  net.load_state_dict(before);  // from the CPU
+  net.to(Device::cpu);
+  CHECK(net.inner.mean.device() == Device::cpu);
+  for (const auto& [name, value] : net.state_dict()) check_close(value, before.at(name), name, 0);
+
+  Tied tied;
+  tied.to(Device::cuda);
+  CHECK(tied.decoder.weight.device() == Device::cuda);
+  CHECK(tied.decoder.weight.identity() == tied.encoder.weight.identity());
+  CHECK(tied.decoder.weight.requires_grad());
+}
+
 TEST_CASE("module: a buffer alone says where a module is") {
   struct Only : Module {
     Variable mean = register_buffer("mean", Tensor({2}));
@@ -320,9 +341,8 @@ TEST_CASE("module: a shared parameter's gradient is the sum, and it is updated o
   backward(sum(net.forward(x)));
   check_close(net.encoder.weight.grad(), add(encoder.grad(), decoder.grad()).value(), "d_weight");
 
-  const Tensor expected = sub(net.encoder.weight.value(),
-                              affine(net.encoder.weight.grad(), real(0.1)))
-                              .value();
+  const Tensor expected =
+      sub(net.encoder.weight.value(), affine(net.encoder.weight.grad(), real(0.1))).value();
   SGD sgd(net.named_parameters(), {.lr = 0.1});
   sgd.step();
   check_close(net.decoder.weight.value(), expected, "weight");
