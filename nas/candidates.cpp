@@ -56,8 +56,9 @@ class Zero : public Layer {
       for (const std::size_t axis : {std::size_t{0}, std::size_t{1}}) {
         shape[2 + axis] = (shape[2 + axis] + site_.stride[axis] - 1) / site_.stride[axis];
       }
-      if (site_.out_channels > 0) shape[1] = site_.out_channels;
     }
+    // Channels of an image, features of anything else.
+    if (site_.out_channels > 0) shape[x.dim() == 4 ? 1 : shape.size() - 1] = site_.out_channels;
     return Tensor(shape, x.device());
   }
 

@@ -44,8 +44,9 @@ Genotype OneShot::derive(const std::vector<std::vector<double>>& alphas) const {
 
 bool OneShot::advance(Problem& problem) {
   if (!search_) {
-    search_ = std::make_unique<SupernetSearch>(problem.supernet(*this), *this);
-    if (loaded_) search_->load_state(*loaded_);
+    auto search = std::make_unique<SupernetSearch>(problem.supernet(*this), *this);
+    if (loaded_) search->load_state(*loaded_);
+    search_ = std::move(search);
     loaded_.reset();
   }
   if (search_->finished()) return false;
@@ -71,22 +72,31 @@ std::int64_t OneShot::planned_steps() const {
 
 Genotype OneShot::recommend() const {
   if (search_) return derive(search_->alphas());
-  std::vector<std::vector<double>> undecided;
-  for (const Choice& choice : space_.choices) undecided.emplace_back(choice.candidates.size(), 0.0);
-  return derive(undecided);
+  std::vector<std::vector<double>> alphas;
+  const std::vector<SearchRecord> history =
+      loaded_ ? SupernetSearch::history_of(*loaded_) : std::vector<SearchRecord>();
+  if (!history.empty()) {
+    for (const ChoiceRecord& choice : history.back().choices) alphas.push_back(choice.alphas);
+  } else {
+    for (const Choice& choice : space_.choices) alphas.emplace_back(choice.candidates.size(), 0.0);
+  }
+  return derive(alphas);
 }
 
 SafetensorsFile OneShot::save_state() {
   if (search_) return search_->save_state();
-  return loaded_ ? *loaded_ : SafetensorsFile();
+  return loaded_ ? *loaded_ : SupernetSearch::initial_state(*this);
 }
 
 void OneShot::load_state(const SafetensorsFile& state) {
   if (search_) {
     search_->load_state(state);
-  } else {
-    loaded_ = state;
+    return;
   }
+  SupernetSearch::check_state(state, *this);
+  SupernetSearch::history_of(state);  // throws where it is not readable
+  loaded_.reset();
+  if (!state.tensors.empty()) loaded_ = state;  // else of a search that had not begun
 }
 
 }  // namespace serenade

@@ -91,6 +91,14 @@ class SupernetSearch {
   /// std::invalid_argument, and nothing has changed.
   void load_state(const SafetensorsFile& state);
 
+  // States without a supernet at hand.
+  /// Of a search that has not begun.
+  static SafetensorsFile initial_state(const OneShot& method);
+  /// Throws std::invalid_argument unless it was saved by a search with the same space and options.
+  static void check_state(const SafetensorsFile& state, const OneShot& method);
+  /// The epochs behind it.
+  static std::vector<SearchRecord> history_of(const SafetensorsFile& state);
+
  private:
   // The loss of a step that has been launched.
   struct PendingLoss {
@@ -107,7 +115,6 @@ class SupernetSearch {
   void drain_losses(std::size_t newest);
   void record_norms();
   void watch(bool on);
-  std::string fingerprint() const;
   void apply_state(const SafetensorsFile& state);
 
   Module& supernet_;

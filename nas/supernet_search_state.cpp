@@ -51,23 +51,45 @@ void load_optimizer(const SafetensorsFile& file, const std::string& prefix, Opti
        .tensors = with_prefix(file, prefix)});
 }
 
-}  // namespace
-
-// State -------------------------------------------------------------------------------------------
-
-std::string SupernetSearch::fingerprint() const {
+// What two searches must have in common for one to continue the other.
+std::string fingerprint_of(const OneShot& method) {
   // A longer search with the same options may continue a shorter one, unless the number of epochs
   // says when the second stage begins.
-  const StrategyOptions& options = method_.options();
+  const StrategyOptions& options = method.options();
   const bool two_stage = options.bilevel == Bilevel::two_stage;
-  const Json json = {{"space", space_.hash()},
-                     {"strategy", method_.name()},
-                     {"options", method_.fingerprint()},
+  const Json json = {{"space", method.space().hash()},
+                     {"strategy", method.name()},
+                     {"options", method.fingerprint()},
                      {"bilevel", to_string(options.bilevel)},
                      {"weight_epochs", two_stage ? options.epochs : 0},
                      {"alpha_learning_rate", options.alpha_learning_rate},
                      {"seed", options.seed}};
   return json.dump();
+}
+
+}  // namespace
+
+// State -------------------------------------------------------------------------------------------
+
+SafetensorsFile SupernetSearch::initial_state(const OneShot& method) {
+  SafetensorsFile file;
+  file.metadata[kOptions] = fingerprint_of(method);
+  return file;
+}
+
+void SupernetSearch::check_state(const SafetensorsFile& state, const OneShot& method) {
+  const auto options = state.metadata.find(kOptions);
+  check(options != state.metadata.end(), "SupernetSearch::load_state",
+        "must be given the state of a search; '", kOptions, "' is missing");
+  check(options->second == fingerprint_of(method), "SupernetSearch::load_state",
+        "must continue a search with the same space and options; got ", options->second, " for ",
+        fingerprint_of(method));
+}
+
+std::vector<SearchRecord> SupernetSearch::history_of(const SafetensorsFile& state) {
+  const auto history = state.metadata.find(kHistory);
+  if (history == state.metadata.end()) return {};
+  return history_from_json(history->second);
 }
 
 SafetensorsFile SupernetSearch::save_state() {
@@ -88,23 +110,20 @@ SafetensorsFile SupernetSearch::save_state() {
                          {"activation_rms", activation_rms_},
                          {"gradient_norms", gradient_norms_},
                          {"updates", updates}};
-  file.metadata[kOptions] = fingerprint();
+  file.metadata[kOptions] = fingerprint_of(method_);
   file.metadata[kProgress] = progress.dump();
   file.metadata[kHistory] = history_json(history_);
   return file;
 }
 
 void SupernetSearch::load_state(const SafetensorsFile& state) {
+  check_state(state, method_);
   for (const std::string& key :
-       {std::string(kOptions), std::string(kProgress), std::string(kHistory),
-        std::string(kWeightOptimizer) + "numbers", std::string(kAlphaOptimizer) + "numbers"}) {
+       {std::string(kProgress), std::string(kHistory), std::string(kWeightOptimizer) + "numbers",
+        std::string(kAlphaOptimizer) + "numbers"}) {
     check(state.metadata.count(key) != 0, "SupernetSearch::load_state",
           "must be given the state of a search; '", key, "' is missing");
   }
-  const std::string& options = state.metadata.at(kOptions);
-  check(options == fingerprint(), "SupernetSearch::load_state",
-        "must continue a search with the same space and options; got ", options, " for ",
-        fingerprint());
   const SafetensorsFile before = save_state();
   try {
     apply_state(state);
@@ -136,7 +155,7 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     choices_[i].choice->set_update_counts(progress.at("updates").at(i));
   }
-  history_ = history_from_json(state.metadata.at(kHistory));
+  history_ = history_of(state);
 }
 
 }  // namespace serenade

@@ -1,6 +1,7 @@
 // Random search (Wu et al., ICASSP 2022, section 4.1): some distinct architectures, drawn uniformly,
 // are trained alone; the one with the best score is kept, the first on ties.
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "nas/strategy.h"
@@ -36,6 +37,8 @@ class RandomSearch : public BlackBox {
         trial.id == static_cast<std::int64_t>(scores_.size()) && scores_.size() < genotypes_.size(),
         "random", "outcomes must be told in the order of asking; got that of trial ", trial.id,
         " after ", scores_.size());
+    check(std::isfinite(outcome.score), "random", "a score must be a finite number; got ",
+          outcome.score, " for trial ", trial.id);
     scores_.push_back(outcome.score);
     if (outcome.score > scores_[best_]) best_ = scores_.size() - 1;
   }

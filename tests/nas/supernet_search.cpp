@@ -1,5 +1,5 @@
-// The search driver on a problem whose answer is known, for every one-shot strategy; and stopping and
-// resuming.
+// The search driver on a problem whose answer is known, for every one-shot strategy; and stopping
+// and resuming.
 
 #include "nas/supernet_search.h"
 
@@ -14,6 +14,7 @@
 #include "nas/derive.h"
 #include "nas/diagnostics.h"
 #include "nn/optim.h"
+#include "tensor/enum_names.h"
 #include "tests/nas/toy.h"
 
 using namespace serenade;
@@ -196,6 +197,8 @@ TEST_CASE("search: a space that does not fit the supernet, and options that make
   CHECK_THROWS_AS(method_of("random"), std::invalid_argument);
   CHECK_THROWS_AS(method_of("dropout", {.num_masked = 4}), std::invalid_argument);
   CHECK_THROWS_AS(method_of("joint", {.bilevel = Bilevel::two_stage}), std::invalid_argument);
+  CHECK_THROWS_AS(parse_enum<Bilevel>("bilevel", "both"), std::invalid_argument);
+  CHECK(parse_enum<Bilevel>("bilevel", to_string(Bilevel::two_stage)) == Bilevel::two_stage);
   CHECK_THROWS_AS(method_of("sampling", {.epochs = -1}), std::invalid_argument);
   CHECK_THROWS_AS(method_of("sampling", {.architecture_epochs = -1}), std::invalid_argument);
 }

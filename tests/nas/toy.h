@@ -1,7 +1,7 @@
 #pragma once
-// A search whose answer is known, for tests. Two convolutions side by side: the first has to imitate
-// a filter of one row and five columns, the second one of five rows and one column, so that the right
-// answer is across=1x5 down=5x1.
+// A search whose answer is known, for tests. Two convolutions side by side: the first has to
+// imitate a filter of one row and five columns, the second one of five rows and one column, so that
+// the right answer is across=1x5 down=5x1.
 
 #include <cstdint>
 #include <memory>

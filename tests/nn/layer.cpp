@@ -1,4 +1,5 @@
-// Layers in a row, what is linear in its weights, and layers computed together with what follows them.
+// Layers in a row, what is linear in its weights, and layers computed together with what follows
+// them.
 
 #include "nn/layer.h"
 

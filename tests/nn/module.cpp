@@ -8,6 +8,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "kernels/runtime/cuda_device.h"
 #include "nn/checkpoint.h"
 #include "nn/dropout.h"
 #include "nn/linear.h"
@@ -260,6 +261,26 @@ TEST_CASE("module: buffers are loaded, and one that does not fit changes nothing
   load_model(path, other);
   std::filesystem::remove(path);
   CHECK(other.inner.mean.value().at({0, 2}) == real(8));
+}
+
+TEST_CASE("module: buffers and what is shared move with the module") {
+  if (!cuda_device().usable) return;  // in the double build the emulation stands in for a device
+  Means net;
+  const StateDict before = net.state_dict();
+  net.to(Device::cuda);
+  CHECK(net.device() == Device::cuda);
+  CHECK(net.inner.mean.device() == Device::cuda);  // the member too
+  CHECK(net.count.device() == Device::cuda);
+  net.load_state_dict(before);  // from the CPU
+  net.to(Device::cpu);
+  CHECK(net.inner.mean.device() == Device::cpu);
+  for (const auto& [name, value] : net.state_dict()) check_close(value, before.at(name), name, 0);
+
+  Tied tied;
+  tied.to(Device::cuda);
+  CHECK(tied.decoder.weight.device() == Device::cuda);
+  CHECK(tied.decoder.weight.identity() == tied.encoder.weight.identity());
+  CHECK(tied.decoder.weight.requires_grad());
 }
 
 TEST_CASE("module: a buffer alone says where a module is") {
