@@ -163,23 +163,19 @@ LinearForm MixedLayer::merged_form(const Variable& c) {
   return form;
 }
 
+// Whether one candidate is all there is to run. A dense layer has the width of the widest candidate
+// whichever takes part, so it stays merged.
+bool MixedLayer::runs_alone() const { return !choice_->path().uses_alpha() && widest_ == 0; }
+
 std::optional<LinearForm> MixedLayer::linear_form() {
-  const Path& path = choice_->path();
-  if (!path.uses_alpha()) {
-    const std::optional<LinearForm> form = candidate(path.first_active()).linear_form();
-    return form && form->is_convolution() ? form : std::nullopt;
-  }
+  if (runs_alone()) return candidate(choice_->path().first_active()).linear_form();
   if (merged_.size() < candidates_.size()) return std::nullopt;
-  const LinearForm form = merged_form(choice_->coefficients());
-  // A dense layer whose widest candidate takes no part still has the widest output.
-  if (widest_ != 0 && form.weight.size(0) != widest_) return std::nullopt;
-  return form;
+  return merged_form(choice_->coefficients());
 }
 
 Variable MixedLayer::forward(const Variable& x) {
-  const Path& path = choice_->path();
   const Variable y =
-      path.uses_alpha() ? mixture(x) : widened(candidate(path.first_active()).forward(x));
+      runs_alone() ? candidate(choice_->path().first_active()).forward(x) : mixture(x);
   if (watching_) observe(y);
   return y;
 }
@@ -189,7 +185,7 @@ Variable MixedLayer::mixture(const Variable& x) {
   const Variable c = choice_->coefficients();
   Variable total;
   if (std::any_of(merged_.begin(), merged_.end(), [&](std::size_t i) { return active[i]; })) {
-    total = widened(merged_form(c)(x));
+    total = merged_form(c)(x);
   }
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     if (!active[i] || std::find(merged_.begin(), merged_.end(), i) != merged_.end()) continue;

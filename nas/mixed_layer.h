@@ -104,6 +104,7 @@ class MixedLayer : public Layer {
   };
 
   void find_merged();
+  bool runs_alone() const;
   Variable mixture(const Variable& x);
   LinearForm merged_form(const Variable& c);
   Variable widened(const Variable& y) const;

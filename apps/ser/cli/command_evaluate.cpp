@@ -126,7 +126,7 @@ void run_evaluate(const EvaluateOptions& options) {
   std::vector<int> labels;
   for (const Recording& recording : corpus.recordings) labels.push_back(recording.label);
   const Dataset data(features, labels, wanted, model.normalisation, model.config.segments);
-  const std::vector<Prediction> predictions = evaluate(*model.system, data, corpus);
+  const std::vector<Prediction> predictions = evaluate(*model.recognizer, data, corpus);
   const ConfusionMatrix matrix = confusion(predictions, corpus.classes);
   const AccuracyIntervals intervals = bootstrap_intervals(predictions, matrix.size());
   if (options.json) {
@@ -148,7 +148,7 @@ std::vector<real> probabilities_of(ModelFile& model, const std::string& file) {
   const Features features = features_of(audio.samples, model.config.features);
   const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
   const NoGrad no_grad;
-  const Variable scores = model.system->forward(data.utterance(0).input.to(compute_device()));
+  const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
   return softmax(scores, -1).value().to_vector();
 }
 

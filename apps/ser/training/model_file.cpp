@@ -27,9 +27,9 @@ std::vector<float> as_floats(const Tensor& tensor) {
 }  // namespace
 
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
-                 const Normalisation& normalisation, const Recognizer& system) {
+                 const Normalisation& normalisation, const Recognizer& recognizer) {
   SafetensorsFile file;
-  for (const auto& [name, value] : system.state_dict()) file.tensors[name] = value;
+  for (const auto& [name, value] : recognizer.state_dict()) file.tensors[name] = value;
   if (normalisation.kind != NormalisationKind::per_utterance) {
     file.tensors[kMean] = as_tensor(normalisation.mean);
     file.tensors[kDeviation] = as_tensor(normalisation.stddev);
@@ -69,10 +69,10 @@ ModelFile read_model(const std::string& path) {
       file.tensors.erase(kDeviation);
     }
     const init::SkipInit weights_come_from_the_file;
-    model.system = make_recognizer(model.config.options, model.genotype);
-    model.system->load_state_dict(file.tensors);
-    model.system->to(compute_device());
-    model.system->eval();
+    model.recognizer = make_recognizer(model.config.options, model.genotype);
+    model.recognizer->load_state_dict(file.tensors);
+    model.recognizer->to(compute_device());
+    model.recognizer->eval();
     return model;
   } catch (const InputError&) {
     throw;

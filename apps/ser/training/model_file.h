@@ -16,14 +16,14 @@ struct ModelFile {
   Config config;  ///< of the run that made it, resolved
   Genotype genotype;
   Normalisation normalisation;
-  std::unique_ptr<Recognizer> system;  ///< in evaluation mode
+  std::unique_ptr<Recognizer> recognizer;  ///< in evaluation mode
 };
 
 /// Writes a safetensors file: parameters under their names, normalisation as "normalisation.mean"
 /// and "normalisation.deviation", the rest as metadata. Whole or not at all; throws IoError naming
 /// the path.
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
-                 const Normalisation& normalisation, const Recognizer& system);
+                 const Normalisation& normalisation, const Recognizer& recognizer);
 
 /// Reads what write_model wrote; throws InputError, one line naming the file and what is wrong with
 /// it (missing, damaged, not a recogniser, weights that do not fit).

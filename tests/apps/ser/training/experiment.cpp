@@ -89,12 +89,12 @@ TEST_CASE("experiment: a fold's run survives JSON") {
                       .architecture_steps = 3,
                       .weight_loss = 1.25,
                       .architecture_loss = 1.0 / 3,
-                      .layers = {{.name = "conv1",
+                      .choices = {{.name = "conv1",
                                   .candidates = {"2x8", "3x5"},
                                   .alphas = {0.1, -0.1},
                                   .probabilities = {0.55, 0.45},
                                   .entropy = 0.69,
-                                  .choice = 0,
+                                  .best = 0,
                                   .updates = {7, 5},
                                   .activation_rms = 0.3,
                                   .gradient_norm = 1e-30}}};
@@ -145,7 +145,7 @@ TEST_CASE("experiment: a fold's run survives JSON") {
 TEST_CASE("experiment: the same bits twice, and for one and two threads") {
   TemporaryFolder folder;
   const std::string corpus = make_tone_corpus(folder);
-  const std::vector<std::pair<const char*, const char*>> cases = {
+  const std::vector<std::pair<const char*, std::string>> cases = {
       {kGruAtt, "none"},   {kSeqCap, "none"},     {kGruAtt, "dropout"},
       {kGruAtt, "random"}, {kSeqCap, "sampling"}, {kGruAtt, "joint"}};
   for (const auto& [system, mode] : cases) {
@@ -215,7 +215,7 @@ TEST_CASE("experiment: a model file predicts what its network did") {
       CHECK(model.genotype == run.genotype);
       const Dataset test(loaded.features, loaded.labels, loaded.folds.front().test,
                          model.normalisation, model.config.segments);
-      const std::vector<Prediction> again = evaluate(*model.system, test, loaded.corpus);
+      const std::vector<Prediction> again = evaluate(*model.recognizer, test, loaded.corpus);
       REQUIRE(again.size() == run.predictions.size());
       for (std::size_t i = 0; i < again.size(); ++i) {
         CHECK(again[i].id == run.predictions[i].id);
