@@ -96,14 +96,14 @@ Variable log_softmax(const Variable& x, std::int64_t axis);
 Variable cross_entropy(const Variable& logits, const Indices& labels,
                        const std::vector<real>& class_weights = {});
 /// Capsule margin loss, mean over the batch (Sabour et al. 2017, Eq. 4):
-/// sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2. lengths: [N, classes].
+/// sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2. norms |v_k|: [N,
+/// classes].
 struct MarginLossOptions {
   real m_plus = real(0.9);
   real m_minus = real(0.1);
   real lambda = real(0.5);
 };
-Variable margin_loss(const Variable& lengths, const Indices& labels,
-                     MarginLossOptions options = {});
+Variable margin_loss(const Variable& norms, const Indices& labels, MarginLossOptions options = {});
 
 // Convolution and pooling -------------------------------------------------------------------------
 
@@ -116,16 +116,16 @@ struct Conv2dOptions {
   Padding padding = {};
 };
 
-/// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes behind (high side). At
-/// stride 1: (k - 1) / 2 before, k / 2 behind. `size`: height and width of the input.
+/// Padding that keeps ceil(size / stride) outputs; the odd extra zero goes after (high side). At
+/// stride 1: (k - 1) / 2 before, k / 2 after. `size`: height and width of the input.
 Padding same_padding(std::array<std::int64_t, 2> kernel,
                      std::array<std::int64_t, 2> stride = {1, 1},
                      std::array<std::int64_t, 2> size = {0, 0});
 
 /// Cross-correlation. x: [N, in, H, W], weight: [out, in, KH, KW], bias: [out] or undefined;
 /// result [N, out, (H + top + bottom - KH) / stride + 1, ..].
-/// unused_taps: bit r KW + s promises that weight[.., r, s] is 0 and that nobody reads its
-/// gradient, so that a kernel may leave that tap out; see the function of that name below.
+/// unused_taps: bit r KW + s promises that weight[.., r, s] is 0 and that its gradient is
+/// not read, so that a kernel may leave that tap out; see the function of that name below.
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
                 const Conv2dOptions& options = {}, std::uint64_t unused_taps = 0);
 
@@ -144,8 +144,8 @@ struct ConvBranch {
   Variable weight;  ///< [out_i, in, KH_i, KW_i]
   Variable bias;    ///< [out_i]
 };
-/// concat of conv2d_relu_maxpool(x, branch, window) of every branch over channels. Large maps go
-/// straight to their place in the result and their gradients are read there: no copies.
+/// concat of conv2d_relu_maxpool(x, branch, window) of every branch over channels. Large maps are
+/// written straight into the result and their gradients are read from it: no copies.
 Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvBranch>& branches,
                                       std::array<std::int64_t, 2> window);
 
@@ -171,7 +171,8 @@ Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coeffic
 Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
                       const std::vector<Variable>& biases, const Variable& coefficients,
                       const std::vector<bool>& active = {});
-/// The same by its definition: every candidate run and the results added. The oracle of the above.
+/// The same by its definition: every candidate run and the results added. The oracle of
+/// mixed_conv2d.
 Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,
                             const std::vector<Variable>& biases, const Variable& coefficients,
                             const std::vector<bool>& active = {});
@@ -236,7 +237,7 @@ Variable attention_pooling(const Variable& h, const AttentionWeights& weights,
 Variable squash(const Variable& s);
 /// sqrt(|v|^2 + 1e-12) over the last axis, which disappears.
 Variable capsule_norm(const Variable& v);
-/// [.., J, D] to [.., J * D + J]: all values, then all lengths.
+/// [.., J, D] to [.., J * D + J]: all values, then all norms.
 Variable append_norms(const Variable& v);
 /// Votes u_hat[n, i, j, :] = u[n, i, :] W[i, j]. u: [N, I, D]; weight: [I, J, D, O], or [1, J, D,
 /// O] shared by all input capsules; result [N, I, J, O].
@@ -265,7 +266,7 @@ Variable capsule_routing(const Variable& u_hat, const Variable& bias = {},
 /// capsule_routing(capsule_votes(u, weight), bias, options) without keeping the votes.
 Variable capsule_layer(const Variable& u, const Variable& weight, const Variable& bias = {},
                        const RoutingOptions& options = {});
-/// The coefficients c of every iteration, for looking at: [iterations, N, I, J]. No gradient.
+/// The coefficients c of every iteration, for inspection: [iterations, N, I, J]. No gradient.
 Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias,
                             const RoutingOptions& options = {});
 

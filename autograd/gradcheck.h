@@ -1,7 +1,7 @@
 #pragma once
 // gradcheck: does a function's backward agree with finite differences?
 //
-// For outputs y = f(x_1 .. x_n) a fixed random direction dy turns y into one number sum(y * dy).
+// For outputs y = f(x_1 .. x_n) a fixed random direction dy turns y into one scalar sum(y * dy).
 // The gradient that the engine finds is compared, for every element of every input, with the
 // symmetric difference (f(x + h) - f(x - h)) / 2h. Meant for the double build: in float the
 // difference itself is only good to about three digits, and the tolerance must say so.

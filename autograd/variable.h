@@ -5,8 +5,8 @@
 //   Variable b = mul(a, a);                   // b.value() = 9, and b knows it came from a
 //   backward(b);                              // a.grad() = 6
 //
-// A Variable is a handle (a copy names the same thing). Behind it stand the value and, where a
-// gradient is wanted, a Node of the graph. The graph holds nodes, never values: what a backward
+// A Variable is a handle (a copy names the same thing). It refers to the value and, where a
+// gradient is wanted, to a Node of the graph. The graph holds nodes, never values: what a backward
 // needs it captures itself, so an activation that no backward needs dies with its last handle.
 
 #include <functional>
@@ -46,7 +46,7 @@ class Variable {
 
   bool defined() const { return state_ != nullptr; }
   const Tensor& value() const;
-  /// For optimisers and loaders, which write to the numbers in place.
+  /// For optimisers and loaders, which write to the values in place.
   Tensor& value();
   const Shape& shape() const { return value().shape(); }
   std::int64_t dim() const { return value().dim(); }
@@ -84,7 +84,7 @@ class Variable {
   friend Variable make_result(const char*, Tensor, const std::vector<Variable>&, BackwardFunction);
 };
 
-/// The door through which every function leaves: wraps `value` and, unless NoGrad is on or no input
+/// How every function returns its result: wraps `value` and, unless NoGrad is on or no input
 /// requires a gradient, records a node. `backward` receives the gradients in the order of `inputs`.
 /// `name` must outlive the graph (a string literal). Undefined inputs are allowed.
 Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,

@@ -13,7 +13,7 @@
 
 namespace serenade {
 
-/// What a stream of numbers is for; keeps streams of one seed apart.
+/// What a stream of random numbers is for; keeps streams of one seed apart.
 enum class Purpose : std::uint32_t {
   init = 1,
   shuffle = 2,
@@ -39,7 +39,7 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
 /// The four 32-bit words number `block` of a stream.
 std::array<std::uint32_t, 4> random_block(const RandomKey& key, std::uint64_t block);
 
-/// Uniform in [0, 1) with 24 random bits, exact in float: element number `element` of the stream.
+/// Uniform in [0, 1) with 24 random bits, exact in float: element `element` of the stream.
 double uniform(const RandomKey& key, std::uint64_t element);
 
 /// Standard normal (Box-Muller on the two halves of a block).
@@ -58,10 +58,10 @@ void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key);
 /// count of draws.
 void manual_seed(std::uint64_t seed);
 
-/// The next key of the default generator: each call names a fresh stream.
+/// The next key of the default generator: each call names a new stream.
 RandomKey next_default_key(Purpose purpose = Purpose::init);
 
-/// A fresh tensor of standard normal or uniform [0, 1) numbers from the default generator.
+/// A new tensor of standard normal or uniform [0, 1) values from the default generator.
 Tensor randn(Shape shape);
 Tensor rand(Shape shape);
 

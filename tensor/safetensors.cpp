@@ -29,7 +29,7 @@ std::string names_of(const SafetensorsFile& file) {
   return names.empty() ? "none" : names;
 }
 
-// Reads `count` little-endian numbers stored as Stored into elements of type Wanted.
+// Reads `count` little-endian values stored as Stored into elements of type Wanted.
 template <class Stored, class Wanted>
 void convert(const char* bytes, std::int64_t count, Wanted* to) {
   for (std::int64_t i = 0; i < count; ++i) {

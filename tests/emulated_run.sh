@@ -18,7 +18,7 @@ fail() {
 }
 "$program" corpus make "$work/corpus" --utterances 1 >"$work/log" 2>&1 || fail "corpus make"
 train() {
-  "$program" train --corpus "$work/corpus" --system CNN_GRU_att --dft 640 --bins 32 --shift 320 \
+  "$program" train --corpus "$work/corpus" --system CNN_GRU_att --n-fft 640 --bins 32 --hop-length 320 \
     --segment-frames 80 --segment-minimum 20 --epochs 1 --folds 1 --direction first \
     --cache "$work/cache" "$@" >"$work/log" 2>&1
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# spills.sh BUILD_FOLDER: reads what ptxas reported when nvcc compiled kernels/cuda. A kernel whose
+# spills.sh BUILD_FOLDER: reads what ptxas reported when nvcc compiled kernels/*/cuda. A kernel whose
 # registers do not suffice keeps some of them in memory ("spills"), which costs more than any of our
 # kernels can afford, so none may. With -v as second argument, also prints every kernel's registers
 # and shared memory. Ends with 77 (skipped) in a build without CUDA.

@@ -1,4 +1,4 @@
-// Capsules: squash, lengths, windows, votes and routing (formulas: kernels/capsule/squash.h,
+// Capsules: squash, norms, sliding windows, votes and routing (formulas: kernels/capsule/squash.h,
 // kernels/capsule/unfold.h, kernels/capsule/capsule.h).
 
 #include "kernels/capsule/capsule.h"

@@ -98,14 +98,14 @@ Variable cross_entropy(const Variable& logits, const Indices& labels,
       });
 }
 
-Variable margin_loss(const Variable& lengths, const Indices& labels, MarginLossOptions options) {
-  check_labels("margin_loss", lengths, labels);
-  const std::int64_t N = lengths.size(0), classes = lengths.size(1);
-  const Tensor input = lengths.value().contiguous();
-  Tensor loss = Tensor::empty({}, lengths.device());
+Variable margin_loss(const Variable& norms, const Indices& labels, MarginLossOptions options) {
+  check_labels("margin_loss", norms, labels);
+  const std::int64_t N = norms.size(0), classes = norms.size(1);
+  const Tensor input = norms.value().contiguous();
+  Tensor loss = Tensor::empty({}, norms.device());
   KERNEL(loss.device(), margin_loss_forward, loss.data(), input.data(), labels.data(),
          options.m_plus, options.m_minus, options.lambda, N, classes);
-  return make_result("margin_loss", loss, {lengths},
+  return make_result("margin_loss", loss, {norms},
                      [input, labels, options, N, classes](const Tensor& d_loss, Gradients& d) {
                        if (!d.wants(0)) return;
                        KERNEL(d_loss.device(), margin_loss_backward, d[0].data(), d_loss.data(),

@@ -60,7 +60,7 @@ Box union_box(const std::vector<Variable>& weights, const std::vector<bool>& act
 }
 
 // Merges `parts`, each [planes, height_i, width_i] as the candidate list says, into [.., box].
-// candidates[q].coefficient names the place in parts. Gradients reach only parts in the list.
+// candidates[q].coefficient is the index into parts. Gradients reach only parts in the list.
 Variable merge(const char* op, const std::vector<Variable>& parts, const Variable& coefficients,
                std::vector<MixedCandidate> candidates, Shape shape, std::int64_t planes, Box box) {
   for (const Variable& part : parts) check_same_device(op, coefficients, part);
@@ -94,8 +94,8 @@ Variable merge(const char* op, const std::vector<Variable>& parts, const Variabl
 }
 
 // Candidates stand so that the centres of their 'same' padding meet: a kernel of k taps reads
-// (k - 1) / 2 places before the output's, so in a box of K taps it starts at (K - 1) / 2 - (k - 1)
-// / 2. The centred crop (K - k) / 2 would be wrong for K odd and k even.
+// (k - 1) / 2 elements before the output's, so in a box of K taps it starts at (K - 1) / 2 - (k -
+// 1) / 2. The centred crop (K - k) / 2 would be wrong for K odd and k even.
 std::vector<MixedCandidate> place_in_box(const std::vector<Variable>& weights,
                                          const std::vector<bool>& active, Box box) {
   std::vector<MixedCandidate> candidates;

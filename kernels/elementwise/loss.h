@@ -12,7 +12,7 @@ namespace serenade {
 ///   probabilities: [N, classes], softmax(logits), for the backward pass
 ///   logits:        [N, classes]
 ///   labels:        [N] of 0 .. classes-1, host
-///   class_weights: [classes], host; may be null: all 1. The weights met must not sum to 0.
+///   class_weights: [classes], host; may be null: all 1. Their sum over the labels must not be 0.
 DECLARE_KERNEL(void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
                                           const std::int64_t* labels, const real* class_weights,
                                           std::int64_t N, std::int64_t classes));
@@ -25,12 +25,12 @@ DECLARE_KERNEL(void cross_entropy_backward(real* dlogits, const real* dloss,
 
 /// Capsule margin loss (Sabour et al. 2017, Eq. 4), mean over the batch:
 ///   sum_k T_k max(0, m_plus - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m_minus)^2
-/// with T_k = 1 for the labelled class. loss: [1]; lengths: [N, classes]; labels: [N], host.
-DECLARE_KERNEL(void margin_loss_forward(real* loss, const real* lengths, const std::int64_t* labels,
+/// with T_k = 1 for the labelled class. loss: [1]; norms: [N, classes]; labels: [N], host.
+DECLARE_KERNEL(void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels,
                                         real m_plus, real m_minus, real lambda, std::int64_t N,
                                         std::int64_t classes));
-/// dlengths: [N, classes]; dloss: [1]; others as above.
-DECLARE_KERNEL(void margin_loss_backward(real* dlengths, const real* dloss, const real* lengths,
+/// dnorms: [N, classes]; dloss: [1]; others as above.
+DECLARE_KERNEL(void margin_loss_backward(real* dnorms, const real* dloss, const real* norms,
                                          const std::int64_t* labels, real m_plus, real m_minus,
                                          real lambda, std::int64_t N, std::int64_t classes));
 

@@ -338,7 +338,7 @@ void Machine::report_divergence(const Thread& thread) {
   }
 }
 
-// Nobody is ready and somebody has not left. Either those who are waited for have left, or they
+// No thread is ready and some have not left. Either those that are waited for have left, or they
 // wait somewhere else.
 void Machine::report_standstill() {
   std::map<std::string, unsigned> groups;

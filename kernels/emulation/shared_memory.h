@@ -21,7 +21,7 @@ class SharedMemory {
   void begin_launch(std::size_t dynamic_bytes, const std::source_location& where);
   void begin_block();
 
-  /// The array declared under this key: laid out by the first thread that comes by.
+  /// The array declared under this key: laid out by the first thread that reaches it.
   Region& array(const void* key, const char* name, std::size_t bytes, std::size_t alignment,
                 std::size_t element_bytes, const std::source_location& where);
 

@@ -63,7 +63,7 @@ T reduce(const char* operation, std::uint32_t mask, T value, Combine,
   return value;
 }
 
-/// The 19 bits of a float that a tensor core looks at in TF32 mode; it ignores the other 13.
+/// The 19 bits of a float that a tensor core reads in TF32 mode; it ignores the other 13.
 inline float tf32_value(std::uint32_t bits) { return std::bit_cast<float>(bits & 0xFFFFE000u); }
 
 struct MmaFragments {

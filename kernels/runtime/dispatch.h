@@ -5,9 +5,10 @@
 // the two signatures cannot drift apart. It stands in namespace serenade, under the comment that
 // gives the formula and the shape of every pointer.
 //
-// KERNEL(device, f, arguments...) is the only device branch in the repository. A build without CUDA
-// still type-checks the cuda call (the discarded branch of `if constexpr` in a function that is not
-// a template) but never needs its definition: there are no stub files.
+// KERNEL(device, f, arguments...) calls the one or the other: the branch on the device for all
+// layers. (What else they may ask about a device is in device.h.) A build without CUDA still
+// type-checks the cuda call (the discarded branch of `if constexpr` in a function that is not a
+// template) but never needs its definition: there are no stub files.
 
 #include <stdexcept>
 #include <string>

@@ -47,7 +47,7 @@ struct SpectrogramShape {
 ///
 /// The periodic Hann window is 0 at sample 0 and symmetric about window / 2, and a magnitude does
 /// not depend on where the phase is counted from. Counted from window / 2, sample n = 1 .. pairs
-/// and its mirror image window - n meet the same cosine and opposite sines:
+/// and its mirror image window - n have the same cosine and opposite sines:
 ///   Re X[f] =  sum_n (x[n] + x[window - n]) hann[n] cos(2 pi f (window / 2 - n) / n_fft)
 ///   Im X[f] = -sum_n (x[window - n] - x[n]) hann[n] sin(2 pi f (window / 2 - n) / n_fft)
 /// half of the products of a transform that does not use the symmetry. hann is in the factors; that

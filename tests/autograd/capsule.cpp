@@ -51,7 +51,7 @@ Variable routing_with_constant_c(const Variable& u_hat, const Variable& bias, in
 
 }  // namespace
 
-TEST_CASE("squash and lengths: gradients") {
+TEST_CASE("squash and norms: gradients") {
   for (const Shape& shape : {Shape{1}, Shape{1, 1}, Shape{3, 5}, Shape{2, 3, 8}}) {
     const Tensor s = random_tensor(shape, 1);
     check_op("squash", {s}, [](const Inputs& in) { return squash(in[0]); });
@@ -63,7 +63,7 @@ TEST_CASE("squash and lengths: gradients") {
   }
 }
 
-TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
+TEST_CASE("squash and norms at zero: value 0, gradient 0, no NaN") {
   const Tensor s = capsules_with_zero(3, 4);
   for (const auto& f :
        {std::function<Variable(const Inputs&)>([](const Inputs& in) { return squash(in[0]); }),
@@ -80,7 +80,7 @@ TEST_CASE("squash and lengths at zero: value 0, gradient 0, no NaN") {
   CHECK(capsule_norm(Variable(s)).value().at({0}) == doctest::Approx(1e-6));
 }
 
-TEST_CASE("squash keeps the direction and brings the length below 1") {
+TEST_CASE("squash keeps the direction and scales the norm below 1") {
   const Variable v = squash(Variable(Tensor::from({3, 4, 300, 400}, {2, 2})));
   CHECK(v.value().at({0, 0}) == doctest::Approx(25.0 / 26 * 0.6));
   CHECK(v.value().at({0, 1}) == doctest::Approx(25.0 / 26 * 0.8));

@@ -104,7 +104,7 @@ TEST_CASE("mixed_conv2d and mixed_conv2d_naive: gradient checks") {
 }
 
 TEST_CASE("mixed_kernel: a kernel of even size in an odd box lies where its padding puts it") {
-  // 2 taps reach one place ahead, 3 taps one back and one ahead: the pair covers the last two.
+  // 2 taps reach one element ahead, 3 taps one back and one ahead: the pair covers the last two.
   const Variable two(Tensor::from({1, 2}, {1, 1, 2, 1}));
   const Variable three(Tensor::from({0, 0, 0}, {1, 1, 3, 1}));
   const Variable merged = mixed_kernel({two, three}, Variable(Tensor::ones({2})));

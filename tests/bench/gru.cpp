@@ -12,7 +12,7 @@ namespace {
 
 using serenade::real;
 
-/// Everything one call of the kernels needs, filled with small fixed numbers.
+/// Everything one call of the kernels needs, filled with small fixed values.
 struct Problem {
   serenade::GruSizes sizes;
   std::vector<real> x, y, saved, dx, dy;
@@ -21,7 +21,7 @@ struct Problem {
   std::vector<serenade::GruParameterGradients> parameter_gradients;
 
   explicit Problem(const serenade::GruSizes& s) : sizes(s) {
-    const auto numbers = [](std::int64_t count, double scale) {
+    const auto small_values = [](std::int64_t count, double scale) {
       std::vector<real> values(count);
       for (std::int64_t i = 0; i < count; ++i) {
         values[i] = static_cast<real>(scale * std::sin(1.7 * static_cast<double>(i)));
@@ -29,15 +29,15 @@ struct Problem {
       return values;
     };
     const std::int64_t steps = s.batch * s.steps, H = s.hidden;
-    x = numbers(steps * s.inputs, 1);
-    dy = numbers(steps * s.directions * H, 1);
+    x = small_values(steps * s.inputs, 1);
+    dy = small_values(steps * s.directions * H, 1);
     y.resize(dy.size());
     dx.resize(x.size());
     saved.resize(s.directions * steps * 4 * H);
     for (std::int64_t k = 0; k < s.directions; ++k) {
       const std::int64_t counts[] = {3 * H * s.inputs, 3 * H * H, 3 * H};
       for (const std::int64_t count : counts) {
-        weights.push_back(numbers(count, 0.1));
+        weights.push_back(small_values(count, 0.1));
         gradients.emplace_back(count);
       }
     }

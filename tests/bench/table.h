@@ -26,7 +26,7 @@ namespace serenade::bench {
 /// One step of a ladder on one item; an empty `run` stands for a step that is not measured there.
 using Runs = std::vector<std::function<void()>>;
 
-/// Median milliseconds of each run; 0 for an empty one. They take turns, so that a change of the
+/// Median milliseconds of each run; 0 for an empty one. They alternate, so that a change of the
 /// clock hits them alike; a first round, which faults their memory in, only sets how many follow.
 inline std::vector<double> medians(const Runs& runs) {
   constexpr int kMin = 5, kMax = 25;

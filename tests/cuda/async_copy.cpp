@@ -27,53 +27,53 @@ constexpr std::size_t kCount = 1000;
 
 }  // namespace
 
-TEST_CASE("cuda transfer: an upload is there once it is used, again and again") {
+TEST_CASE("cuda async_copy: a copy to the device is there once it is used, again and again") {
   HostBlock host(kCount);
   const DeviceValues destination(kCount), read(kCount);
-  AsyncCopyToDevice upload;
-  cuda::end_copy_use(upload);
+  AsyncCopyToDevice copy;
+  cuda::end_copy_use(copy);
   for (int round = 1; round <= 3; ++round) {
-    cuda::finish_copy_to_device(upload);
+    cuda::finish_copy_to_device(copy);
     std::fill(host.values, host.values + kCount, static_cast<real>(round));
-    cuda::begin_copy_to_device(upload, destination.data(), host.values, kCount * sizeof(real));
-    cuda::use_copy_to_device(upload);
+    cuda::begin_copy_to_device(copy, destination.data(), host.values, kCount * sizeof(real));
+    cuda::use_copy_to_device(copy);
     cuda::copy(read.data(), destination.data(), kCount);
-    cuda::end_copy_use(upload);
+    cuda::end_copy_use(copy);
     CHECK(read.values() == Values(kCount, static_cast<real>(round)));
   }
-  cuda::release_copy_to_device(upload);
-  CHECK(upload.state == nullptr);
-  cuda::release_copy_to_device(upload);  // once more does no harm
+  cuda::release_copy_to_device(copy);
+  CHECK(copy.state == nullptr);
+  cuda::release_copy_to_device(copy);  // once more does no harm
 }
 
-TEST_CASE("cuda transfer: the source may change when the upload is finished") {
+TEST_CASE("cuda async_copy: the source may change when the copy is finished") {
   HostBlock host(kCount);
   std::fill(host.values, host.values + kCount, real(1));
   const DeviceValues destination(kCount);
-  AsyncCopyToDevice upload;
-  cuda::end_copy_use(upload);
-  cuda::begin_copy_to_device(upload, destination.data(), host.values, kCount * sizeof(real));
-  cuda::finish_copy_to_device(upload);
+  AsyncCopyToDevice copy;
+  cuda::end_copy_use(copy);
+  cuda::begin_copy_to_device(copy, destination.data(), host.values, kCount * sizeof(real));
+  cuda::finish_copy_to_device(copy);
   std::fill(host.values, host.values + kCount, real(2));
-  cuda::use_copy_to_device(upload);
+  cuda::use_copy_to_device(copy);
   CHECK(destination.values() == Values(kCount, 1));
-  cuda::release_copy_to_device(upload);
+  cuda::release_copy_to_device(copy);
 }
 
-TEST_CASE("cuda transfer: a destination in use is not filled") {
+TEST_CASE("cuda async_copy: a destination in use is not filled") {
   HostBlock host(kCount);
   const DeviceValues destination(kCount);
-  AsyncCopyToDevice upload;
-  CHECK_THROWS_AS(cuda::begin_copy_to_device(upload, destination.data(), host.values, 8),
+  AsyncCopyToDevice copy;
+  CHECK_THROWS_AS(cuda::begin_copy_to_device(copy, destination.data(), host.values, 8),
                   std::logic_error);
-  cuda::end_copy_use(upload);
-  cuda::begin_copy_to_device(upload, destination.data(), host.values, 8);
-  CHECK_THROWS_AS(cuda::begin_copy_to_device(upload, destination.data(), host.values, 8),
+  cuda::end_copy_use(copy);
+  cuda::begin_copy_to_device(copy, destination.data(), host.values, 8);
+  CHECK_THROWS_AS(cuda::begin_copy_to_device(copy, destination.data(), host.values, 8),
                   std::logic_error);
-  cuda::release_copy_to_device(upload);
+  cuda::release_copy_to_device(copy);
 }
 
-TEST_CASE("cuda transfer: a download holds what was there when it was begun") {
+TEST_CASE("cuda async_copy: a copy to the host holds what was there when it was begun") {
   const DeviceValues x(Values{1, 2, 3});
   std::vector<AsyncCopyToHost> downloads(4);
   for (int i = 0; i < 4; ++i) {
@@ -89,13 +89,13 @@ TEST_CASE("cuda transfer: a download holds what was there when it was begun") {
   }
 }
 
-TEST_CASE("cuda transfer: there is memory to ask for") {
+TEST_CASE("cuda async_copy: there is memory to ask for") {
   std::size_t bytes = 0;
   cuda::free_memory(&bytes);
   CHECK(bytes > 0);
 }
 
-TEST_CASE("cuda transfer: staged copies keep their order over many times the staging area") {
+TEST_CASE("cuda async_copy: staged copies keep their order over many times the staging area") {
   const std::int64_t count = std::int64_t{1} << 20;
   const DeviceValues x(static_cast<std::size_t>(count)), last(static_cast<std::size_t>(count));
   for (int round = 0; round < 12; ++round) {

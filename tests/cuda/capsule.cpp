@@ -155,7 +155,7 @@ TEST_CASE("cuda capsule: the layer with stored votes") {
   }
 }
 
-TEST_CASE("cuda capsule: routing in one block, all numbers of lanes") {
+TEST_CASE("cuda capsule: routing in one block, every number of lanes") {
   const CapsuleShape shapes[] = {
       {.N = 2, .I = 1, .J = 1, .O = 8, .iterations = 1},
       {.N = 2, .I = 9, .J = 4, .O = 16},

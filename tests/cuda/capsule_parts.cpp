@@ -9,16 +9,16 @@ namespace {
 
 struct Capsules {
   std::int64_t count, size;
-  std::int64_t numbers() const { return count * size; }
+  std::int64_t elements() const { return count * size; }
 };
 
-// Groups of 1 to 32 lanes, idle lanes, capsules longer than a warp, several blocks, several turns
+// Groups of 1 to 32 lanes, idle lanes, capsules longer than a warp, several blocks, several rounds
 // of their loop.
 const Capsules kCapsules[] = {{1, 1}, {3, 5}, {70, 8}, {9, 16}, {3, 45}, {0, 8}, {2, 0}, {1100, 8}};
 
 // The first capsule is the zero vector.
 Values capsules_of(const Capsules& c, std::uint64_t seed) {
-  Values v = random_values(c.numbers(), seed);
+  Values v = random_values(c.elements(), seed);
   for (std::int64_t k = 0; k < c.size && c.count > 1; ++k) v[static_cast<std::size_t>(k)] = 0;
   return v;
 }
@@ -54,13 +54,13 @@ TEST_CASE("cuda capsule parts: squash") {
   for (const Capsules& c : kCapsules) {
     CAPTURE(c.count);
     CAPTURE(c.size);
-    const Values s = capsules_of(c, 1), dv = random_values(c.numbers(), 2);
+    const Values s = capsules_of(c, 1), dv = random_values(c.elements(), 2);
     const DeviceValues s_device(s), dv_device(dv);
     check_overwritten(
-        c.numbers(), [&](real* v) { cpu::squash_forward(v, s.data(), c.count, c.size); },
+        c.elements(), [&](real* v) { cpu::squash_forward(v, s.data(), c.count, c.size); },
         [&](real* v) { cuda::squash_forward(v, s_device.data(), c.count, c.size); });
     check_added(
-        c.numbers(),
+        c.elements(),
         [&](real* ds) { cpu::squash_backward(ds, dv.data(), s.data(), c.count, c.size); },
         [&](real* ds) {
           cuda::squash_backward(ds, dv_device.data(), s_device.data(), c.count, c.size);
@@ -68,32 +68,30 @@ TEST_CASE("cuda capsule parts: squash") {
   }
 }
 
-TEST_CASE("cuda capsule parts: lengths") {
+TEST_CASE("cuda capsule parts: norms") {
   for (const Capsules& c : kCapsules) {
     CAPTURE(c.count);
     CAPTURE(c.size);
-    const Values v = capsules_of(c, 1), dlengths = random_values(c.count, 2);
-    const DeviceValues v_device(v), d_device(dlengths);
+    const Values v = capsules_of(c, 1), dnorms = random_values(c.count, 2);
+    const DeviceValues v_device(v), d_device(dnorms);
     check_overwritten(
         c.count, [&](real* y) { cpu::capsule_norm_forward(y, v.data(), c.count, c.size); },
         [&](real* y) { cuda::capsule_norm_forward(y, v_device.data(), c.count, c.size); });
     check_added(
-        c.numbers(),
-        [&](real* dv) {
-          cpu::capsule_norm_backward(dv, dlengths.data(), v.data(), c.count, c.size);
-        },
+        c.elements(),
+        [&](real* dv) { cpu::capsule_norm_backward(dv, dnorms.data(), v.data(), c.count, c.size); },
         [&](real* dv) {
           cuda::capsule_norm_backward(dv, d_device.data(), v_device.data(), c.count, c.size);
         });
   }
 }
 
-TEST_CASE("cuda capsule parts: rows with their lengths behind them") {
+TEST_CASE("cuda capsule parts: rows followed by their norms") {
   for (const Capsules& c : kCapsules) {
     for (const std::int64_t rows : {1, 5}) {
       CAPTURE(c.count);
       CAPTURE(c.size);
-      const std::int64_t values = rows * c.numbers(), all = values + rows * c.count;
+      const std::int64_t values = rows * c.elements(), all = values + rows * c.count;
       const Values v = random_values(values, 1), dy = random_values(all, 2);
       const DeviceValues v_device(v), dy_device(dy);
       check_overwritten(
@@ -112,7 +110,7 @@ TEST_CASE("cuda capsule parts: rows with their lengths behind them") {
   }
 }
 
-TEST_CASE("cuda capsule parts: windows") {
+TEST_CASE("cuda capsule parts: unfold") {
   // Overlapping, side by side, with gaps, past the end, wholly past the end, one step, no steps.
   const UnfoldShape shapes[] = {{2, 3, 20, 6, 5, 3}, {1, 2, 12, 3, 4, 4}, {2, 2, 20, 3, 4, 7},
                                 {2, 5, 9, 4, 5, 2},  {1, 2, 4, 4, 3, 3},  {1, 1, 1, 1, 1, 1},

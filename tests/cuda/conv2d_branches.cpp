@@ -38,7 +38,7 @@ Conv2dShape same(std::int64_t N, std::int64_t C, std::int64_t H, std::int64_t W,
 }
 
 // The arrays of a case and the branches that point into them. Gradients of the weights begin at
-// random numbers. `Array`: DeviceValues, or on the host Values.
+// random values. `Array`: DeviceValues, or on the host Values.
 template <class Array>
 struct Arrays {
   std::vector<std::unique_ptr<Array>> weight, bias, dweight, dbias;
@@ -98,7 +98,7 @@ void check_branches(const Branches& c) {
   CHECK(relative_error(actual_y, y) < kForwardTolerance);
   CHECK(actual_index == index);
 
-  // All gradients behind one another: of x, then the weight and bias of each branch.
+  // All gradients one after the other: of x, then the weight and bias of each branch.
   for (const bool wants_dx : {true, false}) {
     const Values actual = run_repeatedly([&] {
       const Arrays<DeviceValues> device(c, c.with_bias);
@@ -150,7 +150,7 @@ TEST_CASE("cuda conv2d_branches: more strips of tiles than blocks") {
   check_branches({{same(133, 1, 4, 33, 2, 2, 3)}});
 }
 
-TEST_CASE("cuda conv2d_branches: not a number stays visible") {
+TEST_CASE("cuda conv2d_branches: NaN stays visible") {
   const Branches c{{same(1, 1, 12, 16, 8, 2, 8), same(1, 1, 12, 16, 8, 8, 2)}};
   Values x = random_values(12 * 16, 1);
   x[5 * 16 + 7] = std::numeric_limits<real>::quiet_NaN();

@@ -1,5 +1,5 @@
 #pragma once
-// What the tests of the convolution on the device share: one convolution with its numbers, and the
+// What the tests of the convolution on the device share: one convolution with its arrays, and the
 // CPU's answers to it.
 
 #include <cstdint>
@@ -37,7 +37,7 @@ inline bool is_unused(const Conv2dShape& s, std::size_t i) {
   return (s.unused_taps >> i % static_cast<std::size_t>(s.R * s.S) & 1) != 0;
 }
 
-/// The numbers of a case, and what the CPU makes of them. Gradients begin at `before`, not at zero.
+/// The arrays of a case, and the CPU's results. Gradients begin at `before`, not at zero.
 struct ConvNumbers {
   Values x, weight, bias, dy;
   std::vector<std::uint8_t> index;  // of the pooled forward

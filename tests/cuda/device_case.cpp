@@ -41,11 +41,11 @@ double relative_error(const Values& actual, const Values& expected) {
 }
 
 Values random_values(std::int64_t count, std::uint64_t seed) {
-  Values numbers(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = static_cast<real>(normal({seed, Purpose::test, 0}, i));
+  Values values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<real>(normal({seed, Purpose::test, 0}, i));
   }
-  return numbers;
+  return values;
 }
 
 }  // namespace serenade::test

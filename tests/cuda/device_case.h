@@ -61,7 +61,7 @@ double relative_error(const Values& actual, const Values& expected);
 inline constexpr double kForwardTolerance = sizeof(real) == 8 ? 1e-13 : 1e-5;
 inline constexpr double kGradientTolerance = sizeof(real) == 8 ? 1e-12 : 1e-4;
 
-/// Standard normal numbers, the same for the same seed.
+/// Standard normal values, the same for the same seed.
 Values random_values(std::int64_t count, std::uint64_t seed);
 
 }  // namespace serenade::test

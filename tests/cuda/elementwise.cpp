@@ -31,7 +31,7 @@ Values arguments(const Function& function, std::int64_t count, std::uint64_t see
   return x;
 }
 
-// The same numbers, rounding aside, in the same places.
+// The same values, rounding aside, at the same positions.
 void check_close(const Values& actual, const Values& expected, double tolerance) {
   CHECK(relative_error(actual, expected) < tolerance);
 }
@@ -67,7 +67,7 @@ TEST_CASE("cuda elementwise: activations") {
   }
 }
 
-TEST_CASE("cuda elementwise: in place, and between two Vec4s") {
+TEST_CASE("cuda elementwise: in place, and not aligned to Vec4s") {
   const Values x = random_values(200, 1);
   Values expected = x;
   cpu::tanh_forward(expected.data(), expected.data(), 100);

@@ -20,7 +20,7 @@ namespace {
 struct Case {
   std::int64_t m, n, k;
   std::int64_t batch = 1;
-  std::int64_t padding = 0;  ///< numbers after each row that do not belong to the matrix
+  std::int64_t padding = 0;  ///< elements after each row that do not belong to the matrix
   real alpha = 1, beta = 0;
   std::int64_t offset = 0;  ///< where A and B begin: 1 breaks the alignment of 16 bytes
 };
@@ -30,7 +30,7 @@ std::string text(const Case& c, bool transpose_a, bool transpose_b) {
          (transpose_a ? ", A transposed" : "") + (transpose_b ? ", B transposed" : "");
 }
 
-/// A matrix product with its numbers on the host.
+/// A matrix product with its matrices on the host.
 struct Product {
   cuda::GemmCall call;
   Values a, b, c;
@@ -94,7 +94,7 @@ constexpr cuda::GemmPlan kMediumBlock{cuda::GemmVersion::register_block, cuda::G
 
 }  // namespace
 
-TEST_CASE("cuda blas: plain and shared tile give the CPU's product") {
+TEST_CASE("cuda gemm: plain and shared tile give the CPU's product") {
   for (const cuda::GemmVersion version :
        {cuda::GemmVersion::plain, cuda::GemmVersion::shared_tile}) {
     check_transpositions({1, 1, 1}, {version});
@@ -103,7 +103,7 @@ TEST_CASE("cuda blas: plain and shared tile give the CPU's product") {
   }
 }
 
-TEST_CASE("cuda blas: register blocks of every size, ragged and aligned") {
+TEST_CASE("cuda gemm: register blocks of every size, ragged and aligned") {
   const auto plan = [](cuda::GemmTile tile) {
     return cuda::GemmPlan{cuda::GemmVersion::register_block, tile};
   };
@@ -120,7 +120,7 @@ TEST_CASE("cuda blas: register blocks of every size, ragged and aligned") {
   check_plan({128, 16, 16}, plan(cuda::GemmTile::narrow), true, false);
 }
 
-TEST_CASE("cuda blas: the size of the tile does not change a bit") {
+TEST_CASE("cuda gemm: the size of the tile does not change a bit") {
   for (const bool transpose_b : {false, true}) {
     const Product product({132, 20, 40}, false, transpose_b);
     const auto with = [&](cuda::GemmTile tile) {
@@ -130,7 +130,7 @@ TEST_CASE("cuda blas: the size of the tile does not change a bit") {
   }
 }
 
-TEST_CASE("cuda blas: splits of k are added in their order") {
+TEST_CASE("cuda gemm: splits of k are added in their order") {
   cuda::GemmPlan plan = kMediumBlock;
   plan.splits = 5;
   check_plan({9, 33, 150, 2, 0, real(0.5), 2}, plan, true, false);
@@ -139,7 +139,7 @@ TEST_CASE("cuda blas: splits of k are added in their order") {
   check_plan({4, 4, 320}, plan, true, false);
 }
 
-TEST_CASE("cuda blas: tensor cores are as exact as TF32") {
+TEST_CASE("cuda gemm: tensor cores are as exact as TF32") {
   if (sizeof(real) == 8) return;
   for (const cuda::GemmTile tile : {cuda::GemmTile::medium, cuda::GemmTile::large}) {
     const cuda::GemmPlan plan{cuda::GemmVersion::tensor_cores, tile};
@@ -150,7 +150,7 @@ TEST_CASE("cuda blas: tensor cores are as exact as TF32") {
              false, 1e-3);
 }
 
-TEST_CASE("cuda blas: the plan suits the shape and depends on nothing else") {
+TEST_CASE("cuda gemm: the plan suits the shape and depends on nothing else") {
   using cuda::GemmTile;
   using cuda::GemmVersion;
   const auto plan = [](std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k,
@@ -178,7 +178,7 @@ TEST_CASE("cuda blas: the plan suits the shape and depends on nothing else") {
   CHECK(plan(2, 1600, 192, 256, false).splits == 1);
 }
 
-TEST_CASE("cuda blas: gemm and gemm_batched") {
+TEST_CASE("cuda gemm: gemm and gemm_batched") {
   const Product one({33, 30, 300, 1, 2, real(0.5), 2}, true, false);
   const cuda::GemmCall& s = one.call;
   const Values product = run_repeatedly([&] {
@@ -199,7 +199,7 @@ TEST_CASE("cuda blas: gemm and gemm_batched") {
   CHECK(relative_error(products, many.on_cpu()) <= kForwardTolerance);
 }
 
-TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
+TEST_CASE("cuda gemm: a second matrix B that lies anywhere") {
   for (const std::int64_t size : {std::int64_t{5}, std::int64_t{36}}) {
     const Product first({size, size, size}, false, true);
     const Values other = random_values(size * size, 77);
@@ -236,7 +236,7 @@ TEST_CASE("cuda blas: a second matrix B that lies anywhere") {
   }
 }
 
-TEST_CASE("cuda blas: empty matrices launch nothing, an empty k scales C") {
+TEST_CASE("cuda gemm: empty matrices launch nothing, an empty k scales C") {
   const DeviceValues c(random_values(6, 1));
   const Values before = c.values();
   cuda::gemm(false, false, 0, 3, 2, 1, nullptr, 2, c.data(), 3, 0, c.data(), 3);
@@ -246,7 +246,7 @@ TEST_CASE("cuda blas: empty matrices launch nothing, an empty k scales C") {
   for (std::size_t i = 0; i < 6; ++i) CHECK(c.values()[i] == 2 * before[i]);
 }
 
-TEST_CASE("cuda blas: more matrices than a grid holds") {
+TEST_CASE("cuda gemm: more matrices than a grid holds") {
   const std::int64_t batch = 65537;
   const Values values(static_cast<std::size_t>(batch), 3);
   const DeviceValues a(values), b(values), c(values.size());
@@ -256,7 +256,7 @@ TEST_CASE("cuda blas: more matrices than a grid holds") {
   CHECK(c.values() == Values(values.size(), 9));
 }
 
-TEST_CASE("cuda blas: in TF32 mode large products go to the tensor cores") {
+TEST_CASE("cuda gemm: in TF32 mode large products go to the tensor cores") {
   if (sizeof(real) == 8) return;
   const Product product({40, 36, 64}, false, false);
   const cuda::GemmCall& s = product.call;
@@ -269,7 +269,7 @@ TEST_CASE("cuda blas: in TF32 mode large products go to the tensor cores") {
   CHECK(error > 1e-5);  // or it was not TF32
 }
 
-TEST_CASE("cuda blas: cuBLAS gives the same or says why not") {
+TEST_CASE("cuda gemm: cuBLAS gives the same or says why not") {
   std::string reason;
   const Product product({33, 30, 40, 1, 2, real(0.5), 2}, true, false);
   const cuda::GemmCall& s = product.call;

@@ -24,7 +24,7 @@ struct Case {
   bool start = true;  ///< with h0
 };
 
-/// The numbers of a case: weights W_ih, W_hh, b_ih, b_hh of each direction.
+/// The arrays of a case: weights W_ih, W_hh, b_ih, b_hh of each direction.
 struct Inputs {
   Values x, dy, h0;
   std::vector<Values> weights;
@@ -151,7 +151,7 @@ TEST_CASE("cuda gru: the plain recurrence takes any number of hidden units") {
   check({{.batch = 1, .steps = 2, .inputs = 3, .hidden = 130}}, GruVersion::plain);
 }
 
-TEST_CASE("cuda gru: weights in registers, full and filled up") {
+TEST_CASE("cuda gru: weights in registers, full and padded") {
   for (const std::int64_t hidden : {1, 5, 32, 64}) {
     for (const bool reset_after : {true, false}) {
       check(padded(hidden, reset_after), GruVersion::registers);
@@ -186,7 +186,7 @@ TEST_CASE("cuda gru: a sequence of no step at all") {
   }
 }
 
-TEST_CASE("cuda gru: gates that are saturated, and numbers that are not finite") {
+TEST_CASE("cuda gru: gates that are saturated, and values that are not finite") {
   const GruSizes s{.batch = 1, .steps = 2, .inputs = 1, .hidden = 4};
   for (const real size : {real(1e4), real(1e30), -real(1e30)}) {
     Case c{s, {}, true, false};
@@ -225,7 +225,7 @@ TEST_CASE("cuda gru: gradients that are not wanted stay away") {
   const GruParameterGradients one[2] = {{.bias_hh = d_bias.data()}, {}};
   cuda::gru_backward(nullptr, nullptr, one, dy.data(), y.data(), saved.data(), x.data(), nullptr,
                      parameters.data(), nullptr, s);
-  // b_hh of the first direction: behind dx, dh0, W_ih [15, 4], W_hh [15, 5], b_ih [15].
+  // b_hh of the first direction: after dx, dh0, W_ih [15, 4], W_hh [15, 5], b_ih [15].
   const std::size_t at = in.x.size() + in.h0.size() + 60 + 75 + 15;
   const auto first = expected.backward.begin() + static_cast<std::ptrdiff_t>(at);
   CHECK(relative_error(d_bias.values(), Values(first, first + 15)) <= kGradientTolerance);

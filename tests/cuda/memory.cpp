@@ -25,7 +25,7 @@ TEST_CASE("cuda memory: a freed block serves the next request of its size") {
   CHECK(cuda::allocation_counts().used_bytes == before.used_bytes);
 }
 
-TEST_CASE("cuda memory: cleared and uploaded arrays") {
+TEST_CASE("cuda memory: cleared and copied arrays") {
   const DeviceValues x(random_values(33, 2));
   cuda::clear(x.data(), 33 * sizeof(real));
   CHECK(x.values() == Values(33, 0));
@@ -37,7 +37,7 @@ TEST_CASE("cuda memory: cleared and uploaded arrays") {
   CHECK(cuda::OnDevice<std::int64_t>(nullptr, 3).data() == nullptr);
 }
 
-TEST_CASE("cuda memory: a launch graph runs its work each time, with new values") {
+TEST_CASE("cuda memory: a captured graph runs its work each time, with new values") {
   CudaGraph graph;
   const DeviceValues x(Values(4, 0));
   for (int step = 1; step <= 3; ++step) {

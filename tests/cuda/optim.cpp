@@ -11,7 +11,7 @@ using namespace serenade::test;
 
 namespace {
 
-// A network's tensors one after the other in one array, each `gap` numbers behind the one before:
+// A network's tensors one after the other in one array, each `gap` elements after the one before:
 // an odd gap puts some of them between two Vec4s.
 struct Network {
   std::vector<std::int64_t> counts, starts;
@@ -98,7 +98,7 @@ TEST_CASE("cuda optim: stochastic gradient descent") {
   }
 }
 
-TEST_CASE("cuda optim: a loss that is no number is noted, and then nothing is updated") {
+TEST_CASE("cuda optim: a non-finite loss sets the flag, and then nothing is updated") {
   const real kNaN = std::nan(""), kInfinity = std::numeric_limits<real>::infinity();
   Values many = random_values(700, 5);
   many.back() = kInfinity;

@@ -99,7 +99,7 @@ TEST_CASE("cuda reduce: maximum") {
   }
 }
 
-TEST_CASE("cuda reduce: of equal numbers the first takes the gradient") {
+TEST_CASE("cuda reduce: of equal values the first gets the gradient") {
   for (const AxisShape& s : {AxisShape{2, 5, 1}, AxisShape{2, 1500, 1}, AxisShape{2, 5, 2}}) {
     const auto lanes = static_cast<std::size_t>(s.lanes());
     const Values x(static_cast<std::size_t>(s.count()), 3), y(lanes, 3), dy(lanes, 1);
@@ -141,7 +141,7 @@ TEST_CASE("cuda reduce: softmax and its logarithm") {
   }
 }
 
-TEST_CASE("cuda reduce: softmax in place, of large numbers, of NaN") {
+TEST_CASE("cuda reduce: softmax in place, of large values, of NaN") {
   for (const AxisShape& s : {AxisShape{2, 9, 1}, AxisShape{1, 1100, 1}, AxisShape{2, 9, 3}}) {
     Values x = random_values(s.count(), 1);
     for (real& v : x) v = v * 300 + 10'000;

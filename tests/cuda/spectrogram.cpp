@@ -32,15 +32,15 @@ Halves halves_of(const Floats& floats) {
 
 template <class T>
 Values values_of(const std::vector<T>& values) {
-  Values numbers;
+  Values reals;
   for (const T v : values) {
     if constexpr (sizeof(T) == 2) {
-      numbers.push_back(static_cast<real>(half_to_float(v)));
+      reals.push_back(static_cast<real>(half_to_float(v)));
     } else {
-      numbers.push_back(static_cast<real>(v));
+      reals.push_back(static_cast<real>(v));
     }
   }
-  return numbers;
+  return reals;
 }
 
 // Runs make(spectrogram) for a spectrogram of the format, in host memory and on the device.
@@ -84,7 +84,7 @@ struct Spectrogram {
   }
 };
 
-// Float sums in another order, of float32 numbers in either build, and the halves between which
+// Float sums in another order, of float32 values in either build, and the halves between which
 // such a sum may fall.
 double spectrogram_tolerance(SpectrogramFormat format) {
   return format == SpectrogramFormat::float16 ? 2e-4 : 2e-6;
@@ -124,12 +124,12 @@ TEST_CASE("cuda spectrograms: a spectrogram of every shape, by both versions and
   const Case cases[] = {
       {400, 67, 33, 5, 64, 33},  // more than one tile of frames; an odd window; bins of any number
       {300, 20, 40, 12, 500, 132},  // more than one tile of bins, in copies of 16 bytes
-      {301, 6, 16, 31, 300, 131},   // whole steps; the last frames end behind the signal
+      {301, 6, 16, 31, 300, 131},   // whole steps; the last frames end past the signal
       {10, 1, 23, 7, 23, 12},       // a signal shorter than its window
       {9, 5, 2, 1, 2, 1},           // one pair
       {9, 5, 1, 1, 20, 11},         // none: all is zero
       {5, 9, 8, 3, 16, 9},          // frames with nothing in them
-      {30, 70, 16, 5, 32, 17},      // a whole tile of frames behind the signal's end
+      {30, 70, 16, 5, 32, 17},      // a whole tile of frames past the signal's end
       {0, 4, 4, 2, 4, 3},           // no sample
       {20, 0, 4, 2, 4, 3},          // no frame
   };
@@ -164,9 +164,9 @@ TEST_CASE("cuda spectrograms: every value of a spectrum in both formats") {
   }
 }
 
-TEST_CASE("cuda spectrograms: numbers become halves as on the CPU") {
+TEST_CASE("cuda spectrograms: values are rounded to half precision as on the CPU") {
   // With a window of two samples and factors of our own a power is re^2 + im^2 of two samples: the
-  // sum of a pair of which one is zero. Squares of numbers with few bits are exact, so what is
+  // sum of a pair of which one is zero. Squares of values with few bits are exact, so what is
   // rounded is known: ties among normal and subnormal halves, their neighbours, the largest ones.
   Floats samples;
   for (float scale = 0x1p-16f; scale < 32; scale *= 2) {
@@ -196,7 +196,7 @@ TEST_CASE("cuda spectrograms: numbers become halves as on the CPU") {
   }
 }
 
-TEST_CASE("cuda spectrograms: every half is read as the number it is") {
+TEST_CASE("cuda spectrograms: every half is read as its value") {
   const std::int64_t rows = 64, frames = 1024;
   Halves all(65536);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);

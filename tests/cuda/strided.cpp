@@ -6,7 +6,7 @@ using namespace serenade::test;
 
 namespace {
 
-// Counts around whole Vec4s; 40'000 takes more than one turn of the emulated grid's loop.
+// Counts around whole Vec4s; 40'000 takes more than one round of the emulated grid's loop.
 const std::int64_t kCounts[] = {0, 1, 3, 4, 259, 1024};
 
 struct Strided {
@@ -59,7 +59,7 @@ TEST_CASE("cuda strided: fill, accumulate, copy") {
   }
 }
 
-TEST_CASE("cuda strided: arrays that begin between two Vec4s") {
+TEST_CASE("cuda strided: arrays not aligned to Vec4s") {
   const Values before = random_values(300, 1), source = random_values(300, 2);
   Values expected = before;
   cpu::copy(expected.data() + 281, source.data() + 4, 12);
@@ -79,7 +79,7 @@ TEST_CASE("cuda strided: arrays that begin between two Vec4s") {
   CHECK(actual == expected);
 }
 
-TEST_CASE("cuda strided: a loop of several turns") {
+TEST_CASE("cuda strided: more elements than the grid has threads") {
   const std::int64_t count = 40'003;
   const Values source = random_values(count, 3);
   const DeviceValues x(source), y(static_cast<std::size_t>(count));

@@ -191,7 +191,7 @@ TEST_CASE("data: an experiment gives the same losses wherever the spectrograms a
   }
 }
 
-TEST_CASE("data: a loss that is no number stops training on a device") {
+TEST_CASE("data: a non-finite loss stops training on a device") {
   const TemporaryFolder folder;
   const ComputeDevice device("cuda");
   Config config = small_config(make_tone_corpus(folder), kGruAtt, "none");

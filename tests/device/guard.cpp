@@ -1,5 +1,5 @@
-// What happens on the device without the host looking: losses are fetched late, and one that is no
-// number stops all updates there and then.
+// What happens on the device without the host looking: losses are fetched late, and a
+// non-finite one stops all updates there and then.
 
 #include <doctest/doctest.h>
 
@@ -8,6 +8,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "nas/builder.h"
 #include "nas/supernet_search.h"
 #include "nn/async_scalar.h"
 #include "nn/captured_step.h"
@@ -19,21 +20,25 @@ using namespace serenade;
 
 namespace {
 
-const std::vector<std::string> kWidths = {"2", "3"};
+SearchSpace space() { return {{{.name = "layer", .candidates = {"2", "3"}, .kind = "width"}}}; }
 
 struct Supernet : Module {
-  MixedLinear layer{{.in_features = 4, .widths = kWidths}};
-  Supernet() { register_module("layer", layer); }
+  std::unique_ptr<Layer> layer;
+  Supernet() {
+    Builder builder(space());
+    layer = builder.choose("layer", {.in_channels = 4});
+    register_module("layer", *layer);
+  }
 };
 
-Variable loss_of(const Supernet& net, const Variable& x, real factor) {
-  const Variable y = net.layer.forward(x);
+Variable loss_of(Supernet& net, const Variable& x, real factor) {
+  const Variable y = net.layer->forward(x);
   return affine(mean(y * y), factor);
 }
 
 }  // namespace
 
-TEST_CASE("device: a deferred number is what the device had when it was asked for") {
+TEST_CASE("device: an asynchronous scalar is what the device had when it was requested") {
   Tensor x = Tensor::from({2}, {1}, Device::cuda);
   const AsyncScalar before(x);
   x.copy_(Tensor::from({3}, {1}, Device::cuda));
@@ -43,12 +48,13 @@ TEST_CASE("device: a deferred number is what the device had when it was asked fo
   CHECK(before.get() == 2);
 }
 
-TEST_CASE("device: a loss that is no number stops a search, and nothing has changed") {
-  for (const char* mode : {"joint", "dropout"}) {
+TEST_CASE("device: a non-finite loss stops a search, and nothing has changed") {
+  for (const std::string mode : {"joint", "dropout"}) {
     Supernet net;
     net.to(Device::cuda);
     const Variable x(random_tensor({5, 4}, 1).to(Device::cuda));
-    SupernetSearch search(net, {{{"layer", kWidths}}}, {.mode = mode});
+    const auto method = make_one_shot(mode, space(), {});
+    SupernetSearch search(net, *method);
     search.weight_step([&] { return loss_of(net, x, 1); });
     const StateDict good = net.state_dict();
     const std::vector<real> weights = good.at("layer.ops.1.weight").to_vector();
@@ -67,7 +73,7 @@ TEST_CASE("device: a loss that is no number stops a search, and nothing has chan
   }
 }
 
-TEST_CASE("device: a recorded step with its update is that of the CPU") {
+TEST_CASE("device: a captured step with its update is that of the CPU") {
   std::vector<real> results[2];
   for (const Device device : {Device::cpu, Device::cuda}) {
     manual_seed(3);
@@ -76,10 +82,10 @@ TEST_CASE("device: a recorded step with its update is that of the CPU") {
     const Variable x(random_tensor({5, 4}, 1).to(device));
     Adam adam(layer.named_parameters(), {});
     NonFiniteGuard guard(device);
-    CapturedStep recorded(device);
+    CapturedStep captured(device);
     for (int step = 0; step < 3; ++step) {
       adam.zero_grad();
-      recorded.run([&] {
+      captured.run([&] {
         const Variable y = layer.forward(x), loss = mean(y * y);
         backward(loss);
         guard.watch(loss);

@@ -1,6 +1,6 @@
 // How many kernels a step launches. On a GPU a small network's step takes about as long as its
 // launches, so their number is part of its speed: a change that adds many shows here. Counted by
-// the emulation, on small inputs; larger ones choose other kernels, but hardly more.
+// the emulation, on small inputs; larger ones choose other kernels, but few more.
 
 #ifdef SERENADE_EMULATED
 
@@ -24,7 +24,7 @@ namespace {
 
 struct Expected {
   const char* system;
-  std::string mode;
+  const char* mode;
   std::int64_t weight_step;
   std::int64_t architecture_step;  // 0: the mode has none
 };
@@ -50,20 +50,21 @@ TEST_CASE("device: a step has no more launches than were counted") {
     CAPTURE(expected.mode);
     manual_seed(11);
     const RecognizerOptions options{.name = expected.system, .bins = 32};
-    const auto system = expected.mode == "none"
-                            ? make_recognizer(options, baseline_genotype(options))
-                            : make_supernet(options, expected.mode);
+    const bool alone = expected.mode == std::string("none");
+    const auto method = alone ? nullptr : make_one_shot(expected.mode, search_space(options), {});
+    const auto system = alone ? make_recognizer(options, baseline_genotype(options))
+                              : make_supernet(options, *method);
     system->to(Device::cuda);
     const Tensor x({2, 1, 32, 12}, Device::cuda);
     const auto loss = [&] { return cross_entropy(system->forward(x), {0, 1}); };
     std::int64_t weight_step = 0, architecture_step = 0;
-    if (expected.mode == "none") {
+    if (alone) {
       Adam adam(system->named_parameters(), {});
       NonFiniteGuard guard(Device::cuda);
-      CapturedStep recorded(Device::cuda);
+      CapturedStep captured(Device::cuda);
       weight_step = launches_of([&] {
         adam.zero_grad();
-        recorded.run([&] {
+        captured.run([&] {
           const Variable value = loss();
           backward(value);
           guard.watch(value);
@@ -71,10 +72,10 @@ TEST_CASE("device: a step has no more launches than were counted") {
         });
       });
     } else {
-      SupernetSearch search(*system, search_space(options), {.mode = expected.mode});
+      SupernetSearch search(*system, *method);
       search.weight_step(loss);  // the first of an epoch also measures activations
       weight_step = launches_of([&] { search.weight_step(loss); });
-      if (expected.mode != "joint") {
+      if (!method->trains_jointly()) {
         architecture_step = launches_of([&] { search.architecture_step(loss); });
       }
     }

@@ -71,13 +71,13 @@ Course train_one(const std::string& name, Device device) {
   system->to(device);
   const Tensor x = input().to(device);
   Adam adam(system->named_parameters(), {.lr = kLearningRate});
-  CapturedStep recorded(device);
+  CapturedStep captured(device);
   NonFiniteGuard guard(device);
   Course course;
   for (int step = 0; step < steps(); ++step) {
     adam.zero_grad();
     Variable loss;
-    recorded.run([&] {
+    captured.run([&] {
       loss = cross_entropy(system->forward(x), labels());
       backward(loss);
       guard.watch(loss);
@@ -92,14 +92,13 @@ Course train_one(const std::string& name, Device device) {
 Course search(const std::string& name, const std::string& mode, Device device) {
   manual_seed(12);
   const RecognizerOptions options = options_of(name);
-  const auto supernet = make_supernet(options, mode);
+  const auto method = make_one_shot(
+      mode, search_space(options),
+      {.seed = 5, .learning_rate = kLearningRate, .alpha_learning_rate = kLearningRate});
+  const auto supernet = make_supernet(options, *method);
   supernet->to(device);
   const Tensor x = input().to(device);
-  SupernetSearch search(*supernet, search_space(options),
-                        {.mode = mode,
-                         .learning_rate = kLearningRate,
-                         .alpha_learning_rate = kLearningRate,
-                         .seed = 5});
+  SupernetSearch search(*supernet, *method);
   const auto loss = [&] { return cross_entropy(supernet->forward(x), labels()); };
   Course course;
   for (int step = 0; step < steps(); ++step) {
@@ -152,7 +151,7 @@ TEST_CASE("device: a supernet is searched as on the CPU, in every mode") {
       CAPTURE(mode);
       const Course device = search(name, mode, Device::cuda);
       check_same_course(device, search(name, mode, Device::cpu));
-      if (kRepeatsAll || mode == "dropout") {
+      if (kRepeatsAll || mode == std::string("dropout")) {
         check_same_bits(device, search(name, mode, Device::cuda));
       }
     }

@@ -227,8 +227,8 @@ Values unpool(const Values& dy, const std::vector<std::uint8_t>& index, const Co
 void check_fused(Case c, std::int64_t ph, std::int64_t pw) {
   const Conv2dShape& s = c.shape;
   // Small integers: every sum is exact, so that all versions find the same maxima, ties included.
-  for (Values* numbers : {&c.x, &c.weight, &c.bias}) {
-    for (real& number : *numbers) number = std::round(number);
+  for (Values* values : {&c.x, &c.weight, &c.bias}) {
+    for (real& value : *values) value = std::round(value);
   }
   conv2d_forward_v0_plain(c.y.data(), c.x.data(), c.weight.data(), c.bias.data(), s);
   const Pooled expected = pool_plain(c.y, s, ph, pw);

@@ -1,5 +1,5 @@
 #pragma once
-// What the tests of the convolution's steps share: numbers, their comparison, 'same' shapes.
+// What the tests of the convolution's steps share: values, their comparison, 'same' shapes.
 
 #include <doctest/doctest.h>
 
@@ -16,7 +16,7 @@ namespace serenade {
 
 using Values = std::vector<real>;
 
-/// Standard normal numbers.
+/// Standard normal values.
 inline Values random_values(std::int64_t count, std::uint64_t seed) {
   Values numbers(count);
   const RandomKey key = {.seed = seed, .purpose = Purpose::test};
@@ -24,7 +24,7 @@ inline Values random_values(std::int64_t count, std::uint64_t seed) {
   return numbers;
 }
 
-/// Largest difference, relative to the largest expected number.
+/// Largest difference, relative to the largest expected value.
 inline double difference(const Values& actual, const Values& expected) {
   REQUIRE(actual.size() == expected.size());
   double largest = 0;

@@ -141,7 +141,7 @@ TEST_CASE("sums over repeated axes have the same bits for any number of threads"
   });
 }
 
-TEST_CASE("a long sum loses far less than adding one number after the other") {
+TEST_CASE("a long sum loses far less than adding one value after the other") {
   const std::int64_t count = 3'000'000;
   const Tensor x = Tensor::full({count}, real(0.1));
   Tensor y = Tensor::empty({});

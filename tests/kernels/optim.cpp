@@ -124,7 +124,7 @@ TEST_CASE("sgd_step follows its formula: plain, momentum, nesterov, decay") {
   }
 }
 
-TEST_CASE("a value that is no finite number is noted, and a stopped step updates nothing") {
+TEST_CASE("a value that is not finite sets the flag, and a stopped step updates nothing") {
   const real kInfinity = std::numeric_limits<real>::infinity();
   real noted = 0;
   const std::vector<real> fine = {1, -2};

@@ -1,4 +1,4 @@
-// The vectorised exp, logistic function, tanh and logarithm against the C++ library's in a longer
+// The vectorised exp, sigmoid, tanh and logarithm against the C++ library's in a longer
 // format, in units in the last place, over their whole range.
 
 #include <doctest/doctest.h>
@@ -71,7 +71,7 @@ constexpr bool kDouble = sizeof(real) == 8;
 
 }  // namespace
 
-TEST_CASE("simd math: exp, logistic function and tanh are exact to a few last digits") {
+TEST_CASE("simd math: exp, sigmoid and tanh are exact to a few last digits") {
   on_every_isa([](const cpu::MathSimd& math) {
     const auto normal = points(kDouble ? -708 : -87.3, kDouble ? 709.7 : 88.7);
     CHECK(worst_ulp(normal, apply(math.exp, normal), [](auto x) { return std::exp(x); }) <= 2);
@@ -128,7 +128,7 @@ TEST_CASE("simd math: the logarithm's ends and what it is not defined for") {
   });
 }
 
-TEST_CASE("simd math: numbers too small for the normal format come out, too") {
+TEST_CASE("simd math: subnormal results") {
   const std::vector<real> x = {kDouble ? real(-720) : real(-95), kDouble ? real(-744) : real(-103)};
   on_every_isa([&](const cpu::MathSimd& math) {
     CHECK(worst_ulp(x, apply(math.exp, x), [](auto v) { return std::exp(v); }) <= 1);

@@ -87,7 +87,7 @@ TEST_CASE("softmax may overwrite its input, and touches nothing beyond it") {
   });
 }
 
-TEST_CASE("softmax: huge numbers do not overflow, infinity masks, NaN is seen in its lane only") {
+TEST_CASE("softmax: huge values do not overflow, infinity masks, NaN is seen in its lane only") {
   const real infinity = std::numeric_limits<real>::infinity();
   for_each_isa([&] {
     for (const std::int64_t inner : {1, 3}) {

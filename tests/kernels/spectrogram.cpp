@@ -98,7 +98,8 @@ TEST_CASE("spectrogram is a Hann window and a Fourier sum, for every kind of val
         CAPTURE(static_cast<int>(value));
         CAPTURE(window);
         SpectrogramShape shape{.samples = 150, .frames = 5, .window = window, .hop_length = 20};
-        shape.n_fft = 100;  // of which 51 bins are not twins of others, three tiles and a rest
+        shape.n_fft =
+            100;  // of which 51 bins are not mirror images of others, three tiles and a rest
         shape.bins = 51;
         shape.value = value;
         CHECK(spectrogram_error(shape, format) < 1);
@@ -121,7 +122,7 @@ TEST_CASE("spectrogram of both presets, of signals that end early, of one bin an
   CHECK(spectrogram_error(shape(640, 0, 640, 2), SpectrogramFormat::float32) == 0);
 }
 
-TEST_CASE("the factors of a spectrogram are exact at any distance round the circle") {
+TEST_CASE("the factors of a spectrogram are exact at any angle") {
   const SpectrogramShape shape{.window = 640, .n_fft = 16384, .bins = 8193};
   const std::vector<float> table = spectrogram_table(shape);
   const std::size_t sines = table.size() / 2;
@@ -144,7 +145,7 @@ TEST_CASE("a power that half precision cannot hold becomes infinite") {
   CHECK(half_to_float(spectrogram[1]) == doctest::Approx(160.0 * 160.0).epsilon(1e-3));
 }
 
-TEST_CASE("mel_spectrogram is the logarithm of weighed powers") {
+TEST_CASE("mel_spectrogram is the logarithm of weighted powers") {
   const std::int64_t bins = 9;
   const std::vector<std::int32_t> first = {0, 3, 8, 2}, begin = {0, 2, 6, 7, 7};
   std::vector<float> weights = noise(7, 3);
@@ -241,7 +242,7 @@ TEST_CASE("gather_pieces normalises stretches of spectrograms and pads them with
   }
 }
 
-TEST_CASE("half precision: every half is the number that IEEE 754 says, and comes back") {
+TEST_CASE("half precision: every half is the value that IEEE 754 says, and comes back") {
   int wrong = 0;
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto half = static_cast<std::uint16_t>(bits);
@@ -261,7 +262,7 @@ TEST_CASE("half precision: every half is the number that IEEE 754 says, and come
   CHECK(wrong == 0);
 }
 
-TEST_CASE("half precision: floats go to the nearest half, from a tie to the even one") {
+TEST_CASE("half precision: floats are rounded to the nearest half, ties to even") {
   int wrong = 0;
   for (std::uint32_t bits = 0; bits < 0x7C00; ++bits) {  // between a half and the next
     const auto low = static_cast<std::uint16_t>(bits), high = static_cast<std::uint16_t>(bits + 1);

@@ -105,7 +105,7 @@ TEST_CASE("winograd weight gradient: dense") {
   }
 }
 
-TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
+TEST_CASE("winograd weight gradient: after ReLU and pooling") {
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
     for (const auto& [ph, pw] : {std::pair{2, 2}, {2, 1}, {4, 1}, {1, 1}, {3, 5}}) {
@@ -119,7 +119,7 @@ TEST_CASE("winograd weight gradient: behind ReLU and pooling") {
 }
 
 TEST_CASE("winograd weight gradient: what is exactly zero stays so") {
-  // Few inputs and gradients are not zero, as behind ReLU, so many taps never meet a pair of them.
+  // Few inputs and gradients are not zero, as after ReLU, so many taps never see a pair of them.
   for (const Conv2dShape& shape : kShapes) {
     CAPTURE(describe(shape));
     Values x = random_values(shape.N * shape.C * shape.H * shape.W, 7);

@@ -1,4 +1,4 @@
-// Whole files: what is written is read back, and a failure leaves neither a part nor a changed file.
+// Whole files: what is written is read back, and a failure leaves no part and changes nothing.
 
 #include "tensor/files.h"
 

@@ -16,7 +16,7 @@ Tensor counting(Shape shape) {
 
 }  // namespace
 
-TEST_CASE("a tensor starts with zeros, and copies of the handle share its numbers") {
+TEST_CASE("a tensor starts with zeros, and copies of the handle share its elements") {
   Tensor a({2, 3});
   CHECK(a.numel() == 6);
   CHECK(a.at({1, 2}) == 0);

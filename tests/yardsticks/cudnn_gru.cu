@@ -177,13 +177,13 @@ struct CudnnGru::State {
         "cudnnSetRNNDataDescriptor");
   }
 
-  /// Where cuDNN keeps a gate: its matrix, `count` numbers, and its bias, H.
+  /// Where cuDNN keeps a gate: its matrix, `count` elements, and its bias, H.
   struct Gate {
     real *weight, *bias;
     std::int64_t count;
   };
 
-  /// Calls f(direction, gate, recurrent, place) for all gates of `space`: the weights or gradients.
+  /// Calls f(direction, gate, recurrent, pointers) for all gates of `space`: the weights or gradients.
   template <class F>
   void for_gates(const Bytes& space, const F& f) const {
     const OwnedDescriptor matrix(l.create_tensor, l.destroy_tensor);

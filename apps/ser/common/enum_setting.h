@@ -12,7 +12,7 @@ namespace serenade::ser {
 
 using serenade::to_string;  // the word of an enum, beside this namespace's own overloads
 
-/// find_word() and parse_enum(), throwing InputError.
+/// find_word(), throwing InputError.
 inline std::size_t find_setting_word(const std::string& setting, const std::string& word,
                                      const std::vector<std::string>& known) {
   try {
@@ -22,9 +22,14 @@ inline std::size_t find_setting_word(const std::string& setting, const std::stri
   }
 }
 
+/// parse_enum(), throwing InputError.
 template <NamedEnum E>
 E parse_setting(const std::string& setting, const std::string& word) {
-  return enum_names(E{})[find_setting_word(setting, word, enum_words<E>())].first;
+  try {
+    return parse_enum<E>(setting, word);
+  } catch (const std::invalid_argument& error) {
+    throw InputError(error.what());
+  }
 }
 
 }  // namespace serenade::ser

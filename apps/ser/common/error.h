@@ -1,8 +1,9 @@
 #pragma once
 // What can go wrong outside the program, as three types that `main` turns into exit codes.
 //
-// Each message is one line that names the file (and line or key) and says what to do about it. Anything
-// else that is thrown is a fault of the program itself (exit code 1), but for std::bad_alloc (3).
+// Each message is one line that names the file (and line or key) and says what to do about it.
+// Anything else that is thrown is a fault of the program itself (exit code 1), but for
+// std::bad_alloc (3).
 
 #include <stdexcept>
 #include <string>

@@ -1,5 +1,6 @@
 #pragma once
-// Whole files, as tensor/files.h has them; what the system refuses is an IoError that names the file.
+// Whole files, as tensor/files.h has them; what the system refuses is an IoError that names the
+// file.
 
 #include <string>
 

@@ -1,6 +1,6 @@
 #pragma once
-// What load_corpus knows about one corpus: a row of a table. Each file of corpora/ defines one, in a
-// function `CorpusRow <file name>_corpus()`, and is in the table by being there (CMakeLists.txt).
+// What load_corpus knows about one corpus: a row of a table. Each file of corpora/ defines one, in
+// a function `CorpusRow <file name>_corpus()`, and is in the table by being there (CMakeLists.txt).
 //
 // A reader fills id, path, relative_path, label, speaker, group and range, and may leave session at
 // -1 for load_corpus to assign. It looks at names and label files only; load_corpus opens the

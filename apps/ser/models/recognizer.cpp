@@ -43,10 +43,16 @@ std::unique_ptr<Recognizer> make_recognizer(const RecognizerOptions& options,
   return row.make(options, builder);
 }
 
-std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options,
-                                          const Builder::InitialGain& gain) {
+std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options) {
   const SystemRow& row = checked_system(options);
-  Builder builder(row.search_space(options), gain);
+  Builder builder(row.search_space(options));
+  return row.make(options, builder);
+}
+
+std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options, const OneShot& method) {
+  const SystemRow& row = checked_system(options);
+  Builder builder(row.search_space(options),
+                  [&method](std::int64_t n) { return method.initial_gain(n); });
   return row.make(options, builder);
 }
 

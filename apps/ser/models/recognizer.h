@@ -14,6 +14,7 @@
 #include "apps/ser/models/sequential_capsules.h"
 #include "nas/builder.h"
 #include "nas/genotype.h"
+#include "nas/one_shot.h"
 #include "nas/search_space.h"
 #include "nn/gru.h"
 #include "nn/layer.h"
@@ -95,9 +96,10 @@ Genotype baseline_genotype(const RecognizerOptions& options);
 /// std::invalid_argument on a genotype of another space.
 std::unique_ptr<Recognizer> make_recognizer(const RecognizerOptions& options,
                                             const Genotype& genotype);
-/// All candidates at once. gain: of their initial weights (OneShot::initial_gain).
-std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options,
-                                          const Builder::InitialGain& gain = {});
+/// All candidates at once, with the initial weights they would have alone, or times the gain of a
+/// method (OneShot::initial_gain).
+std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options);
+std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options, const OneShot& method);
 
 /// Parameters of a part of a system: "cnn" 13,104.
 struct PartCount {

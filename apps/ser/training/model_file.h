@@ -20,7 +20,8 @@ struct ModelFile {
 };
 
 /// Writes a safetensors file: parameters under their names, normalisation as "normalisation.mean"
-/// and "normalisation.deviation", the rest as metadata. Whole or not at all; throws IoError naming the path.
+/// and "normalisation.deviation", the rest as metadata. Whole or not at all; throws IoError naming
+/// the path.
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
                  const Normalisation& normalisation, const Recognizer& system);
 

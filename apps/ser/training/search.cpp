@@ -36,11 +36,8 @@ class SupernetProblem : public Problem {
   Module& supernet(const OneShot& method) override {
     if (supernet_) return *supernet_;
     manual_seed(config_.seed);
-    Builder::InitialGain gain;
-    if (config_.supernet_gain == SupernetGain::sqrt) {
-      gain = [&method](std::int64_t n) { return method.initial_gain(n); };
-    }
-    supernet_ = make_supernet(config_.options, gain);
+    supernet_ = config_.supernet_gain == SupernetGain::sqrt ? make_supernet(config_.options, method)
+                                                            : make_supernet(config_.options);
     supernet_->to(compute_device());
     if (!method.trains_jointly()) {
       validation_.start(endless_passes(data_.validation, config_.batch_size, config_.seed));

@@ -59,7 +59,7 @@ struct WindowSizes {
 
 /// W_ij of every lane, or zeros, for the input capsules from `first_i` on. In memory the 32
 /// matrices of a warp follow each other. Were each lane to read its own, every access would touch
-/// 32 lines, 512 in all; so the warp reads whole lines, half of each matrix at a time, and hands
+/// 32 lines, 512 in all; so the warp reads whole lines, half of each matrix at a time, and passes
 /// them out through `rows`, kRows elements of shared memory: 64 lines and 128 accesses of shared
 /// memory.
 __device__ __forceinline__ void load_weights(real (&w)[kElements], SharedPointer<real> rows,

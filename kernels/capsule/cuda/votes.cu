@@ -46,8 +46,8 @@ __global__ void __launch_bounds__(kCapsuleThreads)
   du[index] += sum;
 }
 
-// A weight of its own meets N votes, a shared one N I: they are shared out among the warps of a
-// block. The lanes are neighbouring weights.
+// A weight of its own is used by N votes, a shared one by N I: they are shared out among the warps
+// of a block. The lanes are neighbouring weights.
 __global__ void __launch_bounds__(kCapsuleThreads)
     capsule_votes_weight_gradient(GlobalPointer<real> dweight, GlobalPointer<const real> du_hat,
                                   GlobalPointer<const real> u, std::int64_t count, CapsuleSizes p) {

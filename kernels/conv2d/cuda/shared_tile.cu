@@ -1,6 +1,6 @@
 // Convolution v1: a block of 32 x 8 outputs of one channel reads the inputs it needs once into
 // shared memory, one input channel at a time, and the weights of that channel beside them. Every
-// input then serves all the taps that meet it, R * S of them for stride 1, without another look at
+// input then serves all the taps that use it, R * S of them for stride 1, without another access to
 // global memory; a multiply-add still costs two loads from shared memory, and that is its bound:
 // 32 lanes x 2 loads per 32 multiply-adds leave a quarter of the rate of multiplication at best.
 // Shared memory: 2.1 KB for 5 x 5 and stride 1. 16 x more reads of x than v2, which shares an input

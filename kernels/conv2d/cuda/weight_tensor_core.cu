@@ -4,10 +4,10 @@
 //
 // A block goes over a strip of tiles of 16 x 32 outputs. A warp has one kernel column s, and with
 // it R x 2 products' sums; 2 groups of S warps share the columns of a tile. A warp goes down the
-// rows of inputs: row h meets the gradients of rows h - r for all r, which wait in registers, R
-// fragments in a ring. So 4 words of gradients and 4 of inputs per lane make 2 R products, 10 for 5
-// x 5. Groups write partial gradients of their own, and a second kernel adds all of them in their
-// order.
+// rows of inputs: row h is multiplied with the gradients of rows h - r for all r, which wait in
+// registers, R fragments in a ring. So 4 words of gradients and 4 of inputs per lane make 2 R
+// products, 10 for 5 x 5. Groups write partial gradients of their own, and a second kernel adds all
+// of them in their order.
 //
 // 5 x 5: 320 threads of 91 registers (40 sums, 20 gradients), 33 KB of gradients and 51.5 KB of
 // inputs in shared memory, 2 blocks per multiprocessor. 6 x 6: 384 threads of up to 128 registers,

@@ -54,30 +54,30 @@ void cross_entropy_backward(real* dlogits, const real* dloss, const real* probab
   }
 }
 
-void margin_loss_forward(real* loss, const real* lengths, const std::int64_t* labels, real m_plus,
+void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels, real m_plus,
                          real m_minus, real lambda, std::int64_t N, std::int64_t classes) {
   real total = 0;
   for (std::int64_t n = 0; n < N; ++n) {
     for (std::int64_t k = 0; k < classes; ++k) {
-      const real length = lengths[n * classes + k];
-      const real missing = std::max(real(0), m_plus - length);
-      const real excess = std::max(real(0), length - m_minus);
+      const real norm = norms[n * classes + k];
+      const real missing = std::max(real(0), m_plus - norm);
+      const real excess = std::max(real(0), norm - m_minus);
       total += k == labels[n] ? missing * missing : lambda * excess * excess;
     }
   }
   *loss = total / static_cast<real>(N);
 }
 
-void margin_loss_backward(real* dlengths, const real* dloss, const real* lengths,
+void margin_loss_backward(real* dnorms, const real* dloss, const real* norms,
                           const std::int64_t* labels, real m_plus, real m_minus, real lambda,
                           std::int64_t N, std::int64_t classes) {
   const real scale = *dloss / static_cast<real>(N);
   for (std::int64_t n = 0; n < N; ++n) {
     for (std::int64_t k = 0; k < classes; ++k) {
-      const real length = lengths[n * classes + k];
-      const real missing = std::max(real(0), m_plus - length);
-      const real excess = std::max(real(0), length - m_minus);
-      dlengths[n * classes + k] += scale * (k == labels[n] ? -2 * missing : 2 * lambda * excess);
+      const real norm = norms[n * classes + k];
+      const real missing = std::max(real(0), m_plus - norm);
+      const real excess = std::max(real(0), norm - m_minus);
+      dnorms[n * classes + k] += scale * (k == labels[n] ? -2 * missing : 2 * lambda * excess);
     }
   }
 }

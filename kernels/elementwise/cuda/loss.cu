@@ -83,16 +83,16 @@ struct Margins {
 __device__ __forceinline__ real positive_part(real x) { return x > 0 ? x : real(0); }
 
 __global__ void __launch_bounds__(kLoopThreads)
-    margin_loss(GlobalPointer<real> loss, GlobalPointer<const real> lengths,
+    margin_loss(GlobalPointer<real> loss, GlobalPointer<const real> norms,
                 GlobalPointer<const std::int64_t> labels, Margins margins, std::int64_t N,
                 std::int64_t classes) {
   SERENADE_SHARED(double, scratch, [32]);
   double total = 0;
   for (std::int64_t i = threadIdx.x; i < N * classes; i += kLoopThreads) {
     const std::int64_t n = i / classes, k = i - n * classes;
-    const real length = lengths[i];
-    const real missing = positive_part(margins.plus - length);
-    const real excess = positive_part(length - margins.minus);
+    const real norm = norms[i];
+    const real missing = positive_part(margins.plus - norm);
+    const real excess = positive_part(norm - margins.minus);
     total +=
         static_cast<double>(k == labels[n] ? missing * missing : margins.lambda * excess * excess);
   }
@@ -101,17 +101,16 @@ __global__ void __launch_bounds__(kLoopThreads)
 }
 
 __global__ void __launch_bounds__(kLoopThreads)
-    margin_loss_gradient(GlobalPointer<real> dlengths, GlobalPointer<const real> dloss,
-                         GlobalPointer<const real> lengths,
-                         GlobalPointer<const std::int64_t> labels, Margins margins, std::int64_t N,
-                         std::int64_t classes) {
+    margin_loss_gradient(GlobalPointer<real> dnorms, GlobalPointer<const real> dloss,
+                         GlobalPointer<const real> norms, GlobalPointer<const std::int64_t> labels,
+                         Margins margins, std::int64_t N, std::int64_t classes) {
   const real scale = dloss[0] / static_cast<real>(N);
   for (std::int64_t i = loop_begin(); i < N * classes; i += grid_stride()) {
     const std::int64_t n = i / classes, k = i - n * classes;
-    const real length = lengths[i];
-    const real missing = positive_part(margins.plus - length);
-    const real excess = positive_part(length - margins.minus);
-    dlengths[i] += scale * (k == labels[n] ? -2 * missing : 2 * margins.lambda * excess);
+    const real norm = norms[i];
+    const real missing = positive_part(margins.plus - norm);
+    const real excess = positive_part(norm - margins.minus);
+    dnorms[i] += scale * (k == labels[n] ? -2 * missing : 2 * margins.lambda * excess);
   }
 }
 
@@ -137,20 +136,20 @@ void cross_entropy_backward(real* dlogits, const real* dloss, const real* probab
                   total_weight(targets), N, classes);
 }
 
-void margin_loss_forward(real* loss, const real* lengths, const std::int64_t* labels, real m_plus,
+void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels, real m_plus,
                          real m_minus, real lambda, std::int64_t N, std::int64_t classes) {
   const OnDevice<std::int64_t> uploaded(labels, N);
-  SERENADE_LAUNCH(margin_loss, dim3(1), dim3(kLoopThreads), 0, current_stream(), loss, lengths,
+  SERENADE_LAUNCH(margin_loss, dim3(1), dim3(kLoopThreads), 0, current_stream(), loss, norms,
                   uploaded.data(), (Margins{m_plus, m_minus, lambda}), N, classes);
 }
 
-void margin_loss_backward(real* dlengths, const real* dloss, const real* lengths,
+void margin_loss_backward(real* dnorms, const real* dloss, const real* norms,
                           const std::int64_t* labels, real m_plus, real m_minus, real lambda,
                           std::int64_t N, std::int64_t classes) {
   if (N * classes == 0) return;
   const OnDevice<std::int64_t> uploaded(labels, N);
   SERENADE_LAUNCH(margin_loss_gradient, loop_grid(N * classes), dim3(kLoopThreads), 0,
-                  current_stream(), dlengths, dloss, lengths, uploaded.data(),
+                  current_stream(), dnorms, dloss, norms, uploaded.data(),
                   (Margins{m_plus, m_minus, lambda}), N, classes);
 }
 

@@ -24,7 +24,7 @@ namespace serenade::cpu {
 
 namespace {
 
-// Before main(): OpenBLAS's threads spin for a while in wait of work, on the cores that ours want,
+// Before main(): OpenBLAS's threads spin for a while waiting for work, on the cores that ours need,
 // and get none from us. (Measured: `serenade predict` with a file that is not there, 50 ms with
 // them, 10 ms without.)
 const bool single_threaded = [] {

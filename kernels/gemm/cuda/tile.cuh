@@ -106,7 +106,7 @@ struct OperandTile {
   }
 };
 
-/// alpha sum + beta c; beta = 0 does not look at c.
+/// alpha sum + beta c; beta = 0 does not read c.
 __device__ __forceinline__ void put_element(GlobalPointer<real> c, std::int64_t at, real sum,
                                             real alpha, real beta) {
   real value = alpha * sum;

@@ -52,8 +52,8 @@ __global__ void __launch_bounds__(3 * Width * Parts)
   real d_state = 0, input_sum = 0, recurrent_sum = 0;
   UnitStep x;
   if (own.real_unit && walk.length > 0) x = read_step(arrays, walk, walk.length - 1, unit);
-  // D(a) of a gate and what W_hh is applied to on the way back, from that gate's threads. Done as
-  // early as can be: during a product, every register counts.
+  // D(a) of a gate and what W_hh is applied to in the backward pass, from that gate's threads. Done
+  // as early as can be: during a product, every register counts.
   const auto put = [&](int which, int i, real input, real recurrent) {
     if (gate != which) return;
     if (own.part == 0) d_gates[which][unit] = recurrent;

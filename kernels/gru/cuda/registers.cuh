@@ -40,7 +40,7 @@ struct GruThread {
   }
 
   /// Fetches the weights: weight(j) for element j < hidden of the row. tail: [kTail], shared
-  /// memory; a thread only looks at what it put there itself.
+  /// memory; a thread only reads what it put there itself.
   template <class F>
   __device__ __forceinline__ void fetch(real (&weights)[kWeights], SharedPointer<real> tail,
                                         int hidden, F weight) const {

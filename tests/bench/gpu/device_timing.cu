@@ -68,7 +68,7 @@ double device_microseconds(const std::function<void()>& work, int rounds) {
     return 1e3 * static_cast<double>(milliseconds) / calls;
   };
   measure(2);  // takes memory, loads code
-  // Enough calls that launching the first one is hidden behind the others.
+  // Enough calls that launching the first one is hidden by the others.
   const int calls = std::clamp(static_cast<int>(2000 / std::max(1.0, measure(1))), 1, 100);
   std::vector<double> times;
   for (int round = 0; round < rounds; ++round) times.push_back(measure(calls));
@@ -122,7 +122,7 @@ void DeviceMarks::mark() {
   const cudaStream_t stream = cuda::current_stream();
   cudaStreamCaptureStatus status{};
   require(cudaStreamIsCapturing(stream, &status));
-  // External: an event of a recorded graph that can be asked for its time.
+  // External: an event of a captured graph that can be asked for its time.
   require(cudaEventRecordWithFlags(
       static_cast<cudaEvent_t>(events_.at(used_++)), stream,
       status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault));

@@ -19,7 +19,7 @@ struct DevicePeaks {
 };
 DevicePeaks measure_peaks();
 
-/// Marks in the device's stream, also in steps that are being recorded, and their times.
+/// Marks in the device's stream, also in steps that are being captured, and their times.
 class DeviceMarks {
  public:
   /// The first mark is the beginning of time; the device must be idle then.

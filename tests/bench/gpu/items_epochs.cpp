@@ -102,10 +102,11 @@ EpochSeconds measure_epochs(const MadeCorpus& made, const char* system, std::int
   std::vector<ser::FoldData> folds;
   folds.push_back(made.data(alone));
   seconds.train = second_epoch(
-      ser::train_architecture(alone, folds, ser::baseline_genotype(alone.options), {})[0].epochs);
+      ser::train_architecture(alone, {&folds[0]}, ser::baseline_genotype(alone.options), {})[0]
+          .epochs);
   const auto search = [&](const std::string& mode) {
     return second_epoch(
-        ser::search_architecture(config_of(system, mode, bins), folds[0], {}).epochs);
+        ser::search_architectures(config_of(system, mode, bins), folds, {})[0].epochs);
   };
   seconds.joint = search("joint");
   seconds.sampling = search("sampling");
@@ -119,9 +120,10 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   constexpr int kFirstSteps = 5;
   const ser::Config config = config_of(ser::kGruAtt, "dropout", bins);
   const ser::FoldData data = made.data(config);
-  const std::unique_ptr<ser::Recognizer> supernet = ser::make_supernet(config.options, config.mode);
+  const auto method = make_one_shot(config.mode, ser::search_space(config.options), {});
+  const std::unique_ptr<ser::Recognizer> supernet = ser::make_supernet(config.options, *method);
   supernet->to(Device::cuda);
-  SupernetSearch search(*supernet, ser::search_space(config.options), {.mode = config.mode});
+  SupernetSearch search(*supernet, *method);
   ser::BatchQueue batches(data.train, Device::cuda);
   batches.start(ser::endless_passes(data.train, config.batch_size, 1));
   // The first steps have marks too: without, their graph would be another.
@@ -152,7 +154,7 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   const std::vector<double> times = marks->milliseconds();
   for (std::size_t i = 1; i + 3 < times.size(); i += 4) {
     timeline.device.push_back({times[i], times[i + 1]});      // the batch is made
-    timeline.device.push_back({times[i + 2], times[i + 3]});  // the recorded step
+    timeline.device.push_back({times[i + 2], times[i + 3]});  // the captured step
   }
   return timeline;
 }

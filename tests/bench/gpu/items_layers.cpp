@@ -20,7 +20,7 @@ namespace {
 
 using cuda::DeviceArray;
 
-// An array on the device, filled with one small number.
+// An array on the device, filled with one small value.
 struct Filled {
   DeviceArray<real> array;
   Filled(std::int64_t count, real value) : array(count) { cuda::fill(array.data(), value, count); }

@@ -38,8 +38,8 @@ struct Filled {
   real* data() const { return array.data(); }
 };
 
-// The arrays of all versions. Each run leaves in `saved` what the next takes for projections:
-// numbers between -1 and 1.
+// The arrays of all versions. Each run writes to `saved` what the next reads as projections:
+// values between -1 and 1.
 struct Problem {
   static constexpr std::int64_t kRows = std::int64_t{kDirections} * kBatch * kSteps;
   Filled y{kRows * kHidden}, saved{kRows * 4 * kHidden}, dy{kRows * kHidden, real(0.01)};

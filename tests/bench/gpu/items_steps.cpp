@@ -1,4 +1,4 @@
-// Whole training steps on the device, each recorded as one graph, as the program runs them.
+// Whole training steps on the device, each captured as one graph, as the program runs them.
 
 #include <memory>
 #include <string>
@@ -24,22 +24,25 @@ constexpr std::int64_t kFrames = 200, kBatch = 16;
 class Job {
  public:
   Job(const std::string& name, const std::string& mode, std::int64_t bins)
-      : mode_(mode), recorded_(Device::cuda), guard_(Device::cuda) {
+      : recorded_(Device::cuda), guard_(Device::cuda) {
     options_.name = name;
     options_.bins = bins;
     manual_seed(7);
-    system_ = mode == "none" ? make_recognizer(options_, baseline_genotype(options_))
-                             : make_supernet(options_, mode);
+    if (mode == "none") {
+      system_ = make_recognizer(options_, baseline_genotype(options_));
+    } else {
+      method_ = make_one_shot(mode, search_space(options_), {});
+      system_ = make_supernet(options_, *method_);
+    }
     system_->to(Device::cuda);
     Tensor x = Tensor::empty({kBatch, 1, bins, kFrames});
     fill_normal_(x, 0, 1, {7, Purpose::test, 1});
     x_ = x.to(Device::cuda);
     for (std::int64_t i = 0; i < kBatch; ++i) labels_.push_back(i % 4);
-    if (mode == "none") {
-      adam_ = std::make_unique<Adam>(system_->named_parameters(), Adam::Options{});
+    if (method_) {
+      search_ = std::make_unique<SupernetSearch>(*system_, *method_);
     } else {
-      search_ = std::make_unique<SupernetSearch>(*system_, search_space(options_),
-                                                 SearchOptions{.mode = mode});
+      adam_ = std::make_unique<Adam>(system_->named_parameters(), Adam::Options{});
     }
   }
 
@@ -61,8 +64,8 @@ class Job {
   }
 
  private:
-  std::string mode_;
   ser::RecognizerOptions options_;
+  std::unique_ptr<OneShot> method_;  // of a supernet
   std::unique_ptr<ser::Recognizer> system_;
   CapturedStep recorded_;
   NonFiniteGuard guard_;

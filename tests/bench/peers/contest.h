@@ -1,5 +1,5 @@
 #pragma once
-// Ours against its peers, side by side: contenders take turns, round by round, and the medians of
+// Ours against its peers, side by side: contenders alternate, round by round, and the medians of
 // the rounds are compared, so that a change of the clock or a busy neighbour hits them alike.
 //
 // The ratio of a row is peer time / our time: above 1, ours is faster.
@@ -11,7 +11,7 @@
 
 namespace serenade::bench {
 
-/// Somebody who takes part in a contest.
+/// A participant of a contest.
 struct Contender {
   std::string name;     ///< "oneDNN"
   std::string version;  ///< "2.6.3"
@@ -46,7 +46,7 @@ class Report {
   void contest(const std::string& item, const Contender& ours,
                const std::vector<std::optional<Contender>>& peers);
 
-  /// A row of given numbers (memory, for one): what ours and the peer need, in the unit.
+  /// A row of given values (memory, for one): what ours and the peer need, in the unit.
   void row(const std::string& item, double ours, const Contender& peer, double theirs,
            const std::string& unit, const std::string& note);
 

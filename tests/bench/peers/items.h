@@ -1,6 +1,6 @@
 #pragma once
-// The items of `make bench`, by family. Each prints its table; what is asked of a row is the table
-// "To show" of the project's plan, written beside the items.
+// The items of `make bench`, by family. Each prints its table; the ratio that is asked of a row is
+// written beside the item.
 
 #include <cstdint>
 #include <memory>

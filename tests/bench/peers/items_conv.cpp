@@ -44,19 +44,19 @@ struct Problem {
   Problem(const Conv2dShape& shape, std::array<std::int64_t, 2> window)
       : s(shape),
         pool(window),
-        x(numbers(s.N * s.C * s.H * s.W)),
-        weight(numbers(s.K * s.C * s.R * s.S)),
+        x(values(s.N * s.C * s.H * s.W)),
+        weight(values(s.K * s.C * s.R * s.S)),
         bias(s.K, real(0.1)),
-        y(numbers(s.N * s.K * s.out_h() * s.out_w())),
+        y(values(s.N * s.K * s.out_h() * s.out_w())),
         dx(x.size()),
         dweight(weight.size()),
         pooled(s.N * s.K * (s.out_h() / pool[0]) * (s.out_w() / pool[1])),
         index(pooled.size()),
         wide_index(pooled.size()) {
-    our_work(Pass::fused)();  // the places of the maxima, which the pooled gradient needs
+    our_work(Pass::fused)();  // the positions of the maxima, which the pooled gradient needs
   }
 
-  static std::vector<real> numbers(std::int64_t count) {
+  static std::vector<real> values(std::int64_t count) {
     std::vector<real> values(count);
     for (std::int64_t i = 0; i < count; ++i) {
       values[i] = static_cast<real>(i * 7919 % 1009) / 1009 - real(0.5);
@@ -109,8 +109,8 @@ struct Problem {
   }
 };
 
-// The weight gradient as training needs it: from the gradient behind ReLU and pooling. The peers
-// get the gradient before them for nothing.
+// The weight gradient as training needs it: from the gradient after ReLU and pooling. The peers
+// get the gradient before them for free.
 std::function<void()> pooled_weight_work(Problem& p) {
   return [&p] {
     cpu::conv2d_relu_maxpool_backward_weight(p.dweight.data(), p.pooled.data(), p.index.data(),

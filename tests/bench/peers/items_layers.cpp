@@ -19,7 +19,7 @@ namespace serenade::bench {
 
 namespace {
 
-std::vector<real> numbers(std::int64_t count, double scale) {
+std::vector<real> values(std::int64_t count, double scale) {
   std::vector<real> values(count);
   for (std::int64_t i = 0; i < count; ++i) {
     values[i] = static_cast<real>(scale * (double(i * 7919 % 1009) / 1009 - 0.5));
@@ -37,14 +37,14 @@ struct GruProblem {
 
   explicit GruProblem(const GruSizes& s) : sizes(s) {
     const std::int64_t steps = s.batch * s.steps, H = s.hidden;
-    x = numbers(steps * s.inputs, 1);
-    dy = numbers(steps * 2 * H, 0.01);
+    x = values(steps * s.inputs, 1);
+    dy = values(steps * 2 * H, 0.01);
     y.resize(dy.size());
     dx.resize(x.size());
     saved.resize(2 * steps * 4 * H);
     for (int direction = 0; direction < 2; ++direction) {
       for (const std::int64_t count : {3 * H * s.inputs, 3 * H * H, 3 * H}) {
-        weights.push_back(numbers(count, 0.1));
+        weights.push_back(values(count, 0.1));
         gradients.emplace_back(count);
       }
     }
@@ -131,9 +131,9 @@ void capsule_items(const Setting& setting) {
   setting.report.heading("Capsules: votes and routing, forward and backward");
   for (const std::int64_t inputs : {1280, 80}) {
     const CapsuleShape p{.N = 144, .I = inputs, .D = 8, .J = 8, .O = 8};
-    const std::vector<real> u = numbers(p.N * p.I * p.D, 1), bias(p.J * p.O);
-    const std::vector<real> weight = numbers(p.I * p.J * p.D * p.O, 0.6);
-    const std::vector<real> dv = numbers(p.N * p.J * p.O, 1);
+    const std::vector<real> u = values(p.N * p.I * p.D, 1), bias(p.J * p.O);
+    const std::vector<real> weight = values(p.I * p.J * p.D * p.O, 0.6);
+    const std::vector<real> dv = values(p.N * p.J * p.O, 1);
     std::vector<real> v(dv.size()), s(p.N * p.iterations * p.J * p.O);
     std::vector<real> du(u.size()), dweight(weight.size()), dbias(bias.size());
     std::vector<std::optional<Contender>> peers = {
@@ -163,7 +163,7 @@ void capsule_items(const Setting& setting) {
 
 void elementwise_items(const Setting& setting) {
   setting.report.heading("Elementwise, 16.8 million elements");
-  std::vector<real> x = numbers(kElements, 8), y(kElements), m(kElements), v(kElements),
+  std::vector<real> x = values(kElements, 8), y(kElements), m(kElements), v(kElements),
                     update(kElements);
   std::optional<PyTorch::Prepared> pytorch;
   if (setting.pytorch != nullptr) {

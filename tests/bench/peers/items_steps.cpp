@@ -35,6 +35,7 @@ struct Size {
 // The same network in the same state, once for ours and once for a peer.
 struct Network {
   ser::RecognizerOptions options;
+  std::unique_ptr<OneShot> method;  // of a supernet
   std::unique_ptr<ser::Recognizer> system;
   Tensor x;
   Indices labels;
@@ -43,8 +44,12 @@ struct Network {
     options.name = name;
     options.bins = size.bins;
     manual_seed(7);
-    system = mode == "none" ? make_recognizer(options, baseline_genotype(options))
-                            : make_supernet(options, mode);
+    if (mode == "none") {
+      system = make_recognizer(options, baseline_genotype(options));
+    } else {
+      method = make_one_shot(mode, search_space(options), {});
+      system = make_supernet(options, *method);
+    }
     x = Tensor::empty({size.batch, 1, size.bins, kFrames});
     fill_normal_(x, 0, 1, {7, Purpose::test, 1});
     for (std::int64_t i = 0; i < size.batch; ++i) labels.push_back(i % kClasses);
@@ -77,10 +82,8 @@ std::function<void()> single_step(const std::shared_ptr<Network>& network) {
 }
 
 // A weight step of the search; in joint mode it updates the alphas too.
-std::function<void()> supernet_step(const std::shared_ptr<Network>& network,
-                                    const std::string& mode) {
-  const auto search = std::make_shared<SupernetSearch>(
-      *network->system, search_space(network->options), SearchOptions{.mode = mode});
+std::function<void()> supernet_step(const std::shared_ptr<Network>& network) {
+  const auto search = std::make_shared<SupernetSearch>(*network->system, *network->method);
   return [network, search] { search->weight_step([&] { return network->loss(); }); };
 }
 
@@ -146,9 +149,9 @@ void supernet_items(const Setting& setting, const std::string& name) {
       const auto single = std::make_shared<Network>(name, size, "none");
       peers.push_back(own("own single step", "of the hand-made architecture", single_step(single)));
       // Asked in joint mode: a supernet step costs at most 1.3 single ones.
-      peers.back()->asked = mode == "joint" ? 1 / 1.3 : 0;
+      peers.back()->asked = network->method->trains_jointly() ? 1 / 1.3 : 0;
       setting.report.contest(std::string(mode) + ", " + label(name, size),
-                             ours(supernet_step(network, mode)), peers);
+                             ours(supernet_step(network)), peers);
       if (setting.pytorch != nullptr) setting.pytorch->drop();
     }
   }
@@ -192,7 +195,7 @@ void print_memory_of(const std::string& what) {
     std::string name, mode;
     words >> name >> mode;
     const auto network = std::make_shared<Network>(name, Size{"paper", 4096, 1}, mode);
-    const auto step = supernet_step(network, mode);
+    const auto step = supernet_step(network);
     for (int i = 0; i < 3; ++i) step();
   }
   std::ifstream status("/proc/self/status");

@@ -118,7 +118,7 @@ void print_head(const PyTorch* pytorch, const Arguments& arguments) {
   std::strftime(date, sizeof date, "%Y-%m-%d", std::localtime(&now));
   std::printf("## Ours and its peers: %d threads, %s, float, %s, %s\n\n", cpu::thread_count(),
               cpu::to_string(cpu::active_isa()), processor().c_str(), date);
-  std::printf("Contenders take turns; medians of 5 to 15 rounds. Ratio: peer's time / ours.\n\n");
+  std::printf("Contenders alternate; medians of 5 to 15 rounds. Ratio: peer's time / ours.\n\n");
   if (onednn::found())
     std::printf("- oneDNN %s: found\n", onednn::version().c_str());
   else

@@ -15,7 +15,7 @@ inline dnnl::engine& cpu_engine() {
   return engine;
 }
 
-/// Memory of a layout filled with numbers of either sign, none of them denormal.
+/// Memory of a layout filled with values of either sign, none of them denormal.
 inline dnnl::memory filled(const dnnl::memory::desc& desc, float scale = 1) {
   dnnl::memory memory(desc, cpu_engine());
   auto* values = static_cast<float*>(memory.get_data_handle());

@@ -1,6 +1,6 @@
 #pragma once
 // PyTorch as a peer: one child process (pytorch_peer.py) that is asked over pipes for one timed
-// round at a time, so that its rounds take turns with ours.
+// round at a time, so that its rounds alternate with ours.
 
 #include <map>
 #include <memory>

@@ -20,7 +20,7 @@ using serenade::emulation::in_every_order;
 
 namespace {
 
-// Reproducible values between -1 and 1 that are no round numbers in any format.
+// Reproducible values between -1 and 1 that are not exact in any format.
 std::vector<float> some_values(std::size_t count) {
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -174,7 +174,7 @@ __global__ void atomics(GlobalPointer<int> out, GlobalPointer<int> old) {
   atomicExch(&out[5], 100);
 }
 
-// The place of every thread of the grid in x, y and z.
+// The index of every thread of the grid in x, y and z.
 __global__ void places(GlobalPointer<int> result) {
   const unsigned x = blockIdx.x * blockDim.x + threadIdx.x;
   const unsigned y = blockIdx.y * blockDim.y + threadIdx.y;
@@ -285,7 +285,7 @@ TEST_SUITE("cuda emulation") {
     });
   }
 
-  TEST_CASE("emulation: device functions for numbers") {
+  TEST_CASE("emulation: arithmetic functions of the device") {
     Buffer<float> f("f", 2);
     Buffer<int> i("i", 3);
     SERENADE_LAUNCH(intrinsics, 1, 1, 0, nullptr, f.data(), i.data(), 2.0f);

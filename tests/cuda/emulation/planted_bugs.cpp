@@ -389,7 +389,7 @@ TEST_SUITE("cuda emulation") {
            [&] { SERENADE_LAUNCH(copies_unseen, 1, 64, 0, nullptr, y.data(), x.data()); });
   }
 
-  TEST_CASE("emulation: finds reads of what nobody has written") {
+  TEST_CASE("emulation: finds reads of unwritten memory") {
     Buffer<float> y("y", 128);
     Buffer<int> k("k", 128);
     expect(Fault::unwritten, "unwritten_shared",

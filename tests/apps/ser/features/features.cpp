@@ -90,8 +90,8 @@ TEST_CASE("features: every kind follows its formula") {
        {FeatureKind::magnitude, FeatureKind::power, FeatureKind::log, FeatureKind::mulaw}) {
     CAPTURE(to_string(kind));
     settings.kind = kind;
-    const Tensor spectrogram = spectrogram(wave, settings);
-    CHECK(spectrogram.shape() == Shape{351, 4});
+    const Tensor values = spectrogram(wave, settings);
+    CHECK(values.shape() == Shape{351, 4});
     for (const int bin : {0, 1, 77, 349, 350}) {
       for (const std::int64_t t : {0, 3}) {
         const double power = power_by_definition(wave, settings, t, bin);
@@ -101,7 +101,7 @@ TEST_CASE("features: every kind follows its formula") {
         if (kind == FeatureKind::mulaw) {
           expected = std::log(1 + 255 * std::sqrt(power) / 320) / std::log(256.0);
         }
-        CHECK(spectrogram.at({bin, t}) == doctest::Approx(expected).epsilon(1e-4));
+        CHECK(values.at({bin, t}) == doctest::Approx(expected).epsilon(1e-4));
       }
     }
   }
@@ -110,8 +110,8 @@ TEST_CASE("features: every kind follows its formula") {
 TEST_CASE("features: mel bands sum the power under triangles") {
   const std::vector<float> wave = noise(640);
   FeatureSettings settings = feature_preset("mel");
-  const Tensor spectrogram = spectrogram(wave, settings);
-  CHECK(spectrogram.shape() == Shape{64, 1});
+  const Tensor values = spectrogram(wave, settings);
+  CHECK(values.shape() == Shape{64, 1});
   const auto mel = [](double f) { return 2595 * std::log10(1 + f / 700); };
   const double step = (mel(8000) - mel(20)) / 65;
   for (const int band : {20, 45, 63}) {
@@ -125,7 +125,7 @@ TEST_CASE("features: mel bands sum the power under triangles") {
           std::max(0.0, std::min((bin - left) / (centre - left), (right - bin) / (right - centre)));
       energy += weight * power_by_definition(wave, settings, 0, bin);
     }
-    CHECK(spectrogram.at({band, 0}) == doctest::Approx(std::log(energy + 1e-6)).epsilon(1e-4));
+    CHECK(values.at({band, 0}) == doctest::Approx(std::log(energy + 1e-6)).epsilon(1e-4));
   }
 }
 

@@ -68,8 +68,10 @@ TEST_CASE("sizes of the other presets and of the supernets") {
       CHECK(count_parameters(options, baseline_genotype(options)) ==
             counts[static_cast<std::size_t>(2 * large)]);
       std::int64_t alphas = 0;
-      const auto supernet = make_supernet(options, "joint");
-      for (const auto& named : find_mixed_ops(*supernet)) alphas += named.op->alpha().numel();
+      const auto supernet = make_supernet(options);
+      for (const auto& named : find_mixed_layers(*supernet)) {
+        alphas += named.layer->choice().alpha().numel();
+      }
       CHECK(alphas == 28);
       CHECK(supernet->parameter_count() - alphas + 28 ==
             counts[static_cast<std::size_t>(2 * large + 1)]);
@@ -101,10 +103,12 @@ TEST_CASE("gradients reach conv1 of every supernet from the first step") {
   manual_seed(5);
   for (const char* name : {kGruAtt, kSeqCap}) {
     for (const char* mode : {"joint", "dropout", "sampling"}) {
-      const auto supernet = make_supernet(options_of(name, 64), mode);
-      for (const NamedMixedOp& layer : find_mixed_ops(*supernet)) {
-        layer.op->set_path(draw_path({.mode = mode, .masked = 1}, Phase::weights,
-                                     layer.op->candidate_count(), 5, 0, 0));
+      const RecognizerOptions options = options_of(name, 64);
+      const auto method = make_one_shot(mode, search_space(options), {});
+      const auto supernet = make_supernet(options, *method);
+      for (const NamedMixedLayer& mixed : find_mixed_layers(*supernet)) {
+        SupernetChoice& choice = mixed.layer->choice();
+        choice.set_path(method->draw({.candidates = choice.candidate_count(), .seed = 5}));
       }
       backward(cross_entropy(supernet->forward(random_tensor({4, 1, 64, 100}, 6)), {0, 1, 2, 3}));
       double norm = 0;
@@ -124,8 +128,8 @@ TEST_CASE("bad input is refused in one line") {
   CHECK_THROWS_WITH(system->forward(random_tensor({1, 1, 60, 100})),
                     "system: spectrograms must be [N, 1, 64, T]; got [1, 1, 60, 100]");
   CHECK_THROWS_WITH(search_space(options_of("CNN_GRU", 64)),
-                    "unknown system 'CNN_GRU'; there are CNN_GRU_att and CNN_SeqCap");
+                    "unknown system 'CNN_GRU'; there are CNN_GRU_att, CNN_SeqCap");
   CHECK_THROWS_AS(make_recognizer(options_of(kSeqCap, 64), baseline_genotype(options)),
                   std::invalid_argument);
-  CHECK_THROWS_AS(make_supernet(options_of(kGruAtt, 16), "joint"), std::invalid_argument);
+  CHECK_THROWS_AS(make_supernet(options_of(kGruAtt, 16)), std::invalid_argument);
 }

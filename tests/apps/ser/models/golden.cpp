@@ -107,20 +107,19 @@ Indices labels_of(const Golden& file, const std::string& name = "labels") {
 // The path of a layer that a golden file describes by its pick.
 Path picked_path(const std::string& mode, std::int64_t candidates, std::int64_t pick) {
   if (mode == "sampling") return single_path(candidates, pick);
-  Path path = full_path(candidates);
-  if (mode == "dropout") {
-    path.active[static_cast<std::size_t>(pick)] = false;
-    path.scale = static_cast<real>(candidates) / static_cast<real>(candidates - 1);
-  }
-  return path;
+  if (mode == "joint") return full_path(candidates);
+  std::vector<bool> active(static_cast<std::size_t>(candidates), true);
+  active[static_cast<std::size_t>(pick)] = false;
+  return scaled_path(active, static_cast<real>(candidates) / static_cast<real>(candidates - 1));
 }
 
 void set_paths(Recognizer& supernet, const std::string& mode,
                const std::vector<std::int64_t>& picks) {
-  const auto ops = find_mixed_ops(supernet);
-  for (std::size_t layer = 0; layer < ops.size(); ++layer) {
-    const std::int64_t pick = picks.empty() ? 0 : picks[layer];
-    ops[layer].op->set_path(picked_path(mode, ops[layer].op->candidate_count(), pick));
+  const auto layers = find_mixed_layers(supernet);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const std::int64_t pick = picks.empty() ? 0 : picks[i];
+    SupernetChoice& choice = layers[i].layer->choice();
+    choice.set_path(picked_path(mode, choice.candidate_count(), pick));
   }
 }
 
@@ -171,7 +170,7 @@ TEST_CASE("supernets in joint, sampling and dropout mode") {
     const Golden params = golden("supernet_" + tag + "_params");
     for (const auto& [mode, pick] : picks) {
       const Golden file = golden("supernet_" + tag + "_" + mode);
-      const auto supernet = make_supernet(options_of(tag), mode);
+      const auto supernet = make_supernet(options_of(tag));
       load_parameters(*supernet, tag, params);
       set_paths(*supernet, mode, pick);
       check_forward_backward(*supernet, tag, tag + " " + mode, file, params.tensor("x"),
@@ -184,7 +183,7 @@ TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths o
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("supernet_" + tag + "_params")) continue;
     const Golden params = golden("supernet_" + tag + "_params"), file = golden("bilevel_" + tag);
-    const auto supernet = make_supernet(options_of(tag), "dropout");
+    const auto supernet = make_supernet(options_of(tag));
     load_parameters(*supernet, tag, params);
     std::vector<std::pair<std::string, Variable>> weights, alphas;
     for (const auto& named : supernet->named_parameters()) {

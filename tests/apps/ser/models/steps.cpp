@@ -56,8 +56,12 @@ class Trainee {
   explicit Trainee(const Job& job) : job_(job) {
     manual_seed(11);
     const RecognizerOptions options = options_of(job);
-    system_ = job.mode == "none" ? make_recognizer(options, baseline_genotype(options))
-                                 : make_supernet(options, job.mode);
+    if (job.mode == "none") {
+      system_ = make_recognizer(options, baseline_genotype(options));
+    } else {
+      method_ = make_one_shot(job.mode, search_space(options), {.seed = 5});
+      system_ = make_supernet(options, *method_);
+    }
   }
 
   // A few steps with a new optimiser; a search draws the same paths each time.
@@ -73,7 +77,7 @@ class Trainee {
       adam.zero_grad();
       return;
     }
-    SupernetSearch search(*system_, search_space(options_of(job_)), {.mode = job_.mode, .seed = 5});
+    SupernetSearch search(*system_, *method_);
     for (int step = 0; step < kSteps; ++step) {
       if (job_.mode != "joint") search.architecture_step(loss);
       search.weight_step(loss);
@@ -90,6 +94,7 @@ class Trainee {
 
  private:
   Job job_;
+  std::unique_ptr<OneShot> method_;  // of a search
   std::unique_ptr<Recognizer> system_;
 };
 
@@ -149,7 +154,7 @@ TEST_CASE("training steps: a supernet needs little more memory than one map and 
   for (const std::string& name : kSystems) {
     CAPTURE(name);
     const Job job{name, "joint"};
-    const std::unique_ptr<Recognizer> supernet = make_supernet(options_of(job), job.mode);
+    const std::unique_ptr<Recognizer> supernet = make_supernet(options_of(job));
     backward(loss_of(*supernet, kSamples, kTime));  // the working memory of kernels stays from now
     for (Variable& parameter : supernet->parameters()) parameter.zero_grad();
     cpu::reset_allocation_peak();

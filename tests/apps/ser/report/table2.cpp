@@ -10,6 +10,7 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/report/run_results.h"
 #include "apps/ser/report/table2_results.h"
 #include "kernels/runtime/threads.h"
@@ -166,7 +167,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
       CHECK(row.run_wa.size() == 1);
       CHECK(row.confusion.total() == 4);  // the test speaker's recordings
       CHECK(row.confusion.wa() == doctest::Approx(row.run_wa[0]));
-      const FoldRun& run = *first.of(row.system, parse_mode(row.mode))[0];
+      const FoldRun& run = *first.of(row.system, row.mode)[0];
       CHECK(row.mean_parameters == static_cast<double>(run.parameters));
       CHECK(row.genotypes[0] == run.genotype.summary());
       CHECK(row.seconds > 0);

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/model_file.h"
 #include "kernels/runtime/threads.h"
 #include "tests/apps/ser/common/files.h"
@@ -75,7 +76,7 @@ FoldRun timeless_run(const Config& config, const LoadedCorpus& loaded, int threa
                      Normalisation* normalisation = nullptr) {
   const Threads in_use(threads);
   TrainedFold trained = run_fold(config, loaded, loaded.folds.front(), {});
-  if (system != nullptr) *system = std::move(trained.system);
+  if (system != nullptr) *system = std::move(trained.recognizer);
   if (normalisation != nullptr) *normalisation = trained.normalisation;
   return timeless(std::move(trained.run));
 }
