@@ -129,6 +129,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
 Variable SupernetSearch::weight_gradients(const LossFunction& loss) {
   const Variable value = loss();
   check_loss(value);
+  if (!value.requires_grad()) return value;  // the paths lead past all weights: skip_connect alone
   std::vector<Variable> trained = weights_;
   if (method_.trains_jointly()) trained.insert(trained.end(), alphas_.begin(), alphas_.end());
   const std::vector<Tensor> gradients = grad(value, trained);

@@ -268,7 +268,8 @@ TEST_CASE("builder: a shared choice is one choice to the search: drawn once, upd
     if (!method->trains_jointly()) search.architecture_step(loss);
     CHECK(search.alphas().size() == 2);
     // Adam's first step has the size of the rate: had there been two, it would be twice that.
-    for (const double alpha : search.alphas()[0]) {
+    const std::vector<std::vector<double>> alphas = search.alphas();
+    for (const double alpha : alphas[0]) {
       if (name == "joint") CHECK(std::abs(alpha) == doctest::Approx(0.1).epsilon(1e-3));
     }
     search.end_epoch();

@@ -93,7 +93,8 @@ void check_merged_against_naive(const std::vector<std::string>& candidates, cons
   for (std::size_t bits = 1; bits < (std::size_t{1} << n); ++bits) {
     std::vector<bool> active;
     for (std::size_t i = 0; i < n; ++i) active.push_back((bits >> i & 1) != 0);
-    for (const Path& path : {scaled_path(active, real(1.5)), renormalized_path(active)}) {
+    for (const bool renormalized : {false, true}) {
+      const Path path = renormalized ? renormalized_path(active) : scaled_path(active, real(1.5));
       INFO(path.to_string());
       std::vector<Variable> inputs, outputs;
       for (Layer* layer : {merged.get(), naive.get()}) {
@@ -119,7 +120,14 @@ void check_merged_against_naive(const std::vector<std::string>& candidates, cons
           const auto candidate = static_cast<std::size_t>(std::stoi(ours[i].first.substr(4)));
           CHECK(actual.defined() == active[candidate]);
         }
-        if (actual.defined()) check_close(actual, expected, ours[i].first, tolerance);
+        // A candidate that has all the weight leaves alpha a gradient of rounding errors.
+        if (renormalized && path.active_count() == 1 && ours[i].first == "alpha") {
+          for (const Tensor& d : {actual, expected}) {
+            for (const real x : d.to_vector()) CHECK(std::abs(x) < 1e-4);
+          }
+        } else if (actual.defined()) {
+          check_close(actual, expected, ours[i].first, tolerance);
+        }
       }
     }
   }
@@ -337,7 +345,8 @@ TEST_CASE("a made-up candidate is searched, chosen and trained like those of the
       CHECK((tensor.to_vector() != start.at(key).to_vector()) == trained);
     }
     CHECK(updates[1] > 0);
-    for (const double alpha : search.alphas()[0]) CHECK(std::isfinite(alpha));
+    const std::vector<std::vector<double>> alphas = search.alphas();
+    for (const double alpha : alphas[0]) CHECK(std::isfinite(alpha));
     CHECK_NOTHROW(check_genotype(method->derive(search.alphas()), space));
   }
   Builder one(space, make_genotype(space, {1}), my_candidates());
