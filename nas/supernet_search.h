@@ -96,7 +96,7 @@ class SupernetSearch {
   static SafetensorsFile initial_state(const OneShot& method);
   /// Throws std::invalid_argument unless it was saved by a search with the same space and options.
   static void check_state(const SafetensorsFile& state, const OneShot& method);
-  /// The epochs behind it.
+  /// The epochs that it has seen.
   static std::vector<SearchRecord> history_of(const SafetensorsFile& state);
 
  private:

@@ -55,6 +55,8 @@ forbid 'a JSON library in a public header' '^#include <nlohmann' $(find "${layer
 outside_kernels=$(sources tensor autograd nn nas apps)
 forbid 'OpenMP, BLAS, CUDA or SIMD outside kernels/' \
   '^#pragma omp|^#include <(omp|cblas|immintrin|cuda|cublas|cudnn)' $outside_kernels
+forbid 'a branch on the name of a device outside kernels/ (see kernels/runtime/device.h)' \
+  '[!=]= *Device::|case Device::' $outside_kernels
 forbid 'audio or command-line libraries outside apps/' \
   '^#include <(sndfile|soxr|kiss|CLI)' $(sources kernels tensor autograd nn nas)
 forbid 'names that say nothing' '^(class|struct|namespace) \w*([Uu]til|[Hh]elper|[Mm]anager)' $product

@@ -40,7 +40,7 @@ void choose_compute_device(const std::string& word, bool tf32) {
 }
 
 std::string compute_device_name() {
-  if (chosen == Device::cpu) return "cpu";
+  if (in_host_memory(chosen)) return "cpu";
   std::string name = cuda_device().name;
   if constexpr (kHasCuda) {
     name += cuda::float32_math() == Float32Math::tf32 ? " (tf32" : " (float32";
