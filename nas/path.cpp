@@ -24,8 +24,6 @@ bool all_active(const std::vector<bool>& active) {
 
 }  // namespace
 
-const char* to_string(Phase phase) { return phase == Phase::weights ? "weights" : "architecture"; }
-
 std::int64_t Path::active_count() const { return std::count(active.begin(), active.end(), true); }
 
 std::int64_t Path::first_active() const {

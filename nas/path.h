@@ -13,14 +13,16 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "tensor/enum_names.h"
 #include "tensor/random.h"
 
 namespace serenade {
 
 /// What a step trains: the weights W or the architecture parameters alpha.
 enum class Phase { weights, architecture };
-
-const char* to_string(Phase phase);
+inline EnumNames<Phase> enum_names(Phase) {
+  return {{Phase::weights, "weights"}, {Phase::architecture, "architecture"}};
+}
 
 struct Path {
   /// Per candidate: takes part.

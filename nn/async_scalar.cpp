@@ -25,7 +25,7 @@ AsyncScalar::AsyncScalar(const Tensor& value) {
 }
 
 double AsyncScalar::get() const {
-  check(defined(), "AsyncScalar", "holds no number yet");
+  check(defined(), "AsyncScalar", "holds no value yet");
   if (!state_->fetched) {
     KERNEL(state_->device, finish_copy_to_host, state_->download, &state_->value, sizeof(real));
     state_->fetched = true;

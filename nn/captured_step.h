@@ -1,6 +1,6 @@
 #pragma once
 // A training step as one launch. On a GPU, most kernels of these systems take less time than it
-// takes to launch them one after the other; recorded as a graph, they are launched together.
+// takes to launch them one after the other; captured as a graph, they are launched together.
 
 #include <functional>
 

@@ -32,7 +32,7 @@ class BatchQueue {
   /// two or three batches ahead of those that are returned.
   void start(Source source);
 
-  /// The next batch, or nothing at the end. Not inside a recorded step. Throws what packing it
+  /// The next batch, or nothing at the end. Not inside a captured step. Throws what packing it
   /// threw.
   std::optional<Batch> next();
 

@@ -51,7 +51,7 @@ class Trainer {
         observer_(observer),
         adam_(recognizer.named_parameters(), {}),
         guard_(recognizer.device()),
-        recorded_(recognizer.device()),
+        captured_(recognizer.device()),
         batches_(train, recognizer.device()) {}
 
   Adam& optimizer() { return adam_; }
@@ -84,7 +84,7 @@ class Trainer {
   AsyncScalar run_step(const Batch& batch) {
     adam_.zero_grad();
     Variable loss;
-    recorded_.run([&] {
+    captured_.run([&] {
       loss = cross_entropy(recognizer_.forward(batch.input), batch.labels);
       backward(loss);
       guard_.watch(loss);
@@ -99,7 +99,7 @@ class Trainer {
   const Observer& observer_;
   Adam adam_;
   NonFiniteGuard guard_;
-  CapturedStep recorded_;
+  CapturedStep captured_;
   BatchQueue batches_;
 };
 

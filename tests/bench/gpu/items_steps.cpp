@@ -24,7 +24,7 @@ constexpr std::int64_t kFrames = 200, kBatch = 16;
 class Job {
  public:
   Job(const std::string& name, const std::string& mode, std::int64_t bins)
-      : recorded_(Device::cuda), guard_(Device::cuda) {
+      : captured_(Device::cuda), guard_(Device::cuda) {
     options_.name = name;
     options_.bins = bins;
     manual_seed(7);
@@ -54,7 +54,7 @@ class Job {
     }
     adam_->zero_grad();
     Variable value;
-    recorded_.run([&] {
+    captured_.run([&] {
       value = loss();
       backward(value);
       guard_.watch(value);
@@ -67,7 +67,7 @@ class Job {
   ser::RecognizerOptions options_;
   std::unique_ptr<OneShot> method_;  // of a supernet
   std::unique_ptr<ser::Recognizer> system_;
-  CapturedStep recorded_;
+  CapturedStep captured_;
   NonFiniteGuard guard_;
   AsyncScalar loss_;  // of the last step, as the program fetches it
   Tensor x_;

@@ -242,7 +242,7 @@ TEST_CASE("experiment: training learns the tones") {
   CHECK(run.epochs.back().train_loss < 0.5 * run.epochs.front().train_loss);
 }
 
-TEST_CASE("experiment: a loss that is no number stops with NonFiniteError") {
+TEST_CASE("experiment: a non-finite loss stops with NonFiniteError") {
   TemporaryFolder folder;
   const std::string corpus = make_tone_corpus(folder);
   for (const char* mode : {"none", "joint", "dropout"}) {
