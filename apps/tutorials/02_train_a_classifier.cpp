@@ -64,12 +64,12 @@ struct SpiralNet : Module {
   }
 
   // x: [N, 2]; result: [N, 2], one score per spiral.
-  Variable forward(const Variable& x) const {
+  Variable forward(const Variable& x) {
     return out.forward(relu(second.forward(relu(first.forward(x)))));
   }
 };
 
-double accuracy(const SpiralNet& net, const Points& points) {
+double accuracy(SpiralNet& net, const Points& points) {
   const NoGrad no_grad;  // nothing to differentiate: record no graph
   const std::vector<real> scores = net.forward(points.positions).value().to_vector();
   std::size_t right = 0;
