@@ -7,9 +7,8 @@
 //   Eq. 1     h = sum_i a_i op_i(x),  a = softmax(alpha)
 //   Eq. 2     joint: W and alpha both follow the gradient of the training loss
 //   Eq. 3-4   bi-level: alpha follows the validation loss, W the training loss, in turn (first
-//   order:
-//             the best W for an alpha is taken to be the W of the moment)
-// Read tutorials 1 and 2 before this, nas/README.md after it.
+//             order: the best W for an alpha is taken to be the W of the moment)
+// Read tutorials 1 and 2 before this, nas/README.md and tutorial 5 after it.
 
 #include <cmath>
 #include <cstdio>

@@ -53,8 +53,7 @@ int main() {
   //     over the OUTPUT capsules turns that into a larger share: 0, 1 and 2 move towards A.
   //   * Capsule 3 disagrees with A, so its share of A falls and its vote counts less and less.
   //   * On B the votes contradict and cancel each other: B stays much shorter. Only capsule 3,
-  //   which
-  //     A has turned away, ends up there.
+  //     which A has turned away, ends up there.
 
   // The output capsules themselves. A capsule's length, below 1, says how sure it is.
   const Variable v = capsule_routing(Variable(u_hat), {}, {.iterations = iterations});
