@@ -8,21 +8,26 @@
 #                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
 #   make test-gpu   the CUDA kernels and both systems on this machine's GPU, against the CPU
 #   make bench-gpu  the CUDA kernels against their floors and cuDNN on this machine's GPU
-#   make format     lay out all sources with clang-format
+#   make format     lay out all sources with clang-format 14
 #   make check-format   fail where `make format` would change something
+#   make check-tidy     look for faults with clang-tidy 14
 #   make asan       the tests under address and undefined-behaviour sanitizers
 #   make clean      remove build/
 #
 # `run`, `test` and `build` first install what is missing, on Debian and Ubuntu with apt-get (as root,
-# or through sudo); elsewhere they say what to install.
+# or through sudo); elsewhere they say what to install. CMAKE_FLAGS=.. is handed on to CMake: the CUDA
+# kernels are compiled where nvcc and a GPU are found, with -DSERENADE_CUDA=ON wherever nvcc is.
 
 SHELL := /bin/bash
 BUILD := build
 # `make bench`: where PyTorch is looked for, and which items are run (empty: all, and the ladders).
 PYTHON ?= python3
 ITEMS ?=
+CMAKE_FLAGS ?=
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
+# clang-format and clang-tidy are those of Debian 12: other versions lay out and judge differently.
+LLVM := 14
 # Where `make run` leaves its corpus and its result.
 DEMO := $(BUILD)/demo_corpus
 RUN := $(BUILD)/run
@@ -30,10 +35,10 @@ RUN := $(BUILD)/run
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
-.PHONY: help setup build run test bench test-gpu bench-gpu format check-format asan clean
+.PHONY: help setup build run test bench test-gpu bench-gpu format check-format check-tidy asan clean
 
 help:
-	@sed -n '3,18{s/^# \{0,1\}//;p}' Makefile
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
 
 # Missing packages by name; nothing is done when all are there.
 setup:
@@ -64,7 +69,7 @@ setup:
 
 build: setup
 	@mkdir -p $(BUILD)
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF $(CMAKE_FLAGS) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
 	@cmake --build $(BUILD) --target serenade -j $(JOBS)
 
 run: build
@@ -73,12 +78,12 @@ run: build
 	  --search-epochs 20 --epochs 20 --direction first --folds 1 --out $(RUN) --replace
 
 test: setup
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@cd $(BUILD) && ctest --output-on-failure
 
 bench: setup
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_peers serenade
 	@rm -f $(BUILD)/bench.json
 	@$(BUILD)/bench_peers --items "$(ITEMS)" --python "$(PYTHON)" --serenade $(BUILD)/serenade \
@@ -86,23 +91,30 @@ bench: setup
 	@$(if $(ITEMS),,cmake --build $(BUILD) -j $(JOBS) --target bench-ladders)
 
 test-gpu: setup
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS) --target gpu
 	@bash tests/cuda/on_gpu.sh $(BUILD)
 
 bench-gpu: setup
-	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS) --target gpu
 	@bash tests/bench/gpu/run.sh $(BUILD) "$(PYTHON)"
 
+# $(call pinned,TOOL) sets $$tool to the TOOL of version $(LLVM), or ends the verb.
+pinned = tool=$$(command -v $(1)-$(LLVM) || command -v $(1)); \
+  version=$$("$${tool:-false}" --version 2>/dev/null | sed -nE 's/.*version ([0-9.]+).*/\1/p'); \
+  [ "$${version%%.*}" = $(LLVM) ] || \
+    { echo "make $@: $(1) $(LLVM) is wanted, found: $${version:-none}" >&2; exit 2; }
+
 format:
-	@clang-format -i $(SOURCES)
+	@$(call pinned,clang-format); "$$tool" -i $(SOURCES)
 
 check-format:
-	@clang-format --dry-run --Werror $(SOURCES)
+	@$(call pinned,clang-format); "$$tool" --dry-run --Werror $(SOURCES)
 
 asan: setup
-	@cmake -S . -B $(BUILD)/asan -DSERENADE_TESTS=ON -DSERENADE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	@cmake -S . -B $(BUILD)/asan -DSERENADE_TESTS=ON -DSERENADE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  $(CMAKE_FLAGS)
 	@cmake --build $(BUILD)/asan -j $(JOBS)
 	@cd $(BUILD)/asan && ctest --output-on-failure
 
