@@ -5,6 +5,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "kernels/runtime/ceil_div.h"
 #include "nn/conv.h"
 #include "nn/linear.h"
 #include "tensor/check.h"
@@ -54,7 +55,7 @@ class Zero : public Layer {
     Shape shape = x.shape();
     if (x.dim() == 4) {
       for (const std::size_t axis : {std::size_t{0}, std::size_t{1}}) {
-        shape[2 + axis] = (shape[2 + axis] + site_.stride[axis] - 1) / site_.stride[axis];
+        shape[2 + axis] = ceil_div(shape[2 + axis], site_.stride[axis]);
       }
     }
     // Channels of an image, features of anything else.

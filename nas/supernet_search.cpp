@@ -168,9 +168,9 @@ void SupernetSearch::drain_losses(std::size_t newest) {
     pending_.pop_front();
     const double loss = oldest.loss.get();
     if (!std::isfinite(loss)) {
-      throw NonFiniteLoss("search: the loss of the " + to_string(oldest.phase) +
-                          " is " + std::to_string(loss) + " in step " +
-                          std::to_string(oldest.step) + "; a smaller learning rate may help");
+      throw NonFiniteLoss("search: the loss of the " + to_string(oldest.phase) + " is " +
+                          std::to_string(loss) + " in step " + std::to_string(oldest.step) +
+                          "; a smaller learning rate may help");
     }
     (oldest.phase == Phase::weights ? epoch_weight_loss_ : epoch_architecture_loss_) += loss;
   }

@@ -3,8 +3,8 @@
 
 #include "nn/capsule.h"
 
+#include "kernels/runtime/ceil_div.h"
 #include "nn/init.h"
-#include "tensor/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade {

@@ -10,6 +10,7 @@
 #include "autograd/functions.h"
 #include "kernels/capsule/squash.h"
 #include "kernels/capsule/unfold.h"
+#include "kernels/runtime/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -20,7 +21,7 @@ Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
   check(size >= 1 && step >= 1 && step <= size, "unfold",
         "size must be positive and step in 1 .. size; got size ", size, " and step ", step);
   const std::int64_t steps = x.size(3);
-  const std::int64_t further = steps > size ? (steps - size + step - 1) / step : 0;
+  const std::int64_t further = steps > size ? ceil_div(steps - size, step) : 0;
   const UnfoldShape shape{.samples = x.size(0),
                           .rows = x.size(1) * x.size(2),
                           .steps = steps,

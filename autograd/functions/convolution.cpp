@@ -9,6 +9,7 @@
 #include "autograd/functions.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/pool/pool.h"
+#include "kernels/runtime/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -85,7 +86,7 @@ Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t
           " and stride ", stride[axis]);
     std::int64_t total = kernel[axis] - 1;
     if (stride[axis] > 1) {
-      const std::int64_t outputs = (size[axis] + stride[axis] - 1) / stride[axis];
+      const std::int64_t outputs = ceil_div(size[axis], stride[axis]);
       const std::int64_t reach = (outputs - 1) * stride[axis] + kernel[axis];
       total = std::max<std::int64_t>(reach - size[axis], 0);
     }

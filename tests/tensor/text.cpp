@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <stdexcept>
 
-#include "tensor/ceil_div.h"
+#include "kernels/runtime/ceil_div.h"
 #include "tensor/enum_names.h"
 
 namespace elsewhere {  // tables are found beside their enum, whatever the namespace

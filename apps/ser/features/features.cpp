@@ -13,7 +13,7 @@
 #include "apps/ser/common/fnv.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
-#include "tensor/ceil_div.h"
+#include "kernels/runtime/ceil_div.h"
 
 namespace serenade::ser {
 

@@ -4,7 +4,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "tensor/ceil_div.h"
+#include "kernels/runtime/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade::ser {

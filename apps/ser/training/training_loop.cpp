@@ -6,6 +6,7 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/training/paper_schedule.h"
+#include "kernels/runtime/ceil_div.h"
 
 namespace serenade::ser {
 
@@ -17,7 +18,7 @@ constexpr std::uint64_t kFirstAlphaPass = std::uint64_t{1} << 32;
 }  // namespace
 
 std::int64_t batch_count(const Dataset& data, int batch_size) {
-  return (data.segment_count() + batch_size - 1) / batch_size;
+  return ceil_div(data.segment_count(), batch_size);
 }
 
 BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,

@@ -19,6 +19,7 @@
 
 #include "kernels/capsule/cpu/capsule_simd.h"
 #include "kernels/capsule/squash.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
@@ -29,16 +30,14 @@ CHOOSE_SIMD_TABLE(CapsuleSimd, capsule_simd);
 
 namespace {
 
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// The sizes of one call in units of the inner loops.
 struct Plan {
   const CapsuleShape& p;
   const CapsuleSimd& simd = capsule_simd();
   std::int64_t lanes = simd.lanes;
   std::int64_t JO = p.J * p.O;
-  std::int64_t blocks = ceil_divide(p.I, lanes);
-  std::int64_t groups = ceil_divide(p.N, kCapsuleGroup);
+  std::int64_t blocks = ceil_div(p.I, lanes);
+  std::int64_t groups = ceil_div(p.N, kCapsuleGroup);
   std::int64_t block_votes = JO * lanes;           // votes of one block
   std::int64_t block_u = p.D * lanes;              // input capsules of one block
   std::int64_t block_weights = p.D * block_votes;  // weights of one block
@@ -48,7 +47,7 @@ struct Plan {
     return std::min(kCapsuleGroup, p.N - group * kCapsuleGroup);
   }
   /// Blocks that hold a valid input capsule of sample n, or of any sample of a group.
-  std::int64_t sample_blocks(std::int64_t n) const { return ceil_divide(p.valid(n), lanes); }
+  std::int64_t sample_blocks(std::int64_t n) const { return ceil_div(p.valid(n), lanes); }
   std::int64_t group_blocks(std::int64_t group) const {
     std::int64_t most = 0;
     for (std::int64_t g = 0; g < group_size(group); ++g) {
@@ -421,7 +420,7 @@ void capsule_layer_backward(real* du, real* dweight, real* dbias, const real* dv
                    [&](std::int64_t i) { backward.find_terms(begin + i, dv, s, u); });
     if (du == nullptr && dweight == nullptr) continue;
     const std::int64_t step = plan.blocks >= kMinBlocks ? kBlockStep : 1;
-    parallel_items(ceil_divide(plan.blocks, step),
+    parallel_items(ceil_div(plan.blocks, step),
                    step * (end - begin) * kCapsuleGroup * plan.block_votes, [&](std::int64_t i) {
                      backward.spread(du, dweight, i * step, std::min(plan.blocks, (i + 1) * step),
                                      begin, end);

@@ -6,6 +6,7 @@
 #include "kernels/conv2d/cpu/conv2d_simd.h"
 #include "kernels/conv2d/cpu/first_layer.h"
 #include "kernels/conv2d/cpu/versions.h"
+#include "kernels/runtime/ceil_div.h"
 
 namespace serenade::cpu {
 
@@ -79,11 +80,10 @@ namespace {
 bool winograd_wins(const Conv2dShape& s) {
   if (!conv2d_winograd_supports(s)) return false;
   constexpr std::int64_t kTile = 8, kChannelBlock = 16, kCostOfProduct = 2;
-  const auto divide_up = [](std::int64_t n, std::int64_t by) { return (n + by - 1) / by; };
   const std::int64_t tiles =
-      divide_up(s.out_h(), kTile + 1 - s.R) * divide_up(s.out_w(), kTile + 1 - s.S);
+      ceil_div(s.out_h(), kTile + 1 - s.R) * ceil_div(s.out_w(), kTile + 1 - s.S);
   const std::int64_t pairs =
-      divide_up(s.C, kChannelBlock) * divide_up(s.K, kChannelBlock) * kChannelBlock * kChannelBlock;
+      ceil_div(s.C, kChannelBlock) * ceil_div(s.K, kChannelBlock) * kChannelBlock * kChannelBlock;
   const std::int64_t direct = s.out_h() * s.out_w() * s.R * s.S * s.C * s.K;
   return kCostOfProduct * tiles * kTile * kTile * pairs < direct;
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/conv2d/cpu/conv2d_simd.h"
 #include "kernels/conv2d/cpu/versions.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -18,14 +19,10 @@ namespace {
 
 constexpr std::int64_t kLine = 64 / sizeof(real);  // elements per cache line
 
-std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
-
 // An odd number of cache lines between planes, so that the same pixel of many planes does not fall
 // into the same few sets of the cache.
 std::int64_t spread(std::int64_t plane) {
-  const std::int64_t lines = round_up(plane, kLine) / kLine;
+  const std::int64_t lines = ceil_div(plane, kLine);
   return (lines | 1) * kLine;
 }
 
@@ -57,11 +54,11 @@ struct Chunks {
     pitch = g.out.width + g.S - 1;
     const std::int64_t fitting =
         (kBudget / pitch - g.in.channels * (g.R - 1)) / (g.in.channels + g.out.channels);
-    const std::int64_t sharing = round_up(g.samples * g.out.height, kMinUnits) / kMinUnits;
+    const std::int64_t sharing = ceil_div(g.samples * g.out.height, kMinUnits);
     // Every chunk reads R - 1 rows more than it writes: fewer than R rows would be mostly overlap.
     rows = std::max(std::min(fitting, sharing), g.R);
     rows = std::min(round_up(rows, row_multiple), g.out.height);
-    per_sample = (g.out.height + rows - 1) / rows;
+    per_sample = ceil_div(g.out.height, rows);
     units = g.samples * per_sample;
     const std::int64_t block = std::max(simd.pixel_block, simd.lanes);
     in_plane = spread((rows + g.R - 1) * pitch);
@@ -116,7 +113,7 @@ void correlate(const RowSink& sink, const RowSource& source, const real* weights
                const Geometry& g, const Chunks& chunks, real* memory) {
   const Conv2dSimd& simd = conv2d_simd();
   const std::vector<std::int64_t> offsets = tap_offsets(g, chunks);
-  const std::int64_t blocks = round_up(g.out.channels, simd.channel_block) / simd.channel_block;
+  const std::int64_t blocks = ceil_div(g.out.channels, simd.channel_block);
   const std::int64_t per_thread = chunks.in_size + blocks * simd.channel_block * chunks.out_plane;
 #pragma omp parallel for schedule(dynamic)
   for (std::int64_t unit = 0; unit < chunks.units; ++unit) {
@@ -240,7 +237,7 @@ void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const 
   const Geometry g = forward_geometry(shape);
   const Chunks chunks(g, 1, simd);
   const std::int64_t taps = g.taps();
-  const std::int64_t tiles = round_up(taps, simd.tap_block) / simd.tap_block;
+  const std::int64_t tiles = ceil_div(taps, simd.tap_block);
   std::vector<std::int64_t> offsets = tap_offsets(g, chunks);
   offsets.resize(tiles * simd.tap_block, 0);  // the taps beyond the last are computed and dropped
   const std::int64_t channels = round_up(g.out.channels, simd.gradient_channel_block);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/conv2d/cpu/versions.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/scratch.h"
 
@@ -26,10 +27,6 @@ namespace {
 
 constexpr std::int64_t kPoolRows = 2;
 constexpr std::int64_t kLine = 64 / sizeof(real);  // elements per cache line
-
-std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
 
 // Sizes, and how the pooled rows are cut into units: a function of the shape and the instruction
 // set, not of the number of threads.
@@ -59,8 +56,8 @@ struct Plan {
     lead = round_up(s.pad_left, kLine * phases) - s.pad_left;
     pitch = round_up(lead / phases + std::max(read, image) + 2, kLine) * phases;
     group = kFirstLayerLines * pitch;
-    rows = std::min(kMaxRows, (s.N * out_h + kMinUnits - 1) / kMinUnits);
-    per_sample = (out_h + rows - 1) / rows;
+    rows = std::min(kMaxRows, ceil_div(s.N * out_h, kMinUnits));
+    per_sample = ceil_div(out_h, rows);
     units = s.N * per_sample;
     lines_size = (rows + (s.R + 1) / 2 - 1) * group;
   }

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/scratch.h"
 
@@ -30,11 +31,6 @@ namespace {
 
 constexpr std::int64_t kTile = 8;
 constexpr std::int64_t kChannelBlock = 16;
-
-std::int64_t divide_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
-std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-  return divide_up(n, multiple) * multiple;
-}
 
 // Smallest number of tiles of `tile` that is a whole number of pooling windows of `window`.
 std::int64_t tiles_per_window(std::int64_t tile, std::int64_t window) {
@@ -48,20 +44,20 @@ void cut_into_strips(WinogradPlan& p, std::int64_t samples, const RowSink& sink)
   constexpr std::int64_t kMaxRows = 8;
   constexpr std::int64_t kMinUnits = 8;  // where the image allows, so that all threads have work
   p.columns_unit = tiles_per_window(p.tile_w, sink.pool_w);
-  const std::int64_t units_across = divide_up(p.tile_columns, p.columns_unit);
+  const std::int64_t units_across = ceil_div(p.tile_columns, p.columns_unit);
   const std::int64_t fitting = std::max<std::int64_t>(1, kMaxColumns / p.columns_unit);
-  p.strips_across = divide_up(units_across, fitting);
+  p.strips_across = ceil_div(units_across, fitting);
   if (samples * p.tile_rows * p.strips_across < kMinUnits && units_across >= 2) {
     p.strips_across = std::max<std::int64_t>(2, p.strips_across);
   }
-  p.strip_columns = divide_up(units_across, p.strips_across) * p.columns_unit;
-  p.strips_across = divide_up(p.tile_columns, p.strip_columns);
+  p.strip_columns = ceil_div(units_across, p.strips_across) * p.columns_unit;
+  p.strips_across = ceil_div(p.tile_columns, p.strip_columns);
   const std::int64_t rows_unit = tiles_per_window(p.tile_h, sink.pool_h);
   const std::int64_t sharing = samples * p.tile_rows * p.strips_across / kMinUnits;
   p.strip_rows = std::clamp<std::int64_t>(sharing, 1, kMaxRows);
-  p.strip_rows = divide_up(p.tile_rows, divide_up(p.tile_rows, p.strip_rows));  // equal strips
+  p.strip_rows = ceil_div(p.tile_rows, ceil_div(p.tile_rows, p.strip_rows));  // equal strips
   p.strip_rows = round_up(p.strip_rows, rows_unit);
-  p.strips_down = divide_up(p.tile_rows, p.strip_rows);
+  p.strips_down = ceil_div(p.tile_rows, p.strip_rows);
 }
 
 WinogradPlan make_plan(const Conv2dShape& s, const RowSource& source, const RowSink& sink,
@@ -80,10 +76,10 @@ WinogradPlan make_plan(const Conv2dShape& s, const RowSource& source, const RowS
   }
   p.tile_h = kTile + 1 - p.R;
   p.tile_w = kTile + 1 - p.S;
-  p.in_blocks = divide_up(p.in.channels, kChannelBlock);
-  p.out_blocks = divide_up(p.out.channels, kChannelBlock);
-  p.tile_rows = divide_up(p.out.height, p.tile_h);
-  p.tile_columns = divide_up(p.out.width, p.tile_w);
+  p.in_blocks = ceil_div(p.in.channels, kChannelBlock);
+  p.out_blocks = ceil_div(p.out.channels, kChannelBlock);
+  p.tile_rows = ceil_div(p.out.height, p.tile_h);
+  p.tile_columns = ceil_div(p.out.width, p.tile_w);
   cut_into_strips(p, s.N, sink);
 
   const std::int64_t out_pixels = p.strip_columns * p.tile_w;

@@ -22,6 +22,7 @@
 
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/conv2d/cpu/winograd_weight.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/scratch.h"
 
@@ -33,8 +34,6 @@ namespace {
 
 constexpr std::int64_t kBlock = kWinogradBlock;
 constexpr std::int64_t kTile = kWinogradTile;
-
-std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
 // How the work is cut. A function of the shape alone, never of the number of threads.
 struct Plan {

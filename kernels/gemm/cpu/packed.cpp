@@ -26,6 +26,7 @@
 #include <new>
 
 #include "kernels/gemm/cpu/packed_simd.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 
 namespace serenade::cpu {
@@ -41,8 +42,6 @@ constexpr std::int64_t kUnits = 8;                    // fewer units than this: 
 constexpr std::int64_t kDepthStep = 64 / sizeof(real);
 constexpr std::int64_t kWorthThreads = 1 << 20;  // multiply-adds, about 20 microseconds
 
-std::int64_t parts(std::int64_t size, std::int64_t part) { return (size + part - 1) / part; }
-
 // Memory of the calling thread, kept for its next call.
 real* working_memory(std::int64_t count) {
   struct Free {
@@ -53,7 +52,7 @@ real* working_memory(std::int64_t count) {
   if (count > capacity) {
     memory.reset();
     capacity = 0;
-    memory.reset(std::aligned_alloc(64, parts(count * sizeof(real), 64) * 64));
+    memory.reset(std::aligned_alloc(64, ceil_div(count * sizeof(real), 64) * 64));
     if (memory == nullptr) throw std::bad_alloc();
     capacity = count;
   }
@@ -105,7 +104,7 @@ class Gemm {
     team_ = work > kWorthThreads && !omp_in_parallel() && omp_get_max_threads() > 1;
     const std::int64_t threads = team_ ? omp_get_max_threads() : 1;
     columns_size_ = depth * (columns + 2 * simd_.tile_columns);
-    rows_size_ = parts(depth * simd_.tile_rows + simd_.tile_columns, kDepthStep) * kDepthStep;
+    rows_size_ = ceil_div(depth * simd_.tile_rows + simd_.tile_columns, kDepthStep) * kDepthStep;
     columns_ = working_memory(2 * columns_size_ + threads * rows_size_);
     rows_ = columns_ + 2 * columns_size_;
   }
@@ -140,11 +139,12 @@ class Gemm {
 
   void run_group(const Group& group, int& buffer) const {
     const GemmProduct& p = *group.products;
-    const std::int64_t width = simd_.tile_columns, panels = parts(p.n, width);
+    const std::int64_t width = simd_.tile_columns, panels = ceil_div(p.n, width);
     const std::int64_t column_blocks =
-        parts(p.n, group.shared == Shared::a ? kColumns / 2 : kColumns);
-    const std::int64_t depth_blocks = parts(p.k, group.shared == Shared::c ? kDepth / 2 : kDepth);
-    const std::int64_t lines = parts(p.k, kDepthStep);
+        ceil_div(p.n, group.shared == Shared::a ? kColumns / 2 : kColumns);
+    const std::int64_t depth_blocks =
+        ceil_div(p.k, group.shared == Shared::c ? kDepth / 2 : kDepth);
+    const std::int64_t lines = ceil_div(p.k, kDepthStep);
     for (std::int64_t j = 0; j < column_blocks; ++j) {
       const std::int64_t panel = panels * j / column_blocks;
       const std::int64_t next_panel = panels * (j + 1) / column_blocks;
@@ -171,9 +171,9 @@ class Gemm {
     if (team_) {
 #pragma omp barrier
     }
-    const std::int64_t m = group.products->m, row_panels = parts(m, simd_.tile_rows);
+    const std::int64_t m = group.products->m, row_panels = ceil_div(m, simd_.tile_rows);
     const std::int64_t operands = group.shared == Shared::b ? 2 : 1;
-    const std::int64_t cuts = std::min(block.panels, parts(kUnits, operands * row_panels));
+    const std::int64_t cuts = std::min(block.panels, ceil_div(kUnits, operands * row_panels));
     share(operands * row_panels * cuts, [&](std::int64_t i) {
       const std::int64_t panel = i / cuts % row_panels, cut = i % cuts;
       const std::int64_t row = m * panel / row_panels;

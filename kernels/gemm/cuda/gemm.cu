@@ -6,6 +6,7 @@
 
 #include "kernels/gemm/cuda/tile.cuh"
 #include "kernels/gemm/cuda/versions.h"
+#include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cuda/runtime.h"
 #include "kernels/runtime/cuda_device.h"
 
@@ -24,8 +25,6 @@ constexpr std::int64_t kBusyBlocks = 264;
 
 // A split is not worth its second kernel below this many elements of k.
 constexpr std::int64_t kMinSplit = 256;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Of element (row, column) of op(X).
 __device__ __forceinline__ std::int64_t offset(std::int64_t row, std::int64_t column, int ld,

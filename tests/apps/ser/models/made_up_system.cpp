@@ -21,8 +21,7 @@ class MeanSystem : public Recognizer {
  public:
   MeanSystem(const RecognizerOptions& options, Builder& builder)
       : cnn_(options, builder),
-        dense_(builder.choose(
-            "dense", {.in_channels = SharedCnn::kChannels * cnn_.output_bins()})),
+        dense_(builder.choose("dense", {.in_channels = SharedCnn::kChannels * cnn_.output_bins()})),
         out_({.in_features = builder.width("dense"), .out_features = options.classes}) {
     register_module("cnn", cnn_);
     register_module("dense", *dense_);
@@ -48,12 +47,12 @@ SystemRow mean_system() {
   return {.name = "CNN_mean",
           .summary = "convolutions and the mean over time",
           .search_space = space,
-          .baseline = [space](const RecognizerOptions& options) {
-            return make_genotype(space(options), {0, 0, 0, 0, 1});
-          },
-          .make = [](const RecognizerOptions& options, Builder& builder) {
-            return std::make_unique<MeanSystem>(options, builder);
-          }};
+          .baseline =
+              [space](const RecognizerOptions& options) {
+                return make_genotype(space(options), {0, 0, 0, 0, 1});
+              },
+          .make = [](const RecognizerOptions& options,
+                     Builder& builder) { return std::make_unique<MeanSystem>(options, builder); }};
 }
 
 }  // namespace
