@@ -5,7 +5,7 @@
 set -u
 program=$1/serenade_tests_gpu
 if [ ! -x "$program" ]; then
-  echo "test-gpu: skipped: this build has no CUDA (no nvcc was found, or SERENADE_CUDA=OFF)"
+  echo "test-gpu: skipped: this build has no CUDA (no nvcc or no GPU was found, or SERENADE_CUDA=OFF)"
   exit 0
 fi
 "$program"

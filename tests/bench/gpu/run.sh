@@ -3,7 +3,7 @@
 # BUILD_FOLDER/bench_gpu.json.
 program=$1/bench_gpu
 if [ ! -x "$program" ]; then
-  echo "bench-gpu: skipped: this build has no CUDA (no nvcc was found, or SERENADE_CUDA=OFF)"
+  echo "bench-gpu: skipped: this build has no CUDA (no nvcc or no GPU was found, or SERENADE_CUDA=OFF)"
   exit 0
 fi
 exec "$program" --python "$2" --json "$1/bench_gpu.json"
