@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "nas/one_shot.h"
+
 namespace serenade {
+
+Builder::Builder(const OneShot& method, const CandidateTable& table)
+    : Builder(
+          method.space(), [&method](std::int64_t n) { return method.initial_gain(n); }, table) {}
 
 Builder::Builder(const SearchSpace& space, InitialGain gain, const CandidateTable& table)
     : space_(space), gain_(std::move(gain)), table_(table) {

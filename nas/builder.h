@@ -11,7 +11,7 @@
 //           dense(builder.choose("dense", {.in_channels = 8})),
 //           out({.in_features = builder.width("dense"), .out_features = 4}) { register_module.. }
 //   };
-//   Builder all(space), one(space, genotype);
+//   Builder all(*method), one(space, genotype);     method: a OneShot (one_shot.h)
 //   Net supernet(all), child(one);
 
 #include <cstdint>
@@ -27,16 +27,21 @@
 
 namespace serenade {
 
+class OneShot;
+
 class Builder {
  public:
-  /// Makes one candidate; gain: see Site.
+  /// Makes one candidate, and applies the gain to its initial weights (scale_weight); see Site.
   using MakeCandidate =
       std::function<std::unique_ptr<Layer>(const std::string& candidate, real gain)>;
   /// The gain of the initial weights of n candidates (OneShot::initial_gain).
   using InitialGain = std::function<real(std::int64_t n)>;
 
-  /// For a supernet. Without a gain, candidates start with the weights they would have alone. The
-  /// table must outlive the builder.
+  /// For a supernet whose candidates start with the weights that a method wants (its initial_gain).
+  /// The table must outlive the builder.
+  explicit Builder(const OneShot& method, const CandidateTable& table = standard_candidates());
+  /// For a supernet with a gain of its own; without one, candidates start with the weights they
+  /// would have alone.
   explicit Builder(const SearchSpace& space, InitialGain gain = {},
                    const CandidateTable& table = standard_candidates());
   /// For the child that a genotype names. Throws std::invalid_argument where it does not belong to

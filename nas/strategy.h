@@ -56,13 +56,14 @@ class Problem {
   virtual Outcome evaluate(const Trial& trial);
 
   // A supernet and the data that train it.
-  /// The supernet, made at the first call; `method` says how its weights start
-  /// (OneShot::initial_gain). Lives as long as the problem.
+  /// The supernet, made at the first call by a Builder for `method`, which says how its weights
+  /// start. Lives as long as the problem.
   virtual Module& supernet(const OneShot& method);
   /// Batches of one pass over the training data, and over the validation data.
   virtual std::int64_t train_batches() const;
   virtual std::int64_t validation_batches() const;
-  /// The loss of the supernet on the next batch of each.
+  /// The loss of the supernet on the next batch of each: which batch is decided at the call, and the
+  /// function may then be called several times.
   virtual LossFunction next_train_loss();
   virtual LossFunction next_validation_loss();
   /// Told before an epoch (to set learning rates on the optimisers), after each of its `steps`
@@ -152,7 +153,7 @@ struct StrategyRow {
   std::function<std::unique_ptr<Strategy>(const SearchSpace&, const StrategyOptions&)> make;
 };
 
-/// All of them, by name.
+/// All of them, in the order of the file names.
 const std::vector<StrategyRow>& strategies();
 
 /// Throws std::invalid_argument: an unknown name (with the nearest one), or options that make no

@@ -39,6 +39,7 @@ struct LinearForm {
 
 class Layer : public Module {
  public:
+  /// Not const: a layer may keep what it has seen (running statistics, the norms of its capsules).
   virtual Variable forward(const Variable& x) = 0;
 
   /// A layer that is linear in its weights says so, and may then be fused with what follows it

@@ -150,7 +150,7 @@ class StrokeProblem : public Problem {
   Module& supernet(const OneShot& method) override {
     if (!net_) {
       manual_seed(0);
-      Builder builder(space_, [&](std::int64_t n) { return method.initial_gain(n); });
+      Builder builder(method);
       net_ = std::make_unique<StrokeNet>(builder);
     }
     return *net_;

@@ -23,7 +23,7 @@ DECLARE_KERNEL(void squash_backward(real* ds, const real* dv, const real* s, std
                                     std::int64_t size));
 
 /// norms: [count]; v: [count, size].
-DECLARE_KERNEL(void capsule_norm_forward(real* lengths, const real* v, std::int64_t count,
+DECLARE_KERNEL(void capsule_norm_forward(real* norms, const real* v, std::int64_t count,
                                          std::int64_t size));
 
 /// dv += dnorms v / norm(v). dv, v: [count, size]; dnorms: [count].

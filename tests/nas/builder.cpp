@@ -252,7 +252,7 @@ TEST_CASE("builder: a shared choice is one choice to the search: drawn once, upd
     const std::unique_ptr<OneShot> method =
         make_one_shot(name, space, {.alpha_learning_rate = 0.1});
     manual_seed(5);
-    Builder all(space, [&](std::int64_t n) { return method->initial_gain(n); });
+    Builder all(*method);
     Shared net(all);
     SupernetSearch search(net, *method);
     CHECK(search.alpha_optimizer().parameters().size() == 2);

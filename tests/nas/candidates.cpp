@@ -311,8 +311,7 @@ TEST_CASE("a made-up candidate is searched, chosen and trained like those of the
     const std::unique_ptr<OneShot> method = make_one_shot(
         name, space, {.seed = 1, .epochs = 3, .learning_rate = 0.05, .alpha_learning_rate = 0.1});
     manual_seed(7);
-    Builder builder(
-        space, [&](std::int64_t n) { return method->initial_gain(n); }, my_candidates());
+    Builder builder(*method, my_candidates());
     struct Net : Module {
       std::unique_ptr<Layer> op;
       explicit Net(Builder& make) : op(make.choose("op", {.in_channels = 2, .out_channels = 2})) {

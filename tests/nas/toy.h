@@ -61,7 +61,7 @@ struct Toy : Module {
 /// The supernet for a method, with the initial weights of that seed.
 inline std::unique_ptr<Toy> toy_supernet(const OneShot& method, std::uint64_t seed) {
   manual_seed(seed);
-  Builder builder(toy_space(), [&](std::int64_t n) { return method.initial_gain(n); });
+  Builder builder(method);
   return std::make_unique<Toy>(builder);
 }
 

@@ -94,8 +94,9 @@ void run_info(const InfoOptions& options) {
   const Config config = options.settings.config();
   Json document;
   document["preset"] = config.preset;
-  document["systems"] = {{kGruAtt, system_json(kGruAtt, config)},
-                         {kSeqCap, system_json(kSeqCap, config)}};
+  for (const SystemRow& row : systems()) {
+    document["systems"][row.name] = system_json(row.name, config);
+  }
   document["build"] = build_json();
   document["devices"] = devices_json();
   document["gpu"] = gpu_text();

@@ -71,7 +71,8 @@ void set_up_table2(CLI::App& command) {
   command.add_option("--systems", options->systems, "separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  command.add_option("--modes", options->modes, "of none, random, joint, sampling, dropout")
+  command
+      .add_option("--modes", options->modes, "separated by commas; `serenade search` lists them")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")

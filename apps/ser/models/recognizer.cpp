@@ -51,8 +51,9 @@ std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options) {
 
 std::unique_ptr<Recognizer> make_supernet(const RecognizerOptions& options, const OneShot& method) {
   const SystemRow& row = checked_system(options);
-  Builder builder(row.search_space(options),
-                  [&method](std::int64_t n) { return method.initial_gain(n); });
+  check(method.space().hash() == row.search_space(options).hash(), "system",
+        "the method must search the space of ", row.name);
+  Builder builder(method);
   return row.make(options, builder);
 }
 

@@ -79,7 +79,7 @@ struct SystemRow {
   std::function<std::unique_ptr<Recognizer>(const RecognizerOptions&, Builder&)> make;
 };
 
-/// All of them, by name.
+/// All of them, in the order of the file names.
 const std::vector<SystemRow>& systems();
 /// The row of a name; throws InputError naming the ones there are.
 const SystemRow& find_system(const std::string& name);
@@ -87,9 +87,9 @@ const SystemRow& find_system(const std::string& name);
 // What follows throws InputError on an unknown system and std::invalid_argument on options that make
 // no sense (too few bins).
 
-/// The search space of a system: 5,184 architectures.
+/// The search space of a system; 5,184 architectures in the two of the paper.
 SearchSpace search_space(const RecognizerOptions& options);
-/// The hand-made architecture: 2x8, 8x2, 5x5, 5x5, 64.
+/// The hand-made architecture; 2x8, 8x2, 5x5, 5x5, 64 in the two of the paper.
 Genotype baseline_genotype(const RecognizerOptions& options);
 
 /// One architecture, freshly initialised from the default generator (manual_seed). Throws

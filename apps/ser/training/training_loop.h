@@ -1,6 +1,5 @@
 #pragma once
-// Parts that the loops of training and of searching share. Not for use outside experiment.cpp and
-// search_experiment.cpp.
+// Parts that the loops of training and of searching share: train.cpp and search.cpp.
 
 #include <chrono>
 #include <cstdint>

@@ -91,7 +91,7 @@ TEST_CASE("a made-up system: one network as a child and as a supernet that is se
     if (!make_strategy(strategy.name, space, search_options)->needs_supernet()) continue;
     CAPTURE(strategy.name);
     const auto method = make_one_shot(strategy.name, space, search_options);
-    Builder all(space, [&](std::int64_t n) { return method->initial_gain(n); });
+    Builder all(*method);
     const std::unique_ptr<Recognizer> supernet = row.make(options, all);
     SupernetSearch search(*supernet, *method);
     if (search.trains_architecture()) search.architecture_step([&] { return loss_of(*supernet); });
@@ -104,7 +104,7 @@ TEST_CASE("a made-up system: one network as a child and as a supernet that is se
 }
 
 TEST_CASE("the systems of the table: names, spaces and baselines that belong together") {
-  REQUIRE(systems().size() == 2);
+  REQUIRE(systems().size() >= 2);
   for (const SystemRow& row : systems()) {
     CAPTURE(row.name);
     const RecognizerOptions options{.name = row.name, .bins = 64};
