@@ -93,6 +93,8 @@ std::unique_ptr<Layer> make_max_pool(const Site& site, const Numbers& window) {
   check(site.stride == std::array<std::int64_t, 2>{window[0], window[1]}, "max_pool",
         "windows do not overlap, so the stride must be the window, ", window[0], " x ", window[1],
         "; got ", site.stride[0], " x ", site.stride[1]);
+  check(site.in_channels == site.out_channels, "max_pool",
+        "pooling keeps the number of channels; got ", site.in_channels, " to ", site.out_channels);
   return std::make_unique<MaxPool2d>(MaxPool2d::Options{.window = {window[0], window[1]}});
 }
 

@@ -189,7 +189,12 @@ Variable MixedLayer::mixture(const Variable& x) {
   }
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     if (!active[i] || std::find(merged_.begin(), merged_.end(), i) != merged_.end()) continue;
-    accumulate(total, mul(widened(candidates_[i]->forward(x)), entry(c, i)));
+    const Variable y = widened(candidates_[i]->forward(x));
+    check(!total.defined() || total.shape() == y.shape(), "MixedLayer",
+          "the candidates of a choice must have outputs of one shape; got ", y.shape(), " of '",
+          choice_->candidates()[i], "' of '", choice_->name(), "' beside ",
+          total.defined() ? total.shape() : Shape());
+    accumulate(total, mul(y, entry(c, i)));
   }
   return total;
 }

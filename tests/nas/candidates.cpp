@@ -227,6 +227,7 @@ TEST_CASE("candidates: a site that does not fit is refused in one line") {
         {"skip_connect", Site{.in_channels = 2, .out_channels = 2, .stride = {2, 1}},
          "stride 2 x 1"},
         {"max_pool_2x2", Site{.in_channels = 2, .out_channels = 2}, "2 x 2; got 1 x 1"},
+        {"max_pool_2x2", Site{.in_channels = 1, .out_channels = 2, .stride = {2, 2}}, "got 1 to 2"},
         {"conv_3x3", Site{.in_channels = 0, .out_channels = 2}, "got 0 and 2"},
         {"conv_3x3", Site{.in_channels = 2}, "got 2 and 0"},
         {"conv_3x3", Site{.in_channels = 2, .out_channels = 2, .stride = {0, 1}}, "got 0 x 1"},
@@ -302,6 +303,23 @@ TEST_CASE("mixed layer: strided convolutions with explicit padding are merged to
   check_merged_against_naive({"conv_3x3", "max_pool_2x2", "conv_5x5"},
                              {.in_channels = 2, .out_channels = 2, .stride = {2, 2}},
                              random_tensor({2, 2, 6, 8}, 3), 2);
+}
+
+TEST_CASE("mixed layer: outputs of different shapes are refused, never broadcast") {
+  const Site strided{.in_channels = 2, .out_channels = 2, .stride = {2, 2}};
+  for (const bool merge : {true, false}) {
+    // Pooling drops the incomplete window at the end, the convolution does not.
+    const std::unique_ptr<Layer> layer = mixed_of({"conv_3x3", "max_pool_2x2"}, strided, merge);
+    CHECK_NOTHROW(layer->forward(random_tensor({1, 2, 4, 4}, 1)));
+    const std::string message = message_of([&] { layer->forward(random_tensor({1, 2, 3, 3}, 1)); });
+    CHECK(contains(message, "[1, 2, 1, 1] of 'max_pool_2x2' of 'op' beside [1, 2, 2, 2]"));
+  }
+  const std::unique_ptr<Layer> dense =
+      mixed_of({"width_1", "skip_connect"}, {.in_channels = 8, .out_channels = 8}, true);
+  CHECK(contains(message_of([&] {
+                   dense->forward(random_tensor({3, 8}, 1));
+                 }),
+                 "[3, 8] of 'skip_connect' of 'op' beside [3, 1]"));
 }
 
 TEST_CASE("a made-up candidate is searched, chosen and trained like those of the library") {
