@@ -29,6 +29,7 @@ namespace serenade {
 
 class OneShot;
 
+/// For one network: the layers that a builder has made share their choices.
 class Builder {
  public:
   /// Makes one candidate, and applies the gain to its initial weights (scale_weight); see Site.

@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <optional>
+#include <utility>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
@@ -71,6 +72,8 @@ std::unique_ptr<Layer> make_convolution(const Site& site, const Numbers& kernel)
   // At stride 1 padding is 'same'; at others it is that of stride 1, which does not depend on the
   // size of the input, so that kernels of different sizes can be merged.
   const std::array<std::int64_t, 2> size = {kernel[0], kernel[1]};
+  check(size[0] <= 999 && size[1] <= 999, "conv",
+        "a kernel must have at most 999 rows and columns; ", "got ", size[0], " x ", size[1]);
   const bool dense = site.stride == std::array<std::int64_t, 2>{1, 1};
   auto layer = std::make_unique<Conv2d>(Conv2d::Options{
       .in_channels = site.in_channels,
@@ -106,6 +109,14 @@ std::unique_ptr<Layer> make_skip(const Site& site, const Numbers&) {
 }
 
 }  // namespace
+
+void CandidateTable::add(Row row) {
+  for (const Row& known : rows_) {
+    check(known.pattern != row.pattern, "candidate", "patterns must differ; got '", row.pattern,
+          "' twice");
+  }
+  rows_.push_back(std::move(row));
+}
 
 std::unique_ptr<Layer> CandidateTable::make(const std::string& name, const Site& site) const {
   std::vector<std::string> patterns;

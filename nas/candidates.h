@@ -41,7 +41,8 @@ class CandidateTable {
   };
 
   explicit CandidateTable(std::vector<Row> rows) : rows_(std::move(rows)) {}
-  void add(Row row) { rows_.push_back(std::move(row)); }
+  /// Throws std::invalid_argument where there is a row of this pattern.
+  void add(Row row);
 
   /// The layer of that name. Throws std::invalid_argument naming the nearest row where there is
   /// none, or what the row says of a site that it does not fit.

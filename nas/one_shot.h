@@ -55,6 +55,8 @@ class OneShot : public Strategy {
   const StrategyOptions& options() const { return options_; }
 
   // The hooks -------------------------------------------------------------------------------------
+  // architecture_gradient() and project() run inside a captured step (nn/captured_step.h): on a
+  // device they must not read values.
 
   /// Which candidates of a choice take part in a step, and with what coefficients.
   virtual Path draw(const Draw& draw) const;

@@ -45,6 +45,8 @@ SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
       guard_(supernet.device()),
       activation_rms_(choices_.size(), 0),
       gradient_norms_(choices_.size(), 0) {
+  check(!method.trains_jointly() || method.options().bilevel == Bilevel::alternating,
+        "SupernetSearch", "bilevel two_stage does not go with joint search");
   std::set<const void*> architecture;
   for (const ChoiceLayers& here : choices_) architecture.insert(here.choice->alpha().identity());
   NamedParameters weights, alphas;

@@ -143,8 +143,9 @@ Variable Module::register_parameter(const std::string& name, const Tensor& value
 
 Variable Module::register_parameter(const std::string& name, const Variable& shared) {
   check_name("register_parameter", name);
-  check(shared.defined(), "register_parameter", "the parameter must be defined; got none for '",
-        name, "'");
+  check(shared.defined() && (shared.node() == nullptr || shared.node()->is_leaf),
+        "register_parameter", "a parameter must be a variable that no function has computed; '",
+        name, "' is not");
   parameters_.emplace_back(name, shared);
   return shared;
 }

@@ -1,6 +1,7 @@
 // No search: the architecture that one brings along.
 
 #include "nas/strategy.h"
+#include "tensor/check.h"
 
 namespace serenade {
 
@@ -15,8 +16,16 @@ class None : public Strategy {
   std::string name() const override { return "none"; }
   bool advance(Problem&) override { return false; }
   Genotype recommend() const override { return baseline_; }
-  SafetensorsFile save_state() override { return {}; }
-  void load_state(const SafetensorsFile&) override {}
+  SafetensorsFile save_state() override {
+    SafetensorsFile file;
+    file.metadata["no_search"] = baseline_.summary();
+    return file;
+  }
+  void load_state(const SafetensorsFile& state) override {
+    const auto found = state.metadata.find("no_search");
+    check(found != state.metadata.end() && found->second == baseline_.summary(), "none",
+          "must be given what it has saved for the same architecture");
+  }
   bool shares_training() const override { return true; }
 
  private:
