@@ -52,7 +52,7 @@ class Engine {
     }
     for (auto node = order_.rbegin(); node != order_.rend(); ++node) {  // oldest first
       for (const auto& input : (*node)->inputs) {
-        if (input != nullptr && needed_.count(input.get())) needed_.insert(node->get());
+        if (input != nullptr && needed_.contains(input.get())) needed_.insert(node->get());
       }
     }
   }
@@ -75,7 +75,7 @@ class Engine {
     }
   }
 
-  bool wanted(const Node& node) const { return !restricted_ || needed_.count(&node) > 0; }
+  bool wanted(const Node& node) const { return !restricted_ || needed_.contains(&node); }
 
   Tensor& buffer(const Node& node) {
     Tensor& tensor = buffers_[&node];

@@ -189,7 +189,7 @@ std::string dot_name(const SearchSpace& space, std::int64_t index) {
 std::string dot_source(const SearchSpace& space, std::size_t l, std::string& dot) {
   const std::vector<std::int64_t> inputs = choice_inputs(space, l);
   if (inputs.size() == 1) return dot_name(space, inputs[0]);
-  const std::string joint = space.choices[l].name + " input";
+  std::string joint = space.choices[l].name + " input";
   dot += "  " + quote_dot(joint) + " [shape=point, width=0.1];\n";
   for (const std::int64_t i : inputs) {
     dot +=

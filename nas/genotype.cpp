@@ -69,7 +69,7 @@ void check_genotype(const Genotype& genotype, const SearchSpace& space, const st
     check(decided.insert(name).second, op, "choices: layer '", name, "' is chosen for twice");
   }
   for (const std::string& name : known) {
-    check(decided.count(name) != 0, op, "choices: no choice for layer '", name, "'");
+    check(decided.contains(name), op, "choices: no choice for layer '", name, "'");
   }
   check(genotype.space_hash.empty() || genotype.space_hash == space.hash(), op,
         "space_hash: was chosen from another search space (", genotype.space_hash,

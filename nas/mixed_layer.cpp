@@ -174,8 +174,7 @@ std::optional<LinearForm> MixedLayer::linear_form() {
 }
 
 Variable MixedLayer::forward(const Variable& x) {
-  const Variable y =
-      runs_alone() ? candidate(choice_->path().first_active()).forward(x) : mixture(x);
+  Variable y = runs_alone() ? candidate(choice_->path().first_active()).forward(x) : mixture(x);
   if (watching_) observe(y);
   return y;
 }

@@ -52,7 +52,7 @@ void SearchSpace::validate() const {
             candidate, "'", candidate.empty() ? "" : " twice");
     }
     for (const std::string& input : choice.inputs) {
-      check(earlier.count(input) != 0, "SearchSpace", "choice '", choice.name,
+      check(earlier.contains(input), "SearchSpace", "choice '", choice.name,
             "' must read earlier choices or 'input'; got '", input, "'");
     }
     check(earlier.insert(choice.name).second, "SearchSpace",

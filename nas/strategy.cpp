@@ -46,10 +46,9 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, const SearchSpa
 std::unique_ptr<OneShot> make_one_shot(const std::string& name, const SearchSpace& space,
                                        const StrategyOptions& options) {
   std::unique_ptr<Strategy> strategy = make_strategy(name, space, options);
-  auto* one_shot = dynamic_cast<OneShot*>(strategy.get());
-  check(one_shot != nullptr, "strategy", "must train a supernet; '", name, "' does not");
-  strategy.release();
-  return std::unique_ptr<OneShot>(one_shot);
+  check(dynamic_cast<OneShot*>(strategy.get()) != nullptr, "strategy", "must train a supernet; '",
+        name, "' does not");
+  return std::unique_ptr<OneShot>(dynamic_cast<OneShot*>(strategy.release()));
 }
 
 }  // namespace serenade

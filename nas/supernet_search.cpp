@@ -52,7 +52,7 @@ SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
   NamedParameters weights, alphas;
   for (const auto& [name, parameter] : supernet_.named_parameters()) {
     if (!parameter.requires_grad()) continue;
-    const bool is_alpha = architecture.count(parameter.identity()) != 0;
+    const bool is_alpha = architecture.contains(parameter.identity());
     (is_alpha ? alphas : weights).emplace_back(name, parameter);
     (is_alpha ? alphas_ : weights_).push_back(parameter);
   }
@@ -66,7 +66,7 @@ SupernetSearch::~SupernetSearch() = default;
 
 StepRecord SupernetSearch::weight_step(const LossFunction& loss) {
   watch(epoch_weight_steps_ == 0);
-  const StepRecord record = run_step(Phase::weights, loss, {});
+  StepRecord record = run_step(Phase::weights, loss, {});
   ++weight_steps_;
   ++epoch_weight_steps_;
   return record;
@@ -77,7 +77,7 @@ StepRecord SupernetSearch::architecture_step(const LossFunction& loss,
   check(!method_.trains_jointly(), "architecture_step",
         "joint search has none: weight_step updates the alphas too");
   watch(false);
-  const StepRecord record = run_step(Phase::architecture, loss, train_loss);
+  StepRecord record = run_step(Phase::architecture, loss, train_loss);
   ++architecture_steps_;
   ++epoch_architecture_steps_;
   return record;
@@ -129,7 +129,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
 // grad() walks only the part of the graph that leads to the trained parameters. Parameters that the
 // paths leave out get no gradient at all.
 Variable SupernetSearch::weight_gradients(const LossFunction& loss) {
-  const Variable value = loss();
+  Variable value = loss();
   check_loss(value);
   if (!value.requires_grad()) return value;  // the paths lead past all weights: skip_connect alone
   std::vector<Variable> trained = weights_;

@@ -121,7 +121,7 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
   for (const std::string& key :
        {std::string(kProgress), std::string(kHistory), std::string(kWeightOptimizer) + "numbers",
         std::string(kAlphaOptimizer) + "numbers"}) {
-    check(state.metadata.count(key) != 0, "SupernetSearch::load_state",
+    check(state.metadata.contains(key), "SupernetSearch::load_state",
           "must be given the state of a search; '", key, "' is missing");
   }
   const SafetensorsFile before = save_state();

@@ -20,8 +20,8 @@ bool is_branch(const std::optional<LinearForm>& form) {
 Variable relu_maxpool(Layer& layer, const Variable& x, std::array<std::int64_t, 2> window) {
   const std::optional<LinearForm> form = layer.linear_form();
   if (!form || !form->is_convolution()) return max_pool2d(relu(layer.forward(x)), window);
-  const Variable y = conv2d_relu_maxpool(x, form->weight, form->bias, form->conv2d_options(x),
-                                         window, form->unused_taps);
+  Variable y = conv2d_relu_maxpool(x, form->weight, form->bias, form->conv2d_options(x), window,
+                                   form->unused_taps);
   if (layer.observing()) layer.observe(y);
   return y;
 }
@@ -38,7 +38,7 @@ Variable relu_maxpool_branches(const std::vector<Layer*>& layers, const Variable
     for (Layer* layer : layers) parts.push_back(relu_maxpool(*layer, x, window));
     return concat(parts, 1);
   }
-  const Variable y = conv2d_relu_maxpool_branches(x, branches, window);
+  Variable y = conv2d_relu_maxpool_branches(x, branches, window);
   std::int64_t first = 0;  // channel
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::int64_t channels = branches[i].weight.size(0);

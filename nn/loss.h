@@ -17,7 +17,7 @@ class CrossEntropyLoss {
     std::vector<real> class_weights = {};
   };
 
-  CrossEntropyLoss() = default;
+  CrossEntropyLoss() : options{} {}
   explicit CrossEntropyLoss(Options chosen) : options(std::move(chosen)) {}
   Variable forward(const Variable& logits, const Indices& labels) const {
     return cross_entropy(logits, labels, options.class_weights);

@@ -25,7 +25,9 @@ struct SafetensorsFile {
   /// The tensor of that name; throws naming the file and the names there are.
   const Tensor& tensor(const std::string& name) const;
   const Integers& integer(const std::string& name) const;
-  bool has(const std::string& name) const { return tensors.count(name) || integers.count(name); }
+  bool has(const std::string& name) const {
+    return tensors.contains(name) || integers.contains(name);
+  }
 
   std::string path;  ///< where it was read from, for messages
 };

@@ -43,7 +43,7 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
 Config ConfigOptions::config() const {
   Config config = file_.empty() ? defaults_ : read_config(file_, defaults_);
   // The preset sets other settings, so it goes before them.
-  if (values_.count("preset")) set_value(config, "preset", values_.at("preset"));
+  if (values_.contains("preset")) set_value(config, "preset", values_.at("preset"));
   for (const auto& [key, value] : values_) {
     if (key != "preset") set_value(config, key, value);
   }

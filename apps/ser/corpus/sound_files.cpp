@@ -31,7 +31,7 @@ std::vector<FoundFile> find_sound_files(const std::string& folder) {
       if (it->is_directory()) it.disable_recursion_pending();
       continue;
     }
-    if (!it->is_regular_file() || !extensions.count(lower_extension(path.string()))) continue;
+    if (!it->is_regular_file() || !extensions.contains(lower_extension(path.string()))) continue;
     files.push_back(
         {path.string(), path.lexically_relative(folder).generic_string(), path.stem().string()});
   }

@@ -36,15 +36,15 @@ Fold make_fold(const Corpus& corpus, int session, const std::vector<std::string>
   const std::set<std::string> validating(validation.begin(), validation.end());
   const std::set<std::string> testing(test.begin(), test.end());
   for (const std::string& speaker : corpus.speakers()) {
-    if (!validating.count(speaker) && !testing.count(speaker)) {
+    if (!validating.contains(speaker) && !testing.contains(speaker)) {
       fold.train_speakers.push_back(speaker);
     }
   }
   for (std::size_t i = 0; i < corpus.recordings.size(); ++i) {
     const std::string& speaker = corpus.recordings[i].speaker;
-    auto& part = validating.count(speaker) ? fold.validation
-                 : testing.count(speaker)  ? fold.test
-                                           : fold.train;
+    auto& part = validating.contains(speaker) ? fold.validation
+                 : testing.contains(speaker)  ? fold.test
+                                              : fold.train;
     part.push_back(static_cast<std::int64_t>(i));
   }
   return fold;

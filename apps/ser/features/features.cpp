@@ -97,7 +97,7 @@ void check_settings(const FeatureSettings& settings) {
   require(settings.n_mels >= 1 && settings.n_mels <= settings.n_fft / 2,
           "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2));
   require(settings.mel_low >= 0 && settings.mel_low < settings.mel_high &&
-              settings.mel_high <= kSampleRate / 2,
+              2 * settings.mel_high <= kSampleRate,
           "mel_low and mel_high must satisfy 0 <= low < high <= " +
               std::to_string(kSampleRate / 2) + " Hz");
 }

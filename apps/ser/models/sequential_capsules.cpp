@@ -95,7 +95,7 @@ Variable SequentialCapsules::forward(const Variable& x, const Indices& lengths) 
 
   Variable vectors = window_vectors(valid);
   if (options.utterance_norm == UtteranceNorm::mean) vectors = scaled_by_count(vectors, counts);
-  const Variable utterance = utterance_caps.forward(vectors, counts);
+  Variable utterance = utterance_caps.forward(vectors, counts);
   last_utterance_capsules_ = utterance.value();
   return utterance;
 }

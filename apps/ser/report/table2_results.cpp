@@ -51,7 +51,7 @@ std::vector<const FoldRun*> shared_runs(const std::vector<const FoldRun*>& runs,
   for (const FoldRun* run : others) present.insert({run->fold, run->seed});
   std::vector<const FoldRun*> shared;
   for (const FoldRun* run : runs) {
-    if (present.count({run->fold, run->seed}) > 0) shared.push_back(run);
+    if (present.contains({run->fold, run->seed})) shared.push_back(run);
   }
   return shared;
 }
@@ -229,7 +229,7 @@ std::string table_command(const TablePlan& plan, const std::string& folder) {
 }
 
 Table2 write_table2(const TableRuns& runs, const std::string& folder) {
-  const Table2 table = make_table2(runs, table_command(runs.plan, folder));
+  Table2 table = make_table2(runs, table_command(runs.plan, folder));
   const TableReport report = table_report(runs, table);
   write_text_file(folder + "/table2.json", to_json(table));
   write_text_file(folder + "/table2.md", to_markdown(table));

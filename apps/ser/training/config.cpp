@@ -109,8 +109,7 @@ std::vector<std::string> names_of(const std::vector<Row>& rows) {
   return names;
 }
 
-#define FIELD(member) \
-  [](Config & c) -> auto& { return c.member; }
+#define FIELD(member) ([](Config & c) -> auto& { return c.member; })
 
 std::vector<Setting> corpus_settings() {
   return {

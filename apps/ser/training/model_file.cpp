@@ -49,7 +49,7 @@ ModelFile read_model(const std::string& path) {
   }
   try {
     SafetensorsFile file = read_safetensors(path);
-    if (!file.metadata.count("format") || file.metadata.at("format") != kFormat) {
+    if (!file.metadata.contains("format") || file.metadata.at("format") != kFormat) {
       throw InputError(path + ": not a model of this program (no '" + std::string(kFormat) +
                        "' in its metadata); train one with `serenade train`");
     }

@@ -271,7 +271,7 @@ std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& ba
 Genotype configured_genotype(const Config& config) {
   if (config.genotype.empty()) return baseline_genotype(config.options);
   try {
-    const Genotype genotype = read_genotype(config.genotype);
+    Genotype genotype = read_genotype(config.genotype);
     if (genotype.system != config.system) {
       throw InputError(config.genotype + ": this genotype is for " + genotype.system + ", not " +
                        config.system);

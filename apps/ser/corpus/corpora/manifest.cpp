@@ -126,7 +126,7 @@ class Manifest {
                                                 "group", "start", "end"};
     for (std::size_t i = 0; i < row.fields.size(); ++i) {
       const std::string name = lower(row.fields[i]);
-      if (!known.count(name)) {
+      if (!known.contains(name)) {
         refuse(path_, row.line,
                "unknown column \"" + row.fields[i] +
                    "\"; the first line must be path,label,speaker and may add "
@@ -135,7 +135,7 @@ class Manifest {
       if (!columns_.emplace(name, i).second) refuse(path_, row.line, "two columns " + name);
     }
     for (const char* name : {"path", "label", "speaker"}) {
-      if (!columns_.count(name)) {
+      if (!columns_.contains(name)) {
         refuse(path_, row.line,
                std::string("no column \"") + name +
                    "\"; the first line must be "
@@ -212,7 +212,7 @@ class Manifest {
       sessions[recording.group] = 0;
     }
     if (sessions.size() == 1 && sessions.begin()->first.empty()) return;
-    if (sessions.count("")) {
+    if (sessions.contains("")) {
       throw InputError(path_ + ": some rows have a group and some have none; fill in all or none");
     }
     int next = 0;
