@@ -166,16 +166,6 @@ std::uint64_t unused_taps(const std::vector<Variable>& weights,
 /// the longest; coefficients: [n].
 Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
                     const std::vector<bool>& active = {});
-/// sum_i c_i conv2d(x, W_i, b_i) with 'same' padding, stride 1, as one convolution with the union
-/// kernel.
-Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
-                      const std::vector<Variable>& biases, const Variable& coefficients,
-                      const std::vector<bool>& active = {});
-/// The same by its definition: every candidate run and the results added. The oracle of
-/// mixed_conv2d.
-Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,
-                            const std::vector<Variable>& biases, const Variable& coefficients,
-                            const std::vector<bool>& active = {});
 
 // Recurrent ---------------------------------------------------------------------------------------
 

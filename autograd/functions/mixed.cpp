@@ -1,5 +1,4 @@
-// Mixed operations of architecture search: candidates merged into one kernel
-// (kernels/mixed/mixed.h), and the same by its definition.
+// Mixed operations of architecture search: candidates merged into one kernel (kernels/mixed/mixed.h).
 
 #include <algorithm>
 #include <vector>
@@ -48,13 +47,12 @@ void check_kernels(const char* op, const std::vector<Variable>& weights,
   }
 }
 
-// The smallest box that holds the kernels: of all candidates, or of the active ones.
-Box union_box(const std::vector<Variable>& weights, const std::vector<bool>& active) {
+// The smallest box that holds the kernels of all candidates, whichever take part.
+Box union_box(const std::vector<Variable>& weights) {
   Box box;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (!takes_part(active, i)) continue;
-    box.height = std::max(box.height, weights[i].size(2));
-    box.width = std::max(box.width, weights[i].size(3));
+  for (const Variable& weight : weights) {
+    box.height = std::max(box.height, weight.size(2));
+    box.width = std::max(box.width, weight.size(3));
   }
   return box;
 }
@@ -112,16 +110,20 @@ std::vector<MixedCandidate> place_in_box(const std::vector<Variable>& weights,
   return candidates;
 }
 
-Variable merge_kernels(const char* op, const std::vector<Variable>& weights,
-                       const Variable& coefficients, const std::vector<bool>& active, Box box) {
-  const std::int64_t out = weights[0].size(0);
-  const std::int64_t in = weights[0].size(1);
-  return merge(op, weights, coefficients, place_in_box(weights, active, box),
+}  // namespace
+
+Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
+                      const std::vector<bool>& active) {
+  check_kernels("mixed_kernel", weights, coefficients, active);
+  const Box box = union_box(weights);
+  const std::int64_t out = weights[0].size(0), in = weights[0].size(1);
+  return merge("mixed_kernel", weights, coefficients, place_in_box(weights, active, box),
                {out, in, box.height, box.width}, out * in, box);
 }
 
-std::uint64_t unused_in_box(const std::vector<Variable>& weights, const std::vector<bool>& active,
-                            Box box) {
+std::uint64_t unused_taps(const std::vector<Variable>& weights, const std::vector<bool>& active) {
+  check(!weights.empty(), "unused_taps", "needs at least one candidate; got none");
+  const Box box = union_box(weights);
   const std::int64_t taps = box.height * box.width;
   if (taps > 64) return 0;
   std::uint64_t unused = taps == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << taps) - 1;
@@ -134,31 +136,6 @@ std::uint64_t unused_in_box(const std::vector<Variable>& weights, const std::vec
     }
   }
   return unused;
-}
-
-void check_biases(const char* op, const std::vector<Variable>& weights,
-                  const std::vector<Variable>& biases) {
-  check(biases.empty() || biases.size() == weights.size(), op,
-        "needs one bias per weight or none at all; got ", biases.size(), " biases and ",
-        weights.size(), " weights");
-  for (const Variable& bias : biases) {
-    check(bias.defined() && bias.dim() == 1 && bias.size(0) == weights[0].size(0), op,
-          "every bias must have one number per output channel; got bias ",
-          bias.defined() ? bias.shape() : Shape{}, " and weight ", weights[0].shape());
-  }
-}
-
-}  // namespace
-
-Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coefficients,
-                      const std::vector<bool>& active) {
-  check_kernels("mixed_kernel", weights, coefficients, active);
-  return merge_kernels("mixed_kernel", weights, coefficients, active, union_box(weights, {}));
-}
-
-std::uint64_t unused_taps(const std::vector<Variable>& weights, const std::vector<bool>& active) {
-  check(!weights.empty(), "unused_taps", "needs at least one candidate; got none");
-  return unused_in_box(weights, active, union_box(weights, {}));
 }
 
 Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coefficients,
@@ -176,35 +153,6 @@ Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coeffic
         {.kernel_w = biases[i].size(0), .coefficient = static_cast<std::int64_t>(i)});
   }
   return merge("mixed_bias", biases, coefficients, std::move(candidates), {box.width}, 1, box);
-}
-
-Variable mixed_conv2d(const Variable& x, const std::vector<Variable>& weights,
-                      const std::vector<Variable>& biases, const Variable& coefficients,
-                      const std::vector<bool>& active) {
-  check_kernels("mixed_conv2d", weights, coefficients, active);
-  check_biases("mixed_conv2d", weights, biases);
-  // Only as large as the active candidates: where one is drawn alone, it costs no more than itself.
-  const Box box = union_box(weights, active);
-  const Variable kernel = merge_kernels("mixed_conv2d", weights, coefficients, active, box);
-  const Variable bias = biases.empty() ? Variable() : mixed_bias(biases, coefficients, active);
-  return conv2d(x, kernel, bias, {.padding = same_padding({box.height, box.width})},
-                unused_in_box(weights, active, box));
-}
-
-Variable mixed_conv2d_naive(const Variable& x, const std::vector<Variable>& weights,
-                            const std::vector<Variable>& biases, const Variable& coefficients,
-                            const std::vector<bool>& active) {
-  check_kernels("mixed_conv2d_naive", weights, coefficients, active);
-  check_biases("mixed_conv2d_naive", weights, biases);
-  Variable total;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (!takes_part(active, i)) continue;
-    const Variable y = conv2d(x, weights[i], biases.empty() ? Variable() : biases[i],
-                              {.padding = same_padding({weights[i].size(2), weights[i].size(3)})});
-    const Variable term = mul(slice(coefficients, 0, static_cast<std::int64_t>(i), 1), y);
-    total = total.defined() ? add(total, term) : term;
-  }
-  return total;
 }
 
 }  // namespace serenade
