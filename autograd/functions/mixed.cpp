@@ -1,4 +1,5 @@
-// Mixed operations of architecture search: candidates merged into one kernel (kernels/mixed/mixed.h).
+// Mixed operations of architecture search: candidates merged into one kernel
+// (kernels/mixed/mixed.h).
 
 #include <algorithm>
 #include <vector>
