@@ -1,7 +1,7 @@
 #pragma once
 // Builder: writes a network once for both of its lives. Where the network has a choice it asks the
-// builder; in a supernet it gets the mixture of all candidates, in a child the one that the genotype
-// names.
+// builder; in a supernet it gets the mixture of all candidates, in a child the one that the
+// genotype names.
 //
 //   struct Net : Module {
 //     std::unique_ptr<Layer> conv, dense;

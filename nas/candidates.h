@@ -6,7 +6,8 @@
 //   width_48                  a dense layer of 48 outputs
 //   max_pool_2x2              the largest value of each window
 //
-// In a search space whose choice has the kind "conv", the candidate is written "5x4" (Choice::kind).
+// In a search space whose choice has the kind "conv", the candidate is written "5x4"
+// (Choice::kind).
 
 #include <array>
 #include <cstdint>

@@ -1,5 +1,6 @@
 #pragma once
-// From a searched supernet to an architecture: the candidate with the largest alpha of every choice.
+// From a searched supernet to an architecture: the candidate with the largest alpha of every
+// choice.
 
 #include <cstdint>
 #include <vector>

@@ -32,8 +32,8 @@ struct Genotype {
   bool operator==(const Genotype&) const = default;
 };
 
-/// The genotype that takes candidate indices[i] for choice i. Throws std::invalid_argument if out of
-/// range.
+/// The genotype that takes candidate indices[i] for choice i. Throws std::invalid_argument if out
+/// of range.
 Genotype make_genotype(const SearchSpace& space, const std::vector<std::int64_t>& indices);
 /// The inverse: index of the candidate taken, per choice. Throws like check_genotype.
 std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchSpace& space);

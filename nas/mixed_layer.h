@@ -1,10 +1,10 @@
 #pragma once
-// The mixed layer of a supernet: y = sum_i c_i op_i(x; W_i), Eq. 1 of Wu et al. (ICASSP 2022), after
-// DARTS (Liu, Simonyan & Yang, ICLR 2019).
+// The mixed layer of a supernet: y = sum_i c_i op_i(x; W_i), Eq. 1 of Wu et al. (ICASSP 2022),
+// after DARTS (Liu, Simonyan & Yang, ICLR 2019).
 //
 // Each candidate has weights of its own and is the very layer the child would have. Candidates that
-// are linear in their weights (Layer::linear_form) and have equal geometry are ONE layer with merged
-// weights (nas/README.md):
+// are linear in their weights (Layer::linear_form) and have equal geometry are ONE layer with
+// merged weights (nas/README.md):
 //   sum_i c_i conv(x; W_i, b_i) = conv(x; sum_i c_i pad(W_i), sum_i c_i b_i)
 // The others are run one by one and their results added.
 //
@@ -24,8 +24,8 @@
 
 namespace serenade {
 
-/// A choice as a supernet holds it: its architecture parameters alpha, and which candidates take part
-/// at the moment. All mixed layers of the choice share it.
+/// A choice as a supernet holds it: its architecture parameters alpha, and which candidates take
+/// part at the moment. All mixed layers of the choice share it.
 class SupernetChoice {
  public:
   explicit SupernetChoice(Choice choice);

@@ -52,8 +52,8 @@ Path renormalized_path(std::vector<bool> active);
 /// std::invalid_argument where no candidate takes part.
 Variable coefficients(const Path& path, const Variable& alpha);
 
-/// `count` of 0 .. n - 1, a uniformly random subset in random order. `choice`: number of the choice,
-/// which has a range of the step's stream to itself.
+/// `count` of 0 .. n - 1, a uniformly random subset in random order. `choice`: number of the
+/// choice, which has a range of the step's stream to itself.
 std::vector<std::int64_t> draw_subset(std::int64_t count, std::int64_t n, const RandomKey& key,
                                       std::uint64_t choice);
 

@@ -2,8 +2,8 @@
 // SearchSpace: the architectures that a search chooses from.
 //
 // A space is a list of named choices, each with its named candidates. An architecture takes one
-// candidate per choice, so there are (product of the numbers of candidates) architectures; the space
-// of Wu et al. (ICASSP 2022, Table 1) has 6 * 6 * 6 * 6 * 4 = 5,184.
+// candidate per choice, so there are (product of the numbers of candidates) architectures; the
+// space of Wu et al. (ICASSP 2022, Table 1) has 6 * 6 * 6 * 6 * 4 = 5,184.
 
 #include <cstdint>
 #include <string>

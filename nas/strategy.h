@@ -28,8 +28,8 @@ class OneShot;
 class SupernetSearch;
 struct StepRecord;
 
-/// Runs the supernet on one batch, the same at every call, and returns the mean loss, a Variable with
-/// one element. Must not read results from the device: a step may be captured
+/// Runs the supernet on one batch, the same at every call, and returns the mean loss, a Variable
+/// with one element. Must not read results from the device: a step may be captured
 /// (nn/captured_step.h).
 using LossFunction = std::function<Variable()>;
 
@@ -45,8 +45,8 @@ struct Outcome {
   double cost = 0;   ///< in trainings of one architecture
 };
 
-/// What is searched: real training in an app, a table of results, or three lines in a test. A problem
-/// offers trials, a supernet or both; what it does not override throws std::logic_error.
+/// What is searched: real training in an app, a table of results, or three lines in a test. A
+/// problem offers trials, a supernet or both; what it does not override throws std::logic_error.
 class Problem {
  public:
   virtual ~Problem() = default;
@@ -62,8 +62,8 @@ class Problem {
   /// Batches of one pass over the training data, and over the validation data.
   virtual std::int64_t train_batches() const;
   virtual std::int64_t validation_batches() const;
-  /// The loss of the supernet on the next batch of each: which batch is decided at the call, and the
-  /// function may then be called several times.
+  /// The loss of the supernet on the next batch of each: which batch is decided at the call, and
+  /// the function may then be called several times.
   virtual LossFunction next_train_loss();
   virtual LossFunction next_validation_loss();
   /// Told before an epoch (to set learning rates on the optimisers), after each of its `steps`

@@ -1,6 +1,6 @@
 #pragma once
-// Capsule layers (Sabour, Frosst & Hinton 2017). A capsule is a small vector: its direction says how a thing
-// looks, its length, below 1, how sure the network is that the thing is there.
+// Capsule layers (Sabour, Frosst & Hinton 2017). A capsule is a small vector: its direction says
+// how a thing looks, its length, below 1, how sure the network is that the thing is there.
 
 #include <array>
 

@@ -47,8 +47,8 @@ class Layer : public Module {
   /// of this moment: asked for anew at each step.
   virtual std::optional<LinearForm> linear_form() { return std::nullopt; }
 
-  /// For layers that keep statistics of their output: whether they want the next one, and the output
-  /// itself where it was computed together with other layers and not by forward().
+  /// For layers that keep statistics of their output: whether they want the next one, and the
+  /// output itself where it was computed together with other layers and not by forward().
   virtual bool observing() const { return false; }
   virtual void observe(const Variable& /*y*/) {}
 };

@@ -1,9 +1,9 @@
 // Uniform path dropout (Wu et al., ICASSP 2022, Eq. 3-4): while W is trained, exactly m of the N
 // candidates of each choice are masked, a uniformly drawn set, and the others scaled:
 //   c_i = a_i N / (N - m), 0 for the masked ones; a = softmax(alpha) over all N.
-// P(i survives) = (N - m) / N, so E[c_i] = a_i: the mixture keeps its scale on average, and no layer
-// is ever empty, unlike with independent dropout. m = 0 is first-order DARTS. Alpha learns from
-// validation batches with all candidates.
+// P(i survives) = (N - m) / N, so E[c_i] = a_i: the mixture keeps its scale on average, and no
+// layer is ever empty, unlike with independent dropout. m = 0 is first-order DARTS. Alpha learns
+// from validation batches with all candidates.
 
 #include <cmath>
 #include <utility>

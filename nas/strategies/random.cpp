@@ -1,5 +1,5 @@
-// Random search (Wu et al., ICASSP 2022, section 4.1): some distinct architectures, drawn uniformly,
-// are trained alone; the one with the best score is kept, the first on ties.
+// Random search (Wu et al., ICASSP 2022, section 4.1): some distinct architectures, drawn
+// uniformly, are trained alone; the one with the best score is kept, the first on ties.
 
 #include <cmath>
 #include <nlohmann/json.hpp>

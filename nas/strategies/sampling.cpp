@@ -1,6 +1,6 @@
-// Path sampling (Wu et al., ICASSP 2022, Eq. 3-4, after single-path one-shot search, Guo et al., ECCV
-// 2020): W is trained along one uniformly drawn path a step, whose candidates have coefficient 1;
-// alpha on validation batches with all candidates, c = softmax(alpha).
+// Path sampling (Wu et al., ICASSP 2022, Eq. 3-4, after single-path one-shot search, Guo et al.,
+// ECCV 2020): W is trained along one uniformly drawn path a step, whose candidates have coefficient
+// 1; alpha on validation batches with all candidates, c = softmax(alpha).
 
 #include "nas/one_shot.h"
 

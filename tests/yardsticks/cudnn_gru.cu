@@ -183,7 +183,8 @@ struct CudnnGru::State {
     std::int64_t count;
   };
 
-  /// Calls f(direction, gate, recurrent, pointers) for all gates of `space`: the weights or gradients.
+  /// Calls f(direction, gate, recurrent, pointers) for all gates of `space`: the weights or
+  /// gradients.
   template <class F>
   void for_gates(const Bytes& space, const F& f) const {
     const OwnedDescriptor matrix(l.create_tensor, l.destroy_tensor);

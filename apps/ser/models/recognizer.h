@@ -1,7 +1,8 @@
 #pragma once
-// A speech emotion recogniser: a spectrogram in, class scores out. The systems there are, each a file
-// of systems/, and each as a single architecture or as the supernet of its search space (Wu et al.,
-// ICASSP 2022, Table 1). A system writes its network once; a Builder (nas/builder.h) makes it either.
+// A speech emotion recogniser: a spectrogram in, class scores out. The systems there are, each a
+// file of systems/, and each as a single architecture or as the supernet of its search space (Wu et
+// al., ICASSP 2022, Table 1). A system writes its network once; a Builder (nas/builder.h) makes it
+// either.
 //
 // Choices that the paper leaves open are options here, each with a default that the README's table
 // "stated / inferred / our default" explains.
@@ -84,8 +85,8 @@ const std::vector<SystemRow>& systems();
 /// The row of a name; throws InputError naming the ones there are.
 const SystemRow& find_system(const std::string& name);
 
-// What follows throws InputError on an unknown system and std::invalid_argument on options that make
-// no sense (too few bins).
+// What follows throws InputError on an unknown system and std::invalid_argument on options that
+// make no sense (too few bins).
 
 /// The search space of a system; 5,184 architectures in the two of the paper.
 SearchSpace search_space(const RecognizerOptions& options);

@@ -1,6 +1,6 @@
 #pragma once
-// The convolutional part that both systems of the paper share (Wu et al., ICASSP 2022, Table 1), and
-// its share of the search space.
+// The convolutional part that both systems of the paper share (Wu et al., ICASSP 2022, Table 1),
+// and its share of the search space.
 
 #include <array>
 #include <memory>

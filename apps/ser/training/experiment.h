@@ -22,8 +22,8 @@
 
 namespace serenade::ser {
 
-/// Everything one fold gives: the search of config.mode, the training of what it found, and what the
-/// network says about the test speaker.
+/// Everything one fold gives: the search of config.mode, the training of what it found, and what
+/// the network says about the test speaker.
 struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;

@@ -1,5 +1,5 @@
-// CNN_SeqCap (Wu et al., ICASSP 2019 and 2022): convolutions, capsules per window and per utterance,
-// dense, ReLU, dense. 703,540 parameters with 4,096 bins.
+// CNN_SeqCap (Wu et al., ICASSP 2019 and 2022): convolutions, capsules per window and per
+// utterance, dense, ReLU, dense. 703,540 parameters with 4,096 bins.
 
 #include "apps/ser/models/sequential_capsules.h"
 #include "apps/ser/models/shared_cnn.h"

@@ -1,5 +1,5 @@
-// The capsules over windows and utterances: sizes of the paper, padding, gradients, and golden values
-// of an independent implementation.
+// The capsules over windows and utterances: sizes of the paper, padding, gradients, and golden
+// values of an independent implementation.
 
 #include "apps/ser/models/sequential_capsules.h"
 
