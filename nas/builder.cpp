@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "nas/one_shot.h"
+#include "tensor/check.h"
 
 namespace serenade {
 
@@ -33,13 +34,19 @@ std::unique_ptr<Layer> Builder::choose(const std::string& choice, const Site& si
 
 std::unique_ptr<Layer> Builder::choose(const std::string& choice, const MakeCandidate& make) {
   const Choice& chosen = space_.choice(choice);
-  if (genotype_) return make(genotype_->candidate(choice), 1);
+  const auto made = [&](const std::string& candidate, real gain) {
+    std::unique_ptr<Layer> layer = make(candidate, gain);
+    check(layer != nullptr, "Builder", "no layer was made for candidate '", candidate,
+          "' of choice '", choice, "'");
+    return layer;
+  };
+  if (genotype_) return made(genotype_->candidate(choice), 1);
   std::shared_ptr<SupernetChoice>& shared = choices_[choice];
   if (!shared) shared = std::make_shared<SupernetChoice>(chosen);
   const real gain = gain_ ? gain_(chosen.size()) : real(1);
   std::vector<std::unique_ptr<Layer>> candidates;
   for (const std::string& candidate : chosen.candidates)
-    candidates.push_back(make(candidate, gain));
+    candidates.push_back(made(candidate, gain));
   return std::make_unique<MixedLayer>(shared, std::move(candidates), mixed_layer);
 }
 

@@ -39,7 +39,7 @@ class Builder {
   using InitialGain = std::function<real(std::int64_t n)>;
 
   /// For a supernet whose candidates start with the weights that a method wants (its initial_gain).
-  /// The table must outlive the builder.
+  /// Method and table must outlive the builder.
   explicit Builder(const OneShot& method, const CandidateTable& table = standard_candidates());
   /// For a supernet with a gain of its own; without one, candidates start with the weights they
   /// would have alone.

@@ -111,6 +111,8 @@ std::unique_ptr<Layer> make_skip(const Site& site, const Numbers&) {
 }  // namespace
 
 void CandidateTable::add(Row row) {
+  check(row.make != nullptr, "candidate", "a row must say how its layer is made; '", row.pattern,
+        "' does not");
   for (const Row& known : rows_) {
     check(known.pattern != row.pattern, "candidate", "patterns must differ; got '", row.pattern,
           "' twice");
@@ -120,6 +122,9 @@ void CandidateTable::add(Row row) {
 
 std::unique_ptr<Layer> CandidateTable::make(const std::string& name, const Site& site) const {
   std::vector<std::string> patterns;
+  for (const Row& row : rows_) {
+    if (row.pattern == name) return row.make(site, {});
+  }
   for (const Row& row : rows_) {
     if (const std::optional<Numbers> numbers = match(row.pattern, name)) {
       return row.make(site, *numbers);

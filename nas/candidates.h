@@ -45,8 +45,9 @@ class CandidateTable {
   /// Throws std::invalid_argument where there is a row of this pattern.
   void add(Row row);
 
-  /// The layer of that name. Throws std::invalid_argument naming the nearest row where there is
-  /// none, or what the row says of a site that it does not fit.
+  /// The layer of that name; a row of just this name comes before those with a '*'. Throws
+  /// std::invalid_argument naming the nearest row where there is none, or what the row says of a
+  /// site that it does not fit.
   std::unique_ptr<Layer> make(const std::string& name, const Site& site) const;
   const std::vector<Row>& rows() const { return rows_; }
 

@@ -1,7 +1,9 @@
 #include "nas/genotype.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include "tensor/check.h"
 #include "tensor/text.h"
@@ -113,12 +115,37 @@ std::vector<Genotype> enumerate_genotypes(const SearchSpace& space) {
   return all;
 }
 
+namespace {
+
+// For spaces whose architectures have no numbers: number `index` of a stream, choice by choice.
+Genotype draw_by_choice(const SearchSpace& space, const RandomKey& key, std::int64_t index) {
+  std::vector<std::int64_t> indices;
+  std::uint64_t element = static_cast<std::uint64_t>(index) * space.choices.size();
+  for (const Choice& choice : space.choices) {
+    indices.push_back(random_integer(key, element++, choice.size()));
+  }
+  return make_genotype(space, indices);
+}
+
+}  // namespace
+
 Genotype random_genotype(const SearchSpace& space, const RandomKey& key) {
+  if (!space.is_countable()) return draw_by_choice(space, key, 0);
   return genotype_at(space, random_integer(key, 0, space.size()));
 }
 
 std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
                                        const RandomKey& key) {
+  std::vector<Genotype> genotypes;
+  if (!space.is_countable()) {  // two alike are rare, and left out
+    for (std::int64_t i = 0; std::ssize(genotypes) < count; ++i) {
+      Genotype drawn = draw_by_choice(space, key, i);
+      if (std::find(genotypes.begin(), genotypes.end(), drawn) == genotypes.end()) {
+        genotypes.push_back(std::move(drawn));
+      }
+    }
+    return genotypes;
+  }
   check(0 <= count && count <= space.size(), "random_genotypes",
         "there must be that many architectures; got ", count, " of ", space.size());
   // Floyd's algorithm: `count` distinct numbers without a list of all of them. Step j draws from
@@ -131,7 +158,7 @@ std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t co
     const std::int64_t i = random_integer(key, static_cast<std::uint64_t>(drawn.size()), j + 1);
     drawn.push_back(taken(i) ? j : i);
   }
-  std::vector<Genotype> genotypes;
+  genotypes.reserve(drawn.size());
   for (const std::int64_t index : drawn) genotypes.push_back(genotype_at(space, index));
   return genotypes;
 }

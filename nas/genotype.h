@@ -40,7 +40,7 @@ std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchS
 
 /// Throws std::invalid_argument, one line that begins with `source`, unless the genotype makes
 /// exactly one known decision for each choice of the space and carries its hash (an empty hash is
-/// accepted: a genotype written by hand).
+/// accepted: a genotype written by hand, whose file leaves the key out).
 void check_genotype(const Genotype& genotype, const SearchSpace& space,
                     const std::string& source = "genotype");
 

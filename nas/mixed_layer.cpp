@@ -103,6 +103,8 @@ MixedLayer::MixedLayer(std::shared_ptr<SupernetChoice> choice,
   register_module("ops", ops_);
   std::int64_t dense = 0, width = 0;
   for (const std::unique_ptr<Layer>& candidate : candidates_) {
+    check(candidate != nullptr, "MixedLayer", "every candidate must have a layer; got none for '",
+          choice_->candidates()[ops_.children().size()], "'");
     ops_.append(*candidate);
     const std::optional<LinearForm> form = candidate->linear_form();
     if (!form || form->is_convolution()) continue;

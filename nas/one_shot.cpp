@@ -49,6 +49,8 @@ bool OneShot::advance(Problem& problem) {
     search_ = std::move(search);
     loaded_.reset();
   }
+  check(&problem.supernet(*this) == &search_->supernet(), "OneShot",
+        "must be given the problem that its search began with");
   if (search_->finished()) return false;
   problem.begin_epoch(*search_);
   const bool weights = search_->trains_weights(), alphas = search_->trains_architecture();

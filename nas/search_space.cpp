@@ -9,15 +9,20 @@
 namespace serenade {
 
 std::int64_t SearchSpace::size() const {
+  check(is_countable(), "SearchSpace", "the number of architectures must fit in 63 bits; it does ",
+        "not with these ", choices.size(), " choices");
+  std::int64_t product = 1;
+  for (const Choice& choice : choices) product *= choice.size();
+  return product;
+}
+
+bool SearchSpace::is_countable() const {
   std::int64_t product = 1;
   for (const Choice& choice : choices) {
-    const auto n = static_cast<std::int64_t>(choice.candidates.size());
-    check(n == 0 || product <= INT64_MAX / n, "SearchSpace",
-          "the number of architectures must fit in 63 bits; it does not with choice '", choice.name,
-          "'");
-    product *= n;
+    if (choice.size() > 0 && product > INT64_MAX / choice.size()) return false;
+    product *= choice.size();
   }
-  return product;
+  return true;
 }
 
 std::string SearchSpace::hash() const {

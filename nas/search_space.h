@@ -34,8 +34,10 @@ struct SearchSpace {
   std::vector<Choice> choices = {};
   std::string system = {};  ///< the network that the choices are for; not part of the hash
 
-  /// Number of architectures.
+  /// Number of architectures; throws std::invalid_argument where it does not fit in 63 bits.
   std::int64_t size() const;
+  /// Whether it does.
+  bool is_countable() const;
 
   /// 16 hexadecimal digits that depend on the names and candidates and their order (64-bit FNV-1a),
   /// on no machine and no compiler: tells whether a genotype belongs to this space.

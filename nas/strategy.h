@@ -46,7 +46,8 @@ struct Outcome {
 };
 
 /// What is searched: real training in an app, a table of results, or three lines in a test. A
-/// problem offers trials, a supernet or both; what it does not override throws std::logic_error.
+/// problem offers trials, a supernet or both; what it does not override throws std::logic_error. A
+/// search is resumed to the bit where the batches of an epoch are a function of its number.
 class Problem {
  public:
   virtual ~Problem() = default;
@@ -81,7 +82,8 @@ class Strategy {
   /// "dropout".
   virtual std::string name() const = 0;
 
-  /// One supernet epoch or one trial. False, and nothing done, when the search has ended.
+  /// One supernet epoch or one trial. False, and nothing done, when the search has ended. The same
+  /// problem at every call; where it offers a supernet, it must outlive the strategy.
   virtual bool advance(Problem& problem) = 0;
   /// The best architecture as far as is known; may be asked at any time.
   virtual Genotype recommend() const = 0;

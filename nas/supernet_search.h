@@ -79,6 +79,8 @@ class SupernetSearch {
   Optimizer& weight_optimizer() { return *weight_optimizer_; }
   Optimizer& alpha_optimizer() { return *alpha_optimizer_; }
 
+  const Module& supernet() const { return supernet_; }
+
   /// Current values of alpha per choice.
   std::vector<std::vector<double>> alphas() const;
   const std::vector<SearchRecord>& history() const { return history_; }

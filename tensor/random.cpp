@@ -115,10 +115,4 @@ Tensor randn(Shape shape) {
   return result;
 }
 
-Tensor rand(Shape shape) {
-  Tensor result = Tensor::empty(std::move(shape));
-  fill_uniform_(result, 0, 1, next_default_key());
-  return result;
-}
-
 }  // namespace serenade

@@ -61,8 +61,7 @@ void manual_seed(std::uint64_t seed);
 /// The next key of the default generator: each call names a new stream.
 RandomKey next_default_key(Purpose purpose = Purpose::init);
 
-/// A new tensor of standard normal or uniform [0, 1) values from the default generator.
+/// A new tensor of standard normal values from the default generator.
 Tensor randn(Shape shape);
-Tensor rand(Shape shape);
 
 }  // namespace serenade

@@ -162,6 +162,7 @@ refuse 2 CNN_GRU_att train "${fast[@]}" --system CNN_SeqCap --genotype run/genot
 refuse 2 2x99 train "${fast[@]}" --genotype bad/candidate.json --out x
 refuse 2 run/config.json train "${fast[@]}" --genotype run/config.json --out x
 refuse 2 absent.json train "${fast[@]}" --genotype absent.json --out x
+refuse 2 genotype search "${fast[@]}" --mode joint --genotype run/genotype.json --out x
 
 # Run folders --------------------------------------------------------------------------------------
 

@@ -327,6 +327,16 @@ TEST_CASE("builder: what does not fit is refused") {
   }
 }
 
+TEST_CASE("builder: a factory that makes nothing is named") {
+  const SearchSpace space{{{"op", {"a", "b"}}}};
+  const auto nothing = [](const std::string&, real) { return std::unique_ptr<Layer>(); };
+  Builder all(space), one(space, genotype_at(space, 1));
+  CHECK_THROWS_WITH_AS(all.choose("op", nothing), doctest::Contains("'a' of choice 'op'"),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(one.choose("op", nothing), doctest::Contains("'b' of choice 'op'"),
+                       std::invalid_argument);
+}
+
 TEST_CASE("builder: candidates with a factory of their own, names as the space has them") {
   const SearchSpace space = net_space();
   std::vector<std::string> asked;

@@ -221,6 +221,23 @@ TEST_CASE("candidates: a name without a row is answered with the nearest one") {
   CHECK(contains(message_of([] { my_candidates().make("my_scal", {}); }), "'my_scale'"));
 }
 
+TEST_CASE(
+    "candidates: a row of just that name comes first, and rows that cannot serve are refused") {
+  CandidateTable table = standard_candidates();
+  table.add({"conv_3x3", "the input itself",
+             [](const Site&, const auto&) { return std::make_unique<Identity>(); }});
+  const Site site{.in_channels = 1, .out_channels = 1};
+  CHECK(dynamic_cast<Identity*>(table.make("conv_3x3", site).get()) != nullptr);
+  CHECK(dynamic_cast<Conv2d*>(table.make("conv_3x5", site).get()) != nullptr);
+  const auto identity = [](const Site&, const auto&) { return std::make_unique<Identity>(); };
+  CHECK_THROWS_WITH_AS(table.add({"conv_*x*", "", identity}), doctest::Contains("twice"),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(table.add({"mine", "", {}}), doctest::Contains("'mine'"),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(table.make("conv_1x1000", site), doctest::Contains("999"),
+                       std::invalid_argument);
+}
+
 TEST_CASE("candidates: a site that does not fit is refused in one line") {
   for (const auto& [name, site, part] :
        {std::tuple{"skip_connect", Site{.in_channels = 2, .out_channels = 3}, "2 to 3 channels"},

@@ -373,3 +373,12 @@ TEST_CASE("one-shot: a gradient for every alpha, or none of it is used") {
                        std::invalid_argument);
   CHECK(same_numbers(net->state_dict(), before));
 }
+
+TEST_CASE("one-shot: a search goes on with the problem that it began with") {
+  const auto method = make_one_shot("dropout", toy_space(), {.epochs = 3});
+  ToyProblem first, second;
+  CHECK(method->advance(first));
+  CHECK_THROWS_WITH_AS(method->advance(second), doctest::Contains("the problem"),
+                       std::invalid_argument);
+  CHECK(method->advance(first));
+}

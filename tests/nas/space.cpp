@@ -116,6 +116,22 @@ TEST_CASE("search space: the kind completes a candidate's name") {
   CHECK(Choice{.name = "a", .candidates = {"2x8"}, .kind = "conv"}.row_name("2x8") == "conv_2x8");
 }
 
+TEST_CASE("genotype: a space too large to be numbered is drawn from choice by choice") {
+  SearchSpace large;
+  for (int i = 0; i < 40; ++i) large.choices.push_back({"c" + std::to_string(i), {"a", "b", "c"}});
+  CHECK_FALSE(large.is_countable());
+  CHECK(small_space().is_countable());
+  CHECK_THROWS_AS(large.size(), std::invalid_argument);
+  const RandomKey key{3, Purpose::architecture, 0};
+  CHECK(random_genotype(large, key) == random_genotype(large, key));
+  CHECK_NOTHROW(check_genotype(random_genotype(large, key), large));
+  std::set<std::string> distinct;
+  for (const Genotype& genotype : random_genotypes(large, 20, key)) {
+    distinct.insert(genotype.summary());
+  }
+  CHECK(distinct.size() == 20);
+}
+
 TEST_CASE("genotype: numbering is a bijection") {
   const SearchSpace space = small_space();
   const std::vector<Genotype> all = enumerate_genotypes(space);

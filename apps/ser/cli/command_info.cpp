@@ -38,7 +38,7 @@ Json system_json(const std::string& name, const Config& config) {
   return {{"parameters", system->parameter_count()},
           {"parts", parts},
           {"supernet_parameters", make_supernet(options)->parameter_count()},
-          {"architectures", space.size()},
+          {"architectures", space.is_countable() ? Json(space.size()) : Json(nullptr)},
           {"space_hash", space.hash()},
           {"baseline", baseline_genotype(options).summary()}};
 }
@@ -79,7 +79,10 @@ void print_text(const Json& document, const Config& config) {
     std::cout << "\n"
               << table.to_text() << "hand-made: " << system["baseline"].get<std::string>()
               << "\nsupernet:  " << grouped(system["supernet_parameters"].get<std::int64_t>())
-              << " parameters, " << grouped(system["architectures"].get<std::int64_t>())
+              << " parameters, "
+              << (system["architectures"].is_null()
+                      ? "more than 2^63"
+                      : grouped(system["architectures"].get<std::int64_t>()))
               << " architectures\n";
   }
   const Json& build = document["build"];

@@ -24,7 +24,7 @@ using nlohmann::json;
 
 // The folds that results.json lists, from their checkpoints; of the corpus, what results.json says.
 RunResults read_run(const std::string& folder) {
-  Config config = read_config(folder + "/config.json");
+  Config config = stored_config(read_text_file(folder + "/config.json"), folder + "/config.json");
   config.resolve();
   const std::string path = folder + "/results.json";
   if (!fs::exists(path)) {

@@ -72,7 +72,8 @@ void set_up_table2(CLI::App& command) {
       ->delimiter(',')
       ->capture_default_str();
   command
-      .add_option("--modes", options->modes, "separated by commas; `serenade search` lists them")
+      .add_option("--modes", options->modes,
+                  "separated by commas; `serenade search --help` lists them")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")

@@ -17,12 +17,12 @@ bool is_empty_or_absent(const fs::path& path) { return !fs::exists(path) || fs::
 
 void require_same_config(const std::string& path, const Config& config,
                          const std::vector<std::string>& free_keys) {
-  const auto old_one = nlohmann::json::parse(read_text_file(path), nullptr, false);
+  const auto old_one = nlohmann::json::parse(to_json(stored_config(read_text_file(path), path)));
   const auto new_one = nlohmann::json::parse(to_json(config));
   for (const auto& [key, value] : new_one.items()) {
     if (key == "cache") continue;  // where features are kept changes no result
     if (std::count(free_keys.begin(), free_keys.end(), key) > 0) continue;
-    if (!old_one.is_object() || !old_one.contains(key) || old_one[key] != value) {
+    if (old_one[key] != value) {
       throw InputError(path + ": cannot resume, '" + key +
                        "' was different in this run; choose another --out or --replace");
     }

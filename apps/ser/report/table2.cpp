@@ -232,7 +232,8 @@ bool is_table_folder(const std::string& folder) {
 TableRuns read_table(const std::string& folder) {
   const std::string path = folder + "/table.json";
   TableRuns table;
-  table.plan.config = read_config(folder + "/config.json");
+  table.plan.config =
+      stored_config(read_text_file(folder + "/config.json"), folder + "/config.json");
   try {
     const Json document = Json::parse(read_text_file(path));
     if (document.at("schema") != kTableSchema) throw InputError(path + ": of another version");

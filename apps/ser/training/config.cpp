@@ -252,6 +252,9 @@ void Config::resolve() {
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
     throw InputError("gru_reset before goes with gru_bias one only");
   }
+  if (!genotype.empty() && mode != kNoSearch) {
+    throw InputError("genotype is the architecture to train; mode " + mode + " searches one");
+  }
   make_strategy(*this, baseline_genotype(options));  // checks the options of the search
 }
 
@@ -302,7 +305,11 @@ std::string to_json(const Config& config) {
   return document.dump(2) + "\n";
 }
 
-Config config_from_json(const std::string& text, const std::string& source, Config base) {
+namespace {
+
+// former: whether keys may have the names that they had before.
+Config config_of_json(const std::string& text, const std::string& source, Config base,
+                      bool former) {
   Json document;
   try {
     document = Json::parse(text);
@@ -315,9 +322,22 @@ Config config_from_json(const std::string& text, const std::string& source, Conf
     set_value(base, "preset", value_text(source, "preset", document["preset"]), source);
   }
   for (const auto& [key, value] : document.items()) {
-    if (key != "preset") set_value(base, key, value_text(source, key, value), source);
+    if (key == "preset") continue;
+    const auto renamed = kFormerKeys.find(key);
+    const std::string& today = former && renamed != kFormerKeys.end() ? renamed->second : key;
+    set_value(base, today, value_text(source, key, value), source);
   }
   return base;
+}
+
+}  // namespace
+
+Config config_from_json(const std::string& text, const std::string& source, Config base) {
+  return config_of_json(text, source, std::move(base), false);
+}
+
+Config stored_config(const std::string& text, const std::string& source) {
+  return config_of_json(text, source, {}, true);
 }
 
 Config read_config(const std::string& path, Config base) {

@@ -106,5 +106,8 @@ std::string to_json(const Config& config);
 /// InputError: one line, the file, the place or key, and for an unknown key the nearest known one.
 Config config_from_json(const std::string& text, const std::string& source, Config base = {});
 Config read_config(const std::string& path, Config base = {});
+/// The configuration that a model file or the folder of a run keeps: keys may also have the names
+/// that they had when it was written.
+Config stored_config(const std::string& text, const std::string& source);
 
 }  // namespace serenade::ser

@@ -54,7 +54,7 @@ ModelFile read_model(const std::string& path) {
                        "' in its metadata); train one with `serenade train`");
     }
     ModelFile model;
-    model.config = config_from_json(file.metadata.at("config"), path);
+    model.config = stored_config(file.metadata.at("config"), path);
     model.config.resolve();
     model.genotype = genotype_from_json(file.metadata.at("genotype"), path);
     model.normalisation.kind = model.config.normalisation;

@@ -18,6 +18,25 @@ namespace serenade::ser {
 
 namespace {
 
+// While it lives, a supernet is one child in evaluation mode.
+class ChildMode {
+ public:
+  ChildMode(Module& supernet, const SearchSpace& space, const Genotype& child)
+      : supernet_(supernet) {
+    set_child(supernet, space, child);
+    supernet.eval();
+  }
+  ~ChildMode() {
+    supernet_.train();
+    set_full_paths(supernet_);
+  }
+  ChildMode(const ChildMode&) = delete;
+  ChildMode& operator=(const ChildMode&) = delete;
+
+ private:
+  Module& supernet_;
+};
+
 // A supernet that is trained on one fold.
 class SupernetProblem : public Problem {
  public:
@@ -109,8 +128,7 @@ class SupernetProblem : public Problem {
   // Figure 3b of the paper follows from epoch to epoch.
   double child_loss() {
     const NoGrad no_grad;
-    set_child(*supernet_, space_, child_);
-    supernet_->eval();
+    const ChildMode child(*supernet_, space_, child_);
     // All batches are launched before the first loss is read.
     std::vector<std::pair<AsyncScalar, std::size_t>> losses;
     train_.start(one_pass(data_.train, config_.batch_size, 0, 0));
@@ -120,8 +138,6 @@ class SupernetProblem : public Problem {
     }
     double total = 0;
     for (const auto& [loss, size] : losses) total += loss.get() * static_cast<double>(size);
-    supernet_->train();
-    set_full_paths(*supernet_);
     return total / static_cast<double>(data_.train.segment_count());
   }
 
@@ -201,19 +217,22 @@ class SharedTrials {
 // One fold's view of them; keeps the network with the best score.
 class TrialProblem : public Problem {
  public:
-  TrialProblem(const SearchSpace& space, SharedTrials& trials, std::size_t fold)
-      : space_(space), trials_(trials), fold_(fold) {}
+  TrialProblem(const SearchSpace& space, SharedTrials& trials, std::size_t fold, int epochs)
+      : space_(space), trials_(trials), fold_(fold), epochs_(epochs) {}
 
   const SearchSpace& space() const override { return space_; }
 
   Outcome evaluate(const Trial& trial) override {
     Training training = trials_.train(trial, fold_);
     const double score = training.best_validation_wa;
+    const auto epochs = static_cast<double>(training.epochs.size());
     found.epochs.insert(found.epochs.end(), training.epochs.begin(), training.epochs.end());
-    if (!found.training || score > found.training->best_validation_wa) {
+    // A shorter training than asked for is a trial and no more.
+    const bool whole = trial.epochs == 0 || trial.epochs == epochs_;
+    if (whole && (!found.training || score > found.training->best_validation_wa)) {
       found.training = std::move(training);
     }
-    return {.score = score, .cost = 1};
+    return {.score = score, .cost = epochs / static_cast<double>(epochs_)};
   }
 
   FoldSearch found;
@@ -222,6 +241,7 @@ class TrialProblem : public Problem {
   const SearchSpace& space_;
   SharedTrials& trials_;
   std::size_t fold_;
+  int epochs_;  // of a whole training
 };
 
 std::vector<FoldSearch> search_trials(const Config& config, const Genotype& baseline,
@@ -233,7 +253,7 @@ std::vector<FoldSearch> search_trials(const Config& config, const Genotype& base
   std::vector<TrialProblem> problems;
   for (std::size_t i = 0; i < folds.size(); ++i) {
     strategies.push_back(make_strategy(config, baseline));
-    problems.emplace_back(space, trials, i);
+    problems.emplace_back(space, trials, i, config.epochs);
   }
   for (bool more = true; more;) {
     more = false;

@@ -122,9 +122,9 @@ std::vector<Training> train_architecture(const Config& config,
     EpochRecord record{.stage = stage, .epoch = epoch, .learning_rate = schedule->learning_rate()};
     trainer.run_epoch(record);
     schedule->end_epoch(record.train_loss);
-    const CapsuleNorms lengths = recognizer->capsule_norms();
-    record.window_norm = lengths.window;
-    record.utterance_norm = lengths.utterance;
+    const CapsuleNorms norms = recognizer->capsule_norms();
+    record.window_norm = norms.window;
+    record.utterance_norm = norms.utterance;
     for (std::size_t i = 0; i < folds.size(); ++i) {
       end_epoch(*recognizer, *folds[i], record, trainings[i], best[i]);
     }

@@ -106,6 +106,24 @@ TEST_CASE("config: an unknown key names the nearest one, and the source") {
                  "unknown key 'dft'; did you mean 'n_fft'?"));
 }
 
+TEST_CASE("config: what was stored under former keys is still read, but nobody may write them") {
+  const std::string old = R"({"preset": "small", "dft": 1024, "shift": 80, "masked": 2})";
+  const Config config = stored_config(old, "model.safetensors");
+  CHECK(config.features.n_fft == 1024);
+  CHECK(config.features.hop_length == 80);
+  CHECK(config.num_masked == 2);
+  CHECK_THROWS_AS(config_from_json(old, "file.json"), InputError);
+  CHECK_THROWS_AS(stored_config(R"({"epohcs": 3})", "model.safetensors"), InputError);
+}
+
+TEST_CASE("config: an architecture to train does not go with a search for one") {
+  Config config;
+  config.genotype = "best.json";
+  CHECK_NOTHROW(config.resolve());
+  config.mode = "dropout";
+  CHECK(contains(message_of<InputError>([&] { config.resolve(); }), "mode dropout"));
+}
+
 TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
   const std::vector<std::array<std::string, 3>> cases = {
       {"epochs", "0", "from 1 to"},
