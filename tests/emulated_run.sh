@@ -2,7 +2,7 @@
 # emulated_run.sh BUILD_FOLDER: the program from outside with --device cuda, on the emulated device:
 # an epoch of training on a tiny demo corpus gives the losses of the CPU, with the features in the
 # device's memory and with batches sent from the host's. Ends with 77 (skipped) where that program was
-# not built, which needs nvcc.
+# not built, which a build with CUDA does.
 set -u
 program=$1/serenade_emulated
 if [ ! -x "$program" ]; then
