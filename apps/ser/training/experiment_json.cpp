@@ -27,6 +27,11 @@ json epoch_json(const EpochRecord& e) {
           {"seconds", e.seconds}};
 }
 
+// Runs of before call the norms of capsules lengths.
+std::string norm_key(const json& j, const std::string& stage) {
+  return stage + (j.contains(stage + "_norm") ? "_norm" : "_length");
+}
+
 EpochRecord epoch_from_json(const json& j) {
   return {.stage = j.at("stage"),
           .epoch = j.at("epoch"),
@@ -38,8 +43,8 @@ EpochRecord epoch_from_json(const json& j) {
           .validation_wa = j.at("validation_wa"),
           .validation_ua = j.at("validation_ua"),
           .gradient_norm = j.at("gradient_norm"),
-          .window_norm = j.at("window_norm"),
-          .utterance_norm = j.at("utterance_norm"),
+          .window_norm = j.at(norm_key(j, "window")),
+          .utterance_norm = j.at(norm_key(j, "utterance")),
           .seconds = j.at("seconds")};
 }
 

@@ -137,6 +137,12 @@ TEST_CASE("experiment: a fold's run survives JSON") {
   CHECK(again.predictions[0].fold == run.fold);
   CHECK(again.predictions[0].seed == run.seed);
 
+  // Runs of before have other names for two figures.
+  std::string before = text;
+  for (std::size_t at; (at = before.find("window_norm")) != std::string::npos;) {
+    before.replace(at, 11, "window_length");
+  }
+  CHECK(to_json(fold_run_from_json(before)) == text);
   for (const std::string& damaged : {std::string(), std::string("{}"), text.substr(0, 200)}) {
     CHECK_THROWS_AS(fold_run_from_json(damaged), std::runtime_error);
   }
