@@ -4,6 +4,7 @@
 #include <set>
 
 #include "tensor/check.h"
+#include "tensor/fnv.h"
 #include "tensor/text.h"
 
 namespace serenade {
@@ -26,21 +27,15 @@ bool SearchSpace::is_countable() const {
 }
 
 std::string SearchSpace::hash() const {
-  // FNV-1a (Fowler, Noll & Vo). Separators that no name holds keep {"ab"} and {"a", "b"} apart.
-  std::uint64_t state = 0xcbf29ce484222325;
-  const auto feed = [&state](const std::string& text, char separator) {
-    for (const char letter : text + separator) {
-      state = (state ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-    }
-  };
+  // Separators that no name holds keep {"ab"} and {"a", "b"} apart.
+  Fnv fnv;
+  const auto feed = [&fnv](const std::string& text) { fnv.add(text.data(), text.size()); };
   for (const Choice& choice : choices) {
-    feed(choice.name, '\x1d');
-    for (const std::string& candidate : choice.candidates) feed(candidate, '\x1f');
-    feed("", '\x1e');
+    feed(choice.name + '\x1d');
+    for (const std::string& candidate : choice.candidates) feed(candidate + '\x1f');
+    feed("\x1e");
   }
-  std::string digits(16, '0');
-  for (std::size_t i = 0; i < 16; ++i) digits[15 - i] = "0123456789abcdef"[state >> (4 * i) & 15];
-  return digits;
+  return fnv.hex();
 }
 
 void SearchSpace::validate() const {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/ser/common/fnv.h"
 #include "apps/ser/corpus/corpus.h"
+#include "tensor/fnv.h"
 
 namespace serenade::ser {
 

@@ -18,11 +18,11 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "apps/ser/common/fnv.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "kernels/runtime/threads.h"
 #include "tensor/files.h"
+#include "tensor/fnv.h"
 
 namespace serenade::ser {
 

@@ -10,10 +10,10 @@
 #include <sstream>
 
 #include "apps/ser/common/error.h"
-#include "apps/ser/common/fnv.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "kernels/runtime/ceil_div.h"
+#include "tensor/fnv.h"
 
 namespace serenade::ser {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace serenade::ser {
+namespace serenade {
 
 class Fnv {
  public:
@@ -37,4 +37,4 @@ class Fnv {
   std::uint64_t value_ = 0xcbf29ce484222325ULL;
 };
 
-}  // namespace serenade::ser
+}  // namespace serenade
