@@ -13,6 +13,7 @@
 #include "nas/mixed_layer.h"
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
+#include "tensor/check.h"
 
 namespace serenade::ser {
 
@@ -196,12 +197,16 @@ class SharedTrials {
 
   /// The training of a trial for one fold, to be taken once.
   Training train(const Trial& trial, std::size_t fold) {
+    check(trial.id != id_ || trial.genotype == genotype_, "search",
+          "a strategy that shares trainings must ask the same of all folds; trial ", trial.id,
+          " differs");
     if (trial.id != id_) {
       Config config = config_;
       if (trial.epochs > 0) config.epochs = static_cast<int>(trial.epochs);
       trainings_ = train_architecture(config, folds_, trial.genotype, observer_,
                                       "train " + std::to_string(trial.id + 1));
       id_ = trial.id;
+      genotype_ = trial.genotype;
     }
     return std::move(trainings_[fold]);
   }
@@ -211,6 +216,7 @@ class SharedTrials {
   const Observer& observer_;
   std::vector<const FoldData*> folds_;
   std::int64_t id_ = -1;
+  Genotype genotype_;
   std::vector<Training> trainings_;
 };
 
