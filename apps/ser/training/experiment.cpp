@@ -69,12 +69,13 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
   Stopwatch watch;
   std::vector<FoldSearch> found = search_architectures(config, data, observer);
   // The trainings of trials are trainings like those that follow a supernet's search.
-  const bool searched = !found.front().history.empty();
-  const double search_seconds = searched ? watch.seconds() * share : 0;
-  if (searched) watch = Stopwatch();
-  for (FoldSearch& fold : found) {
-    if (!searched) break;
-    for (EpochRecord& epoch : fold.epochs) epoch.seconds *= share;
+  double search_seconds = 0;
+  if (!found.front().history.empty()) {
+    search_seconds = watch.seconds() * share;
+    watch = Stopwatch();
+    for (FoldSearch& fold : found) {
+      for (EpochRecord& epoch : fold.epochs) epoch.seconds *= share;
+    }
   }
   train_found(config, data, found, observer);
 
