@@ -7,8 +7,9 @@
 namespace serenade {
 
 /// h: [N, T, input_size]; result [N, classes], the class scores before the softmax:
-///   z_t = relu(proj(h_t));  a = softmax over t of z_t . bottom_up;  score_k = sum_t a_t
-///   top_down_k(z_t)
+///   z_t = relu(proj(h_t))
+///   a = softmax over t of z_t . bottom_up
+///   score_k = sum_t a_t top_down_k(z_t)
 /// Parameters (C = channels): proj.weight [C, input_size], proj.bias [C], bottom_up [C],
 /// top_down.weight [classes, C], top_down.bias [classes]. Xavier uniform, biases zero.
 class AttentionPooling : public Layer {

@@ -1,8 +1,8 @@
 #pragma once
 // Max-pooling with windows that do not overlap:
 //
-//   y[p,i,j] = max over 0 <= a < window_h, 0 <= b < window_w of x[p, i*window_h + a, j*window_w +
-//   b]
+//   y[p,i,j] = max over 0 <= a < window_h, 0 <= b < window_w of
+//              x[p, i*window_h + a, j*window_w + b]
 //
 // Rows and columns that fill no whole window are dropped. On ties the first element in row-major
 // order wins; a NaN anywhere in a window wins over all values.
