@@ -12,6 +12,10 @@
 #   make check-format   fail where `make format` would change something
 #   make check-tidy     look for faults with clang-tidy 14
 #   make asan       the tests under address and undefined-behaviour sanitizers
+#   make fuzz       readers of files, the command line, and float against double under libFuzzer;
+#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some (needs clang)
+#   make kills      KILLS=200 runs killed at random moments, taken up again, and compared
+#   make torture    2,000 of them, and every crash point, fault of the disk and lack of memory
 #   make clean      remove build/
 #
 # `run`, `test` and `build` first install what is missing, on Debian and Ubuntu with apt-get (as root,
@@ -35,7 +39,8 @@ RUN := $(BUILD)/run
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
-.PHONY: help setup build run test bench test-gpu bench-gpu format check-format check-tidy asan clean
+.PHONY: help setup build run test bench test-gpu bench-gpu format check-format check-tidy asan \
+  fuzz kills torture clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -127,6 +132,25 @@ asan: setup
 	  $(CMAKE_FLAGS)
 	@cmake --build $(BUILD)/asan -j $(JOBS)
 	@cd $(BUILD)/asan && ctest --output-on-failure
+
+# A build folder of its own, by clang, whose library libFuzzer is.
+CLANGXX ?= $(shell command -v clang++-$(LLVM) || command -v clang++)
+RUNS ?= 50000
+TARGETS ?=
+fuzz: setup
+	@[ -n "$(CLANGXX)" ] || { echo "make fuzz: please install clang" >&2; exit 2; }
+	@mkdir -p $(BUILD)/fuzz
+	@cmake -S . -B $(BUILD)/fuzz -DSERENADE_FUZZ=ON -DSERENADE_SANITIZE=address,undefined -DSERENADE_CUDA=OFF \
+	  -DCMAKE_CXX_COMPILER=$(CLANGXX) -DCMAKE_CXX_FLAGS_RELEASE=-O1 $(CMAKE_FLAGS) \
+	  >$(BUILD)/fuzz/configure.log 2>&1 || { cat $(BUILD)/fuzz/configure.log >&2; exit 1; }
+	@cmake --build $(BUILD)/fuzz -j $(JOBS) --target serenade_fuzz
+	@bash tests/fuzz/fuzz.sh $(BUILD)/fuzz "$(RUNS)" "$(TARGETS)"
+
+KILLS ?= 200
+kills torture: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target serenade serenade_shim
+	@bash tests/faults/torture.sh $(BUILD) $(if $(filter kills,$@),--only kills --kills $(KILLS),--kills 2000)
 
 clean:
 	rm -rf $(BUILD)
