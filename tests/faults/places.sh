@@ -47,14 +47,15 @@ small_files() {  # a limit on the size of files, as ulimit and quotas set it
 }
 
 small_disk() {
+  local kilobytes=$(($(du -sk ref/train | cut -f 1) / 2))
   mkdir small
-  if ! mount -t tmpfs -o size=1m none small 2>mount.err; then
-    echo "skipped: a disk of 1 MB: $(tail -n 1 mount.err)"
+  if ! mount -t tmpfs -o size=${kilobytes}k none small 2>mount.err; then
+    echo "skipped: a disk of half the size: $(tail -n 1 mount.err)"
     return
   fi
-  place 'a disk of 1 MB' 5 small/run
+  place 'a disk of half the size' 5 small/run
   mount -o remount,size=100m small
-  recovers 'a disk of 1 MB' small/run
+  recovers 'a disk of half the size' small/run
   umount small
 }
 

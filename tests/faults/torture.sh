@@ -14,7 +14,7 @@
 #            clock that is set back
 #   memory   allocations fail, in predict and in a training
 # --every K takes each K-th point only, beginning at a random one. The last lines count; a fault of
-# the program is a line FAIL: .. and exit code 1.
+# the program is a line FAIL: .. and exit code 1, and what it left stays.
 set -u
 export LC_ALL=C OMP_NUM_THREADS=1
 here=$(dirname "$(realpath "$0")")
@@ -31,10 +31,13 @@ while [ $# -gt 1 ]; do
   esac
   shift 2
 done
+RANDOM=$(date +%j)  # other points tomorrow, the same ones again today
 export serenade=$build/serenade shim=$build/libserenade_shim.so
 for file in "$serenade" "$shim"; do
   [ -e "$file" ] || { echo "FAIL: no $file; build it first"; exit 1; }
 done
+grep -q '^SERENADE_SANITIZE:STRING=.' "$build/CMakeCache.txt" 2>/dev/null &&
+  { echo "skipped: a sanitizer must be the first library, so the shim cannot be"; exit 77; }
 command -v espeak-ng >/dev/null || { echo "skipped: espeak-ng, which speaks the corpus, is not here"; exit 77; }
 work=$(mktemp -d)
 cd "$work" || exit 1
