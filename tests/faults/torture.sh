@@ -98,12 +98,16 @@ each() {  # each PART FUNCTION
   cat "found-$1" >>found
 }
 
-report() { printf '%-8s %5d %s: %d recovered with the same bits, %d did not\n' "$@"; }
+report() {  # report PART NUMBER WHAT RECOVERED OTHERS
+  printf '%-8s %5d %s: %d recovered with the same bits, %d did not\n' "$@"
+  [ "$2" -gt 0 ] || echo "FAIL: $1: nothing was tried" | tee -a found
+}
 
 all_points() {  # all_points PART ACTION..: at every call that changes the disk
   local part=$1 name action
+  undisturbed train
+  undisturbed dropout
   for name in train dropout; do
-    undisturbed $name
     for action in "${@:2}"; do
       numbers "$(calls disk $name)" | sed "s/.*/$name disk:&:$action/"
     done
