@@ -40,7 +40,7 @@ PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
 .PHONY: help setup build run test bench test-gpu bench-gpu format check-format check-tidy asan \
-  fuzz kills torture clean
+  fuzz shim kills torture clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -147,10 +147,15 @@ fuzz: setup
 	@bash tests/fuzz/fuzz.sh $(BUILD)/fuzz "$(RUNS)" "$(TARGETS)"
 
 KILLS ?= 200
-kills torture: setup
+shim: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS) --target serenade serenade_shim
-	@bash tests/faults/torture.sh $(BUILD) $(if $(filter kills,$@),--only kills --kills $(KILLS),--kills 2000)
+
+kills: shim
+	@bash tests/faults/torture.sh $(BUILD) --only kills --kills $(KILLS)
+
+torture: shim
+	@bash tests/faults/torture.sh $(BUILD) --kills 2000
 
 clean:
 	rm -rf $(BUILD)

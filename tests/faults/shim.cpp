@@ -6,8 +6,8 @@
 // Kinds: write, fsync, rename, open (for writing), unlink, mkdir; disk, which numbers all of these
 // in one row; mmap, malloc, clock (reads of the wall clock).
 // Actions: exit   the process ends in place of the call, as by kill -9
-//          power  the same, and what was written but not fsynced is lost: such files keep the length
-//                 that they had at their last fsync, or when they were opened
+//          power  the same, and what was written but not fsynced is lost: such files keep the
+//                 length that they had at their last fsync, or when they were opened
 //          fail   the call's usual reason: ENOSPC, EIO for fsync and mmap, ENOMEM for malloc
 //          ENOSPC, EIO, EACCES, EROFS   the call fails with this
 //          short  half of a write is done and said so, which is no error

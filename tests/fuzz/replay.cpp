@@ -1,5 +1,5 @@
-// Gives every target its seeds and everything that once broke it (crashes/NAME/), with any compiler:
-// a test of its own. Files that are named on the command line are tried instead:
+// Gives every target its seeds and everything that once broke it (crashes/NAME/), with any
+// compiler: a test of its own. Files that are named on the command line are tried instead:
 //
 //   serenade_fuzz_replay [TARGET FILE..]
 

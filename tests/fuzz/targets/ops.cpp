@@ -1,5 +1,5 @@
-// Functions of the library in a random order, each on what those before it have given: in float they
-// must say what they say in double, up to rounding, with their gradients, and refuse the same.
+// Functions of the library in a random order, each on what those before it have given: in float
+// they must say what they say in double, up to rounding, with their gradients, and refuse the same.
 
 #include <algorithm>
 #include <cmath>
