@@ -219,6 +219,8 @@ void multiply(std::int64_t batch, const Product& p) {
 
 }  // namespace
 
+const char* openblas_core() { return openblas_get_corename(); }
+
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           real alpha, const real* a, std::int64_t lda, const real* b, std::int64_t ldb, real beta,
           real* c, std::int64_t ldc) {
