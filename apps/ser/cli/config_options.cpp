@@ -78,7 +78,7 @@ OverwritePolicy OutputOptions::overwrite() const {
 }
 
 void MachineOptions::add_to(CLI::App& command) {
-  command.add_option("--threads", threads, "threads of the kernels; 0: one per processor")
+  command.add_option("--threads", threads, "threads; 0: one per processor that may be used")
       ->check(CLI::Range(0, 4096));
   command
       .add_option("--device", device,
