@@ -20,6 +20,11 @@ Metadata load_model(const std::string& path, Module& module) {
   check(file.integers.empty(), "load_model", path,
         ": a model file must hold only real numbers; got integers named '",
         file.integers.empty() ? "" : file.integers.begin()->first, "'");
+  for (const auto& [name, tensor] : file.tensors) {
+    const std::int64_t element = first_non_finite(tensor);
+    check(element < 0, "load_model", path, ": every number must be finite; got '", name,
+          "', element ", element, " of ", tensor.shape());
+  }
   try {
     module.load_state_dict(file.tensors);
   } catch (const std::invalid_argument& error) {
