@@ -55,7 +55,7 @@ bool OneShot::advance(Problem& problem) {
   problem.begin_epoch(*search_);
   const bool weights = search_->trains_weights(), alphas = search_->trains_architecture();
   const std::int64_t steps = weights ? problem.train_batches() : problem.validation_batches();
-  for (std::int64_t step = 0; step < steps; ++step) {
+  for (std::int64_t step = search_->epoch_steps(); step < steps; ++step) {
     const LossFunction train_loss = weights ? problem.next_train_loss() : LossFunction();
     StepRecord last;
     if (alphas) last = search_->architecture_step(problem.next_validation_loss(), train_loss);

@@ -206,6 +206,10 @@ void SupernetSearch::record_norms() {
 
 std::int64_t SupernetSearch::total_epochs() const { return method_.planned_steps(); }
 
+std::int64_t SupernetSearch::epoch_steps() const {
+  return trains_weights() ? epoch_weight_steps_ : epoch_architecture_steps_;
+}
+
 bool SupernetSearch::finished() const {
   return epoch() >= total_epochs() || method_.stops_early(history_);
 }

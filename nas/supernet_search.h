@@ -72,6 +72,10 @@ class SupernetSearch {
   bool trains_weights() const;
   bool trains_architecture() const;
   std::int64_t epoch() const { return static_cast<std::int64_t>(history_.size()); }
+  /// Steps of the current epoch that are done: a weight step, an architecture step, or both.
+  std::int64_t epoch_steps() const;
+  /// All architecture steps so far.
+  std::int64_t architecture_steps() const { return architecture_steps_; }
   std::int64_t total_epochs() const;
   bool finished() const;
 

@@ -1,19 +1,23 @@
 #include "tensor/files.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 namespace serenade {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const std::string& path, const char* what) {
   const int number = errno;
@@ -21,20 +25,67 @@ namespace {
                            (number != 0 ? std::string(": ") + std::strerror(number) : ""));
 }
 
+// A file descriptor, closed at the end of its scope.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : number_(open(path.c_str(), flags | O_CLOEXEC)) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  bool valid() const { return number_ >= 0; }
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// Brings what was written to the disk itself. Some file systems cannot do that for a folder.
+bool synchronise(const std::string& path, int flags) {
+  const Descriptor file(path, O_RDONLY | flags);
+  if (!file.valid()) return false;
+  return fsync(file.number()) == 0 || errno == EINVAL || errno == ENOTSUP;
+}
+
+std::string folder_of(const std::string& path) {
+  const fs::path parent = fs::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+// The file that a name stands for: a link stays a link, and what it points to is written anew.
+std::string target_of(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return path;
+  const fs::path target = fs::weakly_canonical(path, error);
+  return error ? path : target.string();
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
+  errno = 0;
+  // Without waiting, so that a named pipe that nobody writes to is empty and does not hang.
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  struct stat status = {};
+  if (!file.valid() || fstat(file.number(), &status) != 0) fail(path, "cannot be read");
+  if (S_ISDIR(status.st_mode)) {
     throw std::runtime_error(path + ": cannot be read: it is a folder");
   }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail(path, "cannot be read");
-  std::ostringstream content;
-  if (in.peek() != std::ifstream::traits_type::eof()) content << in.rdbuf();
-  if (in.bad() || content.fail()) fail(path, "cannot be read to its end");
-  return content.str();
+  fcntl(file.number(), F_SETFL, fcntl(file.number(), F_GETFL) & ~O_NONBLOCK);
+  std::string content;
+  if (S_ISREG(status.st_mode)) content.reserve(static_cast<std::size_t>(status.st_size));
+  std::array<char, 1 << 16> block;
+  for (;;) {
+    const ssize_t count = read(file.number(), block.data(), block.size());
+    if (count == 0) return content;
+    if (count > 0) {
+      content.append(block.data(), static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      fail(path, "cannot be read to its end");
+    }
+  }
 }
 
 void write_file(const std::string& path, const std::string& content) {
@@ -45,28 +96,40 @@ void write_file(const std::string& path, const std::string& content) {
 
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
   static std::atomic<std::uint64_t> count{0};  // threads of one process do not share a name
+  const std::string target = target_of(path);
   const std::string partial =
-      path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".partial";
+      target + "." + std::to_string(getpid()) + "." + std::to_string(count++) + kPartialSuffix;
   errno = 0;
   std::ofstream out(partial, std::ios::binary);
   if (!out) fail(path, "cannot be written");
-  std::error_code error;
+  std::error_code ignored;
   try {
     write(out);
   } catch (...) {
-    std::filesystem::remove(partial, error);
+    fs::remove(partial, ignored);
     throw;
   }
   out.close();
-  if (out) {
-    std::filesystem::rename(partial, path, error);
-    if (!error) return;
-    errno = error.value();
+  // The content must be on the disk before the name points to it, and the name before anybody is
+  // told: a power cut may otherwise leave an empty file.
+  if (out && synchronise(partial, 0) && std::rename(partial.c_str(), target.c_str()) == 0 &&
+      synchronise(folder_of(target), O_DIRECTORY)) {
+    return;
   }
   const int number = errno;
-  std::filesystem::remove(partial, error);
+  fs::remove(partial, ignored);
   errno = number;
   fail(path, "cannot be written");
+}
+
+void remove_partial_files(const std::string& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code ignored;
+    if (name.ends_with(kPartialSuffix)) fs::remove(entry->path(), ignored);
+  }
 }
 
 }  // namespace serenade

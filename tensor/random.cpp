@@ -103,7 +103,9 @@ void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) 
   if (!in_host_memory(tensor.device())) tensor.copy_(host);
 }
 
-void manual_seed(std::uint64_t seed) { default_generator() = {seed, 0}; }
+void manual_seed(std::uint64_t seed, std::uint64_t draws) { default_generator() = {seed, draws}; }
+
+std::uint64_t default_draws() { return default_generator().draws; }
 
 RandomKey next_default_key(Purpose purpose) {
   DefaultGenerator& generator = default_generator();

@@ -55,8 +55,11 @@ void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key);
 void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key);
 
 /// Sets the seed that layers made by this thread draw their initial weights from and restarts the
-/// count of draws.
-void manual_seed(std::uint64_t seed);
+/// count of draws; after a break, at the count that default_draws() gave.
+void manual_seed(std::uint64_t seed, std::uint64_t draws = 0);
+
+/// How many keys the default generator has given since manual_seed().
+std::uint64_t default_draws();
 
 /// The next key of the default generator: each call names a new stream.
 RandomKey next_default_key(Purpose purpose = Purpose::init);

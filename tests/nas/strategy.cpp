@@ -312,6 +312,40 @@ TEST_CASE("a made-up black-box strategy climbs the same table, and resumes") {
 
 // One-shot strategies -----------------------------------------------------------------------------
 
+TEST_CASE("one-shot: every strategy, stopped after any step and resumed, gives the same bits") {
+  struct Stop {};
+  for (const std::string& name : supernet_strategies()) {
+    const StrategyOptions options = any_options(toy_space());
+    const auto uninterrupted = make_one_shot(name, toy_space(), options);
+    ToyProblem whole(8);
+    run(*uninterrupted, whole);
+    const SafetensorsFile wanted = uninterrupted->save_state();
+    const auto steps = static_cast<std::int64_t>(whole.losses.size());
+    CHECK(steps == 3 * kToySteps);
+    for (std::int64_t stop = 1; stop <= steps; ++stop) {
+      INFO(name << " stopped after step " << stop);
+      const auto first = make_one_shot(name, toy_space(), options);
+      const auto second = make_one_shot(name, toy_space(), options);
+      ToyProblem first_part(8), second_part(9);  // 9: other initial weights
+      SafetensorsFile state;
+      first_part.after_step = [&] {
+        if (static_cast<std::int64_t>(first_part.losses.size()) < stop) return;
+        state = first->save_state();
+        throw Stop();
+      };
+      CHECK_THROWS_AS(run(*first, first_part), Stop);
+      second->load_state(state);
+      run(*second, second_part);
+      const SafetensorsFile got = second->save_state();
+      CHECK(same_numbers(got.tensors, wanted.tensors));
+      CHECK(got.metadata == wanted.metadata);
+      std::vector<double> losses = first_part.losses;
+      losses.insert(losses.end(), second_part.losses.begin(), second_part.losses.end());
+      CHECK(losses == whole.losses);
+    }
+  }
+}
+
 TEST_CASE("one-shot: every strategy, stopped after any epoch and resumed, gives the same bits") {
   for (const std::string& name : supernet_strategies()) {
     const StrategyOptions options = any_options(toy_space());

@@ -4,6 +4,7 @@
 // the right answer is across=1x5 down=5x1.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -95,14 +96,16 @@ class ToyProblem : public Problem {
   }
   void begin_epoch(SupernetSearch& search) override {
     epoch_ = search.epoch();
-    train_step_ = validation_step_ = 0;
+    train_step_ = validation_step_ = search.epoch_steps();
   }
   void end_step(const StepRecord& last, std::int64_t, std::int64_t) override {
     losses.push_back(last.loss.get());
+    if (after_step) after_step();
   }
 
   std::unique_ptr<Toy> net;
   std::vector<double> losses;  ///< of every step
+  std::function<void()> after_step;
 
  private:
   SearchSpace space_ = toy_space();

@@ -3,9 +3,11 @@
 #include "tensor/files.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <ostream>
 #include <stdexcept>
@@ -63,4 +65,32 @@ TEST_CASE("files: a failure names the file and the reason, and changes nothing")
   CHECK_THROWS_AS(write_file(folder / "taken", "new"), std::runtime_error);
   CHECK(read_file(folder / "kept") == "old");
   CHECK(folder.count() == 2);
+}
+
+TEST_CASE("files: a link stays a link, and what it points to is written anew") {
+  const Folder folder;
+  write_file(folder / "kept", "old");
+  fs::create_symlink("kept", folder / "link");
+  write_file(folder / "link", "new");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(read_file(folder / "kept") == "new");
+  CHECK(folder.count() == 2);
+}
+
+TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {
+  const Folder folder;
+  REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(read_file(folder / "pipe") == "");
+}
+
+TEST_CASE("files: what a killed program left unfinished is removed, and nothing else") {
+  const Folder folder;
+  write_file(folder / "kept", "old");
+  for (const char* name : {"kept.12.0.partial", "other.3.1.partial"}) {
+    std::ofstream(folder / name) << "half";
+  }
+  remove_partial_files(folder.path.string());
+  CHECK(folder.count() == 1);
+  CHECK(read_file(folder / "kept") == "old");
+  remove_partial_files("/nowhere");
 }

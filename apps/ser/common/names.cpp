@@ -1,0 +1,145 @@
+#include "apps/ser/common/names.h"
+
+#include <cstdint>
+
+#include "apps/ser/common/error.h"
+
+namespace serenade::ser {
+
+namespace {
+
+// "session12-test-" and a direction beside a speaker's file name.
+constexpr std::size_t kFoldPrefix = 40;
+
+unsigned char byte_of(char c) { return static_cast<unsigned char>(c); }
+
+struct CodePoint {
+  std::uint32_t value = 0;
+  std::size_t bytes = 0;  // 0: the text does not begin with UTF-8
+};
+
+CodePoint first_code_point(std::string_view text) {
+  const unsigned char lead = byte_of(text.front());
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < bytes) return {};
+  std::uint32_t value = lead & (0xffU >> (bytes + 1));
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((byte_of(text[i]) & 0xc0) != 0x80) return {};
+    value = value << 6 | (byte_of(text[i]) & 0x3fU);
+  }
+  const bool overlong = (bytes == 3 && value < 0x800) || (bytes == 4 && value < 0x10000);
+  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
+  if (overlong || surrogate || value > 0x10ffff) return {};
+  return {value, bytes};
+}
+
+// C0, DEL, and C1, which some terminals obey as well.
+bool is_control(std::uint32_t value) { return value < 0x20 || (value >= 0x7f && value <= 0x9f); }
+
+void append_hex(std::string& out, const char* prefix, char c) {
+  constexpr const char* kDigits = "0123456789ABCDEF";
+  out += prefix;
+  out += kDigits[byte_of(c) >> 4];
+  out += kDigits[byte_of(c) & 15];
+}
+
+bool stays(char c, bool first) {
+  const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  return letter || c == '_' || c == '-' || (c == '.' && !first);
+}
+
+std::string encoded(std::string_view id) {
+  if (id.empty()) return "%";
+  std::string name;
+  for (const char c : id) {
+    if (stays(c, name.empty())) {
+      name += c;
+    } else {
+      append_hex(name, "%", c);
+    }
+  }
+  return name;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint point = first_code_point(text);
+    if (point.bytes == 0) return false;
+    text.remove_prefix(point.bytes);
+  }
+  return true;
+}
+
+std::string shown(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const CodePoint point = first_code_point(text);
+    const std::size_t bytes = point.bytes == 0 ? 1 : point.bytes;
+    if (point.bytes == 0 || is_control(point.value)) {
+      for (const char c : text.substr(0, bytes)) append_hex(out, "\\x", c);
+    } else {
+      out += text.substr(0, bytes);
+    }
+    text.remove_prefix(bytes);
+  }
+  return out;
+}
+
+std::string name_fault(std::string_view name, std::size_t longest) {
+  if (name.empty()) return "is empty";
+  if (name.size() > longest) {
+    return "has " + std::to_string(name.size()) + " bytes, more than " + std::to_string(longest);
+  }
+  while (!name.empty()) {
+    const CodePoint point = first_code_point(name);
+    if (point.bytes == 0) return "is not UTF-8";
+    if (is_control(point.value)) return "holds a control character";
+    name.remove_prefix(point.bytes);
+  }
+  return "";
+}
+
+std::string speaker_fault(std::string_view speaker) {
+  const std::string fault = name_fault(speaker);
+  const std::size_t room = kLongestFileName - kFoldPrefix;
+  if (!fault.empty() || encoded(speaker).size() <= room) return fault;
+  return "is too long for the name of a folder (" + std::to_string(encoded(speaker).size()) +
+         " bytes where signs take three, more than " + std::to_string(room) + ")";
+}
+
+std::string file_name_of(std::string_view id) {
+  std::string name = encoded(id);
+  if (name.size() > kLongestFileName) {
+    throw InputError("'" + shown(id.substr(0, 40)) + "..': is too long for the name of a file (" +
+                     std::to_string(name.size()) + " bytes where signs take three, more than " +
+                     std::to_string(kLongestFileName) + "); give it a shorter name");
+  }
+  return name;
+}
+
+std::string id_of_file_name(std::string_view name) {
+  std::string id;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] != '%') {
+      id += name[i];
+    } else if (i + 2 < name.size() && hex_digit(name[i + 1]) >= 0 && hex_digit(name[i + 2]) >= 0) {
+      id += static_cast<char>(hex_digit(name[i + 1]) * 16 + hex_digit(name[i + 2]));
+      i += 2;
+    }
+  }
+  if (encoded(id) != name) {
+    throw InputError("'" + shown(name) + "': is no name that was made from an id");
+  }
+  return id;
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,72 @@
+// Names from data: what is refused, and what becomes of the rest in the names of files.
+
+#include "apps/ser/common/names.h"
+
+#include <doctest/doctest.h>
+
+#include "apps/ser/common/error.h"
+#include "tests/apps/ser/common/files.h"
+
+namespace serenade::ser {
+
+TEST_CASE("names: the name of a file is never a path, and leads back to its id") {
+  CHECK(file_name_of("Ses01F") == "Ses01F");
+  CHECK(file_name_of("session1-test-03") == "session1-test-03");
+  CHECK(file_name_of("actor/03") == "actor%2F03");
+  CHECK(file_name_of("/../../../x") == "%2F..%2F..%2F..%2Fx");
+  CHECK(file_name_of("..") == "%2E.");
+  CHECK(file_name_of(".hidden") == "%2Ehidden");
+  CHECK(file_name_of("a.b") == "a.b");
+  CHECK(file_name_of("50%") == "50%25");
+  CHECK(file_name_of("") == "%");
+  CHECK(file_name_of("\xc3\xb6 x") == "%C3%B6%20x");
+  std::string all;
+  for (int c = 0; c < 60; ++c) all += static_cast<char>(c);
+  for (const std::string& id :
+       {std::string("actor/03"), std::string(".."), std::string(), std::string("%2F"), all,
+        std::string("\xff\xfe"), std::string("a\0b", 3), std::string(200, 'x')}) {
+    const std::string name = file_name_of(id);
+    CHECK(name.find_first_of("/\\\n ") == std::string::npos);
+    CHECK(name.size() <= kLongestFileName);
+    CHECK(id_of_file_name(name) == id);
+  }
+  CHECK(contains(message_of<InputError>([] { file_name_of(std::string(201, 'x')); }), "too long"));
+  CHECK(contains(message_of<InputError>([] { file_name_of(std::string(67, '/')); }), "201 bytes"));
+  for (const char* name : {"", "a/b", ".x", "%2", "%2f", "%41", "a b", "%%"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(id_of_file_name(name), InputError);
+  }
+}
+
+TEST_CASE("names: UTF-8 is what RFC 3629 says") {
+  CHECK(is_utf8(""));
+  CHECK(is_utf8("Z\xc3\xbcrich \xe6\x9d\xb1 \xf0\x9f\x99\x82"));
+  for (const char* bad : {"\xe4nne", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
+                          "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\x80", "\xe6\x9d"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(is_utf8(bad));
+  }
+}
+
+TEST_CASE("names: what is wrong with a speaker is said, and shown without harm") {
+  CHECK(name_fault("anna") == "");
+  CHECK(name_fault("the \"first\", \xc3\xa4") == "");
+  CHECK(name_fault("") == "is empty");
+  CHECK(name_fault("\xc4nne") == "is not UTF-8");
+  CHECK(name_fault("a\nb") == "holds a control character");
+  CHECK(name_fault("\x1b[2J") == "holds a control character");
+  CHECK(name_fault("\xc2\x9b"
+                   "2J") == "holds a control character");
+  CHECK(name_fault(std::string(kLongestName, 'x')) == "");
+  CHECK(name_fault(std::string(kLongestName + 1, 'x')) == "has 201 bytes, more than 200");
+  CHECK(name_fault(std::string(500, 'x'), kLongestPath) == "");
+  CHECK(speaker_fault("/../../../x") == "");
+  CHECK(speaker_fault(std::string(160, 'x')) == "");
+  CHECK(contains(speaker_fault(std::string(161, 'x')), "161 bytes"));
+  CHECK(contains(speaker_fault(std::string(60, '/')), "180 bytes"));
+  CHECK(speaker_fault("\xc4") == "is not UTF-8");
+  CHECK(shown("\xe4.wav") == "\\xE4.wav");
+  CHECK(shown("a\x1b[2J\xc2\x9b\xc3\xa4") == "a\\x1B[2J\\xC2\\x9B\xc3\xa4");
+}
+
+}  // namespace serenade::ser
