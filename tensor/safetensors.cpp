@@ -105,19 +105,12 @@ SafetensorsFile read_safetensors(const std::string& path) {
   if (header_size > kLongestSafetensorsHeader) {
     fail_safetensors(path, "its header is longer than the 100 MB that the format allows");
   }
-  if (in.peek() != '{') fail_safetensors(path, "bad header: it must begin with {");
+  const std::uint64_t body_size = file_size - sizeof header_size - header_size;
+  SafetensorsHeader header = parse_safetensors_header(in, header_size, body_size, path);
   SafetensorsFile file;
   file.path = path;
-  std::vector<SafetensorsEntry> entries;
-  {
-    std::string text(header_size, '\0');
-    read_bytes(in, path, text.data(), header_size);
-    SafetensorsHeader header =
-        parse_safetensors_header(text, file_size - sizeof header_size - header_size, path);
-    file.metadata = std::move(header.metadata);
-    entries = std::move(header.entries);
-  }
-  for (const SafetensorsEntry& entry : entries) read_entry(in, file, entry);
+  file.metadata = std::move(header.metadata);
+  for (const SafetensorsEntry& entry : header.entries) read_entry(in, file, entry);
   return file;
 }
 

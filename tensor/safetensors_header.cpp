@@ -1,6 +1,8 @@
 #include "tensor/safetensors_header.h"
 
 #include <algorithm>
+#include <istream>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <tuple>
@@ -16,6 +18,26 @@ constexpr const char* kMetadata = "__metadata__";
 constexpr std::uint64_t kLengthBytes = 8;  // of the header's length, which stands before it
 
 std::uint64_t bytes_of(const std::string& dtype) { return dtype.ends_with("64") ? 8 : 4; }
+
+/// The bytes of a header, taken from a stream as they are asked for.
+struct HeaderBytes {
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = char;
+
+  std::streambuf* in = nullptr;
+  std::uint64_t left = 0;
+
+  char operator*() const { return static_cast<char>(in->sgetc()); }
+  HeaderBytes& operator++() {
+    in->sbumpc();
+    --left;
+    return *this;
+  }
+  bool operator==(const HeaderBytes& other) const { return left == other.left; }
+};
 
 /// Follows the parser's events. Where the next value belongs is known from the keys met so far:
 /// name -> {"dtype": text, "shape": list, "data_offsets": list}, or metadata: name -> text.
@@ -41,6 +63,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(string_t& key) override {
+    if (key.size() > kLongestSafetensorsName) {
+      fail_safetensors(path_, "the name " + json_quoted(key) + " is longer than 64 kB");
+    }
     if (place_ == Place::top) {
       if (!names_.insert(key).second) fail_at_key(key, "stands twice");
       if (names_.size() > kMostSafetensorsNames) fail_count();
@@ -193,12 +218,14 @@ void fail_safetensors(const std::string& path, const std::string& what) {
   throw std::runtime_error(path + ": not a valid safetensors file: " + what);
 }
 
-SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_t body_bytes,
-                                           const std::string& path) {
-  if (!text.starts_with('{')) fail_safetensors(path, "bad header: it must begin with {");
+SafetensorsHeader parse_safetensors_header(std::istream& in, std::uint64_t header_bytes,
+                                           std::uint64_t body_bytes, const std::string& path) {
+  if (header_bytes == 0 || in.peek() != '{') {
+    fail_safetensors(path, "bad header: it must begin with {");
+  }
   SafetensorsHeader header;
   HeaderReader reader(header, path);
-  nlohmann::json::sax_parse(text, &reader);
+  nlohmann::json::sax_parse(HeaderBytes{in.rdbuf(), header_bytes}, HeaderBytes{}, &reader);
   // Empty tensors take no room, so one may begin where another does.
   std::sort(header.entries.begin(), header.entries.end(),
             [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
