@@ -20,9 +20,9 @@ struct CsvRow {
   std::vector<std::string> fields;
 };
 
-/// The rows of a CSV file, without blank ones. Throws InputError with the path and line of what is no
-/// CSV: a quote that is not closed, text after one, bytes that are not UTF-8, a zero byte, a row that
-/// is too long; and IoError where the file cannot be read.
+/// The rows of a CSV file, without blank ones. Throws InputError with the path and line of what is
+/// no CSV: a quote that is not closed, text after one, bytes that are not UTF-8, a zero byte, a row
+/// that is too long; and IoError where the file cannot be read.
 std::vector<CsvRow> read_csv(const std::string& path);
 
 /// The same of a text; `path` stands in messages.
