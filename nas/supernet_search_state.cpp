@@ -3,12 +3,12 @@
 // Numbers that are not tensors go into the file's metadata as JSON, whose decimal digits give every
 // double back exactly.
 
-#include <nlohmann/json.hpp>
-
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
+#include "nn/checkpoint.h"
 #include "nn/optim.h"
 #include "tensor/check.h"
+#include "tensor/json.h"
 
 namespace serenade {
 
@@ -23,32 +23,10 @@ constexpr const char* kOptions = "search.options";
 constexpr const char* kProgress = "search.progress";
 constexpr const char* kHistory = "search.history";
 
-/// The tensors whose names begin with `prefix`, without it.
-StateDict with_prefix(const SafetensorsFile& file, const std::string& prefix) {
-  StateDict found;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) found[name.substr(prefix.size())] = tensor;
-  }
-  return found;
-}
-
-void put(SafetensorsFile& file, const std::string& prefix, const StateDict& tensors) {
-  for (const auto& [name, tensor] : tensors) file.tensors[prefix + name] = tensor.to(Device::cpu);
-}
-
-void save_optimizer(SafetensorsFile& file, const std::string& prefix, const Optimizer& optimizer) {
-  const OptimizerState state = optimizer.state_dict();
-  put(file, prefix, state.tensors);
-  const Json numbers = {{"learning_rate", state.learning_rate}, {"steps", state.steps}};
-  file.metadata[prefix + "numbers"] = numbers.dump();
-}
-
-void load_optimizer(const SafetensorsFile& file, const std::string& prefix, Optimizer& optimizer) {
-  const Json numbers = Json::parse(file.metadata.at(prefix + "numbers"));
-  optimizer.load_state_dict(
-      {.learning_rate = numbers.at("learning_rate").get<double>(),
-       .steps = numbers.at("steps").get<std::map<std::string, std::int64_t>>(),
-       .tensors = with_prefix(file, prefix)});
+std::int64_t count_of(const Json& progress, const char* key) {
+  const std::int64_t count = json_integer(progress.at(key), key);
+  check(count >= 0, "SupernetSearch::load_state", key, " must not be negative; got ", count);
+  return count;
 }
 
 // What two searches must have in common for one to continue the other.
@@ -95,9 +73,9 @@ std::vector<SearchRecord> SupernetSearch::history_of(const SafetensorsFile& stat
 SafetensorsFile SupernetSearch::save_state() {
   drain_losses(0);
   SafetensorsFile file;
-  put(file, kSupernet, supernet_.state_dict());
-  save_optimizer(file, kWeightOptimizer, *weight_optimizer_);
-  save_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
+  add_part(file, kSupernet, supernet_.state_dict());
+  add_optimizer(file, kWeightOptimizer, *weight_optimizer_);
+  add_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
 
   std::vector<std::vector<std::int64_t>> updates;
   for (const ChoiceLayers& here : choices_) updates.push_back(here.choice->update_counts());
@@ -129,8 +107,8 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
     apply_state(state);
   } catch (const Json::exception& error) {
     apply_state(before);
-    check(false, "SupernetSearch::load_state", "must be given what save_state wrote; got ",
-          error.what());
+    check(false, "SupernetSearch::load_state", "must be given what save_state wrote; ",
+          json_reason(error));
   } catch (...) {
     apply_state(before);
     throw;
@@ -140,22 +118,32 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
 void SupernetSearch::apply_state(const SafetensorsFile& state) {
   pending_.clear();
   guard_ = NonFiniteGuard(supernet_.device());
-  supernet_.load_state_dict(with_prefix(state, kSupernet));
+  supernet_.load_state_dict(part_of(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);
-  const Json progress = Json::parse(state.metadata.at(kProgress));
-  progress.at("weight_steps").get_to(weight_steps_);
-  progress.at("architecture_steps").get_to(architecture_steps_);
-  progress.at("epoch_weight_steps").get_to(epoch_weight_steps_);
-  progress.at("epoch_architecture_steps").get_to(epoch_architecture_steps_);
+  const Json progress = parse_json<Json>(state.metadata.at(kProgress), kProgress);
+  weight_steps_ = count_of(progress, "weight_steps");
+  architecture_steps_ = count_of(progress, "architecture_steps");
+  epoch_weight_steps_ = count_of(progress, "epoch_weight_steps");
+  epoch_architecture_steps_ = count_of(progress, "epoch_architecture_steps");
   progress.at("epoch_weight_loss").get_to(epoch_weight_loss_);
   progress.at("epoch_architecture_loss").get_to(epoch_architecture_loss_);
   progress.at("activation_rms").get_to(activation_rms_);
   progress.at("gradient_norms").get_to(gradient_norms_);
+  check(activation_rms_.size() == choices_.size() && gradient_norms_.size() == choices_.size(),
+        "SupernetSearch::load_state", "must be given one figure of each per choice, ",
+        choices_.size(), "; got ", activation_rms_.size(), " and ", gradient_norms_.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    choices_[i].choice->set_update_counts(progress.at("updates").at(i));
+    std::vector<std::int64_t> counts;
+    for (const Json& count : progress.at("updates").at(i)) {
+      counts.push_back(json_integer(count, "updates"));
+    }
+    choices_[i].choice->set_update_counts(std::move(counts));
   }
   history_ = history_of(state);
+  check(history_.empty() || history_.front().choices.size() == choices_.size(),
+        "SupernetSearch::load_state", "must be given a history of these ", choices_.size(),
+        " choices");
 }
 
 }  // namespace serenade

@@ -30,16 +30,18 @@ struct HostBlocks {
   static constexpr bool kKeepsBlocks = true;
 #endif
 
+  static constexpr bool kTrims = true;
+
+  // Not std::aligned_alloc, which takes multiples of the alignment only.
   void* allocate(std::size_t bytes) {
-#ifdef __linux__
     constexpr std::size_t kLargePage = std::size_t{1} << 21;
-    if (bytes >= kLargePage) {
-      void* block = std::aligned_alloc(kLargePage, bytes);
-      if (block != nullptr) madvise(block, bytes, MADV_HUGEPAGE);  // advice: may be ignored
-      return block;
-    }
+    const bool large = bytes >= kLargePage;
+    void* block = nullptr;
+    if (posix_memalign(&block, large ? kLargePage : kAlignment, bytes) != 0) return nullptr;
+#ifdef __linux__
+    if (large) madvise(block, bytes, MADV_HUGEPAGE);  // advice: may be ignored
 #endif
-    return std::aligned_alloc(kAlignment, bytes);
+    return block;
   }
   void free(void* block) { std::free(block); }
   void on_allocate(void*, std::size_t) {}
@@ -92,15 +94,14 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
   std::int64_t rows = 1;
   for (int axis = 0; axis < last; ++axis) rows *= view.shape[axis];
   const std::int64_t length = view.shape[last];
-#pragma omp parallel for schedule(static) if (rows > 1 && rows * length >= kParallelFrom)
-  for (std::int64_t r = 0; r < rows; ++r) {
+  parallel_items(rows, length, [&](std::int64_t r) {
     std::int64_t rest = r, offset = 0;
     for (int axis = last - 1; axis >= 0; --axis) {
       offset += rest % view.shape[axis] * view.strides[axis];
       rest /= view.shape[axis];
     }
     row(r * length, offset, length, view.strides[last]);
-  }
+  });
 }
 
 }  // namespace
