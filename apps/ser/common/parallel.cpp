@@ -6,13 +6,16 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "kernels/runtime/threads.h"
 
 namespace serenade::ser {
 
 void parallel_for(std::int64_t count, int threads, const std::function<void(std::int64_t)>& work) {
-  if (threads <= 0) threads = std::max(1u, std::thread::hardware_concurrency());
+  if (threads <= 0) threads = cpu::thread_count();
   const auto workers = std::min<std::int64_t>(threads, count);
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
@@ -36,7 +39,10 @@ void parallel_for(std::int64_t count, int threads, const std::function<void(std:
     }
   };
   std::vector<std::thread> team;
-  for (std::int64_t t = 1; t < workers; ++t) team.emplace_back(run);
+  try {
+    for (std::int64_t t = 1; t < workers; ++t) team.emplace_back(run);
+  } catch (const std::system_error&) {  // no more threads are to be had: those that are do it
+  }
   run();
   for (std::thread& member : team) member.join();
   if (failure) std::rethrow_exception(failure);

@@ -6,7 +6,8 @@
 
 namespace serenade::ser {
 
-/// Calls work(i) for every i in [0, count), each once, on `threads` threads (0: one per processor).
+/// Calls work(i) for every i in [0, count), each once, on `threads` threads (0: as many as
+/// the kernels use).
 /// Results must not depend on the order. When a piece throws, no new one is begun, and once all
 /// threads have ended the exception of the smallest failing i is thrown here: always the same one,
 /// because pieces are handed out in order and each that is begun runs to its end.
