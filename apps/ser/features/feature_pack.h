@@ -6,7 +6,8 @@
 //   32 x count    the index: key, offset of the values, frames, checksum of the values
 //   values        [bins, frames] in float32, each from a multiple of 64 bytes on
 //
-// Numbers are in the machine's byte order. A pack is written whole or not at all, and never changed.
+// Numbers are in the machine's byte order. A pack is written whole or not at all, and never
+// changed.
 
 #include <atomic>
 #include <cstdint>
