@@ -1,6 +1,7 @@
 // Parses the command line, runs the chosen command, and turns what it throws into one line on
 // stderr and an exit code: 0 ok, 1 internal, 2 bad input or usage, 3 out of memory, 4 training or
-// answers are not finite, 5 reading or writing failed.
+// answers are not finite, 5 reading or writing failed; 128 + signal: stopped by a signal, all done
+// is kept.
 
 #include <poll.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/interrupt.h"
 #include "apps/ser/common/names.h"
 #include "tensor/text.h"
 
@@ -20,12 +22,13 @@ namespace serenade::ser {
 
 namespace {
 
-int fail(const Failure& failure) {
-  std::string message = failure.message;
+int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library says
   std::cerr << "serenade: " << shown(message) << std::endl;
-  return static_cast<int>(failure.code);
+  return code;
 }
+
+int fail(const Failure& failure) { return fail(static_cast<int>(failure.code), failure.message); }
 
 // The command that a line names, as far as its words are known.
 struct NamedCommand {
@@ -131,6 +134,8 @@ int run_program(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return finish_output(app.exit(error));  // --help, --version
     return parse_error(app, error, argc, argv);
+  } catch (const Interrupted& stop) {
+    return finish_output(fail(128 + stop.signal(), stop.what()));
   } catch (...) {
     const std::string command = named_command(app, argc, argv).name;
     return finish_output(fail(failure_of(std::current_exception(), memory_advice(command))));

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -39,9 +38,11 @@ void parallel_for(std::int64_t count, int threads, const std::function<void(std:
     }
   };
   std::vector<std::thread> team;
+  team.reserve(static_cast<std::size_t>(std::max<std::int64_t>(0, workers)));
   try {
     for (std::int64_t t = 1; t < workers; ++t) team.emplace_back(run);
-  } catch (const std::system_error&) {  // no more threads are to be had: those that are do it
+  } catch (const std::exception&) {
+    // No more threads than these (or no memory for one): they do all the work.
   }
   run();
   for (std::thread& member : team) member.join();
