@@ -166,14 +166,15 @@ struct PredictOptions {
 std::vector<double> probabilities_of(ModelFile& model, const std::string& file) {
   const NoGrad no_grad;
   MeanProbabilities mean;
-  for_each_piece(file, [&](const Audio& audio) {
-    const Features features = features_of(audio.samples, model.config.features, file);
+  const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
+    const Features features = features_of(piece, model.config.features, file);
     const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
     const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
     const std::vector<real> probabilities = softmax(scores, -1).value().to_vector();
     mean.add(probabilities.data(), static_cast<std::int64_t>(probabilities.size()),
              features.frames);
   });
+  print_remarks(file, info);
   return mean.values();
 }
 

@@ -32,14 +32,15 @@ struct FeatureOptions {
 nlohmann::ordered_json describe(const std::string& file, const FeatureSettings& settings) {
   std::int64_t samples = 0;
   float lowest = INFINITY, highest = -INFINITY;
-  for_each_piece(file, [&](const Audio& audio) {
-    const Features features = features_of(audio.samples, settings, file);
+  const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
+    const Features features = features_of(piece, settings, file);
     const auto [low, high] =
         std::minmax_element(features.values, features.values + features.bins * features.frames);
-    samples += static_cast<std::int64_t>(audio.samples.size());
+    samples += static_cast<std::int64_t>(piece.size());
     lowest = std::min(lowest, *low);
     highest = std::max(highest, *high);
   });
+  print_remarks(file, info);
   return {{"file", shown(file)},     {"seconds", static_cast<double>(samples) / kSampleRate},
           {"rows", settings.rows()}, {"frames", frame_count(samples, settings)},
           {"lowest", lowest},        {"highest", highest}};

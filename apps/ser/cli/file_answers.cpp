@@ -7,7 +7,6 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
-#include "apps/ser/corpus/audio.h"
 
 namespace serenade::ser {
 
@@ -17,13 +16,19 @@ constexpr const char* kAdvice = "cut it into shorter files, or use a model of a 
 
 std::string length_of(const std::string& file) {
   try {
-    return ", which lasts " + fixed(probe_audio(file).seconds(), 1) + " s";
+    return ", which lasts " + fixed(survey_audio(file).info.seconds(), 1) + " s";
   } catch (const std::exception&) {
     return "";
   }
 }
 
 }  // namespace
+
+void print_remarks(const std::string& file, const AudioInfo& info) {
+  for (const std::string& remark : info.remarks) {
+    std::cerr << "note: " << shown(file) << ": " << remark << ".\n";
+  }
+}
 
 void FileAnswers::add(const std::string& file, const std::function<void()>& answer) {
   try {

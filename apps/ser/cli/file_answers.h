@@ -6,7 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/ser/corpus/audio.h"
+
 namespace serenade::ser {
+
+/// Says on stderr what a user should know about a file though it could be read.
+void print_remarks(const std::string& file, const AudioInfo& info);
 
 class FileAnswers {
  public:

@@ -27,16 +27,17 @@ std::vector<Question> questions_about(const Dataset& data, const Corpus& corpus)
   for (const std::vector<std::int64_t>& group : data.equal_length_groups()) {
     const std::int64_t frames = data.frames(group.front());
     const double seconds = corpus.recordings[static_cast<std::size_t>(group.front())].seconds;
-    const std::int64_t pieces = std::min<std::int64_t>(piece_count(seconds), frames);
-    if (pieces == 1) {
+    const std::int64_t piece =
+        seconds > kPieceSeconds ? std::llround(frames * kPieceSeconds / seconds) : frames;
+    if (next_piece(frames, piece) == frames) {
       questions.push_back({group, data.plan_utterances(group)});
       continue;
     }
     for (const std::int64_t recording : group) {
-      for (std::int64_t i = 0; i < pieces; ++i) {
-        const std::int64_t begin = frames * i / pieces, end = frames * (i + 1) / pieces;
-        questions.push_back(
-            {{recording}, {{{recording, begin, end - begin}}, end - begin}, i == 0});
+      for (std::int64_t start = 0; start < frames;) {
+        const std::int64_t length = next_piece(frames - start, piece);
+        questions.push_back({{recording}, {{{recording, start, length}}, length}, start == 0});
+        start += length;
       }
     }
   }

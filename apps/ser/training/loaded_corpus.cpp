@@ -48,6 +48,9 @@ LoadedCorpus prepare_corpus(const Config& config) {
   LoadedCorpus loaded;
   loaded.corpus =
       load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
+  for (const std::string& warning : loaded.corpus.warnings()) {
+    std::cerr << "corpus: " << warning << "\n";
+  }
   loaded.folds = configured_folds(config, loaded.corpus);  // so that no work precedes a refusal
   const bool on_device = keeps_on_device(config, loaded.corpus);
   ProgressBar bar("features", static_cast<std::int64_t>(loaded.corpus.recordings.size()));

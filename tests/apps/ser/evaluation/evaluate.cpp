@@ -58,12 +58,12 @@ TEST_CASE("evaluate: a recording of minutes is answered in pieces, all others wh
   const Set set({100, 8999, 100, 20'000});
   FirstValue network;
   const std::vector<Prediction> predictions = evaluate(network, *set.data, set.corpus);
-  CHECK(network.lengths == std::vector<std::int64_t>{100, 8999, 6666, 6667, 6667});
+  CHECK(network.lengths == std::vector<std::int64_t>{100, 8999, 6000, 6000, 8000});
   REQUIRE(predictions.size() == 4);
   for (const int i : {0, 1, 2}) CHECK(predictions[i].probabilities[0] == 0.25);
-  const double expected = (6666 * first_probability(0) + 6667 * first_probability(6.666) +
-                           6667 * first_probability(13.333)) /
-                          20'000;
+  const double expected =
+      (6000 * first_probability(0) + 6000 * first_probability(6) + 8000 * first_probability(12)) /
+      20'000;
   CHECK(predictions[3].probabilities[0] == doctest::Approx(expected));
   CHECK(predictions[3].predicted == 0);
 }

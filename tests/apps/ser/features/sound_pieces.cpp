@@ -4,23 +4,25 @@
 
 #include <doctest/doctest.h>
 
+#include <tuple>
+
 #include "apps/ser/common/error.h"
 #include "tests/apps/ser/common/files.h"
 
 namespace serenade::ser {
 
-TEST_CASE("sound pieces: minutes, rounded") {
-  CHECK(piece_count(0) == 1);
-  CHECK(piece_count(89.9) == 1);
-  CHECK(piece_count(90) == 2);
-  CHECK(piece_count(3600) == 60);
-  CHECK(piece_count(1e300) == 1'000'000'000);
+TEST_CASE("sound pieces: all of it, or a piece, and the last one is not short") {
+  CHECK(next_piece(1, 60) == 1);
+  CHECK(next_piece(89, 60) == 89);
+  CHECK(next_piece(90, 60) == 60);
+  CHECK(next_piece(3600, 60) == 60);
 }
 
 TEST_CASE("sound pieces: all of a sound, once, and none longer than 90 seconds") {
   const TemporaryFolder folder;
-  for (const auto& [rate, seconds] : {std::pair(16000, 0.1), std::pair(16000, 89.0),
-                                      std::pair(16000, 200.0), std::pair(8000, 100.0)}) {
+  for (const auto& [rate, seconds, count] :
+       {std::tuple(16000, 0.1, 1), std::tuple(16000, 89.0, 1), std::tuple(16000, 200.0, 3),
+        std::tuple(8000, 100.0, 2)}) {
     CAPTURE(rate);
     CAPTURE(seconds);
     const std::string path = folder / "a.wav";
@@ -28,16 +30,17 @@ TEST_CASE("sound pieces: all of a sound, once, and none longer than 90 seconds")
     const std::vector<float> whole = read_audio(path).samples;
     std::vector<float> together;
     int pieces = 0;
-    for_each_piece(path, [&](const Audio& audio) {
-      CHECK(audio.seconds() <= 90);
-      together.insert(together.end(), audio.samples.begin(), audio.samples.end());
+    const AudioInfo info = for_each_piece(path, [&](const std::vector<float>& piece) {
+      CHECK(piece.size() <= 90 * kSampleRate);
+      together.insert(together.end(), piece.begin(), piece.end());
       ++pieces;
     });
-    CHECK(pieces == piece_count(seconds));
+    CHECK(info.seconds() == doctest::Approx(seconds));
+    CHECK(pieces == count);
     REQUIRE(together.size() == whole.size());
-    if (rate == kSampleRate) CHECK(together == whole);
+    if (rate == kSampleRate || count == 1) CHECK(together == whole);
   }
-  CHECK_THROWS_AS(for_each_piece(folder / "absent.wav", [](const Audio&) {}), InputError);
+  CHECK_THROWS_AS(for_each_piece(folder / "absent.wav", [](const auto&) {}), InputError);
 }
 
 }  // namespace serenade::ser
