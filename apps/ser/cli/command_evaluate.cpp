@@ -138,9 +138,9 @@ void run_evaluate(const EvaluateOptions& options) {
                         .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); },
                         .damaged = &damaged});
   bar.finish();
-  if (!damaged.empty()) {
-    leave_out_damaged(corpus, features, damaged);
-    std::cerr << "note: " << shown(corpus.notes.back()) << "\n";
+  leave_out_damaged(corpus, features, damaged);
+  for (const std::string& warning : corpus.warnings()) {
+    std::cerr << "note: " << shown(warning) << "\n";
   }
   const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
   std::vector<int> labels;

@@ -113,7 +113,10 @@ void list_damaged(const ExtractOptions& options, const Corpus& corpus, std::int6
   const auto after = std::upper_bound(
       options.damaged->begin(), options.damaged->end(), recording,
       [](std::int64_t index, const DamagedRecording& other) { return index < other.recording; });
-  options.damaged->insert(after, {recording, error.what()});
+  const std::string& path = corpus.recordings[recording].path;
+  std::string reason = error.what();
+  if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
+  options.damaged->insert(after, {recording, std::move(reason)});
 }
 
 void leave_out_damaged(Corpus& corpus, std::vector<Features>& features,
@@ -132,15 +135,13 @@ void leave_out_damaged(Corpus& corpus, std::vector<Features>& features,
       whole.push_back(std::move(features[i]));
     }
   }
-  const std::string first = damaged.front().reason;
   if (recordings.empty()) {
     throw InputError(corpus.name + ": all " + std::to_string(damaged.size()) +
-                     " recordings are damaged; the first: " + first);
+                     " recordings are damaged; the last: " + corpus.skipped.back().path + ": " +
+                     damaged.back().reason);
   }
   corpus.recordings = std::move(recordings);
   features = std::move(whole);
-  corpus.notes.push_back(std::to_string(damaged.size()) +
-                         " damaged recordings were left out; the first: " + first);
 }
 
 Features features_of(const std::vector<float>& samples, const FeatureSettings& settings,

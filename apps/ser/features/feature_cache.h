@@ -38,7 +38,7 @@ struct Features {
 /// A recording that could be found, but whose sound turned out to be damaged.
 struct DamagedRecording {
   std::int64_t recording = 0;
-  std::string reason;  ///< names its file
+  std::string reason;  ///< without the name of its file, as in SkippedFile
 };
 
 struct ExtractOptions {
@@ -60,8 +60,8 @@ std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettin
 void list_damaged(const ExtractOptions& options, const Corpus& corpus, std::int64_t recording,
                   const InputError& error);
 
-/// Takes what is listed out of the corpus and the features; it is then in Corpus::skipped, and
-/// Corpus::notes says how much it was. Throws InputError where nothing is left.
+/// Takes what is listed out of the corpus, where it is then among the skipped files, and out of the
+/// features. Throws InputError where nothing is left.
 void leave_out_damaged(Corpus& corpus, std::vector<Features>& features,
                        const std::vector<DamagedRecording>& damaged);
 

@@ -33,6 +33,12 @@ bool keeps_on_device(const Config& config, const Corpus& corpus) {
                    " %; use corpus_memory host");
 }
 
+void print_warnings(const Corpus& corpus) {
+  for (const std::string& warning : corpus.warnings()) {
+    std::cerr << "corpus: " << shown(warning) << "\n";
+  }
+}
+
 // The folds of the corpus that are to be run.
 std::vector<Fold> configured_folds(const Config& config, const Corpus& corpus) {
   std::vector<Fold> folds = session_folds(corpus, config.direction);
@@ -48,9 +54,7 @@ LoadedCorpus prepare_corpus(const Config& config) {
   LoadedCorpus loaded;
   loaded.corpus =
       load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
-  for (const std::string& warning : loaded.corpus.warnings()) {
-    std::cerr << "corpus: " << warning << "\n";
-  }
+  print_warnings(loaded.corpus);
   loaded.folds = configured_folds(config, loaded.corpus);  // so that no work precedes a refusal
   const bool on_device = keeps_on_device(config, loaded.corpus);
   ProgressBar bar("features", static_cast<std::int64_t>(loaded.corpus.recordings.size()));
@@ -66,7 +70,7 @@ LoadedCorpus prepare_corpus(const Config& config) {
   if (!damaged.empty()) {
     leave_out_damaged(loaded.corpus, loaded.features, damaged);
     loaded.folds = configured_folds(config, loaded.corpus);
-    std::cerr << "note: " << shown(loaded.corpus.notes.back()) << "\n";
+    print_warnings(loaded.corpus);
   }
   if (!in_host_memory(compute_device())) {
     const bool half = device_format(config.features) == SpectrogramFormat::float16;
