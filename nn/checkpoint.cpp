@@ -155,7 +155,8 @@ std::optional<SafetensorsFile> Checkpoint::load_whole(const std::string& path) {
   } catch (const std::runtime_error& error) {
     reason = error.what();
   }
-  if (take(state.metadata, kHash) == content_hash(state)) {
+  const std::string hash = take(state.metadata, kHash);
+  if (hash == content_hash(state)) {
     if (take(state.metadata, kFormat) == kVersion) return state;
     throw std::runtime_error(path + ": written by a later version of this program");
   }
