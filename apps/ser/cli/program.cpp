@@ -4,6 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -93,7 +96,28 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
 
 }  // namespace
 
+namespace {
+
+std::terminate_handler terminate_before = nullptr;
+
+// Memory can also run out where no exception may leave, in a destructor (those of the JSON library
+// take some). That is no fault of the program either.
+[[noreturn]] void end_without_memory() {
+  try {
+    if (std::current_exception() != nullptr) throw;
+  } catch (const std::bad_alloc&) {
+    std::fputs("serenade: out of memory; try a smaller batch_size or preset\n", stderr);
+    std::_Exit(kOutOfMemory);
+  } catch (...) {
+  }
+  terminate_before();
+  std::abort();
+}
+
+}  // namespace
+
 int run_program(int argc, const char* const* argv) {
+  if (terminate_before == nullptr) terminate_before = std::set_terminate(end_without_memory);
   CLI::App app{"Serenade: speech emotion recognisers found by neural architecture search",
                "serenade"};
   app.set_version_flag("--version", "serenade " SERENADE_VERSION);
