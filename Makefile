@@ -11,7 +11,11 @@
 #   make format     lay out all sources with clang-format 14
 #   make check-format   fail where `make format` would change something
 #   make check-tidy     look for faults with clang-tidy 14
-#   make asan       the tests under address and undefined-behaviour sanitizers
+#   make check-clang    build with clang 14 and 19 and run the tests in float
+#   make test-slow  a thousand steps of every mode: memory and files stay what they were
+#   make asan       the tests in float under address and undefined-behaviour sanitizers
+#   make tsan       everything that has threads under the thread sanitizer
+#   make coverage   which lines the tests run, and which branches of parsers and checkpoints
 #   make clean      remove build/
 #
 # `run`, `test` and `build` first install what is missing, on Debian and Ubuntu with apt-get (as root,
@@ -26,6 +30,7 @@ ITEMS ?=
 CMAKE_FLAGS ?=
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
+comma := ,
 # clang-format and clang-tidy are those of Debian 12: other versions lay out and judge differently.
 LLVM := 14
 # Where `make run` leaves its corpus and its result.
@@ -35,7 +40,8 @@ RUN := $(BUILD)/run
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
-.PHONY: help setup build run test bench test-gpu bench-gpu format check-format check-tidy asan clean
+.PHONY: help setup build run test test-slow bench test-gpu bench-gpu format check-format check-tidy \
+  check-clang asan tsan coverage clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -80,7 +86,10 @@ run: build
 test: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS)
-	@cd $(BUILD) && ctest --output-on-failure
+	@cd $(BUILD) && ctest --output-on-failure -LE slow
+
+test-slow: build
+	@for script in tests/slow/*.sh; do bash "$$script" $(BUILD) || exit 1; done
 
 bench: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
@@ -122,11 +131,43 @@ check-tidy: setup
 	printf '%s\n' $(TIDY) | xargs -P $(JOBS) -n 1 "$$tool" --quiet -p $(BUILD)/tidy \
 	  --extra-arg=-idirafter$$(g++ -print-file-name=include) 2> >(grep -v 'warnings\? generated' >&2)
 
+# The programs of the tests in float, in build folders of their own: without CUDA, which the emulation
+# stands for, and without the second build in double.
+FLOAT_TESTS := serenade_tests serenade_tests_systems serenade_tests_apps serenade_tests_cuda
+# Compiled quickly: -O1 is enough to pass the tests in time. (Kernels keep their -O3.)
+QUICK := -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1
+# $(call variant,NAME,TARGETS,OPTIONS) builds TARGETS in build/NAME.
+define variant
+	@cmake -S . -B $(BUILD)/$(1) -DSERENADE_TESTS=ON -DSERENADE_CUDA=OFF $(3) $(CMAKE_FLAGS)
+	@cmake --build $(BUILD)/$(1) -j $(JOBS) --target $(2)
+endef
+# $(call ctests,NAME,TESTS) runs these tests of build/NAME.
+ctests = cd $(BUILD)/$(1) && ctest --output-on-failure --no-tests=error -R '^($(subst $(eval) ,|,$(strip $(2))))$$'
+
+# The oldest clang that we build with and Debian 12's newest.
+check-clang: setup
+	$(call variant,clang-14,serenade serenade_tests,-DCMAKE_CXX_COMPILER=clang++-14 $(QUICK))
+	@$(call ctests,clang-14,serenade_tests)
+	$(call variant,clang-19,serenade $(FLOAT_TESTS),-DCMAKE_CXX_COMPILER=clang++-19 $(QUICK))
+	@$(call ctests,clang-19,$(FLOAT_TESTS) cli)
+
 asan: setup
-	@cmake -S . -B $(BUILD)/asan -DSERENADE_TESTS=ON -DSERENADE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	  $(CMAKE_FLAGS)
-	@cmake --build $(BUILD)/asan -j $(JOBS)
-	@cd $(BUILD)/asan && ctest --output-on-failure
+	$(call variant,asan,serenade $(FLOAT_TESTS),-DSERENADE_SANITIZE=address$(comma)undefined)
+	@$(call ctests,asan,$(FLOAT_TESTS) cli)
+
+# Kernels with their threads; then whatever has threads of its own in the program: features, batches,
+# runs side by side.
+tsan: setup
+	$(call variant,tsan,serenade serenade_tests serenade_tests_apps,-DSERENADE_SANITIZE=thread)
+	@export TSAN_OPTIONS=halt_on_error=1; set -e; \
+	$(BUILD)/tsan/serenade_tests --source-file='*/tests/kernels/*,*/tests/nas/path.cpp'; \
+	$(BUILD)/tsan/serenade_tests_apps --source-file='*/features/*,*/data/*,*/report/table2.cpp'
+
+coverage: setup
+	$(call variant,coverage,serenade $(FLOAT_TESTS),-DSERENADE_COVERAGE=ON $(QUICK))
+	@find $(BUILD)/coverage -name '*.gcda' -delete
+	@$(call ctests,coverage,$(FLOAT_TESTS) cli)
+	@bash tests/coverage/report.sh $(BUILD)/coverage
 
 clean:
 	rm -rf $(BUILD)

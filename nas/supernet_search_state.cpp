@@ -5,6 +5,7 @@
 
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
+#include "nn/checkpoint.h"
 #include "nn/optim.h"
 #include "tensor/check.h"
 #include "tensor/json.h"
@@ -21,37 +22,6 @@ constexpr const char* kAlphaOptimizer = "search.alpha_optimizer.";
 constexpr const char* kOptions = "search.options";
 constexpr const char* kProgress = "search.progress";
 constexpr const char* kHistory = "search.history";
-
-/// The tensors whose names begin with `prefix`, without it.
-StateDict with_prefix(const SafetensorsFile& file, const std::string& prefix) {
-  StateDict found;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) found[name.substr(prefix.size())] = tensor;
-  }
-  return found;
-}
-
-void put(SafetensorsFile& file, const std::string& prefix, const StateDict& tensors) {
-  for (const auto& [name, tensor] : tensors) file.tensors[prefix + name] = tensor.to(Device::cpu);
-}
-
-void save_optimizer(SafetensorsFile& file, const std::string& prefix, const Optimizer& optimizer) {
-  const OptimizerState state = optimizer.state_dict();
-  put(file, prefix, state.tensors);
-  const Json numbers = {{"learning_rate", state.learning_rate}, {"steps", state.steps}};
-  file.metadata[prefix + "numbers"] = numbers.dump();
-}
-
-void load_optimizer(const SafetensorsFile& file, const std::string& prefix, Optimizer& optimizer) {
-  const Json numbers = parse_json<Json>(file.metadata.at(prefix + "numbers"), prefix + "numbers");
-  OptimizerState state;
-  state.learning_rate = numbers.at("learning_rate").get<double>();
-  state.tensors = with_prefix(file, prefix);
-  for (const auto& [name, count] : numbers.at("steps").items()) {
-    state.steps[name] = json_integer(count, name);
-  }
-  optimizer.load_state_dict(state);
-}
 
 std::int64_t count_of(const Json& progress, const char* key) {
   const std::int64_t count = json_integer(progress.at(key), key);
@@ -103,9 +73,9 @@ std::vector<SearchRecord> SupernetSearch::history_of(const SafetensorsFile& stat
 SafetensorsFile SupernetSearch::save_state() {
   drain_losses(0);
   SafetensorsFile file;
-  put(file, kSupernet, supernet_.state_dict());
-  save_optimizer(file, kWeightOptimizer, *weight_optimizer_);
-  save_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
+  add_part(file, kSupernet, supernet_.state_dict());
+  add_optimizer(file, kWeightOptimizer, *weight_optimizer_);
+  add_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
 
   std::vector<std::vector<std::int64_t>> updates;
   for (const ChoiceLayers& here : choices_) updates.push_back(here.choice->update_counts());
@@ -148,7 +118,7 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
 void SupernetSearch::apply_state(const SafetensorsFile& state) {
   pending_.clear();
   guard_ = NonFiniteGuard(supernet_.device());
-  supernet_.load_state_dict(with_prefix(state, kSupernet));
+  supernet_.load_state_dict(part_of(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);
   const Json progress = parse_json<Json>(state.metadata.at(kProgress), kProgress);

@@ -194,7 +194,7 @@ done
 refuse 2 'bad: is a folder' predict $model bad
 
 # Memory: a batch of segments of 1000 s under a limit of 2 GB. (Sanitizers need more than that to begin.)
-if ! grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null; then
+if ! grep -q '^SERENADE_SANITIZE:STRING=.' "$build/CMakeCache.txt" 2>/dev/null; then
   limit=$(ulimit -Sv)
   ulimit -Sv 2000000
   refuse_later 3 'out of memory' train "${fast[@]}" --folds 1 --segment-frames 100000 --out large

@@ -99,8 +99,8 @@ if [ ! -s "$work/first.cpp" ]; then
   fail 'README.md has no ```cpp block that shows a program'
 else
   flags=(-std=c++20 -O1 -Wall -Wextra -I.)
-  grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null &&
-    flags+=(-fsanitize=address,undefined)
+  sanitizers=$(sed -n 's/^SERENADE_SANITIZE:STRING=//p' "$build/CMakeCache.txt" 2>/dev/null)
+  [ -z "$sanitizers" ] || flags+=("-fsanitize=$sanitizers")
   libraries=("$build/libserenade_core.a")
   if [ -e "$build/libserenade_cuda.a" ]; then
     cudart=$(sed -n 's/^CUDA_cudart_static_LIBRARY:[A-Z]*=//p' "$build/CMakeCache.txt")
@@ -108,7 +108,7 @@ else
   fi
   read -ra blas < <(pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
   if ! "${CXX:-g++}" "${flags[@]}" "$work/first.cpp" "${libraries[@]}" -o "$work/first" \
-    -fopenmp "${blas[@]}" -ldl 2>"$work/errors"; then
+    "${blas[@]}" -ldl 2>"$work/errors"; then
     fail "the first program of README.md does not compile: $(head -n 5 "$work/errors")"
   elif ! (cd "$work" && timeout 60 ./first >output 2>errors); then
     fail "the first program of README.md does not run: $(tail -n 3 "$work/errors")"

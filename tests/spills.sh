@@ -4,13 +4,12 @@
 # kernels can afford, so none may. With -v as second argument, also prints every kernel's registers
 # and shared memory. Ends with 77 (skipped) in a build without CUDA.
 set -u
-reports=$(find "$1" -name '*.resources.txt' 2>/dev/null)
-if [ -z "$reports" ]; then
+mapfile -t reports < <(find "$1" -name '*.resources.txt' 2>/dev/null)
+if [ ${#reports[@]} -eq 0 ]; then
   echo "skipped: this build has no CUDA kernels"
   exit 77
 fi
-# shellcheck disable=SC2086
-cat $reports | awk -v verbose="${2:-}" '
+cat "${reports[@]}" | awk -v verbose="${2:-}" '
   /Function properties for|Compiling entry function/ { name = $0; sub(/.*(for|function) /, "", name)
     gsub(/\x27/, "", name); sub(/ .*/, "", name) }
   /bytes spill stores/ { split($0, part, ","); spilled[name] = part[2] + part[3] }

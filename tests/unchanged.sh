@@ -37,7 +37,7 @@ short() { sha256sum | cut -c1-16; }  # the hash of stdin
 
 # What the bits rightly depend on ------------------------------------------------------------------
 
-grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null &&
+grep -q '^SERENADE_SANITIZE:STRING=.' "$build/CMakeCache.txt" 2>/dev/null &&
   skip 'a build with sanitizers takes too long'
 for isa in avx2 baseline; do
   SERENADE_ISA=$isa "$serenade" info >log 2>&1 && continue

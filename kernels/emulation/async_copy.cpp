@@ -7,7 +7,7 @@
 namespace serenade::emulation {
 
 void AsyncCopies::begin(void* to, Region* to_region, const void* from, Region* from_region,
-                        std::size_t bytes, bool inside, const std::source_location& where) {
+                        std::size_t bytes, bool inside, const SourceLocation& where) {
   if (to_region == nullptr || to_region->space() != Region::Space::shared) {
     fail(Fault::out_of_range, where, "copies asynchronously to memory that is not shared");
   }

@@ -3,10 +3,10 @@
 // late as the device may do it; until then its destination holds NaN and must not be used.
 
 #include <cstddef>
-#include <source_location>
 #include <vector>
 
 #include "kernels/emulation/memory.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -15,7 +15,7 @@ class AsyncCopies {
   /// Begins a copy of `bytes` (4, 8 or 16, checked against the alignment of both sides) into shared
   /// memory; `inside` false fills with zeros and reads nothing.
   void begin(void* to, Region* to_region, const void* from, Region* from_region, std::size_t bytes,
-             bool inside, const std::source_location& where);
+             bool inside, const SourceLocation& where);
 
   /// Closes the group of the copies begun since the last call.
   void commit() { group_ends_.push_back(copies_.size()); }
@@ -36,7 +36,7 @@ class AsyncCopies {
     const char* from;
     std::size_t bytes;
     bool inside;
-    std::source_location where;
+    SourceLocation where;
   };
   std::vector<Copy> copies_;
   std::vector<std::size_t> group_ends_;

@@ -30,11 +30,11 @@ struct Thread {
   cuda::uint3 index{};
   State state = State::left;
   const char* operation = "";  // what it waits at
-  std::source_location where;
+  SourceLocation where;
   AsyncCopies copies;
 };
 
-bool same_location(const std::source_location& a, const std::source_location& b) {
+bool same_location(const SourceLocation& a, const SourceLocation& b) {
   return a.line() == b.line() && a.column() == b.column() &&
          (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
@@ -93,9 +93,9 @@ class Machine {
     return machine;
   }
 
-  void run_grid(const char* kernel, const std::source_location& where, dim3 grid, dim3 block,
+  void run_grid(const char* kernel, const SourceLocation& where, dim3 grid, dim3 block,
                 std::size_t shared_bytes, const std::function<void()>& body);
-  int meet_block(const char* operation, bool predicate, const std::source_location& where);
+  int meet_block(const char* operation, bool predicate, const SourceLocation& where);
   void meet_warp(WarpRequest& request);
 
   Thread& current() { return *current_; }
@@ -110,7 +110,7 @@ class Machine {
 
  private:
   static void run_thread(void* machine);
-  void check_launch(dim3 grid, dim3 block, const std::source_location& where) const;
+  void check_launch(dim3 grid, dim3 block, const SourceLocation& where) const;
   void begin_block(dim3 block);
   void run_block();
   void arrange_turn();
@@ -134,7 +134,7 @@ class Machine {
 
 // Grid and block ---------------------------------------------------------------------------------
 
-void Machine::check_launch(dim3 grid, dim3 block, const std::source_location& where) const {
+void Machine::check_launch(dim3 grid, dim3 block, const SourceLocation& where) const {
   const auto refuse = [&](const char* what, dim3 size, const char* limit) {
     fail(Fault::launch, where,
          std::string("a ") + what + " of " + std::to_string(size.x) + " x " +
@@ -150,7 +150,7 @@ void Machine::check_launch(dim3 grid, dim3 block, const std::source_location& wh
   }
 }
 
-void Machine::run_grid(const char* name, const std::source_location& where, dim3 grid, dim3 block,
+void Machine::run_grid(const char* name, const SourceLocation& where, dim3 grid, dim3 block,
                        std::size_t shared_bytes, const std::function<void()>& body) {
   kernel = name;
   if (block_is_running) fail(Fault::launch, where, "a launch from within a kernel");
@@ -264,7 +264,7 @@ void Machine::run_thread(void* pointer) {
 
 // Waiting ----------------------------------------------------------------------------------------
 
-int Machine::meet_block(const char* operation, bool predicate, const std::source_location& where) {
+int Machine::meet_block(const char* operation, bool predicate, const SourceLocation& where) {
   Thread& self = *current_;
   self.operation = operation;
   self.where = where;
@@ -392,7 +392,7 @@ void in_every_order(const std::function<void()>& run) {
   }
 }
 
-void run_grid(const char* kernel, const std::source_location& where, dim3 grid, dim3 block,
+void run_grid(const char* kernel, const SourceLocation& where, dim3 grid, dim3 block,
               std::size_t shared_bytes, const std::function<void()>& thread) {
   ++Machine::instance().launches;
   Machine::instance().run_grid(kernel, where, grid, block, shared_bytes, thread);
@@ -400,7 +400,7 @@ void run_grid(const char* kernel, const std::source_location& where, dim3 grid, 
 
 std::int64_t launch_count() { return Machine::instance().launches; }
 
-int meet_block(const char* operation, bool predicate, const std::source_location& where) {
+int meet_block(const char* operation, bool predicate, const SourceLocation& where) {
   return Machine::instance().meet_block(operation, predicate, where);
 }
 
@@ -409,7 +409,7 @@ void meet_warp(WarpRequest& request) { Machine::instance().meet_warp(request); }
 SharedMemory& shared_memory() { return Machine::instance().shared; }
 AsyncCopies& async_copies() { return Machine::instance().current().copies; }
 
-void count_spin(const std::source_location& where) {
+void count_spin(const SourceLocation& where) {
   if (++Machine::instance().spins < kSpinLimit) return;
   fail(Fault::deadlock, where, "makes atomic operations for ever without waiting for anybody");
 }

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <source_location>
 
 #include "kernels/emulation/async_copy.h"
 #include "kernels/emulation/dimensions.h"
 #include "kernels/emulation/shared_memory.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -22,8 +22,8 @@ void set_thread_order(ThreadOrder order, std::uint64_t seed = 1);
 void in_every_order(const std::function<void()>& run);
 
 /// Runs thread() for every thread of every block. Throws KernelError.
-void run_grid(const char* kernel, const std::source_location& where, cuda::dim3 grid,
-              cuda::dim3 block, std::size_t shared_bytes, const std::function<void()>& thread);
+void run_grid(const char* kernel, const SourceLocation& where, cuda::dim3 grid, cuda::dim3 block,
+              std::size_t shared_bytes, const std::function<void()>& thread);
 
 /// Launches so far.
 std::int64_t launch_count();
@@ -31,14 +31,14 @@ std::int64_t launch_count();
 // For the running thread -------------------------------------------------------------------------
 
 /// Waits until all threads of the block are here; returns how many came with a true predicate.
-int meet_block(const char* operation, bool predicate, const std::source_location& where);
+int meet_block(const char* operation, bool predicate, const SourceLocation& where);
 
 /// The argument of one lane in a warp operation. The last lane of the mask to arrive calls
 /// complete(), which reads and writes the data of all lanes; then they all go on.
 struct WarpRequest {
   const char* operation;
   std::uint32_t mask;
-  std::source_location where;
+  SourceLocation where;
   void* data = nullptr;
   /// requests: [32], null for lanes that do not take part; mask: those that do.
   void (*complete)(WarpRequest* const* requests, std::uint32_t mask) = nullptr;
@@ -51,7 +51,7 @@ AsyncCopies& async_copies();
 
 /// Called by atomics: a thread that makes millions of them without ever waiting spins for another
 /// thread, which an emulated device with one processor never lets run.
-void count_spin(const std::source_location& where);
+void count_spin(const SourceLocation& where);
 
 // For reports ------------------------------------------------------------------------------------
 

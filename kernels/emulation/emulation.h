@@ -11,12 +11,12 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <tuple>
 #include <type_traits>
 
 #include "kernels/emulation/language.h"
+#include "kernels/emulation/source_location.h"
 #include "kernels/runtime/half.h"
 
 namespace serenade::emulation {
@@ -25,7 +25,7 @@ namespace serenade::emulation {
 /// instance of a template).
 template <class Array>
 SharedArray<Array> shared_array(const void* key, const char* name,
-                                std::source_location where = std::source_location::current()) {
+                                SourceLocation where = SourceLocation::current()) {
   static_assert(std::is_array_v<Array>, "shared memory comes as arrays; a single value is [1]");
   using Scalar = std::remove_all_extents_t<Array>;
   Region& region =
@@ -34,7 +34,7 @@ SharedArray<Array> shared_array(const void* key, const char* name,
 }
 
 template <class T>
-CheckedPointer<T> dynamic_shared(std::source_location where = std::source_location::current()) {
+CheckedPointer<T> dynamic_shared(SourceLocation where = SourceLocation::current()) {
   Region& region = shared_memory().dynamic(where);
   return {reinterpret_cast<T*>(region.begin()), &region};
 }
@@ -120,6 +120,6 @@ void launch(const char* name, SourceLocation where, void (*kernel)(Parameters...
   const auto name = ::serenade::emulation::shared_array<type dimensions>(&name##_key, #name)
 #define SERENADE_DYNAMIC_SHARED(type, name) \
   const auto name = ::serenade::emulation::dynamic_shared<type>()
-#define SERENADE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                     \
-  ::serenade::cuda::launch(#kernel, ::std::source_location::current(), kernel, grid, block, \
-                           shared_bytes, stream __VA_OPT__(, ) __VA_ARGS__)
+#define SERENADE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                       \
+  ::serenade::cuda::launch(#kernel, ::serenade::emulation::SourceLocation::current(), kernel, \
+                           grid, block, shared_bytes, stream __VA_OPT__(, ) __VA_ARGS__)

@@ -53,10 +53,11 @@ class Fiber {
   void* stack_pointer_ = nullptr;
   void* caller_ = nullptr;
 #endif
-  // The address sanitizer has to know which stack is in use.
+#ifdef __SANITIZE_ADDRESS__  // it has to know which stack is in use
   void* sanitizer_state_ = nullptr;
   const void* caller_bottom_ = nullptr;
   std::size_t caller_size_ = 0;
+#endif
 };
 
 }  // namespace serenade::emulation

@@ -7,11 +7,11 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
-#include <source_location>
 #include <type_traits>
 
 #include "kernels/emulation/block.h"
 #include "kernels/emulation/pointer.h"
+#include "kernels/emulation/source_location.h"
 #include "kernels/emulation/warp.h"
 
 #define __global__
@@ -23,7 +23,7 @@
 
 namespace serenade::cuda {
 
-using SourceLocation = std::source_location;
+using SourceLocation = emulation::SourceLocation;
 
 // Barriers ---------------------------------------------------------------------------------------
 

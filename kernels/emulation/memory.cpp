@@ -24,7 +24,7 @@ bool all_ones(const char* memory, std::size_t bytes) {
   return true;
 }
 
-Access access_now(const std::source_location& where) {
+Access access_now(const SourceLocation& where) {
   return {where, now.epoch, now.thread, now.clock, false, false};
 }
 
@@ -61,7 +61,7 @@ inline bool Region::from_elsewhere(const Access& reader) {
   return reader.epoch < now.block_epoch || reader.thread / kWarp != now.thread / kWarp;
 }
 
-inline void Region::read_cell(Cell& cell, const std::source_location& where) {
+inline void Region::read_cell(Cell& cell, const SourceLocation& where) {
   Access& last = cell.reads[0];
   Access& other = cell.reads[1];
   // Of many readers two are kept, of different warps if there are such: whoever writes next without
@@ -76,7 +76,7 @@ inline void Region::read_cell(Cell& cell, const std::source_location& where) {
   last = access_now(where);
 }
 
-inline void Region::write_cell(Cell& cell, AccessKind kind, const std::source_location& where) {
+inline void Region::write_cell(Cell& cell, AccessKind kind, const SourceLocation& where) {
   const bool atomic = kind == AccessKind::atomic;
   const char* const doing = atomic ? "updates" : "writes";
   if (is_pending(cell) || (atomic && !has_value(cell))) fail_contents(cell, where);
@@ -93,7 +93,7 @@ inline void Region::write_cell(Cell& cell, AccessKind kind, const std::source_lo
 // Accesses ---------------------------------------------------------------------------------------
 
 inline Region::Cells Region::cells_of(const void* address, std::size_t bytes,
-                                      const std::source_location& where) {
+                                      const SourceLocation& where) {
   const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - begin_);
   if (cells_.empty()) cut(std::min<std::size_t>(bytes, 4));
   if (offset >= bytes_ || bytes > bytes_ - offset) fail_range(address, where);
@@ -101,7 +101,7 @@ inline Region::Cells Region::cells_of(const void* address, std::size_t bytes,
 }
 
 void Region::access(AccessKind kind, const void* address, std::size_t bytes,
-                    const std::source_location& where) {
+                    const SourceLocation& where) {
   for (Cell& cell : cells_of(address, bytes, where)) {
     if (kind == AccessKind::read) {
       read_cell(cell, where);
@@ -111,7 +111,7 @@ void Region::access(AccessKind kind, const void* address, std::size_t bytes,
   }
 }
 
-void Region::begin_copy(char* address, std::size_t bytes, const std::source_location& where) {
+void Region::begin_copy(char* address, std::size_t bytes, const SourceLocation& where) {
   for (Cell& cell : cells_of(address, bytes, where)) {
     write_cell(cell, AccessKind::write, where);
     cell.write.pending = true;
@@ -119,8 +119,7 @@ void Region::begin_copy(char* address, std::size_t bytes, const std::source_loca
   std::memset(address, 0xFF, bytes);
 }
 
-void Region::finish_copy(const char* address, std::size_t bytes,
-                         const std::source_location& where) {
+void Region::finish_copy(const char* address, std::size_t bytes, const SourceLocation& where) {
   for (Cell& cell : cells_of(address, bytes, where)) {
     cell.write.pending = false;
     write_cell(cell, AccessKind::write, where);
@@ -130,7 +129,7 @@ void Region::finish_copy(const char* address, std::size_t bytes,
 void Region::fill_by_host(const void* address, std::size_t bytes) {
   if (bytes == 0) return;
   if (cells_.empty()) cut(bytes_ % 4 == 0 ? 4 : 1);
-  for (Cell& cell : cells_of(address, bytes, std::source_location::current())) {
+  for (Cell& cell : cells_of(address, bytes, SourceLocation::current())) {
     cell = Cell{};
     cell.write.epoch = 1;  // long ago: before the first launch
   }
@@ -147,7 +146,7 @@ std::string Region::element_name(const Cell& cell) const {
   return element_name(&cell - cells_.data());
 }
 
-void Region::fail_range(const void* address, const std::source_location& where) const {
+void Region::fail_range(const void* address, const SourceLocation& where) const {
   const std::ptrdiff_t offset = static_cast<const char*>(address) - begin_;
   fail(Fault::out_of_range, where,
        "asks for " + element_name(offset >> shift_) + ", which has " +
@@ -155,7 +154,7 @@ void Region::fail_range(const void* address, const std::source_location& where) 
 }
 
 void Region::fail_race(const Cell& cell, const Access& before, const char* earlier,
-                       const char* later, const std::source_location& where) const {
+                       const char* later, const SourceLocation& where) const {
   const bool same_block = before.epoch >= now.block_epoch;
   fail(Fault::race, where,
        std::string(later) + " " + element_name(cell) + ", which " +
@@ -164,7 +163,7 @@ void Region::fail_race(const Cell& cell, const Access& before, const char* earli
            (same_block ? "no barrier lies between them" : "nothing orders two blocks"));
 }
 
-void Region::fail_contents(const Cell& cell, const std::source_location& where) const {
+void Region::fail_contents(const Cell& cell, const SourceLocation& where) const {
   if (is_pending(cell)) {
     fail(Fault::missing_wait, where,
          "uses " + element_name(cell) + " before the copy begun at " +
@@ -193,7 +192,7 @@ Region* find_region(const void* address) {
   return a <= region.begin() + region.bytes() ? &region : nullptr;
 }
 
-void check_guards(const std::source_location& where) {
+void check_guards(const SourceLocation& where) {
   for (const auto& [begin, memory] : watched()) {
     const char* const end = begin + memory.region.bytes();
     const bool intact = all_ones(begin - memory.guard, memory.guard) && all_ones(end, memory.guard);

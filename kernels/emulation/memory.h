@@ -17,11 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <vector>
 
 #include "kernels/emulation/report.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -41,7 +41,7 @@ inline Moment now;
 /// Packed, because there are three for every element of memory. The clock would have to tick a
 /// million times within one block to overflow.
 struct Access {
-  std::source_location where;
+  SourceLocation where;
   std::uint32_t epoch = 0;  // 0: never
   std::uint32_t thread : 10 = 0;
   std::uint32_t clock : 20 = 0;
@@ -68,19 +68,18 @@ class Region {
   std::size_t bytes() const { return bytes_; }
 
   /// Checks range, order and contents of an access by the running thread, and remembers it.
-  void access(AccessKind kind, const void* address, std::size_t bytes,
-              const std::source_location& where);
+  void access(AccessKind kind, const void* address, std::size_t bytes, const SourceLocation& where);
 
   /// A cp.async copy into the range begins: NaN there, and whoever looks before finish_copy() is
   /// caught.
-  void begin_copy(char* address, std::size_t bytes, const std::source_location& where);
-  void finish_copy(const char* address, std::size_t bytes, const std::source_location& where);
+  void begin_copy(char* address, std::size_t bytes, const SourceLocation& where);
+  void finish_copy(const char* address, std::size_t bytes, const SourceLocation& where);
 
   /// The host has filled the range between two launches.
   void fill_by_host(const void* address, std::size_t bytes);
 
   /// Throws out_of_range, with the element that was asked for.
-  [[noreturn]] void fail_range(const void* address, const std::source_location& where) const;
+  [[noreturn]] void fail_range(const void* address, const SourceLocation& where) const;
 
  private:
   struct Cell {
@@ -102,15 +101,15 @@ class Region {
     return cell.write.pending && cell.write.epoch >= horizon();
   }
   static bool from_elsewhere(const Access& reader);
-  void read_cell(Cell& cell, const std::source_location& where);
-  void write_cell(Cell& cell, AccessKind kind, const std::source_location& where);
-  Cells cells_of(const void* address, std::size_t bytes, const std::source_location& where);
+  void read_cell(Cell& cell, const SourceLocation& where);
+  void write_cell(Cell& cell, AccessKind kind, const SourceLocation& where);
+  Cells cells_of(const void* address, std::size_t bytes, const SourceLocation& where);
 
   std::string element_name(std::ptrdiff_t index) const;
   std::string element_name(const Cell& cell) const;
   [[noreturn]] void fail_race(const Cell& cell, const Access& before, const char* earlier,
-                              const char* later, const std::source_location& where) const;
-  [[noreturn]] void fail_contents(const Cell& cell, const std::source_location& where) const;
+                              const char* later, const SourceLocation& where) const;
+  [[noreturn]] void fail_contents(const Cell& cell, const SourceLocation& where) const;
 
   Space space_;
   std::string name_;
@@ -131,7 +130,7 @@ void forget_memory(void* memory);
 Region* find_region(const void* address);
 
 /// Throws out_of_range if a kernel has written into a guard zone.
-void check_guards(const std::source_location& where);
+void check_guards(const SourceLocation& where);
 
 /// Global memory for a test: registered while it lives, aligned like cudaMalloc's, guard zones of
 /// NaN round it. The host uses it like an array.

@@ -8,25 +8,25 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <type_traits>
 
 #include "kernels/emulation/memory.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
 struct Index {
   std::ptrdiff_t value;
-  std::source_location where;
+  SourceLocation where;
 
   template <std::integral I>
-  Index(I i, std::source_location at = std::source_location::current())
+  Index(I i, SourceLocation at = SourceLocation::current())
       : value(static_cast<std::ptrdiff_t>(i)), where(at) {}
 };
 
 template <class T>
-inline void check_alignment(const T* address, const std::source_location& where) {
+inline void check_alignment(const T* address, const SourceLocation& where) {
   if (reinterpret_cast<std::uintptr_t>(address) % alignof(T) == 0) return;
   fail(Fault::misaligned, where,
        "accesses " + std::to_string(sizeof(T)) + " bytes at an address that is no multiple of " +
@@ -35,7 +35,7 @@ inline void check_alignment(const T* address, const std::source_location& where)
 
 template <class T>
 inline void check_access(AccessKind kind, Region* region, const T* address,
-                         const std::source_location& where) {
+                         const SourceLocation& where) {
   check_alignment(address, where);
   if (region != nullptr) region->access(kind, address, sizeof(T), where);
 }
@@ -50,7 +50,7 @@ class Element {
  public:
   using Value = std::remove_const_t<T>;
 
-  Element(T* address, Region* region, const std::source_location& where)
+  Element(T* address, Region* region, const SourceLocation& where)
       : address_(address), region_(region), where_(where) {}
   Element(const Element&) = default;
 
@@ -75,7 +75,7 @@ class Element {
  private:
   T* address_;
   Region* region_;
-  std::source_location where_;
+  SourceLocation where_;
 };
 
 /// A pointer that knows the region it came from. Without one (memory that nobody registered, a

@@ -39,7 +39,7 @@ const char* to_string(Fault fault) {
   return "";
 }
 
-KernelError::KernelError(Fault fault, std::string kernel, const std::source_location& where,
+KernelError::KernelError(Fault fault, std::string kernel, const SourceLocation& where,
                          const std::string& what)
     : std::runtime_error(file_and_line(where) + ": " + kernel + ": " + to_string(fault) + ": " +
                          what),
@@ -47,7 +47,7 @@ KernelError::KernelError(Fault fault, std::string kernel, const std::source_loca
       kernel_(std::move(kernel)),
       where_(where) {}
 
-void fail(Fault fault, const std::source_location& where, const std::string& what) {
+void fail(Fault fault, const SourceLocation& where, const std::string& what) {
   std::string who;
   if (block_is_running()) {
     using cuda::blockIdx;
@@ -56,7 +56,7 @@ void fail(Fault fault, const std::source_location& where, const std::string& wha
   throw KernelError(fault, kernel_name(), where, who + what);
 }
 
-std::string file_and_line(const std::source_location& where) {
+std::string file_and_line(const SourceLocation& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
 

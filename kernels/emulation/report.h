@@ -1,9 +1,10 @@
 #pragma once
 // What the emulation found wrong with a kernel, and where.
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
+
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -26,7 +27,7 @@ const char* to_string(Fault fault);
 /// happened, and in which thread of which block.
 class KernelError : public std::runtime_error {
  public:
-  KernelError(Fault fault, std::string kernel, const std::source_location& where,
+  KernelError(Fault fault, std::string kernel, const SourceLocation& where,
               const std::string& what);
 
   Fault fault() const { return fault_; }
@@ -37,14 +38,14 @@ class KernelError : public std::runtime_error {
  private:
   Fault fault_;
   std::string kernel_;
-  std::source_location where_;
+  SourceLocation where_;
 };
 
 /// Throws a KernelError about the kernel and the thread that run now.
-[[noreturn]] void fail(Fault fault, const std::source_location& where, const std::string& what);
+[[noreturn]] void fail(Fault fault, const SourceLocation& where, const std::string& what);
 
 /// "file:line"
-std::string file_and_line(const std::source_location& where);
+std::string file_and_line(const SourceLocation& where);
 
 /// "thread (x, y, z)" for the linear index of a thread in its block.
 std::string thread_name(unsigned thread);

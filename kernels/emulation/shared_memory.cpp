@@ -5,7 +5,7 @@
 
 namespace serenade::emulation {
 
-void SharedMemory::begin_launch(std::size_t dynamic_bytes, const std::source_location& where) {
+void SharedMemory::begin_launch(std::size_t dynamic_bytes, const SourceLocation& where) {
   if (dynamic_bytes > kSharedLimit) {
     fail(Fault::shared_memory, where,
          "asks for " + std::to_string(dynamic_bytes) + " bytes of dynamic shared memory; a block " +
@@ -28,7 +28,7 @@ void SharedMemory::begin_block() {
 
 Region& SharedMemory::array(const void* key, const char* name, std::size_t bytes,
                             std::size_t alignment, std::size_t element_bytes,
-                            const std::source_location& where) {
+                            const SourceLocation& where) {
   for (const auto& array : arrays_) {
     if (array->key == key) return array->region;
   }
@@ -54,7 +54,7 @@ Region& SharedMemory::array(const void* key, const char* name, std::size_t bytes
   return arrays_.back()->region;
 }
 
-Region& SharedMemory::dynamic(const std::source_location& where) {
+Region& SharedMemory::dynamic(const SourceLocation& where) {
   if (dynamic_ == nullptr) {
     fail(Fault::shared_memory, where, "uses dynamic shared memory; the launch gives it none");
   }

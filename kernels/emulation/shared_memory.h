@@ -5,10 +5,10 @@
 
 #include <cstddef>
 #include <memory>
-#include <source_location>
 #include <vector>
 
 #include "kernels/emulation/memory.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -18,15 +18,15 @@ inline constexpr std::size_t kSharedLimit = 227 * 1024;
 class SharedMemory {
  public:
   /// Forgets the arrays of the last kernel.
-  void begin_launch(std::size_t dynamic_bytes, const std::source_location& where);
+  void begin_launch(std::size_t dynamic_bytes, const SourceLocation& where);
   void begin_block();
 
   /// The array declared under this key: laid out by the first thread that reaches it.
   Region& array(const void* key, const char* name, std::size_t bytes, std::size_t alignment,
-                std::size_t element_bytes, const std::source_location& where);
+                std::size_t element_bytes, const SourceLocation& where);
 
   /// The dynamic memory, observed in words of 4 bytes; fails if the launch asked for none.
-  Region& dynamic(const std::source_location& where);
+  Region& dynamic(const SourceLocation& where);
 
  private:
   struct Array {

@@ -6,10 +6,10 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <source_location>
 #include <string>
 
 #include "kernels/emulation/block.h"
+#include "kernels/emulation/source_location.h"
 
 namespace serenade::emulation {
 
@@ -24,7 +24,7 @@ struct Shuffle {
 
 template <class T>
 T shuffle(const char* operation, std::uint32_t mask, T value, unsigned source,
-          const std::source_location& where) {
+          const SourceLocation& where) {
   Shuffle<T> data{value, value, source};
   WarpRequest request{operation, mask, where, &data};
   request.complete = [](WarpRequest* const* requests, std::uint32_t lanes) {
@@ -46,8 +46,7 @@ T shuffle(const char* operation, std::uint32_t mask, T value, unsigned source,
 
 /// Combines the values of all lanes of the mask, in order of their lanes; all get the result.
 template <class T, class Combine>
-T reduce(const char* operation, std::uint32_t mask, T value, Combine,
-         const std::source_location& where) {
+T reduce(const char* operation, std::uint32_t mask, T value, Combine, const SourceLocation& where) {
   WarpRequest request{operation, mask, where, &value};
   request.complete = [](WarpRequest* const* requests, std::uint32_t lanes) {
     const auto at = [&](std::uint32_t rest) -> T& {

@@ -21,4 +21,10 @@ DECLARE_KERNEL(void gemm_batched(std::int64_t batch, bool transpose_a, bool tran
                                  const real* a, std::int64_t stride_a, const real* b,
                                  std::int64_t stride_b, real beta, real* c, std::int64_t stride_c));
 
+namespace cpu {
+/// Which of OpenBLAS's kernels this processor gets: "Haswell", "SkylakeX". Products of the same
+/// numbers differ between them in their last bits.
+const char* openblas_core();
+}  // namespace cpu
+
 }  // namespace serenade

@@ -4,10 +4,17 @@
 
 namespace serenade::cpu {
 
-/// At least 1; 0 means one per processor. Takes effect for the kernels that start afterwards.
+/// Threads of the kernels that the calling thread runs from now on, at least 1; 0 means the number
+/// that a thread begins with: OMP_NUM_THREADS, where the environment has it, else
+/// available_processors().
 void set_threads(int count);
 
-/// The number in use.
+/// The number in use by the calling thread.
 int thread_count();
+
+/// Processors that this process may use, at least 1: no more than its affinity mask (taskset,
+/// cpusets) and the quota of its control group (containers) allow. Of a quota of 1.5 processors one
+/// is used: two threads would use it up before its period ends, and then all of them stand still.
+int available_processors();
 
 }  // namespace serenade::cpu

@@ -7,6 +7,8 @@
 // the processor lacks. For the same reason these sources use nothing of other headers but
 // declarations and constants.
 
+#include <utility>
+
 #include "kernels/runtime/real.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -47,6 +49,36 @@ template <int count, class F>
 }
 [[gnu::always_inline]] inline void store(real* p, Vector v) {
   *reinterpret_cast<UnalignedVector*>(p) = v;
+}
+
+template <class Pick, int... lane>
+[[gnu::always_inline]] inline Vector shuffle(Vector a, Vector b, const Pick&,
+                                             std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, Pick{}(lane)...);
+}
+// Lane i of the result is lane pick(i) of the lanes of a followed by those of b. `pick` is a lambda
+// that captures nothing.
+template <class Pick>
+[[gnu::always_inline]] inline Vector shuffle(Vector a, Vector b, const Pick& pick) {
+  return shuffle(a, b, pick, std::make_integer_sequence<int, kLanes>{});
+}
+
+// rows[i][j] becomes rows[j][i], for kLanes rows: 2 x 2 blocks of step x step at a time.
+template <int step = 1>
+[[gnu::always_inline]] inline void transpose(Vector* rows) {
+  if constexpr (step < kLanes) {
+    unroll<kLanes / 2>([&](auto q) {
+      constexpr int i = q.value / step * 2 * step + q.value % step;
+      const Vector upper = rows[i], lower = rows[i + step];
+      rows[i] = shuffle(upper, lower, [](int lane) {
+        return lane / step % 2 == 0 ? lane : kLanes + lane - step;
+      });
+      rows[i + step] = shuffle(upper, lower, [](int lane) {
+        return lane / step % 2 == 0 ? lane + step : kLanes + lane;
+      });
+    });
+    transpose<2 * step>(rows);
+  }
 }
 
 }  // namespace

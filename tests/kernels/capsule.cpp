@@ -2,9 +2,9 @@
 // two threads.
 
 #include "kernels/capsule/capsule.h"
+#include "kernels/runtime/threads.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 
@@ -137,15 +137,15 @@ TEST_CASE("routing in use agrees with its definition") {
 }
 
 TEST_CASE("the capsule layer gives the same bits with one thread and with two") {
-  const int before = omp_get_max_threads();
+  const int before = cpu::thread_count();
   for (const CapsuleShape& p : shapes()) {
     const Inputs in(p);
-    omp_set_num_threads(1);
+    cpu::set_threads(1);
     const Outcome one = run_in_use(in, p);
-    omp_set_num_threads(2);
+    cpu::set_threads(2);
     CHECK(same_bits(run_in_use(in, p), one));
   }
-  omp_set_num_threads(before);
+  cpu::set_threads(before);
 }
 
 TEST_CASE("large agreements saturate the softmax without overflow") {

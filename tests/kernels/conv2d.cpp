@@ -2,7 +2,6 @@
 // processor has and for one and two threads; pooling; the merged kernel of mixed convolutions.
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "kernels/mixed/mixed.h"
 #include "kernels/pool/pool.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 
@@ -167,10 +167,10 @@ TEST_CASE("conv2d: the same bits from one and two threads") {
        {same(3, 4, 61, 70, 8, 5, 5), same(2, 1, 90, 83, 8, 2, 8), same(1, 2, 150, 90, 3, 3, 3)}) {
     const Case c(shape);
     for (const Conv2dVersion version : {Conv2dVersion::im2col, Conv2dVersion::direct}) {
-      omp_set_num_threads(1);
+      cpu::set_threads(1);
       const Results one = run(version, c);
       check_results(one, c);
-      omp_set_num_threads(2);
+      cpu::set_threads(2);
       CHECK(run(version, c) == one);
     }
   }

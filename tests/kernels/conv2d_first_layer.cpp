@@ -5,7 +5,6 @@
 #include "kernels/conv2d/cpu/first_layer.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +15,7 @@
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/pool/pool.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 
@@ -193,7 +193,7 @@ TEST_CASE("conv2d first layer: the same bits from one and two threads") {
       Values dweight[2];
       Pooled pooled[2];
       for (const int threads : {1, 2}) {
-        omp_set_num_threads(threads);
+        cpu::set_threads(threads);
         Pooled& result = pooled[threads - 1];
         result = forward(x, weight, nullptr, shape, 1);
         const Values dy = random_values(result.y.size(), 3);

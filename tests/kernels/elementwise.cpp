@@ -1,7 +1,6 @@
 #include "kernels/elementwise/elementwise.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <functional>
@@ -10,6 +9,7 @@
 #include "autograd/functions/broadcast.h"
 #include "kernels/elementwise/reduce.h"
 #include "kernels/elementwise/softmax.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
@@ -20,12 +20,12 @@ namespace {
 
 // Runs `work` on one thread and on three; both must give the same bits.
 void check_threads(const std::function<std::vector<real>()>& work) {
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int before = cpu::thread_count();
+  cpu::set_threads(1);
   const std::vector<real> one = work();
-  omp_set_num_threads(3);
+  cpu::set_threads(3);
   const std::vector<real> three = work();
-  omp_set_num_threads(before);
+  cpu::set_threads(before);
   CHECK(one == three);
 }
 

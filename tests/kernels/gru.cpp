@@ -3,7 +3,6 @@
 #include "kernels/gru/gru.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -153,8 +153,8 @@ struct RestoreIsa {
 
 /// Puts the number of threads back.
 struct RestoreThreads {
-  int before = omp_get_max_threads();
-  ~RestoreThreads() { omp_set_num_threads(before); }
+  int before = cpu::thread_count();
+  ~RestoreThreads() { cpu::set_threads(before); }
 };
 
 }  // namespace
@@ -175,10 +175,10 @@ TEST_CASE("gru: the same bits with one, two and three threads") {
   const RestoreThreads restore;
   for (const Case& c : kCases) {
     INFO(c.name);
-    omp_set_num_threads(1);
+    cpu::set_threads(1);
     const Pass one = run_v1(c);
     for (const int threads : {2, 3}) {
-      omp_set_num_threads(threads);
+      cpu::set_threads(threads);
       const Pass many = run_v1(c);
       CHECK(many.y == one.y);
       CHECK(many.dx == one.dx);

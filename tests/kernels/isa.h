@@ -2,19 +2,19 @@
 // Runs a kernel's test on every instruction set that this processor has.
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 
 namespace serenade {
 
 /// Puts the instruction set and the number of threads back when it goes out of scope.
 struct Restore {
   cpu::Isa isa = cpu::active_isa();
-  int threads = omp_get_max_threads();
+  int threads = cpu::thread_count();
   ~Restore() {
     cpu::set_active_isa(isa);
-    omp_set_num_threads(threads);
+    cpu::set_threads(threads);
   }
 };
 

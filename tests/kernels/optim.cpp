@@ -1,13 +1,13 @@
 #include "kernels/optim/optim.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
 
@@ -34,7 +34,7 @@ TEST_CASE("adam_step gives the golden values and moments over five steps") {
 
 TEST_CASE("adam_step of many tensors is that of each, for any instruction set and threads") {
   const cpu::Isa isa = cpu::active_isa();
-  const int threads = omp_get_max_threads();
+  const int threads = cpu::thread_count();
   const std::vector<std::int64_t> sizes = {1, 17, 0, 8192, 8193, 100'003, 3};
   const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1};
   struct State {
@@ -69,7 +69,7 @@ TEST_CASE("adam_step of many tensors is that of each, for any instruction set an
     cpu::set_active_isa(wanted);
     std::vector<std::vector<real>> first;
     for (const int count : {1, 2}) {
-      omp_set_num_threads(count);
+      cpu::set_threads(count);
       std::vector<State> states = begin();
       std::vector<AdamTensor> tensors;
       for (State& s : states) {
@@ -85,7 +85,7 @@ TEST_CASE("adam_step of many tensors is that of each, for any instruction set an
       }
     }
   }
-  omp_set_num_threads(threads);
+  cpu::set_threads(threads);
   cpu::set_active_isa(isa);
 }
 

@@ -1,9 +1,9 @@
 // Softmax and its logarithm in use against their definition, for every instruction set.
 
 #include "kernels/elementwise/softmax.h"
+#include "kernels/runtime/threads.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -113,11 +113,11 @@ TEST_CASE("softmax: huge values do not overflow, infinity masks, NaN is seen in 
 }
 
 TEST_CASE("softmax gives the same bits with one thread and with two") {
-  const int before = omp_get_max_threads();
+  const int before = cpu::thread_count();
   for (const Sizes& s : {Sizes{9, 11, 700}, Sizes{3000, 64, 1}}) {
     const Tensor x = random_tensor(s.shape(), 6);
     const auto run = [&](int threads) {
-      omp_set_num_threads(threads);
+      cpu::set_threads(threads);
       Tensor y = Tensor::empty(x.shape()), dx(x.shape());
       cpu::log_softmax_forward(y.data(), x.data(), s.outer, s.axis, s.inner);
       cpu::log_softmax_backward(dx.data(), x.data(), y.data(), s.outer, s.axis, s.inner);
@@ -127,5 +127,5 @@ TEST_CASE("softmax gives the same bits with one thread and with two") {
     };
     CHECK(run(1) == run(2));
   }
-  omp_set_num_threads(before);
+  cpu::set_threads(before);
 }

@@ -3,7 +3,6 @@
 // every instruction set that this processor has.
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 
@@ -155,9 +155,9 @@ TEST_CASE("winograd: the same bits from one and two threads") {
        {same(3, 16, 61, 70, 16, 5, 5), same(1, 20, 90, 83, 16, 6, 6), same(1, 16, 5, 9, 8, 4, 6)}) {
     CAPTURE(describe(shape));
     const Inputs in(shape);
-    omp_set_num_threads(1);
+    cpu::set_threads(1);
     const Results one = run(shape, in);
-    omp_set_num_threads(2);
+    cpu::set_threads(2);
     CHECK(run(shape, in) == one);
   }
 }

@@ -3,7 +3,6 @@
 // number of threads.
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +12,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/kernels/conv2d_case.h"
 
@@ -86,10 +86,10 @@ void check(const RowSource& dy, const Values& map, const Conv2dShape& s) {
   conv2d_backward_weight_v0_plain(expected.data(), map.data(), x.data(), s);
   for_each_isa([&] {
     Values one = start, two = start;
-    omp_set_num_threads(1);
+    cpu::set_threads(1);
     conv2d_backward_weight_v3_winograd(one.data(), dy, x.data(), s);
     CHECK(difference(one, expected) < kTolerance);
-    omp_set_num_threads(2);
+    cpu::set_threads(2);
     conv2d_backward_weight_v3_winograd(two.data(), dy, x.data(), s);
     CHECK(two == one);
   });

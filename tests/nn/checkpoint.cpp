@@ -6,9 +6,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
+#include "autograd/engine.h"
+#include "autograd/functions.h"
 #include "nn/linear.h"
-#include "tensor/safetensors.h"
+#include "tensor/files.h"
 
 using namespace serenade;
 
@@ -70,4 +73,130 @@ TEST_CASE("checkpoint: a file that is no model is refused") {
   write_safetensors(integers.path, contents);
   CHECK_THROWS_WITH_AS(load_model(integers.path, layer), doctest::Contains("'counts'"),
                        std::invalid_argument);
+}
+
+// Checkpoints -------------------------------------------------------------------------------------
+
+namespace {
+
+// A folder that is gone at the end.
+struct TemporaryFolder {
+  std::filesystem::path path = std::filesystem::temp_directory_path() /
+                               ("serenade_checkpoints_" + std::to_string(sizeof(real)));
+  TemporaryFolder() {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  std::string operator/(const char* name) const { return (path / name).string(); }
+};
+
+SafetensorsFile state_of(int epoch) {
+  SafetensorsFile state;
+  state.tensors["net.weight"] = Tensor::from({real(epoch), 2, 3}, {3});
+  state.integers["order"] = {{2}, {epoch, 7}};
+  state.metadata["epoch"] = std::to_string(epoch);
+  return state;
+}
+
+int epoch_of(Checkpoint& checkpoint) {
+  const std::optional<SafetensorsFile> state = checkpoint.load();
+  return state ? std::stoi(state->metadata.at("epoch")) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("checkpoint: the last two states are kept, and removed together") {
+  const TemporaryFolder folder;
+  Checkpoint checkpoint(folder / "state");
+  CHECK_FALSE(checkpoint.load());
+  for (int epoch = 1; epoch <= 3; ++epoch) checkpoint.save(state_of(epoch));
+  const std::optional<SafetensorsFile> state = checkpoint.load();
+  REQUIRE(state);
+  CHECK(state->metadata == state_of(3).metadata);
+  CHECK(state->tensors.at("net.weight").to_vector() == std::vector<real>{3, 2, 3});
+  CHECK(state->integers.at("order").values == std::vector<std::int64_t>{3, 7});
+  std::filesystem::remove(folder / "state");  // as if killed before the new one stood
+  CHECK(epoch_of(checkpoint) == 2);
+  checkpoint.remove();
+  CHECK(std::filesystem::is_empty(folder.path));
+}
+
+TEST_CASE(
+    "checkpoint: any damaged byte is found, named and set aside, and the one before is taken") {
+  const TemporaryFolder folder;
+  Checkpoint(folder / "state").save(state_of(1));
+  Checkpoint(folder / "state").save(state_of(2));
+  const std::string whole = read_file(folder / "state");
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    INFO("byte " << i);
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 4);
+    write_file(folder / "state", damaged);
+    Checkpoint checkpoint(folder / "state");
+    CHECK(epoch_of(checkpoint) == 1);
+    REQUIRE(checkpoint.damages().size() == 1);
+    CHECK(checkpoint.damages()[0].find("state: damaged (") != std::string::npos);
+    CHECK(read_file(folder / "state.damaged") == damaged);
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, whole.size() - 1}) {
+    write_file(folder / "state", whole.substr(0, size));
+    Checkpoint checkpoint(folder / "state");
+    CHECK(epoch_of(checkpoint) == 1);
+  }
+}
+
+TEST_CASE("checkpoint: a file of a later version is refused, not set aside") {
+  const TemporaryFolder folder;
+  SafetensorsFile later = state_of(1);
+  later.metadata["checkpoint.format"] = "99";
+  later.metadata["checkpoint.hash"] = content_hash(later);
+  write_safetensors(folder / "state", later);
+  Checkpoint checkpoint(folder / "state");
+  CHECK_THROWS_WITH_AS(checkpoint.load(), doctest::Contains("later version"), std::runtime_error);
+  CHECK(std::filesystem::exists(folder / "state"));
+}
+
+TEST_CASE("checkpoint: an optimiser goes on as if there had been no break") {
+  Linear whole({.in_features = 3, .out_features = 2}), other({.in_features = 3, .out_features = 2});
+  Adam adam(whole.named_parameters(), {.lr = 0.1});
+  const Variable x = Tensor::from({1, 2, 3}, {1, 3});
+  const auto step = [&x](Linear& net, Adam& optimizer) {
+    optimizer.zero_grad();
+    backward(mean(net.forward(x) * net.forward(x)));
+    optimizer.step();
+  };
+  for (int i = 0; i < 3; ++i) step(whole, adam);
+  SafetensorsFile state;
+  add_part(state, "net.", whole.state_dict());
+  add_optimizer(state, "adam.", adam);
+  other.load_state_dict(part_of(state, "net."));
+  Adam second(other.named_parameters(), {.lr = 0.5});
+  load_optimizer(state, "adam.", second);
+  step(whole, adam);
+  step(other, second);
+  CHECK(content_hash(whole.state_dict()) == content_hash(other.state_dict()));
+
+  state.metadata["adam.numbers"] = "{}";
+  CHECK_THROWS_AS(load_optimizer(state, "adam.", second), std::invalid_argument);
+  CHECK_THROWS_AS(load_optimizer(state, "sgd.", second), std::invalid_argument);
+}
+
+TEST_CASE("checkpoint: the hash of a state changes with every name, shape, number and text") {
+  const SafetensorsFile state = state_of(1);
+  const auto changed = [&](const std::function<void(SafetensorsFile&)>& change) {
+    SafetensorsFile other = state_of(1);
+    change(other);
+    return content_hash(other) != content_hash(state);
+  };
+  CHECK_FALSE(changed([](SafetensorsFile&) {}));
+  CHECK(changed([](SafetensorsFile& f) { f.tensors["x"] = f.tensors["net.weight"]; }));
+  CHECK(changed([](SafetensorsFile& f) {
+    f.tensors["net.weight"] = f.tensors["net.weight"].reshape({1, 3});
+  }));
+  CHECK(changed([](SafetensorsFile& f) {
+    f.tensors["net.weight"] = Tensor::from({1, 2, 4}, {3});
+  }));
+  CHECK(changed([](SafetensorsFile& f) { f.integers["order"].values[1] = 8; }));
+  CHECK(changed([](SafetensorsFile& f) { f.metadata["epoch"] = "3"; }));
 }

@@ -9,6 +9,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/common/json_input.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/result_folder.h"
 #include "apps/ser/report/run_results.h"
@@ -39,7 +40,7 @@ RunResults read_run(const std::string& folder) {
     std::vector<FoldRun> folds;
     for (const json& fold : results.at("folds")) {
       const std::string name = fold.at("name");
-      const std::string saved = folder + "/checkpoint/" + name + ".json";
+      const std::string saved = folder + "/checkpoint/" + file_name_of(name) + ".json";
       folds.push_back(fold_run_from_json(read_text_file(saved), saved));
     }
     if (folds.empty()) throw InputError(path + ": lists no fold");

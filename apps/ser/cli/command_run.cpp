@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/interrupt.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/report/run_progress.h"
@@ -26,42 +28,44 @@ struct RunOptions {
   MachineOptions machine;
 };
 
+Config resumed_config(const ConfigOptions& settings, const OutputOptions& output) {
+  Config config = settings.config(output.stored());
+  // Wherever the run is continued from, its corpus is this one.
+  for (std::string* path : {&config.corpus, &config.genotype}) {
+    if (!path->empty()) *path = absolute_path(*path);
+  }
+  return config;
+}
+
 std::string default_folder(const Config& config) {
   return "runs/" + config.system + "-" + config.mode + "-" + config.preset + "-seed" +
          std::to_string(config.seed);
 }
 
-std::size_t fold_number(const LoadedCorpus& loaded, const std::string& name) {
-  const auto found = std::find_if(loaded.folds.begin(), loaded.folds.end(),
-                                  [&](const Fold& fold) { return fold.name == name; });
-  return static_cast<std::size_t>(found - loaded.folds.begin());
-}
-
-void run_experiment(const std::string& name, const RunOptions& options) {
-  options.machine.apply();
-  const Config config = options.settings.config();
-  if (config.corpus.empty()) {
-    throw InputError(name +
-                     ": give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
-  }
-  const std::string out =
-      options.output.folder.empty() ? default_folder(config) : options.output.folder;
-  // All that can be wrong is found before the features are computed and the folder is made.
-  configured_genotype(config);
-  check_result_folder(out, config, options.output.overwrite());
+// Everything but the folder, which the caller has opened.
+void run_in(RunFolder& folder, const std::string& name, const Config& config,
+            const std::string& out) {
   const LoadedCorpus loaded = prepare_corpus(config);
-  RunFolder folder(out, config, options.output.overwrite());
+  folder.begin(fingerprint_of(config, loaded));
+  const StopOnSignals stop_on_signals;
 
-  std::vector<FoldRun> runs;
-  std::vector<Fold> missing;
-  for (const Fold& fold : loaded.folds) {
-    if (std::optional<FoldRun> finished = folder.finished_fold(fold.name)) {
-      runs.push_back(std::move(*finished));
-    } else {
-      missing.push_back(fold);
+  std::map<std::string, FoldRun> runs;
+  std::vector<std::vector<Fold>> groups;
+  // A group of which some folds are finished is asked for as a whole: the rest of its state is kept
+  // for all of them together.
+  for (const std::vector<Fold>& group : group_by_training(config, loaded.folds)) {
+    std::vector<FoldRun> finished;
+    for (const Fold& fold : group) {
+      if (std::optional<FoldRun> run = folder.finished_fold(fold.name)) {
+        finished.push_back(std::move(*run));
+      }
     }
+    if (finished.size() < group.size()) {
+      groups.push_back(group);
+      continue;
+    }
+    for (FoldRun& run : finished) runs[run.fold] = std::move(run);
   }
-  const std::vector<std::vector<Fold>> groups = group_by_training(config, missing);
   RunProgress progress(name, expected_work(config) * static_cast<double>(groups.size()));
   for (const std::vector<Fold>& group : groups) {
     const std::string& first = group.front().name;
@@ -75,23 +79,44 @@ void run_experiment(const std::string& name, const RunOptions& options) {
       for (const std::string& warning : run.warnings) {
         progress.message(run.fold + ": " + warning);
       }
-      runs.push_back(std::move(run));
+      runs[run.fold] = std::move(run);
     }
     progress.finish(config, first);
   }
   progress.finish();
 
-  // Folds of an earlier session came first; results are in the protocol's order all the same.
-  std::sort(runs.begin(), runs.end(), [&](const FoldRun& a, const FoldRun& b) {
-    return fold_number(loaded, a.fold) < fold_number(loaded, b.fold);
-  });
-  const RunResults results = summarize(config, loaded.corpus, std::move(runs));
+  // In the protocol's order, whichever were finished first.
+  std::vector<FoldRun> in_order;
+  for (const Fold& fold : loaded.folds) in_order.push_back(std::move(runs.at(fold.name)));
+  const RunResults results = summarize(config, loaded.corpus, std::move(in_order));
   folder.publish_best(results.folds[best_fold(results)].fold);
   write_text_file(folder.file("results.json"), to_json(results));
   const RunReport report = run_report(results, repeat_command(config, out));
   write_text_file(folder.file("report.html"), render_run_report(report));
   if (!report.figure3.empty()) write_figure3(folder.file("figure3"), report.figure3);
+  folder.publish();
   std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;
+}
+
+void run_experiment(const std::string& name, const RunOptions& options) {
+  options.machine.apply();
+  const Config config = resumed_config(options.settings, options.output);
+  if (config.corpus.empty()) {
+    throw InputError(name +
+                     ": give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
+  }
+  const std::string out =
+      options.output.folder.empty() ? default_folder(config) : options.output.folder;
+  // All that can be wrong is found before the features are computed and the folder is made.
+  configured_genotype(config);
+  RunFolder folder(out, config, options.output.overwrite(), options.output.checkpoint_minutes,
+                   [](const std::string& line) { std::cerr << line << std::endl; });
+  try {
+    run_in(folder, name, config, out);
+  } catch (const Interrupted& stop) {
+    throw Interrupted(stop.signal(), "stopped; all that was done is kept: go on with `serenade " +
+                                         name + " --resume --out " + out + "`");
+  }
 }
 
 // `modes`: those that the command is for.
@@ -103,7 +128,7 @@ Command run_command(const std::string& name, const std::string& help, const Conf
             options->machine.add_to(command);
             options->settings.add_to(command);
             command.callback([options, name, modes] {
-              const std::string mode = options->settings.config().mode;
+              const std::string mode = resumed_config(options->settings, options->output).mode;
               if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
                 throw InputError(name + ": mode " + mode + " belongs to `serenade " +
                                  (name == "train" ? "search" : "train") + "`");

@@ -7,8 +7,11 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
+#include "apps/ser/common/interrupt.h"
 #include "apps/ser/report/table2.h"
 #include "apps/ser/report/table2_results.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -18,25 +21,45 @@ struct Table2Options {
   ConfigOptions settings;
   OutputOptions output;
   MachineOptions machine;
-  std::vector<std::string> systems = TablePlan().systems;
-  std::vector<std::string> modes = TablePlan().modes;
-  int seeds = 1;
+  // Empty or 0 where they are not given.
+  std::vector<std::string> systems, modes;
+  int seeds = 0;
   int jobs = 0;
   bool json = false;
 };
 
 TablePlan plan_of(const Table2Options& options) {
-  TablePlan plan;
-  plan.config = options.settings.config();
-  plan.systems = options.systems;
-  plan.modes = options.modes;
-  plan.seeds = options.seeds;
+  const std::string stored = options.output.resume && !options.output.folder.empty()
+                                 ? folder_in_work(options.output.folder)
+                                 : "";
+  TablePlan plan = is_table_folder(stored) ? read_table(stored).plan : TablePlan();
+  plan.config = options.settings.config(options.output.stored());
+  if (!plan.config.corpus.empty()) plan.config.corpus = absolute_path(plan.config.corpus);
+  if (!options.systems.empty()) plan.systems = options.systems;
+  if (!options.modes.empty()) plan.modes = options.modes;
+  if (options.seeds > 0) plan.seeds = options.seeds;
   plan.resolve();
   if (plan.config.corpus.empty()) {
     throw InputError(
         "table2: give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
   }
   return plan;
+}
+
+TableRuns run_or_stop(const Table2Options& options, const TablePlan& plan,
+                      const std::string& folder, ResultFolder& results) {
+  const LoadedCorpus loaded = prepare_corpus(plan.config);
+  const StopOnSignals stop_on_signals;
+  try {
+    return run_table(
+        plan, loaded, results,
+        {.jobs = options.jobs, .checkpoint_minutes = options.output.checkpoint_minutes});
+  } catch (const Interrupted& stop) {
+    throw Interrupted(stop.signal(),
+                      "stopped; all that was done is kept: go on with `serenade table2 --resume "
+                      "--out " +
+                          folder + "`");
+  }
 }
 
 void run_table2(const Table2Options& options) {
@@ -46,12 +69,12 @@ void run_table2(const Table2Options& options) {
       options.output.folder.empty()
           ? "runs/table2-" + plan.config.preset + "-seed" + std::to_string(plan.config.seed)
           : options.output.folder;
-  // Bad input makes no folder, and a folder that cannot be used costs no features.
-  check_table_folder(plan, folder, options.output.overwrite());
-  const LoadedCorpus loaded = prepare_corpus(plan.config);
-  const TableRuns runs = run_table(plan, loaded, folder, options.output.overwrite(), options.jobs);
+  // Bad input leaves no folder, and a folder that cannot be used costs no features.
+  ResultFolder results(table_folder(plan, folder, options.output.overwrite()));
+  const TableRuns runs = run_or_stop(options, plan, folder, results);
   if (runs.failures.size() < runs.runs.size()) {
-    const Table2 table = write_table2(runs, folder);
+    const Table2 table = write_table2(runs, results.path());
+    results.publish();
     if (options.json) {
       std::cout << to_json(table) << std::flush;
     } else {
@@ -70,15 +93,15 @@ void set_up_table2(CLI::App& command) {
   auto options = std::make_shared<Table2Options>();
   command.add_option("--systems", options->systems, "separated by commas")
       ->delimiter(',')
-      ->capture_default_str();
+      ->default_str(join(TablePlan().systems, ","));
   command
       .add_option("--modes", options->modes,
                   "separated by commas; `serenade search --help` lists them")
       ->delimiter(',')
-      ->capture_default_str();
+      ->default_str(join(TablePlan().modes, ","));
   command.add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
       ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+      ->default_str("1");
   command
       .add_option("--jobs", options->jobs,
                   "runs at a time, which share the threads; 0: one per thread. Memory grows with "

@@ -40,8 +40,9 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
   }
 }
 
-Config ConfigOptions::config() const {
-  Config config = file_.empty() ? defaults_ : read_config(file_, defaults_);
+Config ConfigOptions::config(const std::optional<Config>& stored) const {
+  Config config = stored.value_or(defaults_);
+  if (!file_.empty()) config = read_config(file_, config);
   // The preset sets other settings, so it goes before them.
   if (values_.contains("preset")) set_value(config, "preset", values_.at("preset"));
   for (const auto& [key, value] : values_) {
@@ -53,8 +54,21 @@ Config ConfigOptions::config() const {
 
 void OutputOptions::add_to(CLI::App& command) {
   command.add_option("--out", folder, "folder of the results")->type_name("FOLDER");
-  auto* resume_flag = command.add_flag("--resume", resume, "continue what --out has begun");
-  command.add_flag("--replace", replace, "throw away what --out holds")->excludes(resume_flag);
+  auto* resume_flag =
+      command.add_flag("--resume", resume, "continue what --out has begun, with its settings");
+  command.add_flag("--replace", replace, "start over; what --out holds gives way when all is done")
+      ->excludes(resume_flag);
+  command
+      .add_option("--checkpoint-minutes", checkpoint_minutes,
+                  "keep the state of long epochs so often; 0: after every step")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
+std::optional<Config> OutputOptions::stored() const {
+  if (!resume) return std::nullopt;
+  if (folder.empty()) throw InputError("--resume: give --out FOLDER, the folder to be resumed");
+  return stored_folder_config(folder);
 }
 
 OverwritePolicy OutputOptions::overwrite() const {
@@ -64,7 +78,7 @@ OverwritePolicy OutputOptions::overwrite() const {
 }
 
 void MachineOptions::add_to(CLI::App& command) {
-  command.add_option("--threads", threads, "threads of the kernels; 0: one per processor")
+  command.add_option("--threads", threads, "threads; 0: one per processor that may be used")
       ->check(CLI::Range(0, 4096));
   command
       .add_option("--device", device,

@@ -3,6 +3,7 @@
 // and what the machine may use.
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "apps/ser/report/run_folder.h"
@@ -26,8 +27,9 @@ class ConfigOptions {
   /// Adds --config and one option per setting, but for those in `without`.
   void add_to(CLI::App& command, const std::vector<std::string>& without = {});
 
-  /// Defaults, then the file, then the options; resolved. Throws InputError.
-  Config config() const;
+  /// Defaults, or what a folder to be resumed holds; then the file, then the options; resolved.
+  /// Throws InputError.
+  Config config(const std::optional<Config>& stored = {}) const;
 
  private:
   Config defaults_;
@@ -35,14 +37,17 @@ class ConfigOptions {
   std::map<std::string, std::string> values_;  // of the options that were given
 };
 
-/// `--out`, `--resume`, `--replace`.
+/// `--out`, `--resume`, `--replace`, `--checkpoint-minutes`.
 struct OutputOptions {
   std::string folder;
   bool resume = false;
   bool replace = false;
+  double checkpoint_minutes = 5;
 
   void add_to(CLI::App& command);
   OverwritePolicy overwrite() const;
+  /// The configuration in the folder that is to be resumed, if there is one.
+  std::optional<Config> stored() const;
 };
 
 /// `--threads`, `--device` and `--tf32`, which take effect when apply() is called. Throws

@@ -1,6 +1,6 @@
 // Parses the command line, runs the chosen command, and turns what it throws into one line on
 // stderr and an exit code: 0 ok, 1 internal, 2 bad input or usage, 3 out of memory, 4 training is
-// not finite, 5 reading or writing failed.
+// not finite, 5 reading or writing failed; 128 + signal: stopped by a signal, all done is kept.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/interrupt.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {
@@ -22,7 +23,7 @@ namespace {
 
 enum ExitCode { kOk = 0, kInternal = 1, kBadInput = 2, kOutOfMemory = 3, kNonFinite = 4, kIo = 5 };
 
-int fail(ExitCode code, std::string message) {
+int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library says
   std::cerr << "serenade: " << message << std::endl;
   return code;
@@ -136,6 +137,8 @@ int run_program(int argc, const char* const* argv) {
     return fail(kBadInput, error.what());
   } catch (const NonFiniteError& error) {
     return fail(kNonFinite, error.what());
+  } catch (const Interrupted& stop) {
+    return fail(128 + stop.signal(), stop.what());
   } catch (const IoError& error) {
     return fail(kIo, error.what());
   } catch (const std::filesystem::filesystem_error& error) {

@@ -12,6 +12,9 @@ std::string read_text_file(const std::string& path);
 /// Writes a file whole or not at all.
 void write_text_file(const std::string& path, const std::string& text);
 
+/// The path from the root, without "." and "..".
+std::string absolute_path(const std::string& path);
+
 /// Makes a folder, and those above it, where it is not there yet.
 void make_folder(const std::string& path);
 

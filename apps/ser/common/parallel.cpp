@@ -9,10 +9,12 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/runtime/threads.h"
+
 namespace serenade::ser {
 
 void parallel_for(std::int64_t count, int threads, const std::function<void(std::int64_t)>& work) {
-  if (threads <= 0) threads = std::max(1u, std::thread::hardware_concurrency());
+  if (threads <= 0) threads = cpu::thread_count();
   const auto workers = std::min<std::int64_t>(threads, count);
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
@@ -36,7 +38,12 @@ void parallel_for(std::int64_t count, int threads, const std::function<void(std:
     }
   };
   std::vector<std::thread> team;
-  for (std::int64_t t = 1; t < workers; ++t) team.emplace_back(run);
+  team.reserve(static_cast<std::size_t>(std::max<std::int64_t>(0, workers)));
+  try {
+    for (std::int64_t t = 1; t < workers; ++t) team.emplace_back(run);
+  } catch (const std::exception&) {
+    // No more threads than these (or no memory for one): they do all the work.
+  }
   run();
   for (std::thread& member : team) member.join();
   if (failure) std::rethrow_exception(failure);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kernels/runtime/async_copy.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/storage.h"
 
 namespace serenade::ser {
@@ -24,7 +25,7 @@ constexpr std::size_t kSlots = 3;
 constexpr std::size_t kBytesPerThread = std::size_t{4} << 20;
 
 int packing_threads(std::size_t bytes) {
-  const std::size_t most = std::max(1u, std::thread::hardware_concurrency() / 2);
+  const std::size_t most = std::max(1, cpu::available_processors() / 2);
   return static_cast<int>(
       std::clamp<std::size_t>(bytes / kBytesPerThread, 1, std::min<std::size_t>(8, most)));
 }

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "kernels/runtime/memory.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/storage.h"
 
 namespace serenade::ser {
@@ -145,7 +145,7 @@ std::vector<Features> extract_features_on(Device device, const Corpus& corpus,
   const Storage moments_there(moment_bytes, device);
   std::vector<Features> features(static_cast<std::size_t>(total));
   // The device works on one chunk while the next is decoded.
-  const std::int64_t chunk = 4 * std::max(1u, std::thread::hardware_concurrency());
+  const std::int64_t chunk = 4 * cpu::available_processors();
   for (std::int64_t begin = 0; begin < total; begin += chunk) {
     const std::int64_t count = std::min(chunk, total - begin);
     std::vector<Audio> sounds(static_cast<std::size_t>(count));

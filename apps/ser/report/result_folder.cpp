@@ -2,67 +2,274 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <iostream>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/report/own_files.h"
+#include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace serenade::ser {
 
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
-bool is_empty_or_absent(const fs::path& path) { return !fs::exists(path) || fs::is_empty(path); }
+constexpr const char* kMark = "serenade.json";
+constexpr const char* kFormat = "serenade-folder-1";
 
-void require_same_config(const std::string& path, const Config& config,
-                         const std::vector<std::string>& free_keys) {
-  const auto old_one = nlohmann::json::parse(to_json(stored_config(read_text_file(path), path)));
-  const auto new_one = nlohmann::json::parse(to_json(config));
+// Links followed, as far as there is something.
+fs::path real_path(const std::string& path) {
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(fs::absolute(path), error);
+  if (error) throw IoError(path + ": cannot be looked at: " + error.message());
+  return real.has_filename() ? real : real.parent_path();
+}
+
+bool is_inside(const fs::path& inner, const fs::path& outer) {
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+bool holds_something(const std::string& folder) {
+  std::error_code error;
+  const bool is_empty = !fs::exists(folder, error) || is_fresh(folder);
+  return !is_empty;
+}
+
+bool is_marked(const std::string& folder) { return fs::exists(folder + "/" + kMark); }
+
+// Folders of before the mark: by all that a run or table has from its beginning.
+bool is_old_result(const std::string& folder) {
+  return fs::exists(folder + "/config.json") &&
+         (fs::exists(folder + "/checkpoint") || fs::exists(folder + "/cells"));
+}
+
+std::string beside(const std::string& real) { return real + ".new"; }
+
+// Null where there is no mark, or a damaged one.
+Json read_mark(const std::string& folder) {
+  if (!is_marked(folder)) return nullptr;
+  Json mark;
+  try {
+    mark = parse_json<Json>(read_text_file(folder + "/" + kMark), kMark);
+  } catch (const std::invalid_argument&) {
+    return nullptr;
+  }
+  if (!mark.is_object() || !mark.contains("format")) return nullptr;
+  if (mark["format"] != kFormat) {
+    throw InputError(folder + ": written by another version of this program (" +
+                     mark["format"].dump() + ", this one has " + kFormat +
+                     "); choose another --out");
+  }
+  return mark;
+}
+
+std::optional<Config> config_of_folder(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  std::string reason = path + ": missing";
+  if (fs::exists(path)) {
+    try {
+      return stored_config(read_text_file(path), path);
+    } catch (const InputError& error) {
+      reason = error.what();
+    }
+  }
+  const Json mark = read_mark(folder);
+  if (mark.is_object() && mark.contains("config")) {
+    return stored_config(mark["config"].dump(), folder + "/" + kMark);
+  }
+  throw InputError(reason + ", and there is no copy of it in " + kMark +
+                   "; give all settings again with another --out, or with --replace");
+}
+
+void require_same_config(const FolderPlan& plan, const std::string& folder) {
+  const auto old_one = Json::parse(to_json(*config_of_folder(folder)));
+  const auto new_one = Json::parse(to_json(plan.config));
   for (const auto& [key, value] : new_one.items()) {
     if (key == "cache") continue;  // where features are kept changes no result
-    if (std::count(free_keys.begin(), free_keys.end(), key) > 0) continue;
-    if (old_one[key] != value) {
-      throw InputError(path + ": cannot resume, '" + key +
-                       "' was different in this run; choose another --out or --replace");
+    if (std::count(plan.free_keys.begin(), plan.free_keys.end(), key) > 0) continue;
+    // A folder of before has the path as it was typed.
+    const bool same =
+        key == "corpus" ? real_path(old_one[key]) == real_path(value) : old_one[key] == value;
+    if (!same) {
+      throw InputError(plan.path + ": cannot resume, '" + key + "' was " + old_one[key].dump() +
+                       " in this run, not " + value.dump() +
+                       "; leave the option out, or choose another --out or --replace");
     }
+  }
+}
+
+void require_same_fingerprint(const FolderPlan& plan, const Json& mark,
+                              const Fingerprint& fingerprint) {
+  if (!mark.is_object() || !mark.contains("fingerprint")) return;
+  for (const auto& [what, now] : fingerprint) {
+    const std::string then = mark["fingerprint"].value(what, now);
+    if (then != now) {
+      throw InputError(plan.path + ": cannot resume, the " + what + " was " + then +
+                       " and is now " + now + ", which would mix two kinds of results; " +
+                       "bring it back, or choose another --out or --replace");
+    }
+  }
+}
+
+void require_inputs_outside(const FolderPlan& plan, const fs::path& real) {
+  const std::pair<const char*, std::string> inputs[] = {{"--corpus", plan.config.corpus},
+                                                        {"--genotype", plan.config.genotype},
+                                                        {"--cache", plan.config.cache}};
+  for (const auto& [option, path] : inputs) {
+    if (!path.empty() && is_inside(real_path(path), real)) {
+      throw InputError(plan.path + ": " + option + " " + path +
+                       " lies in the folder of the results; choose another --out or " + option);
+    }
+  }
+}
+
+void require_replaceable(const std::string& path, const fs::path& real) {
+  if (is_inside(fs::current_path(), real)) {
+    throw InputError(path + ": the current folder is in it, and is not replaced; choose another " +
+                     "--out, or start from elsewhere");
+  }
+  const std::string foreign = foreign_entry(real);
+  if (!foreign.empty() || !(is_marked(real) || is_old_result(real))) {
+    throw InputError(path + ": not a folder of results alone" +
+                     (foreign.empty() ? "" : ", it holds " + foreign) +
+                     "; nothing is removed that serenade has not written: choose another --out");
+  }
+}
+
+// Where this plan writes.
+std::string work_of(const FolderPlan& plan, const std::string& real) {
+  if (plan.overwrite == OverwritePolicy::resume) return folder_in_work(real);
+  const bool replaces = plan.overwrite == OverwritePolicy::replace && holds_something(real);
+  return replaces ? beside(real) : real;
+}
+
+std::string mark_text(const FolderPlan& plan, const Fingerprint& fingerprint) {
+  Json entries = Json::object();
+  for (const auto& [what, value] : fingerprint) entries[what] = value;
+  const Json mark = {{"format", kFormat},
+                     {"kind", plan.kind},
+                     {"fingerprint", entries},
+                     {"config", Json::parse(to_json(plan.config))}};
+  return mark.dump(2) + "\n";
+}
+
+void check_folder(const FolderPlan& plan) {
+  const fs::path real = real_path(plan.path);
+  if (fs::exists(real) && !fs::is_directory(real)) {
+    throw InputError(plan.path + ": a file of that name exists; choose another --out");
+  }
+  require_inputs_outside(plan, real);
+  const std::string work = work_of(plan, real);
+  for (const std::string& folder : {real.string(), work}) check_not_locked(folder);
+  switch (plan.overwrite) {
+    case OverwritePolicy::refuse:
+      if (holds_something(real)) {
+        throw InputError(plan.path + ": this folder exists and is not empty; choose another " +
+                         "--out, or pass --resume to continue it or --replace to start over");
+      }
+      if (is_marked(beside(real))) {
+        throw InputError(plan.path + ": " + beside(real) + " is to take its place; pass --resume " +
+                         "to continue it or --replace to start over");
+      }
+      break;
+    case OverwritePolicy::resume: {
+      if (!holds_something(work)) break;
+      if (!is_marked(work) && !is_old_result(work)) {
+        throw InputError(plan.path + ": not a folder of results (no " + kMark +
+                         "); choose another --out");
+      }
+      const Json mark = read_mark(work);
+      const std::string kind = mark.is_object()              ? mark.value("kind", plan.kind)
+                               : fs::exists(work + "/cells") ? "table"
+                                                             : "run";
+      if (kind != plan.kind) {
+        throw InputError(plan.path + ": holds a " + kind + ", not a " + plan.kind +
+                         "; choose another --out");
+      }
+      require_same_config(plan, work);
+      break;
+    }
+    case OverwritePolicy::replace:
+      if (holds_something(real)) require_replaceable(plan.path, real);
+      if (work != real && holds_something(work)) require_replaceable(work, work);
+      break;
   }
 }
 
 }  // namespace
 
-void check_result_folder(const std::string& path, const Config& config, OverwritePolicy overwrite,
-                         const std::vector<std::string>& free_keys) {
-  const std::string config_file = path + "/config.json";
+std::string folder_in_work(const std::string& path) {
+  const std::string real = real_path(path);
+  return is_marked(beside(real)) ? beside(real) : real;
+}
+
+std::optional<Config> stored_folder_config(const std::string& path) {
+  const std::string work = folder_in_work(path);
+  if (!is_marked(work) && !holds_something(work)) return std::nullopt;
+  return config_of_folder(work);
+}
+
+void check_result_folder(const FolderPlan& plan) {
   try {
-    const fs::path folder = path;
-    if (fs::exists(folder) && !fs::is_directory(folder)) {
-      throw InputError(path + ": a file of that name exists; choose another --out");
-    }
-    if (is_empty_or_absent(folder)) return;
-    if (overwrite == OverwritePolicy::refuse) {
-      throw InputError(path + ": this folder exists and is not empty; choose another --out, or " +
-                       "pass --resume to continue it or --replace to start over");
-    }
-    if (!fs::exists(config_file)) {
-      throw InputError(path + ": not a folder of results (no config.json); choose another --out");
-    }
-    if (overwrite == OverwritePolicy::resume) require_same_config(config_file, config, free_keys);
+    check_folder(plan);
   } catch (const fs::filesystem_error& error) {
-    throw IoError(path + ": cannot be looked at: " + error.code().message());
+    throw IoError(plan.path + ": cannot be looked at: " + error.code().message());
   }
 }
 
-void open_result_folder(const std::string& path, const Config& config, OverwritePolicy overwrite,
-                        const std::vector<std::string>& free_keys) {
-  check_result_folder(path, config, overwrite, free_keys);
-  try {
-    if (overwrite == OverwritePolicy::replace) fs::remove_all(path);
-  } catch (const fs::filesystem_error& error) {
-    throw IoError(path + ": cannot be cleared: " + error.code().message());
+ResultFolder::ResultFolder(const FolderPlan& plan) : plan_(plan) {
+  check_result_folder(plan);
+  real_ = real_path(plan.path);
+  work_ = work_of(plan, real_);
+  if (plan.overwrite == OverwritePolicy::replace && fs::exists(work_)) remove_own_files(work_);
+  existed_ = fs::exists(work_);
+  resumed_ = holds_something(work_);
+  make_folder(work_);
+  locks_.push_back(std::make_unique<FolderLock>(work_));
+  if (work_ != real_ && fs::exists(real_)) locks_.push_back(std::make_unique<FolderLock>(real_));
+  for (const char* below : {"", "/checkpoint", "/cells", "/folds"}) {
+    remove_partial_files(work_ + below);
   }
-  make_folder(path);
-  write_text_file(path + "/config.json", to_json(config));
+  if (!resumed_) write_text_file(file(kMark), mark_text(plan, {}));
+}
+
+ResultFolder::~ResultFolder() {
+  if (begun_ || resumed_) return;
+  try {
+    remove_own_files(work_);
+    std::error_code ignored;
+    if (!existed_) fs::remove(work_, ignored);
+  } catch (const IoError&) {  // it stays as it is, marked and empty
+  }
+}
+
+void ResultFolder::begin(const Fingerprint& fingerprint) {
+  if (resumed_) require_same_fingerprint(plan_, read_mark(work_), fingerprint);
+  begun_ = true;
+  write_text_file(file(kMark), mark_text(plan_, fingerprint));
+  write_text_file(file("config.json"), to_json(plan_.config));
+}
+
+void ResultFolder::publish() {
+  if (work_ == real_) return;
+  const std::string old = real_ + ".old";
+  std::error_code error;
+  if (fs::exists(old)) remove_own_files(old);
+  fs::remove(old, error);
+  if (fs::exists(real_)) fs::rename(real_, old, error);
+  if (!error) fs::rename(work_, real_, error);
+  if (error) {
+    throw IoError(work_ + ": cannot take the place of " + real_ + ": " + error.message());
+  }
+  work_ = real_;
+  if (!fs::exists(old)) return;
+  remove_own_files(old);
+  if (!fs::remove(old, error)) {
+    std::cerr << old << ": is kept, it holds files that serenade has not written\n";
+  }
 }
 
 }  // namespace serenade::ser

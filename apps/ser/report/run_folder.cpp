@@ -1,11 +1,13 @@
 #include "apps/ser/report/run_folder.h"
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/training/model_file.h"
 #include "nas/draw.h"
 
@@ -39,41 +41,61 @@ std::string predictions_csv(const FoldRun& run) {
 
 }  // namespace
 
-RunFolder::RunFolder(std::string path, const Config& config, OverwritePolicy overwrite)
-    : path_(std::move(path)) {
-  open_result_folder(path_, config, overwrite);
+RunFolder::RunFolder(const std::string& path, const Config& config, OverwritePolicy overwrite,
+                     double checkpoint_minutes, std::function<void(const std::string&)> tell)
+    : folder_({.path = path,
+               .kind = "run",
+               .config = config,
+               .overwrite = overwrite,
+               .free_keys = {"epochs"}}),
+      epochs_(config.epochs),
+      tell_(std::move(tell)),
+      checkpoints_(file("checkpoint/"), checkpoint_minutes, tell_) {}
+
+void RunFolder::begin(const Fingerprint& fingerprint) {
+  folder_.begin(fingerprint);
   for (const char* name : {"folds", "checkpoint"}) make_folder(file(name));
   forget_unfinished_folds();
   metrics_.open(file("metrics.jsonl"), std::ios::app);
   if (!metrics_) throw IoError(file("metrics.jsonl") + ": cannot be written");
 }
 
-// Epochs of a fold that was broken off will be run, and logged, again; its last line may be torn.
+// Epochs of a fold that was broken off will be told, and logged, again; its last line may be torn.
 void RunFolder::forget_unfinished_folds() {
   if (!fs::exists(file("metrics.jsonl"))) return;
   std::istringstream lines(read_text_file(file("metrics.jsonl")));
+  std::map<std::string, bool> finished;
   std::string kept, line;
   while (std::getline(lines, line)) {
     const auto record = nlohmann::json::parse(line, nullptr, false);
-    const bool whole = record.is_object() && record.contains("fold") && record["fold"].is_string();
-    if (whole && fs::exists(checkpoint_path(record["fold"]))) kept += line + "\n";
+    if (!record.is_object() || !record.contains("fold") || !record["fold"].is_string()) continue;
+    const std::string fold = record["fold"];
+    if (!finished.contains(fold)) finished[fold] = finished_fold(fold).has_value();
+    if (finished[fold]) kept += line + "\n";
   }
   write_text_file(file("metrics.jsonl"), kept);
 }
 
 std::string RunFolder::checkpoint_path(const std::string& fold) const {
-  return file("checkpoint/" + fold + ".json");
+  return file("checkpoint/" + file_name_of(fold) + ".json");
 }
 
-std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) const {
-  if (!fs::exists(checkpoint_path(fold))) return std::nullopt;
-  const std::string text = read_text_file(checkpoint_path(fold));
+std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
+  const std::string path = checkpoint_path(fold);
+  if (!fs::exists(path)) return std::nullopt;
+  const std::string text = read_text_file(path);
   try {
-    return fold_run_from_json(text);
-  } catch (const std::exception& error) {
-    throw InputError(checkpoint_path(fold) + ": " + error.what() +
-                     "; remove the file to run this fold again");
+    FoldRun run = fold_run_from_json(text);
+    // Of before, runs do not say how many epochs they were to have.
+    if (run.planned_epochs == 0 || run.planned_epochs == epochs_) return run;
+  } catch (const std::runtime_error& error) {
+    std::error_code ignored;
+    fs::rename(path, path + ".damaged", ignored);
+    if (tell_) {
+      tell_(path + ": " + error.what() + "; set aside as " + path + ".damaged, and run again");
+    }
   }
+  return std::nullopt;
 }
 
 void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
@@ -85,7 +107,7 @@ void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
 
 void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
                           const Normalisation& normalisation) {
-  const std::string folder = file("folds/" + run.fold);
+  const std::string folder = file("folds/" + file_name_of(run.fold));
   make_folder(folder);
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
@@ -101,10 +123,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
 
 void RunFolder::publish_best(const std::string& fold) {
   for (const char* name : {"genotype.json", "model.safetensors"}) {
-    std::error_code error;
-    fs::copy_file(file("folds/" + fold + "/" + name), file(name),
-                  fs::copy_options::overwrite_existing, error);
-    if (error) throw IoError(file(name) + ": cannot be written: " + error.message());
+    write_text_file(file(name), read_text_file(file("folds/" + file_name_of(fold) + "/" + name)));
   }
 }
 

@@ -7,15 +7,21 @@
 //   model.safetensors   its trained weights, with all that `predict` needs
 //   folds/<fold>/       genotype.json, model.safetensors, predictions.csv, child.dot of each fold;
 //                       of a search also alphas.csv (every alpha of every epoch) and supernet.dot
-//   checkpoint/         finished folds, for --resume
+//   checkpoint/         what --resume goes on from: finished folds, and of each search and training
+//                       the newest state and the one before it (checkpoints.h)
 //   results.json        WA, UA, intervals, baseline
 //   report.html         all of it as one page
+//   serenade.json, serenade.lock   whose folder it is (result_folder.h)
+//
+// In names of files, a fold is written as file_name_of(fold).
 
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "apps/ser/report/result_folder.h"
+#include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/config.h"
 #include "apps/ser/training/experiment.h"
 
@@ -23,15 +29,22 @@ namespace serenade::ser {
 
 class RunFolder {
  public:
-  /// Opens the folder by the rules of open_result_folder; `resume` keeps finished folds.
-  RunFolder(std::string path, const Config& config, OverwritePolicy overwrite);
+  /// Opens the folder by the rules of ResultFolder; to go on, a run may be given more epochs.
+  /// checkpoint_minutes: of Checkpoints. tell: is given one line about anything damaged.
+  RunFolder(const std::string& path, const Config& config, OverwritePolicy overwrite,
+            double checkpoint_minutes = 5, std::function<void(const std::string&)> tell = {});
 
-  const std::string& path() const { return path_; }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string file(const std::string& name) const { return folder_.file(name); }
 
-  /// A fold that an earlier session finished, if there is one. Throws InputError if its checkpoint
-  /// is damaged.
-  std::optional<FoldRun> finished_fold(const std::string& fold) const;
+  /// ResultFolder::begin.
+  void begin(const Fingerprint& fingerprint);
+
+  /// A fold that an earlier session finished with as many epochs as are wanted now, if there is
+  /// one. A damaged file is told, set aside, and the fold is run again.
+  std::optional<FoldRun> finished_fold(const std::string& fold);
+
+  /// Of the searches and trainings of all folds.
+  Checkpoints& checkpoints() { return checkpoints_; }
 
   /// Appends one epoch to metrics.jsonl at once, so that nothing is lost by a break.
   void log_epoch(const std::string& fold, const EpochRecord& record);
@@ -43,11 +56,17 @@ class RunFolder {
   /// Copies genotype.json and model.safetensors of the best fold to the top.
   void publish_best(const std::string& fold);
 
+  /// All results are there (ResultFolder::publish).
+  void publish() { folder_.publish(); }
+
  private:
   std::string checkpoint_path(const std::string& fold) const;
   void forget_unfinished_folds();
 
-  std::string path_;
+  ResultFolder folder_;
+  int epochs_;
+  std::function<void(const std::string&)> tell_;
+  Checkpoints checkpoints_;
   std::ofstream metrics_;
 };
 

@@ -56,6 +56,7 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
     advance(fold, work_at(config, stage, fraction), stage + "  " + figures);
   };
   if (folder != nullptr) {
+    observer.checkpoints = &folder->checkpoints();
     observer.on_epoch = [folder, fold](const EpochRecord& record) {
       folder->log_epoch(fold, record);
     };

@@ -8,6 +8,7 @@
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "nas/draw.h"
+#include "tensor/fnv.h"
 
 namespace serenade::ser {
 
@@ -44,6 +45,13 @@ std::string device_of(const RunResults& results) {
     }
   }
   return device;
+}
+
+// One word for the weights of all folds.
+std::string weights_hash(const RunResults& results) {
+  Fnv hash;
+  for (const FoldRun& run : results.folds) hash.add_text(run.weights_hash);
+  return hash.hex();
 }
 
 TrainingCurve curve_of(const std::string& name, const std::vector<EpochRecord>& epochs,
@@ -183,6 +191,7 @@ std::string to_text(const RunResults& results) {
        << percent(results.confusion.majority_baseline_ua(), 1) << " %\n"
        << "note:     " << interval_note(intervals) << "\n"
        << "genotype: " << results.folds[best_fold(results)].genotype.summary() << "\n"
+       << "weights:  " << weights_hash(results) << "  (the same numbers again give the same word)\n"
        << "time:     " << format_duration(total_seconds(results)) << "\n";
   return text.str();
 }
@@ -202,6 +211,7 @@ std::string to_json(const RunResults& results) {
                    {"ua", interval(results.intervals.ua)},
                    {"majority_wa", results.confusion.majority_baseline()},
                    {"majority_ua", results.confusion.majority_baseline_ua()},
+                   {"weights_hash", weights_hash(results)},
                    {"seconds", total_seconds(results)}};
   document["folds"] = Json::array();
   for (std::size_t i = 0; i < results.folds.size(); ++i) {
@@ -213,6 +223,7 @@ std::string to_json(const RunResults& results) {
                                  {"best_epoch", run.best_epoch},
                                  {"best_validation_wa", run.best_validation_wa},
                                  {"parameters", run.parameters},
+                                 {"weights_hash", run.weights_hash},
                                  {"genotype", run.genotype.summary()}});
   }
   document["confusion"] = Json::array();

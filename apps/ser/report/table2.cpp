@@ -8,8 +8,10 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/common/json_input.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/report/run_progress.h"
+#include "apps/ser/training/checkpoints.h"
 #include "kernels/runtime/threads.h"
 
 namespace serenade::ser {
@@ -33,7 +35,7 @@ void require_distinct(const std::vector<Value>& values, const std::string& what)
 }
 
 std::string cell_path(const std::string& folder, const TableRun& run) {
-  return folder + "/cells/" + run.system + "-" + run.mode + "-" + run.fold + "-seed" +
+  return folder + "/cells/" + run.system + "-" + run.mode + "-" + file_name_of(run.fold) + "-seed" +
          std::to_string(run.seed) + ".json";
 }
 
@@ -75,20 +77,18 @@ std::string table_json(const TableRuns& table) {
   return document.dump(2) + "\n";
 }
 
-TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& folder,
-                     OverwritePolicy overwrite) {
+TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder) {
   TableRuns table;
   table.plan = plan;
   table.plan.resolve();
+  folder.begin(fingerprint_of(plan.config, loaded));
   table.corpus = loaded.corpus.name;
   table.synthetic = loaded.corpus.synthetic;
   table.classes = loaded.corpus.classes;
   for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
-  check_table_folder(table.plan, folder, overwrite);
-  open_result_folder(folder, table.plan.config, overwrite, kFoldKeys);
-  make_folder(folder + "/cells");
-  write_text_file(folder + "/table.json", table_json(table));
-  list_runs(folder, table);
+  for (const char* name : {"cells", "checkpoint"}) make_folder(folder.file(name));
+  write_text_file(folder.file("table.json"), table_json(table));
+  list_runs(folder.path(), table);
   return table;
 }
 
@@ -121,16 +121,23 @@ std::vector<RunGroup> missing_groups(TableRuns& table, const LoadedCorpus& loade
   return groups;
 }
 
-void run_group(RunGroup& group, const LoadedCorpus& loaded, const std::string& folder,
-               RunProgress& progress) {
-  const std::string name = group.runs.front()->name();
+void run_group(RunGroup& group, const LoadedCorpus& loaded, const ResultFolder& folder,
+               double checkpoint_minutes, RunProgress& progress) {
+  const TableRun& first = *group.runs.front();
+  const std::string name = first.name();
+  Checkpoints checkpoints(folder.file("checkpoint/" + first.system + "-" + first.mode + "-seed" +
+                                      std::to_string(first.seed) + "-"),
+                          checkpoint_minutes,
+                          [&](const std::string& line) { progress.message(line); });
   try {
-    std::vector<TrainedFold> trained =
-        run_folds(group.config, loaded, group.folds, progress.observe(group.config, name, nullptr));
+    Observer observer = progress.observe(group.config, name, nullptr);
+    observer.checkpoints = &checkpoints;
+    std::vector<TrainedFold> trained = run_folds(group.config, loaded, group.folds, observer);
     for (std::size_t i = 0; i < trained.size(); ++i) {
       group.runs[i]->result = std::move(trained[i].run);
-      write_text_file(cell_path(folder, *group.runs[i]), to_json(*group.runs[i]->result));
+      write_text_file(cell_path(folder.path(), *group.runs[i]), to_json(*group.runs[i]->result));
     }
+    checkpoints.remove();
   } catch (const NonFiniteError& error) {  // the other runs do not depend on these
     for (const TableRun* run : group.runs) {
       group.failures.push_back(run->name() + ": " + error.what());
@@ -192,27 +199,28 @@ std::vector<const FoldRun*> TableRuns::of(const std::string& system,
   return found;
 }
 
-void check_table_folder(const TablePlan& plan, const std::string& folder,
-                        OverwritePolicy overwrite) {
-  if (overwrite == OverwritePolicy::resume && fs::exists(folder + "/checkpoint")) {
-    throw InputError(folder + ": a run, not a table; choose another --out");
-  }
-  check_result_folder(folder, plan.config, overwrite, kFoldKeys);
+FolderPlan table_folder(const TablePlan& plan, const std::string& path, OverwritePolicy overwrite) {
+  return {.path = path,
+          .kind = "table",
+          .config = plan.config,
+          .overwrite = overwrite,
+          .free_keys = kFoldKeys};
 }
 
-TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& folder,
-                    OverwritePolicy overwrite, int jobs, int* computed) {
-  TableRuns table = open_table(plan, loaded, folder, overwrite);
+TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder,
+                    const TableOptions& options, int* computed) {
+  TableRuns table = open_table(plan, loaded, folder);
   std::vector<RunGroup> groups = missing_groups(table, loaded);
   double work = 0;
   for (const RunGroup& group : groups) work += expected_work(group.config);
   RunProgress progress("table2", work);
   const int threads = cpu::thread_count();
   // A GPU has one stream, on which a run records its steps: one run at a time.
-  const int at_once = runs_ahead(compute_device()) ? 1 : jobs > 0 ? jobs : threads;
+  const int at_once = runs_ahead(compute_device()) ? 1 : options.jobs > 0 ? options.jobs : threads;
   parallel_for(static_cast<std::int64_t>(groups.size()), at_once, [&](std::int64_t i) {
     const KernelThreads share(std::max(1, threads / at_once));
-    run_group(groups[static_cast<std::size_t>(i)], loaded, folder, progress);
+    run_group(groups[static_cast<std::size_t>(i)], loaded, folder, options.checkpoint_minutes,
+              progress);
   });
   if (computed != nullptr) *computed = 0;
   for (const RunGroup& group : groups) {

@@ -8,6 +8,7 @@
 //   config.json     the configuration that all runs share
 //   table.json      which systems, modes, folds and seeds the table has, and its corpus
 //   cells/          <system>-<mode>-<fold>-seed<k>.json, one per finished run
+//   checkpoint/     states of the runs under way (checkpoints.h)
 //   table2.json, table2.md, figure3_<system>_a.svg, _b.svg, .csv, report.html   (table2_results.h)
 
 #include <optional>
@@ -63,21 +64,25 @@ struct TableRuns {
   std::vector<const FoldRun*> of(const std::string& system, const std::string& mode) const;
 };
 
-/// Whether the table may go into `folder`: check_result_folder, where the keys that choose folds
-/// ("folds", "direction") may differ when resuming; and no run may be in it. Throws InputError.
-void check_table_folder(const TablePlan& plan, const std::string& folder,
-                        OverwritePolicy overwrite);
+/// How a table goes into a folder: the keys that choose folds ("folds", "direction") may differ when
+/// resuming.
+FolderPlan table_folder(const TablePlan& plan, const std::string& path, OverwritePolicy overwrite);
 
-/// Runs what is missing in `folder` and returns the whole. The runs of one fold and seed come one
+struct TableOptions {
+  /// Runs that go on at a time, which share the kernels' threads evenly; 0: one per thread. Results
+  /// do not depend on it, and a table of many runs takes about the same time either way: runs side
+  /// by side do not wait for each other's threads, but the last of them leave threads idle.
+  int jobs = 0;
+  double checkpoint_minutes = 5;  ///< of Checkpoints
+};
+
+/// Runs what is missing in a folder of table_folder() and returns the whole. The runs of one fold and seed come one
 /// after the other, so that a table that is not finished still compares like with like; folds that
 /// share their training (shares_training) are computed together. A run that stops being finite is
-/// reported, and the others go on. The folder: check_table_folder.
-/// `jobs` runs go on at a time, which share the kernels' threads evenly; 0: one per thread. Results
-/// do not depend on it, and a table of many runs takes about the same time either way: runs side by
-/// side do not wait for each other's threads, but the last of them leave threads idle. `computed`,
-/// if given, receives the number of runs that were computed.
-TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& folder,
-                    OverwritePolicy overwrite, int jobs = 0, int* computed = nullptr);
+/// reported, and the others go on. `computed`, if given, receives the number of runs that were
+/// computed.
+TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder,
+                    const TableOptions& options = {}, int* computed = nullptr);
 
 /// True where `folder` holds a table, finished or not.
 bool is_table_folder(const std::string& folder);

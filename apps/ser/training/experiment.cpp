@@ -9,6 +9,7 @@
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/training_loop.h"
 #include "nas/strategy.h"
+#include "nn/checkpoint.h"
 #include "tensor/check.h"
 
 namespace serenade::ser {
@@ -93,6 +94,8 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
     run.best_epoch = training.best_epoch;
     run.best_validation_wa = training.best_validation_wa;
     run.parameters = training.parameters;
+    run.planned_epochs = config.epochs;
+    run.weights_hash = content_hash(training.recognizer->state_dict());
     run.search_seconds = search_seconds;
     run.predictions =
         evaluate(*training.recognizer, data[i].test, loaded.corpus, run.fold, config.seed);

@@ -5,7 +5,9 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/training/experiment.h"
+#include "apps/ser/training/records.h"
 #include "tensor/check.h"
+#include "tensor/fnv.h"
 #include "tensor/json.h"
 
 namespace serenade::ser {
@@ -14,41 +16,11 @@ namespace {
 
 using nlohmann::json;
 
-json epoch_json(const EpochRecord& e) {
-  return {{"stage", e.stage},
-          {"epoch", e.epoch},
-          {"learning_rate", e.learning_rate},
-          {"train_loss", e.train_loss},
-          {"architecture_loss", e.architecture_loss},
-          {"child_loss", e.child_loss},
-          {"validation_loss", e.validation_loss},
-          {"validation_wa", e.validation_wa},
-          {"validation_ua", e.validation_ua},
-          {"gradient_norm", e.gradient_norm},
-          {"window_norm", e.window_norm},
-          {"utterance_norm", e.utterance_norm},
-          {"seconds", e.seconds}};
-}
-
-// Runs of before call the norms of capsules lengths.
-std::string norm_key(const json& j, const std::string& stage) {
-  return stage + (j.contains(stage + "_norm") ? "_norm" : "_length");
-}
-
-EpochRecord epoch_from_json(const json& j) {
-  return {.stage = j.at("stage"),
-          .epoch = j.at("epoch"),
-          .learning_rate = j.at("learning_rate"),
-          .train_loss = j.at("train_loss"),
-          .architecture_loss = j.at("architecture_loss"),
-          .child_loss = j.at("child_loss"),
-          .validation_loss = j.at("validation_loss"),
-          .validation_wa = j.at("validation_wa"),
-          .validation_ua = j.at("validation_ua"),
-          .gradient_norm = j.at("gradient_norm"),
-          .window_norm = j.at(norm_key(j, "window")),
-          .utterance_norm = j.at(norm_key(j, "utterance")),
-          .seconds = j.at("seconds")};
+// Changes with any character of what it is given.
+std::string hash_of(const json& document) {
+  Fnv hash;
+  hash.add_text(document.dump());
+  return hash.hex();
 }
 
 json prediction_json(const Prediction& p) {
@@ -77,8 +49,6 @@ void check_predictions(const std::vector<Prediction>& predictions) {
 
 }  // namespace
 
-std::string to_json(const EpochRecord& record) { return epoch_json(record).dump(); }
-
 std::string to_json(const FoldRun& result) {
   json document = {{"fold", result.fold},
                    {"seed", result.seed},
@@ -87,23 +57,31 @@ std::string to_json(const FoldRun& result) {
                    {"best_epoch", result.best_epoch},
                    {"best_validation_wa", result.best_validation_wa},
                    {"parameters", result.parameters},
+                   {"planned_epochs", result.planned_epochs},
+                   {"weights_hash", result.weights_hash},
                    {"search_seconds", result.search_seconds},
                    {"train_seconds", result.train_seconds},
                    {"warnings", result.warnings},
                    {"history", json::parse(history_json(result.history))}};
-  document["epochs"] = json::array();
-  for (const EpochRecord& record : result.epochs) document["epochs"].push_back(epoch_json(record));
+  document["epochs"] = records_json(result.epochs);
   document["predictions"] = json::array();
   for (const Prediction& p : result.predictions) {
     document["predictions"].push_back(prediction_json(p));
   }
+  document["hash"] = hash_of(document);
   return document.dump() + "\n";
 }
 
 FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
   const std::string what = (source.empty() ? "" : source + ": ") + "not a saved run of a fold";
   try {
-    const json document = parse_json<json>(text, what);
+    json document = parse_json<json>(text, what);
+    // Of before, files have no hash.
+    const std::string hash = document.value("hash", "");
+    document.erase("hash");
+    if (!hash.empty() && hash != hash_of(document)) {
+      throw std::invalid_argument("damaged: its content does not fit its hash");
+    }
     FoldRun result;
     result.fold = document.at("fold");
     result.seed = document.at("seed");
@@ -112,13 +90,13 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.best_epoch = document.at("best_epoch");
     result.best_validation_wa = document.at("best_validation_wa");
     result.parameters = document.at("parameters");
+    result.planned_epochs = document.value("planned_epochs", 0);
+    result.weights_hash = document.value("weights_hash", "");
     result.search_seconds = document.at("search_seconds");
     result.train_seconds = document.at("train_seconds");
     result.warnings = document.at("warnings").get<std::vector<std::string>>();
     result.history = history_from_json(document.at("history").dump());
-    for (const json& epoch : document.at("epochs")) {
-      result.epochs.push_back(epoch_from_json(epoch));
-    }
+    result.epochs = records_from_json(document.at("epochs"));
     for (const json& p : document.at("predictions")) {
       result.predictions.push_back({.id = p.at("id"),
                                     .speaker = p.at("speaker"),

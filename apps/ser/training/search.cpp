@@ -1,11 +1,14 @@
 #include "apps/ser/training/search.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/data/batch_queue.h"
+#include "apps/ser/training/checkpoints.h"
+#include "apps/ser/training/records.h"
 #include "apps/ser/training/training_loop.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
@@ -18,6 +21,8 @@
 namespace serenade::ser {
 
 namespace {
+
+using nlohmann::json;
 
 // While it lives, a supernet is one child in evaluation mode.
 class ChildMode {
@@ -38,11 +43,13 @@ class ChildMode {
   Module& supernet_;
 };
 
-// A supernet that is trained on one fold.
+// A supernet that is trained on one fold, and kept as it goes.
 class SupernetProblem : public Problem {
  public:
-  SupernetProblem(const Config& config, const FoldData& data, const Observer& observer)
+  SupernetProblem(const Config& config, Strategy& strategy, const FoldData& data,
+                  const Observer& observer)
       : config_(config),
+        strategy_(strategy),
         data_(data),
         observer_(observer),
         space_(search_space(config.options)),
@@ -59,9 +66,6 @@ class SupernetProblem : public Problem {
     supernet_ = config_.supernet_gain == SupernetGain::sqrt ? make_supernet(config_.options, method)
                                                             : make_supernet(config_.options);
     supernet_->to(compute_device());
-    if (!method.trains_jointly()) {
-      validation_.start(endless_passes(data_.validation, config_.batch_size, config_.seed));
-    }
     return *supernet_;
   }
 
@@ -74,27 +78,41 @@ class SupernetProblem : public Problem {
   LossFunction next_train_loss() override { return loss_of(train_); }
   LossFunction next_validation_loss() override { return loss_of(validation_); }
 
+  // An epoch, or what a break has left of it.
   void begin_epoch(SupernetSearch& search) override {
+    if (draws_) manual_seed(config_.seed, *std::exchange(draws_, std::nullopt));
     watch_ = Stopwatch();
     const int epoch = static_cast<int>(search.epoch()) + 1;
     search.weight_optimizer().set_learning_rate(schedule_->learning_rate());
     trains_weights_ = search.trains_weights();
     record_ = {.stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
     const std::int64_t epochs = search.total_epochs();
-    losses_.emplace(supernet_->device(), [this, epoch, epochs](std::int64_t step, double loss) {
-      if (!observer_.on_step) return;
-      observer_.on_step("search", (epoch - 1) * steps_ + step + 1, epochs * steps_,
-                        epoch_text(epoch, static_cast<int>(epochs), loss));
-    });
+    losses_.emplace(
+        supernet_->device(),
+        [this, epoch, epochs](std::int64_t step, double loss) {
+          if (!observer_.on_step) return;
+          observer_.on_step("search", (epoch - 1) * steps_ + step + 1, epochs * steps_,
+                            epoch_text(epoch, static_cast<int>(epochs), loss));
+        },
+        search.epoch_steps());
     if (trains_weights_) {
       train_.start(one_pass(data_.train, config_.batch_size, config_.seed,
-                            static_cast<std::uint64_t>(epoch)));
+                            static_cast<std::uint64_t>(epoch), search.epoch_steps()));
+    }
+    if (search.trains_architecture() && !validates_) {
+      validates_ = true;
+      validation_.start(endless_passes(data_.validation, config_.batch_size, config_.seed,
+                                       search.architecture_steps()));
     }
   }
 
-  void end_step(const StepRecord& last, std::int64_t, std::int64_t steps) override {
+  void end_step(const StepRecord& last, std::int64_t step, std::int64_t steps) override {
     steps_ = steps;
     losses_->add(last.loss);
+    // Of the last step, more is left than a state holds: the norms of the capsules.
+    if (step + 1 == steps || !due(Moment::step)) return;
+    losses_->finish();
+    keep();
   }
 
   void end_epoch(SupernetSearch& search) override {
@@ -110,14 +128,53 @@ class SupernetProblem : public Problem {
     record_.utterance_norm = norms.utterance;
     if (trains_weights_) schedule_->end_epoch(record_.train_loss);
     record_.child_loss = child_loss();
-    record_.seconds = watch_.seconds();
+    record_.seconds = seconds();
     epochs_.push_back(record_);
-    if (observer_.on_epoch) observer_.on_epoch(record_);
+    seconds_ = 0;
+    record_ = {};
+    if (observer_.on_epoch) observer_.on_epoch(epochs_.back());
+    if (due(search.finished() ? Moment::stage_end : Moment::epoch)) keep();
+  }
+
+  /// Goes on from what the observer's checkpoints hold of the search.
+  void resume() {
+    if (observer_.checkpoints == nullptr) return;
+    const std::optional<SafetensorsFile> state = observer_.checkpoints->load(key());
+    if (!state) return;
+    try {
+      strategy_.load_state(*state);
+      const json progress = json::parse(state->metadata.at("problem"));
+      schedule_->load_state(schedule_from_json(progress.at("schedule")));
+      progress.at("seconds").get_to(seconds_);
+      draws_ = progress.at("draws").get<std::uint64_t>();
+      epochs_ = records_from_json(progress.at("epochs"));
+    } catch (const std::exception& error) {
+      throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
+                       "); start over with --replace");
+    }
+    if (!observer_.on_epoch) return;
+    for (const EpochRecord& record : epochs_) observer_.on_epoch(record);
   }
 
   std::vector<EpochRecord> take_epochs() { return std::move(epochs_); }
 
  private:
+  std::string key() const { return "search " + data_.fold.name; }
+  double seconds() const { return seconds_ + (record_.epoch > 0 ? watch_.seconds() : 0); }
+  bool due(Moment moment) const {
+    return observer_.checkpoints != nullptr && observer_.checkpoints->due(moment);
+  }
+
+  void keep() {
+    SafetensorsFile state = strategy_.save_state();
+    const json progress = {{"schedule", schedule_json(schedule_->state())},
+                           {"seconds", seconds()},
+                           {"draws", default_draws()},
+                           {"epochs", records_json(epochs_)}};
+    state.metadata["problem"] = progress.dump();
+    observer_.checkpoints->save(key(), std::move(state));
+  }
+
   // Steps may be captured, and a batch must be there before that.
   LossFunction loss_of(BatchQueue& batches) {
     return [this, batch = std::make_shared<const Batch>(*batches.next())] {
@@ -143,6 +200,7 @@ class SupernetProblem : public Problem {
   }
 
   const Config& config_;
+  Strategy& strategy_;
   const FoldData& data_;
   const Observer& observer_;
   SearchSpace space_;
@@ -150,6 +208,9 @@ class SupernetProblem : public Problem {
   std::unique_ptr<Recognizer> supernet_;
   std::unique_ptr<Schedule> schedule_;
   BatchQueue train_, validation_;
+  bool validates_ = false;              // validation_ has been started
+  std::optional<std::uint64_t> draws_;  // after a break: of the default generator
+  double seconds_ = 0;                  // of the epoch in progress, before a break
   // Of the epoch in progress.
   Stopwatch watch_;
   EpochRecord record_;
@@ -162,7 +223,8 @@ class SupernetProblem : public Problem {
 std::vector<FoldSearch> search_supernet(const Config& config, Strategy& strategy,
                                         const std::vector<FoldData>& folds,
                                         const Observer& observer) {
-  SupernetProblem problem(config, folds.front(), observer);
+  SupernetProblem problem(config, strategy, folds.front(), observer);
+  problem.resume();
   try {
     while (strategy.advance(problem)) {
     }

@@ -14,6 +14,8 @@
 
 namespace serenade::ser {
 
+class Checkpoints;
+
 /// What one epoch did. Figures that a stage does not have are 0.
 struct EpochRecord {
   std::string stage;  ///< "search", "train", or "train 1" .. of the random mode
@@ -31,13 +33,14 @@ struct EpochRecord {
   double seconds = 0;
 };
 
-/// Called while an experiment runs; either may be empty.
+/// Told what an experiment does, and where what it has done is kept; each may be empty.
 struct Observer {
   /// `done` of `total` steps of a stage; `figures` for a progress bar.
   std::function<void(const std::string& stage, std::int64_t done, std::int64_t total,
                      const std::string& figures)>
-      on_step;
-  std::function<void(const EpochRecord&)> on_epoch;
+      on_step = {};
+  std::function<void(const EpochRecord&)> on_epoch = {};  ///< those before a break are told again
+  Checkpoints* checkpoints = nullptr;
 };
 
 struct Training {
@@ -52,7 +55,8 @@ struct Training {
 
 /// Trains one architecture from scratch, once for all the given folds, which must share their
 /// training set: they differ in whom each epoch is validated on, and so in the epoch that each
-/// keeps. One result per fold. Throws NonFiniteError where the loss is no longer a number.
+/// keeps. One result per fold. Goes on from what the observer's checkpoints hold of the stage.
+/// Throws NonFiniteError where the loss is no longer a number.
 std::vector<Training> train_architecture(const Config& config,
                                          const std::vector<const FoldData*>& folds,
                                          const Genotype& genotype, const Observer& observer,

@@ -22,10 +22,11 @@ std::int64_t batch_count(const Dataset& data, int batch_size) {
 }
 
 BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
-                            std::uint64_t pass) {
+                            std::uint64_t pass, std::int64_t first_batch) {
   return [&data, batch_size, order = data.epoch_order(seed, pass),
-          begin = std::size_t{0}]() mutable -> std::optional<BatchPlan> {
-    if (begin == order.size()) return std::nullopt;
+          begin = static_cast<std::size_t>(first_batch *
+                                           batch_size)]() mutable -> std::optional<BatchPlan> {
+    if (begin >= order.size()) return std::nullopt;
     const std::size_t end = std::min(order.size(), begin + static_cast<std::size_t>(batch_size));
     const std::vector<std::int64_t> segments(order.begin() + static_cast<std::ptrdiff_t>(begin),
                                              order.begin() + static_cast<std::ptrdiff_t>(end));
@@ -34,10 +35,13 @@ BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t s
   };
 }
 
-BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed) {
-  return [&data, batch_size, seed, pass = kFirstAlphaPass,
-          source = BatchQueue::Source()]() mutable -> std::optional<BatchPlan> {
-    std::optional<BatchPlan> plan = source ? source() : std::nullopt;
+BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed,
+                                  std::int64_t first_batch) {
+  const std::int64_t batches = batch_count(data, batch_size);
+  std::uint64_t pass = kFirstAlphaPass + static_cast<std::uint64_t>(first_batch / batches);
+  BatchQueue::Source source = one_pass(data, batch_size, seed, pass++, first_batch % batches);
+  return [&data, batch_size, seed, pass, source]() mutable -> std::optional<BatchPlan> {
+    std::optional<BatchPlan> plan = source();
     if (!plan) {
       source = one_pass(data, batch_size, seed, pass++);
       plan = source();

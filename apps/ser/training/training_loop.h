@@ -28,13 +28,15 @@ class Stopwatch {
 /// Batches of one pass over a set.
 std::int64_t batch_count(const Dataset& data, int batch_size);
 
-/// The batches of one pass, in the order of (seed, pass). The set must outlive the source.
+/// The batches of one pass, in the order of (seed, pass), but for the first so many. The set must
+/// outlive the source.
 BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
-                            std::uint64_t pass);
+                            std::uint64_t pass, std::int64_t first_batch = 0);
 
 /// Endless batches of the validation set for the alphas: reshuffled per pass, in orders that no
-/// training pass has. The set must outlive the source.
-BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed);
+/// training pass has; but for the first so many. The set must outlive the source.
+BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint64_t seed,
+                                  std::int64_t first_batch = 0);
 
 /// Looks at the losses of steps in their order: on the CPU at once, on a device when the next step
 /// has been launched, so that the device never waits for the host.
@@ -42,7 +44,9 @@ class StepLosses {
  public:
   /// look: what is done with the loss of a step.
   using Look = std::function<void(std::int64_t step, double loss)>;
-  StepLosses(Device device, Look look) : device_(device), look_(std::move(look)) {}
+  /// step: of the first loss that will be added.
+  StepLosses(Device device, Look look, std::int64_t step = 0)
+      : device_(device), look_(std::move(look)), step_(step) {}
 
   /// The loss of the next step, which has been launched.
   void add(AsyncScalar loss);
@@ -52,7 +56,7 @@ class StepLosses {
  private:
   Device device_;
   Look look_;
-  std::int64_t step_ = 0;  // of the next loss to be looked at
+  std::int64_t step_;  // of the next loss to be looked at
   AsyncScalar waiting_;
 };
 

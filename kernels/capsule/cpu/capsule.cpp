@@ -12,8 +12,6 @@
 
 #include "kernels/capsule/capsule.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -208,9 +206,9 @@ void capsule_routing_forward(real* v, real* s, const real* u_hat, const real* bi
   const Plan plan{shape};
   const std::int64_t votes_size = plan.blocks * plan.block_votes;
   const std::int64_t per_thread = votes_size + plan.work;
-  real* const memory = scratch(omp_get_max_threads() * per_thread);
+  real* const memory = scratch(thread_count() * per_thread);
   parallel_items(shape.N, shape.I * plan.JO, [&](std::int64_t n) {
-    real* votes = memory + omp_get_thread_num() * per_thread;
+    real* votes = memory + thread_index() * per_thread;
     real* work = votes + votes_size;
     real* s_n = s + n * shape.iterations * plan.JO;
     pack_votes(votes, u_hat, n, plan);
@@ -225,10 +223,10 @@ void capsule_routing_backward(real* du_hat, real* dbias, const real* dv, const r
   const std::int64_t votes_size = plan.blocks * plan.block_votes;
   const std::int64_t coefficients_size = (shape.iterations - 1) * plan.coefficients(plan.blocks);
   const std::int64_t per_thread = votes_size + coefficients_size + plan.block_votes + plan.work;
-  real* const memory = scratch(omp_get_max_threads() * per_thread);
+  real* const memory = scratch(thread_count() * per_thread);
   Terms terms(plan);
   parallel_items(shape.N, shape.I * plan.JO, [&](std::int64_t n) {
-    real* votes = memory + omp_get_thread_num() * per_thread;
+    real* votes = memory + thread_index() * per_thread;
     real* coefficients = votes + votes_size;
     real* dvotes = coefficients + coefficients_size;
     real* work = dvotes + plan.block_votes;
@@ -298,8 +296,7 @@ struct LayerBackward {
     const std::int64_t first_part = kCapsuleGroup * plan.blocks * plan.block_votes;
     const std::int64_t second_part = kCapsuleGroup * (plan.block_votes + plan.block_u);
     per_thread = plan.work + std::max(first_part, second_part);
-    packed_weight =
-        scratch(2 * weights + inputs + all_coefficients + omp_get_max_threads() * per_thread);
+    packed_weight = scratch(2 * weights + inputs + all_coefficients + thread_count() * per_thread);
     packed_dweight = packed_weight + weights;
     packed_u = packed_dweight + weights;
     coefficients = packed_u + inputs;
@@ -317,7 +314,7 @@ struct LayerBackward {
 
   /// First part, for one group: its ds of every iteration and its coefficients.
   void find_terms(std::int64_t group, const real* dv, const real* s, const real* u) {
-    real* work = memory + omp_get_thread_num() * per_thread;
+    real* work = memory + thread_index() * per_thread;
     real* votes = work + plan.work;
     real* u_group = packed_u + group % chunk * group_u;
     const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
@@ -354,7 +351,7 @@ struct LayerBackward {
 
   void spread(real* du, std::int64_t block, std::int64_t group) {
     const CapsuleShape& p = plan.p;
-    real* dvotes = memory + omp_get_thread_num() * per_thread + plan.work;
+    real* dvotes = memory + thread_index() * per_thread + plan.work;
     real* du_group = dvotes + kCapsuleGroup * plan.block_votes;
     const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);
     for (std::int64_t g = 0; g < size; ++g) {
@@ -386,11 +383,11 @@ void capsule_layer_forward(real* v, real* s, const real* u, const real* weight, 
   const std::int64_t sums_size = kCapsuleGroup * plan.JO;
   const std::int64_t per_thread = inputs + votes_size + plan.work;
   real* const packed_weight =
-      scratch(plan.blocks * plan.block_weights + omp_get_max_threads() * per_thread);
+      scratch(plan.blocks * plan.block_weights + thread_count() * per_thread);
   real* const memory = packed_weight + plan.blocks * plan.block_weights;
   pack_weights(packed_weight, weight, plan);
   parallel_items(plan.groups, kCapsuleGroup * shape.I * plan.JO, [&](std::int64_t group) {
-    real* work = memory + omp_get_thread_num() * per_thread;
+    real* work = memory + thread_index() * per_thread;
     real* packed_u = work + plan.work;
     real* votes = packed_u + inputs;
     const std::int64_t size = plan.group_size(group), blocks = plan.group_blocks(group);

@@ -7,6 +7,7 @@
 #include "kernels/conv2d/cpu/first_layer.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/ceil_div.h"
+#include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
 
@@ -148,15 +149,14 @@ void backward_weight(real* dweight, const RowSource& dy, const real* x, const Co
 void backward_bias(real* dbias, const real* dy, const std::uint8_t* index, std::int64_t samples,
                    std::int64_t channels, std::int64_t pixels) {
   const Conv2dSimd& simd = conv2d_simd();
-#pragma omp parallel for
-  for (std::int64_t k = 0; k < channels; ++k) {
+  parallel_for(channels, [&](std::int64_t k) {
     real total = 0;
     for (std::int64_t n = 0; n < samples; ++n) {
       const std::int64_t start = (n * channels + k) * pixels;
       total += simd.sum_alive(dy + start, index == nullptr ? nullptr : index + start, pixels);
     }
     dbias[k] += total;
-  }
+  });
 }
 
 }  // namespace

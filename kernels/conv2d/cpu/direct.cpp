@@ -3,14 +3,13 @@
 // form). The input gradient is the same operation on dy with the kernel rotated by 180 degrees and
 // its two channel axes exchanged; the weight gradient has an inner loop of its own.
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "kernels/conv2d/cpu/conv2d_simd.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/ceil_div.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -115,10 +114,9 @@ void correlate(const RowSink& sink, const RowSource& source, const real* weights
   const std::vector<std::int64_t> offsets = tap_offsets(g, chunks);
   const std::int64_t blocks = ceil_div(g.out.channels, simd.channel_block);
   const std::int64_t per_thread = chunks.in_size + blocks * simd.channel_block * chunks.out_plane;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t unit = 0; unit < chunks.units; ++unit) {
+  parallel_each(chunks.units, [&](std::int64_t unit) {
     const Chunk chunk(g, chunks, unit);
-    real* in = memory + omp_get_thread_num() * per_thread;
+    real* in = memory + thread_index() * per_thread;
     real* out = in + chunks.in_size;
     fill_padded(in, source, g, chunks, chunk);
     const std::int64_t pixels = (chunk.rows - 1) * chunks.pitch + g.out.width;
@@ -126,7 +124,7 @@ void correlate(const RowSink& sink, const RowSource& source, const real* weights
                    pixels);
     write_rows(sink, g.out, chunk.sample, chunk.first, chunk.rows, out, chunks.out_plane,
                chunks.pitch);
-  }
+  });
 }
 
 // Sizes of the working memory of one correlation.
@@ -139,7 +137,7 @@ struct Memory {
     channels = round_up(g.out.channels, simd.channel_block);
     weights = round_up(channels * g.taps(), kLine);
     total = weights + round_up(channels, kLine) +
-            omp_get_max_threads() * (chunks.in_size + channels * chunks.out_plane);
+            thread_count() * (chunks.in_size + channels * chunks.out_plane);
   }
 };
 
@@ -247,11 +245,10 @@ void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const 
   const std::int64_t partials_size = round_up(partials * g.out.channels * taps, kLine);
   const std::int64_t sums_size = channels * tiles * simd.tap_block * simd.lanes;
   const std::int64_t per_thread = chunks.in_size + channels * chunks.out_plane + sums_size;
-  real* const partial_sums = scratch(partials_size + omp_get_max_threads() * per_thread);
+  real* const partial_sums = scratch(partials_size + thread_count() * per_thread);
   real* const memory = partial_sums + partials_size;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t p = 0; p < partials; ++p) {
-    real* in = memory + omp_get_thread_num() * per_thread;
+  parallel_each(partials, [&](std::int64_t p) {
+    real* in = memory + thread_index() * per_thread;
     real* dout = in + chunks.in_size;
     real* sums = dout + channels * chunks.out_plane;
     // Also what lies between and beyond planes: it is multiplied by zero, so it must be finite.
@@ -265,7 +262,7 @@ void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const 
                            round_up(chunk.rows * chunks.pitch, simd.lanes));
     }
     add_lanes(partial_sums + p * g.out.channels * taps, sums, g.out.channels, taps, tiles, simd);
-  }
+  });
   add_partials(dweight, partial_sums, partials, g.out.channels * taps);
 }
 

@@ -9,14 +9,13 @@
 
 #include "kernels/conv2d/cpu/first_layer.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -143,7 +142,7 @@ void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, con
   const std::int64_t biases_size = round_up(channels, kLine);
   const std::int64_t zeros_size = round_up(s.W, kLine);
   real* const weights =
-      scratch(weights_size + biases_size + zeros_size + omp_get_max_threads() * plan.lines_size);
+      scratch(weights_size + biases_size + zeros_size + thread_count() * plan.lines_size);
   real* const biases = weights + weights_size;
   real* const zeros = biases + biases_size;
   real* const memory = zeros + zeros_size;
@@ -152,17 +151,16 @@ void conv2d_first_layer_forward(real* y, std::uint8_t* index, const real* x, con
   const std::vector<std::int64_t> offsets = plan.all_offsets(s.S);
   const FirstLayerTaps taps = {offsets.data(), plan.pairs, plan.singles};
   const std::int64_t plane = plan.out_h * plan.out_w;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t u = 0; u < plan.units; ++u) {
+  parallel_each(plan.units, [&](std::int64_t u) {
     const Unit unit(plan, u);
-    real* lines = memory + omp_get_thread_num() * plan.lines_size;
+    real* lines = memory + thread_index() * plan.lines_size;
     make_lines(lines, x, zeros, s, plan, unit, simd);
     for (std::int64_t i = 0; i < unit.rows; ++i) {
       const std::int64_t to = unit.sample * s.K * plane + (unit.first + i) * plan.out_w;
       simd.forward_row(y + to, index + to, plane, s.K, plan.out_w, lines + i * plan.group,
                        plan.pitch, plan.phases, taps, weights, biases);
     }
-  }
+  });
 }
 
 }  // namespace serenade::cpu

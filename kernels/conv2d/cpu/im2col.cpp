@@ -8,13 +8,12 @@
 //   backward input:   columns = weight^T dy, then every column entry is added to the x it came from
 //   backward weight:  dweight += dy columns^T
 
-#include <omp.h>
-
 #include <algorithm>
 
 #include "kernels/conv2d/cpu/conv2d_simd.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -134,12 +133,11 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
   const Cut cut(shape, y.pool_h);
   const ImageShape image = {shape.K, shape.out_h(), shape.out_w()};
   const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
-  real* const memory = scratch(per_thread * omp_get_max_threads());
+  real* const memory = scratch(per_thread * thread_count());
   conv2d_simd();  // pooling needs it: a bad SERENADE_ISA must throw here, not inside the region
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t u = 0; u < cut.groups * cut.row_units; ++u) {
+  parallel_each(cut.groups * cut.row_units, [&](std::int64_t u) {
     const Unit unit(shape, cut, u);
-    real* columns = memory + omp_get_thread_num() * per_thread;
+    real* columns = memory + thread_index() * per_thread;
     real* out = columns + cut.taps * cut.pixels;
     fill_columns(columns, x, shape, unit);
     for (std::int64_t k = 0; k < shape.K; ++k) {
@@ -151,18 +149,17 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
       write_rows(y, image, unit.n0 + n, unit.i0, unit.rows, out + n * unit.rows * image.width,
                  unit.pixels, image.width);
     }
-  }
+  });
 }
 
 void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* weight,
                                      const Conv2dShape& shape) {
   const Cut cut(shape, 1);
   const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
-  real* const memory = scratch(per_thread * omp_get_max_threads());
+  real* const memory = scratch(per_thread * thread_count());
   // Row blocks of one sample overlap in dx, so they stay with one thread, in order.
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t group = 0; group < cut.groups; ++group) {
-    real* columns = memory + omp_get_thread_num() * per_thread;
+  parallel_each(cut.groups, [&](std::int64_t group) {
+    real* columns = memory + thread_index() * per_thread;
     real* gradient = columns + cut.taps * cut.pixels;
     for (std::int64_t u = 0; u < cut.row_units; ++u) {
       const Unit unit(shape, cut, group * cut.row_units + u);
@@ -171,7 +168,7 @@ void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* 
            0, columns, unit.pixels);
       add_columns(dx, columns, shape, unit);
     }
-  }
+  });
 }
 
 void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const real* x,
@@ -181,11 +178,10 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
   const std::int64_t partials = conv2d_weight_partials(shape, units);
   const std::int64_t size = shape.K * cut.taps;
   const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
-  real* const sums = scratch(partials * size + per_thread * omp_get_max_threads());
+  real* const sums = scratch(partials * size + per_thread * thread_count());
   real* const memory = sums + partials * size;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t p = 0; p < partials; ++p) {
-    real* columns = memory + omp_get_thread_num() * per_thread;
+  parallel_each(partials, [&](std::int64_t p) {
+    real* columns = memory + thread_index() * per_thread;
     real* gradient = columns + cut.taps * cut.pixels;
     const std::int64_t first = p * units / partials;
     for (std::int64_t u = first; u < (p + 1) * units / partials; ++u) {
@@ -195,7 +191,7 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
       gemm(false, true, shape.K, cut.taps, unit.pixels, 1, gradient, unit.pixels, columns,
            unit.pixels, u == first ? 0 : 1, sums + p * size, cut.taps);
     }
-  }
+  });
   add_partials(dweight, sums, partials, size);
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/conv2d/cpu/conv2d_simd.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
 
@@ -76,12 +77,11 @@ std::int64_t conv2d_weight_partials(const Conv2dShape& shape, std::int64_t units
 }
 
 void add_partials(real* dweight, const real* partials, std::int64_t count, std::int64_t size) {
-#pragma omp parallel for
-  for (std::int64_t i = 0; i < size; ++i) {
+  parallel_for(size, [&](std::int64_t i) {
     real sum = 0;
     for (std::int64_t p = 0; p < count; ++p) sum += partials[p * size + i];
     dweight[i] += sum;
-  }
+  });
 }
 
 }  // namespace serenade::cpu

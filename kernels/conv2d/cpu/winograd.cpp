@@ -14,13 +14,12 @@
 
 #include "kernels/conv2d/cpu/winograd.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <numeric>
 
 #include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -108,7 +107,7 @@ void correlate(const RowSink& sink, const RowSource& source, const Kernel& kerne
   const std::int64_t in_channels = p.in_blocks * kChannelBlock;
   const std::int64_t out_channels = p.out_blocks * kChannelBlock;
   const std::int64_t u_row = in_channels * kTile * out_channels;  // of the 8
-  real* const u = scratch(kTile * u_row + out_channels + omp_get_max_threads() * p.per_thread());
+  real* const u = scratch(kTile * u_row + out_channels + thread_count() * p.per_thread());
   real* const biases = u + kTile * u_row;
   real* const memory = biases + out_channels;
   for (std::int64_t k = 0; k < out_channels; ++k) {
@@ -116,25 +115,20 @@ void correlate(const RowSink& sink, const RowSource& source, const Kernel& kerne
   }
   const std::int64_t kernels = p.out_blocks * in_channels;
   const std::int64_t units = samples * p.strips_down * p.strips_across;
-#pragma omp parallel
-  {
-#pragma omp for
-    for (std::int64_t i = 0; i < kernels; ++i) {
-      const std::int64_t first = i / in_channels * kChannelBlock;
-      const std::int64_t c = i % in_channels;
-      const bool exists = c < p.in.channels;
-      const std::int64_t channels = exists ? p.out.channels - first : 0;
-      const real* taps = kernel.taps + (exists ? first * kernel.out_step + c * kernel.in_step : 0);
-      simd.transform_kernel(u + i * kTile * kChannelBlock, u_row, taps, kernel.out_step,
-                            static_cast<int>(std::min(channels, kChannelBlock)), p.R, p.S,
-                            kernel.turned);
-    }
-#pragma omp for schedule(dynamic)
-    for (std::int64_t unit = 0; unit < units; ++unit) {
-      simd.correlate_strip(sink, source, u, biases, p, unit,
-                           memory + omp_get_thread_num() * p.per_thread());
-    }
-  }
+  parallel_for(kernels, [&](std::int64_t i) {
+    const std::int64_t first = i / in_channels * kChannelBlock;
+    const std::int64_t c = i % in_channels;
+    const bool exists = c < p.in.channels;
+    const std::int64_t channels = exists ? p.out.channels - first : 0;
+    const real* taps = kernel.taps + (exists ? first * kernel.out_step + c * kernel.in_step : 0);
+    simd.transform_kernel(u + i * kTile * kChannelBlock, u_row, taps, kernel.out_step,
+                          static_cast<int>(std::min(channels, kChannelBlock)), p.R, p.S,
+                          kernel.turned);
+  });
+  parallel_each(units, [&](std::int64_t unit) {
+    simd.correlate_strip(sink, source, u, biases, p, unit,
+                         memory + thread_index() * p.per_thread());
+  });
 }
 
 }  // namespace

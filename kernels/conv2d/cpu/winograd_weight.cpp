@@ -16,14 +16,13 @@
 // products of 16 by 16 channels, summed over tiles in registers. A pooled gradient is transposed
 // together with its index and expanded while it is read, so the map before pooling never exists.
 
-#include <omp.h>
-
 #include <algorithm>
 
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/conv2d/cpu/winograd_weight.h"
 #include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -401,21 +400,15 @@ void conv2d_backward_weight_v3_winograd(real* dweight, const RowSource& dy, cons
   const Plan plan(shape);
   const std::int64_t per_thread = Memory(plan).total();
   const std::int64_t partials_size = plan.partials * plan.sums();
-  real* const partials = scratch(partials_size + omp_get_max_threads() * per_thread);
+  real* const partials = scratch(partials_size + thread_count() * per_thread);
   real* const memory = partials + partials_size;
-#pragma omp parallel
-  {
-    Worker worker(plan, dy, x, memory + omp_get_thread_num() * per_thread);
-#pragma omp for schedule(dynamic)
-    for (std::int64_t p = 0; p < plan.partials; ++p) {
-      worker.run(partials + p * plan.sums(), p * plan.tiles / plan.partials,
-                 (p + 1) * plan.tiles / plan.partials);
-    }
-#pragma omp for schedule(static)
-    for (std::int64_t i = 0; i < plan.output_blocks * shape.C; ++i) {
-      finish(dweight, partials, plan, i / shape.C, i % shape.C);
-    }
-  }
+  parallel_each(plan.partials, [&](std::int64_t p) {
+    Worker worker(plan, dy, x, memory + thread_index() * per_thread);
+    worker.run(partials + p * plan.sums(), p * plan.tiles / plan.partials,
+               (p + 1) * plan.tiles / plan.partials);
+  });
+  parallel_for(plan.output_blocks * shape.C,
+               [&](std::int64_t i) { finish(dweight, partials, plan, i / shape.C, i % shape.C); });
 }
 
 }  // namespace serenade::cpu

@@ -3,13 +3,12 @@
 // calls shared out by us.
 //
 // OpenBLAS with several threads of its own picks the split by the number of threads, so the bits
-// would change with it, and its threads would compete with those of OpenMP. Here C is cut into
+// would change with it, and its threads would compete with ours. Here C is cut into
 // tiles by its sizes alone; the sum over k is never split; each tile is one single-threaded call.
 
 #include "kernels/gemm/gemm.h"
 
 #include <cblas.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <limits>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "kernels/gemm/cpu/packed.h"
+#include "kernels/runtime/cpu/parallel.h"
 
 // Ends the threads that OpenBLAS starts with the program; absent in a build of it without threads.
 extern "C" int blas_thread_shutdown_() __attribute__((weak));
@@ -225,15 +225,12 @@ void multiply(std::int64_t batch, const Product& p) {
                   part_of(p.n, grid.columns, tile % grid.columns));
   };
   const bool worth_threads = count > 1 && batch * p.m * p.n * p.k > kWorthSplitting;
-  if (!worth_threads || omp_in_parallel()) {
-    for (std::int64_t task = 0; task < count; ++task) run(task);
-    return;
-  }
-#pragma omp parallel for schedule(static)
-  for (std::int64_t task = 0; task < count; ++task) run(task);
+  parallel_if(worth_threads, count, run);
 }
 
 }  // namespace
+
+const char* openblas_core() { return openblas_get_corename(); }
 
 void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
           real alpha, const real* a, std::int64_t lda, const real* b, std::int64_t ldb, real beta,

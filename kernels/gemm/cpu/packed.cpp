@@ -1,12 +1,12 @@
 // The packed matrix product (scheme: Goto & van de Geijn, Anatomy of High-Performance Matrix
 // Multiplication, ACM TOMS 34, 2008):
 //   1. k is cut into blocks, n too, so that a block of B (at most 590 KB) stays in the second-level
-//      cache. All threads pack it together into panels, then one barrier.
+//      cache. All threads pack it together into panels.
 //   2. A unit of work is a few rows of C: they are packed into a panel of the first-level cache and
 //      swept over all panels of B. Units are small, so threads take the next one when they are
 //      done.
-// There are two buffers for B: while slow threads still multiply with one, the others pack the
-// next, and that one barrier per block is enough.
+// There are two buffers for B, and one loop does both: the units of a block, then the panels of the
+// next, so that threads wait for each other once per block.
 //
 // Two neighbouring products of equal sizes, such as the two directions of a recurrent layer, are
 // done as one larger product where they share an operand: one A is swept over the columns of both
@@ -18,16 +18,16 @@
 
 #include "kernels/gemm/cpu/packed.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "kernels/gemm/cpu/packed_simd.h"
 #include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
 
@@ -101,8 +101,8 @@ class Gemm {
       depth = std::max(depth, std::min(2 * p.k, kDepth));
       columns = std::max(columns, std::min(2 * p.n, kColumns));
     }
-    team_ = work > kWorthThreads && !omp_in_parallel() && omp_get_max_threads() > 1;
-    const std::int64_t threads = team_ ? omp_get_max_threads() : 1;
+    team_ = work > kWorthThreads && !in_parallel() && thread_count() > 1;
+    const std::int64_t threads = team_ ? thread_count() : 1;
     columns_size_ = depth * (columns + 2 * simd_.tile_columns);
     rows_size_ = ceil_div(depth * simd_.tile_rows + simd_.tile_columns, kDepthStep) * kDepthStep;
     columns_ = working_memory(2 * columns_size_ + threads * rows_size_);
@@ -110,34 +110,22 @@ class Gemm {
   }
 
   void run() {
-    if (!team_) return run_groups();
-#pragma omp parallel
-    run_groups();
-  }
-
- private:
-  // Calls item(i) for i < count, each by the next free thread of the team; no thread waits at the
-  // end.
-  template <class Item>
-  void share(std::int64_t count, const Item& item) const {
-    if (!team_) {
-      for (std::int64_t i = 0; i < count; ++i) item(i);
-      return;
-    }
-#pragma omp for schedule(dynamic) nowait
-    for (std::int64_t i = 0; i < count; ++i) item(i);
-  }
-
-  void run_groups() const {
     int buffer = 0;
     for (auto rest = products_; !rest.empty();) {
       const Group group = first_group(rest);
       rest = rest.subspan(group.count);
-      run_group(group, buffer);
+      for_each_block(group, [&](const Block& block) {
+        buffer = 1 - buffer;
+        multiply_and_pack(block, columns_ + buffer * columns_size_);
+      });
     }
+    multiply_and_pack({}, nullptr);
   }
 
-  void run_group(const Group& group, int& buffer) const {
+ private:
+  // Calls run(block) for the blocks of a group, in the order in which C sums them.
+  template <class Run>
+  void for_each_block(const Group& group, const Run& run) const {
     const GemmProduct& p = *group.products;
     const std::int64_t width = simd_.tile_columns, panels = ceil_div(p.n, width);
     const std::int64_t column_blocks =
@@ -152,9 +140,7 @@ class Gemm {
       for (std::int64_t l = 0; l < depth_blocks; ++l) {
         const std::int64_t first = lines * l / depth_blocks * kDepthStep;
         const std::int64_t next = std::min(p.k, lines * (l + 1) / depth_blocks * kDepthStep);
-        run_block({group, first, next - first, column, end - column, next_panel - panel},
-                  columns_ + buffer * columns_size_);
-        buffer = 1 - buffer;
+        run({group, first, next - first, column, end - column, next_panel - panel});
       }
     }
   }
@@ -164,22 +150,32 @@ class Gemm {
     return block.group.shared == Shared::c ? 2 * block.depth : block.depth;
   }
 
-  void run_block(const Block& block, real* packed) const {
-    const Group& group = block.group;
-    share((group.shared == Shared::b ? 1 : group.count) * block.panels,
-          [&](std::int64_t i) { pack_columns(block, packed, i / block.panels, i % block.panels); });
-    if (team_) {
-#pragma omp barrier
+  // Multiplies with the block that is packed, and packs the next one; either may be missing.
+  void multiply_and_pack(const Block& next, real* packed) {
+    const Block block = std::exchange(block_, next);
+    const real* const columns = std::exchange(packed_, packed);
+    std::int64_t row_panels = 0, cuts = 0, units = 0, panels = 0;
+    const std::int64_t m = block.panels > 0 ? block.group.products->m : 0;
+    if (block.panels > 0) {
+      const std::int64_t operands = block.group.shared == Shared::b ? 2 : 1;
+      row_panels = ceil_div(m, simd_.tile_rows);
+      cuts = std::min(block.panels, ceil_div(kUnits, operands * row_panels));
+      units = operands * row_panels * cuts;
     }
-    const std::int64_t m = group.products->m, row_panels = ceil_div(m, simd_.tile_rows);
-    const std::int64_t operands = group.shared == Shared::b ? 2 : 1;
-    const std::int64_t cuts = std::min(block.panels, ceil_div(kUnits, operands * row_panels));
-    share(operands * row_panels * cuts, [&](std::int64_t i) {
+    if (next.panels > 0)
+      panels = (next.group.shared == Shared::b ? 1 : next.group.count) * next.panels;
+    const auto item = [&](std::int64_t i) {
+      if (i >= units) {
+        i -= units;
+        return pack_columns(next, packed, i / next.panels, i % next.panels);
+      }
       const std::int64_t panel = i / cuts % row_panels, cut = i % cuts;
       const std::int64_t row = m * panel / row_panels;
-      run_unit(block, packed, i / cuts / row_panels, row, m * (panel + 1) / row_panels - row,
+      run_unit(block, columns, i / cuts / row_panels, row, m * (panel + 1) / row_panels - row,
                block.panels * cut / cuts, block.panels * (cut + 1) / cuts);
-    });
+    };
+    if (team_) return parallel_each(units + panels, item);
+    for (std::int64_t i = 0; i < units + panels; ++i) item(i);
   }
 
   // Where the columns from a panel on, of the given product of the group, are packed.
@@ -203,7 +199,7 @@ class Gemm {
   void run_unit(const Block& block, const real* packed, std::int64_t product, std::int64_t row,
                 std::int64_t rows, std::int64_t panel, std::int64_t end) const {
     const Group& group = block.group;
-    real* a = rows_ + (team_ ? omp_get_thread_num() : 0) * rows_size_;
+    real* a = rows_ + (team_ ? thread_index() : 0) * rows_size_;
     pack_rows(a, group.products[product], block, row, rows);
     if (group.shared == Shared::c) {
       pack_rows(a + block.depth * rows, group.products[1], block, row, rows);
@@ -231,6 +227,8 @@ class Gemm {
   bool team_;
   std::int64_t columns_size_, rows_size_;
   real *columns_, *rows_;
+  Block block_ = {};        // the one that is packed, if any
+  real* packed_ = nullptr;  // its columns
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "kernels/gru/cpu/groups.h"
 #include "kernels/gru/cpu/panels.h"
 #include "kernels/gru/gru.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -201,11 +202,10 @@ void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, c
   for (std::int64_t k = 0; k < K; ++k) weights.emplace_back(memory, parameters[k], s);
   std::vector<GroupMemory> own;
   for (std::int64_t unit = 0; unit < units; ++unit) own.emplace_back(memory, H);
-#pragma omp parallel for schedule(static) if (gru_worth_threads(s))
-  for (std::int64_t unit = 0; unit < units; ++unit) {
+  parallel_if(gru_worth_threads(s), units, [&](std::int64_t unit) {
     const GruGroup group(unit / groups, unit % groups, lengths, s);
     recurrence_backward(arrays, own[unit], group, weights[unit / groups], s);
-  }
+  });
   for (std::int64_t unit = 0; unit < units; ++unit) {
     add_biases(gradients[unit / groups], own[unit].bias_sums, s.reset_after, H);
   }

@@ -21,6 +21,7 @@
 #include "kernels/gru/cpu/groups.h"
 #include "kernels/gru/cpu/panels.h"
 #include "kernels/runtime/cpu/isa.h"
+#include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -151,11 +152,10 @@ void gru_forward(real* y, real* saved, const real* x, const real* h0,
   for (std::int64_t k = 0; k < s.directions; ++k) weights.emplace_back(memory, parameters[k], s);
   const ForwardArrays arrays{y, saved, h0, memory.take_zeros(width)};
   real* products = memory.take(units * unit_size);
-#pragma omp parallel for schedule(static) if (gru_worth_threads(s))
-  for (std::int64_t unit = 0; unit < units; ++unit) {
+  parallel_if(gru_worth_threads(s), units, [&](std::int64_t unit) {
     const GruGroup group(unit / groups, unit % groups, lengths, s);
     recurrence_forward(arrays, products + unit * unit_size, group, weights[unit / groups], s);
-  }
+  });
 }
 
 }  // namespace serenade::cpu

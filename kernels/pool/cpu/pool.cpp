@@ -2,6 +2,8 @@
 
 #include "kernels/pool/pool.h"
 
+#include "kernels/runtime/cpu/parallel.h"
+
 namespace serenade::cpu {
 
 namespace {
@@ -41,32 +43,30 @@ void backward_columns(real* __restrict dx, const real* __restrict dy,
 void max_pool2d_forward(real* y, std::int32_t* index, const real* x, const PoolShape& shape) {
   const std::int64_t out_h = shape.out_h();
   const std::int64_t out_w = shape.out_w();
-#pragma omp parallel for collapse(2)
-  for (std::int64_t p = 0; p < shape.planes; ++p) {
-    for (std::int64_t i = 0; i < out_h; ++i) {
-      const real* window_row = x + (p * shape.height + i * shape.window_h) * shape.width;
-      const std::int64_t out = (p * out_h + i) * out_w;
-      if (shape.window_w == 1) {
-        forward_columns(y + out, index + out, window_row, shape.window_h, shape.width);
-        continue;
-      }
-      for (std::int64_t j = 0; j < out_w; ++j) {
-        real best = window_row[j * shape.window_w];
-        std::int32_t where = 0;
-        for (std::int64_t a = 0; a < shape.window_h; ++a) {
-          for (std::int64_t b = 0; b < shape.window_w; ++b) {
-            const real value = window_row[a * shape.width + j * shape.window_w + b];
-            if (value > best || value != value) {
-              best = value;
-              where = static_cast<std::int32_t>(a * shape.window_w + b);
-            }
+  parallel_for(shape.planes * out_h, [&](std::int64_t line) {
+    const std::int64_t p = line / out_h, i = line % out_h;
+    const real* window_row = x + (p * shape.height + i * shape.window_h) * shape.width;
+    const std::int64_t out = (p * out_h + i) * out_w;
+    if (shape.window_w == 1) {
+      forward_columns(y + out, index + out, window_row, shape.window_h, shape.width);
+      return;
+    }
+    for (std::int64_t j = 0; j < out_w; ++j) {
+      real best = window_row[j * shape.window_w];
+      std::int32_t where = 0;
+      for (std::int64_t a = 0; a < shape.window_h; ++a) {
+        for (std::int64_t b = 0; b < shape.window_w; ++b) {
+          const real value = window_row[a * shape.width + j * shape.window_w + b];
+          if (value > best || value != value) {
+            best = value;
+            where = static_cast<std::int32_t>(a * shape.window_w + b);
           }
         }
-        y[out + j] = best;
-        index[out + j] = where;
       }
+      y[out + j] = best;
+      index[out + j] = where;
     }
-  }
+  });
 }
 
 void max_pool2d_backward(real* dx, const real* dy, const std::int32_t* index,
@@ -74,22 +74,20 @@ void max_pool2d_backward(real* dx, const real* dy, const std::int32_t* index,
   const std::int64_t out_h = shape.out_h();
   const std::int64_t out_w = shape.out_w();
   // Windows do not overlap, so no two threads write the same element.
-#pragma omp parallel for collapse(2)
-  for (std::int64_t p = 0; p < shape.planes; ++p) {
-    for (std::int64_t i = 0; i < out_h; ++i) {
-      real* window_row = dx + (p * shape.height + i * shape.window_h) * shape.width;
-      const std::int64_t out = (p * out_h + i) * out_w;
-      if (shape.window_w == 1) {
-        backward_columns(window_row, dy + out, index + out, shape.window_h, shape.width);
-        continue;
-      }
-      for (std::int64_t j = 0; j < out_w; ++j) {
-        const std::int64_t row = index[out + j] / shape.window_w;
-        const std::int64_t column = index[out + j] % shape.window_w;
-        window_row[row * shape.width + j * shape.window_w + column] += dy[out + j];
-      }
+  parallel_for(shape.planes * out_h, [&](std::int64_t line) {
+    const std::int64_t p = line / out_h, i = line % out_h;
+    real* window_row = dx + (p * shape.height + i * shape.window_h) * shape.width;
+    const std::int64_t out = (p * out_h + i) * out_w;
+    if (shape.window_w == 1) {
+      backward_columns(window_row, dy + out, index + out, shape.window_h, shape.width);
+      return;
     }
-  }
+    for (std::int64_t j = 0; j < out_w; ++j) {
+      const std::int64_t row = index[out + j] / shape.window_w;
+      const std::int64_t column = index[out + j] % shape.window_w;
+      window_row[row * shape.width + j * shape.window_w + column] += dy[out + j];
+    }
+  });
 }
 
 }  // namespace serenade::cpu

@@ -94,15 +94,14 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
   std::int64_t rows = 1;
   for (int axis = 0; axis < last; ++axis) rows *= view.shape[axis];
   const std::int64_t length = view.shape[last];
-#pragma omp parallel for schedule(static) if (rows > 1 && rows * length >= kParallelFrom)
-  for (std::int64_t r = 0; r < rows; ++r) {
+  parallel_items(rows, length, [&](std::int64_t r) {
     std::int64_t rest = r, offset = 0;
     for (int axis = last - 1; axis >= 0; --axis) {
       offset += rest % view.shape[axis] * view.strides[axis];
       rest /= view.shape[axis];
     }
     row(r * length, offset, length, view.strides[last]);
-  }
+  });
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ PeerTimes pytorch_times(const std::string& python) {
   PeerTimes times;
   if (python.empty()) return times;
   const std::string command =
-      python + " " SERENADE_SOURCE_DIR "/tests/bench/gpu/pytorch_gpu.py 2>/dev/null";
+      python + " '" SERENADE_SOURCE_DIR "/tests/bench/gpu/pytorch_gpu.py' 2>/dev/null";
   FILE* answers = popen(command.c_str(), "r");
   if (answers == nullptr) return times;
   std::array<char, 1024> line{};

@@ -8,6 +8,7 @@
 // Some have parts: conv-5x5, step-gru, .. A peer that is not there is named in one line and left
 // out.
 
+#include <omp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -197,6 +198,7 @@ void run(const Arguments& arguments) {
 int main(int argc, char** argv) try {
   const auto arguments = serenade::bench::parse(argc, argv);
   serenade::cpu::set_threads(arguments.threads);
+  omp_set_num_threads(arguments.threads);  // of oneDNN and of plain loops
   if (!arguments.memory.empty()) {
     serenade::bench::print_memory_of(arguments.memory);
   } else {

@@ -141,9 +141,7 @@ void relu_maxpool_window(real* y, std::uint8_t* index, const real* window, std::
 // The elements of even (offset 0) or odd (1) index of two consecutive vectors.
 template <int offset>
 [[gnu::always_inline]] inline Vector every_second(Vector low, Vector high) {
-  Mask pick;
-  for (int i = 0; i < kLanes; ++i) pick[i] = 2 * i + offset;
-  return __builtin_shuffle(low, high, pick);
+  return shuffle(low, high, [](int i) { return 2 * i + offset; });
 }
 
 template <int pool_w>

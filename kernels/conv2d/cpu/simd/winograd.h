@@ -110,29 +110,6 @@ typedef std::int32_t Integer;
 typedef Integer Mask __attribute__((vector_size(kVectorBytes), may_alias));
 typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1)));
 
-// Exchanges, between rows i and i + step, what transposing 2 x 2 blocks of step x step would.
-template <int step>
-[[gnu::always_inline]] inline void transpose_from(Vector (&v)[kLanes]) {
-  if constexpr (step < kLanes) {
-    Mask low, high;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const bool first = lane / step % 2 == 0;
-      low[lane] = first ? lane : kLanes + lane - step;
-      high[lane] = first ? lane + step : kLanes + lane;
-    }
-    unroll<kLanes / 2>([&](auto q) {
-      constexpr int i = q.value / step * 2 * step + q.value % step;
-      const Vector upper = v[i], lower = v[i + step];
-      v[i] = __builtin_shuffle(upper, lower, low);
-      v[i + step] = __builtin_shuffle(upper, lower, high);
-    });
-    transpose_from<2 * step>(v);
-  }
-}
-
-// v[i][j] becomes v[j][i].
-[[gnu::always_inline]] inline void transpose(Vector (&v)[kLanes]) { transpose_from<1>(v); }
-
 // One vector of columns of 16 channels to pixels; channels beyond the last are 0.
 template <bool all_channels, class LoadRow>
 [[gnu::always_inline]] inline void transpose_to_pixels(real* pixels, int channels,

@@ -4,8 +4,6 @@
 
 #include "kernels/elementwise/cpu/softmax_simd.h"
 
-#include <utility>
-
 #include "kernels/simd/math.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -69,20 +67,14 @@ struct Item {
   }
 };
 
-// Lane i of the result is lane i ^ distance of v.
-template <int distance, int... i>
-[[gnu::always_inline]] inline Vector exchanged(Vector v, std::integer_sequence<int, i...>) {
-  return __builtin_shufflevector(v, v, (i ^ distance)...);
-}
-
 // Every lane of the result is op of all lanes of v: those half a vector apart, then a quarter, ...
 template <int distance = kLanes / 2, class Op>
 [[gnu::always_inline]] inline Vector warp_reduce(Vector v, const Op& op) {
   if constexpr (distance == 0) {
     return v;
   } else {
-    const auto lanes = std::make_integer_sequence<int, kLanes>();
-    return warp_reduce<distance / 2>(op(v, exchanged<distance>(v, lanes)), op);
+    const Vector exchanged = shuffle(v, v, [](int lane) { return lane ^ distance; });
+    return warp_reduce<distance / 2>(op(v, exchanged), op);
   }
 }
 

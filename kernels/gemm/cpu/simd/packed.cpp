@@ -27,43 +27,9 @@ constexpr int kTileRows = 4;
 constexpr int kTileVectors = 2;  // left, right
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-#ifdef SERENADE_DOUBLE
-typedef std::int64_t Index;
-#else
-typedef std::int32_t Index;
-#endif
-typedef Index IndexVector __attribute__((vector_size(kVectorBytes)));
-
 // x in every lane. Subtracting +0 changes no value; adding it would turn -0 into +0, so the
 // compiler could not leave it out.
 [[gnu::always_inline]] inline Vector broadcast(real x) { return x - Vector{}; }
-
-// One stage of a transposition by halves: lanes of `low` whose index has the bit `distance` go to
-// `high`, and the others of `high` come for them.
-template <int distance, std::size_t... lane>
-[[gnu::always_inline]] inline void exchange(Vector& low, Vector& high,
-                                            std::index_sequence<lane...>) {
-  constexpr auto bit = [](std::size_t j) { return (j & distance) != 0; };
-  const IndexVector to_low = {Index(bit(lane) ? kLanes + lane - distance : lane)...};
-  const IndexVector to_high = {Index(bit(lane) ? kLanes + lane : lane + distance)...};
-  const Vector old_low = low;
-  low = __builtin_shuffle(old_low, high, to_low);
-  high = __builtin_shuffle(old_low, high, to_high);
-}
-
-// Transposes a square of kLanes x kLanes elements in registers.
-template <int distance = 1>
-[[gnu::always_inline]] inline void transpose(Vector* rows) {
-  if constexpr (distance < kLanes) {
-    unroll<kLanes>([&](auto i) {
-      if constexpr ((i.value & distance) == 0) {
-        exchange<distance>(rows[i.value], rows[i.value + distance],
-                           std::make_index_sequence<kLanes>{});
-      }
-    });
-    transpose<2 * distance>(rows);
-  }
-}
 
 // panel[l * width + i] = source[i * stride + l]; rows from `count` on are copies of the last one.
 // Squares whose rows end beyond the panel's spill into the next step, so they come first.

@@ -12,8 +12,9 @@ extern const OptimSimd optim_simd;
 
 namespace {
 
-[[gnu::always_inline]] inline float square_root(float x) { return __builtin_sqrtf(x); }
-[[gnu::always_inline]] inline double square_root(double x) { return __builtin_sqrt(x); }
+[[gnu::always_inline]] inline real square_root(real x) {
+  return sizeof(real) == sizeof(float) ? __builtin_sqrtf(x) : __builtin_sqrt(x);
+}
 
 void adam(real* parameter, real* m, real* v, const real* gradient, std::int64_t count,
           const AdamFactors& factors) {

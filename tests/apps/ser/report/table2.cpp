@@ -60,6 +60,7 @@ nlohmann::json result_of(const std::string& path) {
   auto run = nlohmann::json::parse(read_text_file(path));
   run.erase("search_seconds");
   run.erase("train_seconds");
+  run.erase("hash");
   for (auto& epoch : run["epochs"]) epoch.erase("seconds");
   return run;
 }
@@ -77,13 +78,19 @@ int run_command(std::vector<std::string> words) {
 
 int run_report_command(const std::string& folder) { return run_command({"report", folder}); }
 
+TableRuns run_in(const TablePlan& plan, const LoadedCorpus& loaded, const std::string& path,
+                 OverwritePolicy overwrite, int jobs = 0, int* computed = nullptr) {
+  ResultFolder folder(table_folder(plan, path, overwrite));
+  return run_table(plan, loaded, folder, {.jobs = jobs}, computed);
+}
+
 // A finished table, computed once for all tests; each works on a copy of its folder.
 struct Finished {
   TemporaryFolder folder;
   TablePlan plan = tiny_plan(write_corpus(folder));
   LoadedCorpus loaded = prepare_corpus(plan.config);
   int computed = -1;
-  TableRuns runs = run_table(plan, loaded, folder / "table", OverwritePolicy::refuse, 1, &computed);
+  TableRuns runs = run_in(plan, loaded, folder / "table", OverwritePolicy::refuse, 1, &computed);
 };
 
 const Finished& finished() {
@@ -102,9 +109,9 @@ TEST_CASE("table2: runs side by side give what they give one after the other") {
   const LoadedCorpus loaded = prepare_corpus(plan.config);
   const int threads = cpu::thread_count();
   int computed = -1;
-  run_table(plan, loaded, folder / "one", OverwritePolicy::refuse, 1, &computed);
+  run_in(plan, loaded, folder / "one", OverwritePolicy::refuse, 1, &computed);
   CHECK(computed == 2 * 3 * 4);
-  run_table(plan, loaded, folder / "several", OverwritePolicy::refuse, 3, &computed);
+  run_in(plan, loaded, folder / "several", OverwritePolicy::refuse, 3, &computed);
   CHECK(computed == 2 * 3 * 4);
   CHECK(cpu::thread_count() == threads);
   for (const auto& cell : fs::directory_iterator(folder / "one/cells")) {
@@ -131,11 +138,11 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
   REQUIRE(fs::exists(cell));
 
   SUBCASE("continuing computes what is missing and nothing else") {
-    run_table(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
+    run_in(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
     CHECK(computed == 0);
     const nlohmann::json before = result_of(cell);
     fs::remove(cell);
-    run_table(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
+    run_in(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
     CHECK(computed == 1);
     CHECK(result_of(cell) == before);
   }
@@ -143,7 +150,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
   SUBCASE("one more mode computes only that mode") {
     plan.systems = {kGruAtt};
     plan.modes = {"none", "joint"};
-    const TableRuns grown = run_table(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
+    const TableRuns grown = run_in(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
     CHECK(computed == 1);
     CHECK(grown.of(kGruAtt, "joint").size() == 1);
     CHECK(file_count(out + "/cells") == 7);
@@ -151,11 +158,11 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
 
   SUBCASE("another configuration is refused, and so is a folder that exists") {
     CHECK(contains(
-        message_of<InputError>([&] { run_table(plan, loaded, out, OverwritePolicy::refuse); }),
+        message_of<InputError>([&] { run_in(plan, loaded, out, OverwritePolicy::refuse); }),
         "--resume"));
     plan.config.epochs = 2;
     CHECK(contains(
-        message_of<InputError>([&] { run_table(plan, loaded, out, OverwritePolicy::resume); }),
+        message_of<InputError>([&] { run_in(plan, loaded, out, OverwritePolicy::resume); }),
         "'epochs'"));
     CHECK(file_count(out + "/cells") == 6);
   }
@@ -214,7 +221,7 @@ TEST_CASE("table2: a run that stops being finite is left out, and the others go 
   Features& features = loaded.features[damaged];
   const std::vector<float> holes(static_cast<std::size_t>(features.bins * features.frames), NAN);
   features.values = holes.data();
-  const TableRuns runs = run_table(plan, loaded, folder / "table", OverwritePolicy::refuse);
+  const TableRuns runs = run_in(plan, loaded, folder / "table", OverwritePolicy::refuse);
   REQUIRE(runs.failures.size() == 1);
   CHECK(contains(runs.failures[0], "CNN_GRU_att none session1-test-s0 seed 0: "));
   CHECK(file_count(folder / "table/cells") == 1);

@@ -1,0 +1,33 @@
+#pragma once
+// Stopping on request: Ctrl-C, `kill`, the end of a session.
+
+#include <stdexcept>
+#include <string>
+
+namespace serenade::ser {
+
+/// A signal has asked the program to stop, and what was done is kept: exit code 128 + signal.
+class Interrupted : public std::runtime_error {
+ public:
+  Interrupted(int signal, const std::string& message)
+      : std::runtime_error(message), signal_(signal) {}
+  int signal() const { return signal_; }
+
+ private:
+  int signal_;
+};
+
+/// While one lives, SIGINT, SIGTERM and SIGHUP do not end the program but set stop_signal(); the
+/// second one ends it at once. A signal that the program was started to ignore (nohup) stays so.
+class StopOnSignals {
+ public:
+  StopOnSignals();
+  ~StopOnSignals();
+  StopOnSignals(const StopOnSignals&) = delete;
+  StopOnSignals& operator=(const StopOnSignals&) = delete;
+};
+
+/// The signal that has asked for a stop; 0: none.
+int stop_signal();
+
+}  // namespace serenade::ser

@@ -1,0 +1,85 @@
+#include "apps/ser/report/folder_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <utility>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
+
+namespace serenade::ser {
+
+namespace {
+
+std::string holder_text() {
+  std::array<char, 256> host = {};
+  gethostname(host.data(), host.size() - 1);
+  return "process " + std::to_string(getpid()) + " on " + host.data();
+}
+
+[[noreturn]] void refuse(const std::string& folder, int file) {
+  std::array<char, 512> holder = {};
+  const ssize_t size = pread(file, holder.data(), holder.size() - 1, 0);
+  throw InputError(folder + ": " + (size > 0 ? shown(holder.data()) : "another process") +
+                   " is writing into it; wait for its end, or choose another --out");
+}
+
+// Whether the lock could be taken; throws where somebody else has it.
+bool take(const std::string& folder, int file) {
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+  const bool held = errno == EWOULDBLOCK;
+  if (held) refuse(folder, file);
+  return false;
+}
+
+class Closing {
+ public:
+  explicit Closing(int file) : file_(file) {}
+  ~Closing() {
+    if (file_ >= 0) close(file_);
+  }
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+  int keep() { return std::exchange(file_, -1); }
+
+ private:
+  int file_;
+};
+
+}  // namespace
+
+FolderLock::FolderLock(const std::string& folder) {
+  const std::string path = folder + "/" + kLockFile;
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (file < 0) {
+    throw IoError(path + ": cannot be made: " + std::strerror(errno) + "; check the permissions");
+  }
+  Closing closing(file);
+  if (!take(folder, file)) {
+    std::cerr << folder << ": this file system has no locks; let only one process write here\n";
+  }
+  const std::string holder = holder_text();
+  if (ftruncate(file, 0) != 0 ||
+      pwrite(file, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
+    throw IoError(path + ": cannot be written: " + std::strerror(errno) +
+                  "; check the free space and the permissions");
+  }
+  file_ = closing.keep();
+}
+
+FolderLock::~FolderLock() { close(file_); }
+
+void check_not_locked(const std::string& folder) {
+  const int file = open((folder + "/" + kLockFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file < 0) return;
+  const Closing closing(file);
+  take(folder, file);
+}
+
+}  // namespace serenade::ser

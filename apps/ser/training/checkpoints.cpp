@@ -1,0 +1,61 @@
+#include "apps/ser/training/checkpoints.h"
+
+#include <algorithm>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/interrupt.h"
+#include "apps/ser/common/names.h"
+
+namespace serenade::ser {
+
+namespace {
+
+constexpr double kShare = 0.01;  // of the time, for keeping states
+
+}  // namespace
+
+std::string Checkpoints::path(const std::string& stage) const {
+  std::string name = stage;
+  std::replace(name.begin(), name.end(), ' ', '-');
+  return prefix_ + file_name_of(name) + ".safetensors";
+}
+
+std::optional<SafetensorsFile> Checkpoints::load(const std::string& stage) {
+  Checkpoint& checkpoint = stages_.try_emplace(stage, path(stage)).first->second;
+  std::optional<SafetensorsFile> state;
+  try {
+    state = checkpoint.load();
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; remove the file to run this part again");
+  }
+  if (tell_) {
+    for (const std::string& damage : checkpoint.damages()) {
+      tell_(damage + (state ? "; the one before it is taken" : "; this part is run again"));
+    }
+  }
+  return state;
+}
+
+bool Checkpoints::due(Moment moment) const {
+  if (moment == Moment::stage_end || stop_signal() != 0 || minutes_ == 0) return true;
+  const double seconds = std::chrono::duration<double>(Clock::now() - last_).count();
+  return seconds * kShare >= cost_ && (moment == Moment::epoch || seconds >= minutes_ * 60);
+}
+
+void Checkpoints::save(const std::string& stage, SafetensorsFile state) {
+  const Clock::time_point start = Clock::now();
+  try {
+    stages_.try_emplace(stage, path(stage)).first->second.save(std::move(state));
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; check the free space and the permissions");
+  }
+  last_ = Clock::now();
+  cost_ = std::chrono::duration<double>(last_ - start).count();
+  if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
+}
+
+void Checkpoints::remove() {
+  for (const auto& [stage, checkpoint] : stages_) checkpoint.remove();
+}
+
+}  // namespace serenade::ser

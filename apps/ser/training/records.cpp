@@ -1,0 +1,74 @@
+#include "apps/ser/training/records.h"
+
+#include <nlohmann/json.hpp>
+
+namespace serenade::ser {
+
+using nlohmann::json;
+
+namespace {
+
+// Runs of before call the norms of capsules lengths.
+std::string norm_key(const json& j, const std::string& stage) {
+  return stage + (j.contains(stage + "_norm") ? "_norm" : "_length");
+}
+
+EpochRecord record_from_json(const json& j) {
+  return {.stage = j.at("stage"),
+          .epoch = j.at("epoch"),
+          .learning_rate = j.at("learning_rate"),
+          .train_loss = j.at("train_loss"),
+          .architecture_loss = j.at("architecture_loss"),
+          .child_loss = j.at("child_loss"),
+          .validation_loss = j.at("validation_loss"),
+          .validation_wa = j.at("validation_wa"),
+          .validation_ua = j.at("validation_ua"),
+          .gradient_norm = j.at("gradient_norm"),
+          .window_norm = j.at(norm_key(j, "window")),
+          .utterance_norm = j.at(norm_key(j, "utterance")),
+          .seconds = j.at("seconds")};
+}
+
+}  // namespace
+
+json record_json(const EpochRecord& e) {
+  return {{"stage", e.stage},
+          {"epoch", e.epoch},
+          {"learning_rate", e.learning_rate},
+          {"train_loss", e.train_loss},
+          {"architecture_loss", e.architecture_loss},
+          {"child_loss", e.child_loss},
+          {"validation_loss", e.validation_loss},
+          {"validation_wa", e.validation_wa},
+          {"validation_ua", e.validation_ua},
+          {"gradient_norm", e.gradient_norm},
+          {"window_norm", e.window_norm},
+          {"utterance_norm", e.utterance_norm},
+          {"seconds", e.seconds}};
+}
+
+json records_json(const std::vector<EpochRecord>& records) {
+  json list = json::array();
+  for (const EpochRecord& record : records) list.push_back(record_json(record));
+  return list;
+}
+
+std::vector<EpochRecord> records_from_json(const json& list) {
+  std::vector<EpochRecord> records;
+  for (const json& record : list) records.push_back(record_from_json(record));
+  return records;
+}
+
+std::string to_json(const EpochRecord& record) { return record_json(record).dump(); }
+
+json schedule_json(const ScheduleState& state) {
+  return {{"epoch", state.epoch}, {"stage", state.stage}, {"reference_loss", state.reference_loss}};
+}
+
+ScheduleState schedule_from_json(const json& object) {
+  return {.epoch = object.at("epoch"),
+          .stage = object.at("stage"),
+          .reference_loss = object.at("reference_loss")};
+}
+
+}  // namespace serenade::ser
