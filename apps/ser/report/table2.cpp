@@ -44,10 +44,8 @@ void read_cell(const std::string& folder, TableRun& run) {
   if (!fs::exists(path)) return;
   try {
     run.result = fold_run_from_json(read_text_file(path), path);
-  } catch (const IoError&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw InputError(path + ": " + error.what() + "; delete the file to compute the run again");
+  } catch (const InputError& error) {
+    throw InputError(std::string(error.what()) + "; delete the file to compute the run again");
   }
 }
 
