@@ -102,12 +102,16 @@ struct Net : Module {
   }
 };
 
+/// Batches of images: one that a thread is done with at once, and one whose loops are shared.
+const Shape kSmall = {2, 1, 6, 8}, kShared = {4, 1, 40, 60};
+
 /// A net, its optimiser and its data, and a step that can be undone.
 class Training {
  public:
-  explicit Training(int finished_steps) : initial_(net_.state_dict()) {
-    images_ = Variable(randn({2, 1, 6, 8}));
-    sequences_ = Variable(randn({2, 3, 8}));
+  Training(int finished_steps, const Shape& images) : initial_(net_.state_dict()) {
+    images_ = Variable(randn(images));
+    sequences_ = Variable(randn({images[0], 3, 8}));
+    labels_.assign(static_cast<std::size_t>(images[0]), 1);
     reset(finished_steps);
   }
 
@@ -120,7 +124,7 @@ class Training {
 
   void step() {
     optimizer_->zero_grad();
-    backward(net_.loss(images_, sequences_, {0, 2}));
+    backward(net_.loss(images_, sequences_, labels_));
     clip_grad_norm(optimizer_->parameters(), 0.1);
     optimizer_->step();
   }
@@ -144,6 +148,7 @@ class Training {
   Net net_;
   StateDict initial_;
   Variable images_, sequences_;
+  Indices labels_;
   std::unique_ptr<Adam> optimizer_;
 };
 
@@ -184,8 +189,9 @@ bool was_refused(const std::string& name, std::int64_t n, const std::function<vo
 
 /// Refuses every request of `work` in turn; `check(n, refused)` looks at what is left.
 void refuse_each(const std::string& name, const std::function<void()>& work,
-                 const std::function<void(std::int64_t, bool)>& check) {
-  for (const bool all : {false, true}) {
+                 const std::function<void(std::int64_t, bool)>& check,
+                 const std::vector<bool>& modes = {false, true}) {
+  for (const bool all : modes) {
     refuses_all = all;
     std::int64_t n = 1, refusals = 0;
     for (;; ++n) {
@@ -201,11 +207,12 @@ void refuse_each(const std::string& name, const std::function<void()>& work,
   }
 }
 
-void test_training(int finished_steps, int threads) {
+void test_training(int finished_steps, int threads, const Shape& images,
+                   const std::vector<bool>& modes = {false, true}) {
   cpu::set_threads(threads);
   const std::string name = "training step " + std::to_string(finished_steps + 1) + ", " +
                            std::to_string(threads) + " threads";
-  Training training(finished_steps);
+  Training training(finished_steps, images);
   const std::vector<real> before = training.state();
   training.step();
   const std::vector<real> after = training.state();
@@ -218,13 +225,14 @@ void test_training(int finished_steps, int threads) {
         if (refused) training.step();
         if (training.state() != after) fail(name, n, "the next step had other bits");
         training.reset(finished_steps);
-      });
+      },
+      modes);
 }
 
 /// The working memory of kernels belongs to a thread, so each run gets a new one.
 void test_working_memory() {
   cpu::set_threads(1);
-  Training training(0);
+  Training training(0, kSmall);
   const std::vector<real> before = training.state();
   for (std::int64_t n = 1;; ++n) {
     bool refused = false;
@@ -263,8 +271,10 @@ void test_files() {
 
 int main() {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  for (const int finished_steps : {0, 1}) serenade::test_training(finished_steps, 1);
-  serenade::test_training(0, 2);
+  for (const int finished_steps : {0, 1}) {
+    serenade::test_training(finished_steps, 1, serenade::kSmall);
+  }
+  serenade::test_training(0, 2, serenade::kShared, {false});
   serenade::test_working_memory();
   serenade::test_files();
   return 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "apps/ser/common/compute_device.h"

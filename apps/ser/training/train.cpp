@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
