@@ -425,7 +425,6 @@ TEST_CASE("sound faults: pipes, devices and links") {
   writer.join();
   CHECK(audio.samples.size() == 90000);
   CHECK(contains(message_of<InputError>([] { read_audio("/dev/zero"); }), "is a device"));
-  CHECK(contains(message_of<InputError>([] { read_audio("/dev/null"); }), "is a device"));
   std::filesystem::create_symlink("nowhere.wav", folder / "link.wav");
   CHECK(contains(message_of<InputError>([&] { read_audio(folder / "link.wav"); }), "is a link to"));
   std::filesystem::create_symlink("loop.wav", folder / "loop.wav");
