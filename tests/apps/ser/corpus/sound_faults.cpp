@@ -165,6 +165,11 @@ TEST_CASE("sound faults: WAV formats that cannot be") {
   };
   CHECK(of({.channels = 0}) == "says 0 channels; 1 to 8 can be read (byte 22)");
   CHECK(of({.channels = 65535}) == "says 65535 channels; 1 to 8 can be read (byte 22)");
+  CHECK(of({.channels = 9, .align = 18}) == "says 9 channels; 1 to 8 can be read (byte 22)");
+  CHECK(of({.rate = 384000}).empty());
+  CHECK(of({.rate = 1000}).empty());
+  CHECK(contains(of({.rate = 384001}), "says 384001 Hz"));
+  CHECK(contains(of({.rate = 999}), "says 999 Hz"));
   CHECK(of({.rate = 0}) == "says 0 Hz; 1000 to 384000 can be read (byte 24)");
   CHECK(of({.rate = 4000000000}) == "says 4000000000 Hz; 1000 to 384000 can be read (byte 24)");
   CHECK(of({.align = 0}) ==
