@@ -73,6 +73,8 @@ void Variable::set_grad(Tensor grad) {
         "only a leaf that requires a gradient holds one");
   check(!grad.defined() || grad.shape() == shape(), "set_grad",
         "the gradient must have the shape of the value; got ", grad.shape(), " for ", shape());
+  check(!grad.defined() || grad.device() == device(), "set_grad",
+        "the gradient must be on the device of the value");
   state_->node->grad = std::move(grad);
 }
 
@@ -90,6 +92,12 @@ Variable make_result(const char* name, Tensor value, const std::vector<Variable>
   bool wanted = false;
   for (const Variable& input : inputs) wanted = wanted || input.requires_grad();
   if (!wanted) return result;
+  for (const Variable& input : inputs) {
+    check(!input.requires_grad() || input.node()->shape == input.shape(), name,
+          "a value that requires a gradient must keep its shape; got ",
+          input.defined() ? input.shape() : Shape{}, " in place of ",
+          input.requires_grad() ? input.node()->shape : Shape{});
+  }
   auto node = make_node(result.value());
   node->name = name;
   node->is_leaf = false;

@@ -90,6 +90,13 @@ class Variable {
 Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,
                      BackwardFunction backward);
 
+/// Throws std::invalid_argument naming `op` unless every input is defined: what a function asks
+/// first of those it cannot do without.
+template <class... Inputs>
+void check_defined(const char* op, const Inputs&... inputs) {
+  check((inputs.defined() && ...), op, "an input must be defined; got an undefined one");
+}
+
 /// Throws std::invalid_argument naming `op` unless all inputs that are defined lie on one device.
 template <class... Inputs>
 void check_same_device(const char* op, const Variable& first, const Inputs&... others) {

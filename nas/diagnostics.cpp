@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "nas/history.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -50,15 +51,16 @@ void warn_updates(const ChoiceRecord& choice, std::vector<std::string>& warnings
 
 void warn_tie(const ChoiceRecord& choice, std::vector<std::string>& warnings) {
   if (choice.probabilities.size() < 2) return;
-  std::vector<double> sorted = choice.probabilities;
-  std::partial_sort(sorted.begin(), sorted.begin() + 2, sorted.end(), std::greater<>());
-  if (sorted[0] - sorted[1] >= kTie) return;
-  std::size_t second = 0;
-  while (choice.probabilities[second] != sorted[1] || index_of(choice.best) == second) ++second;
-  warnings.push_back("the choice of " + choice.name +
-                     " is nearly a tie: " + choice.candidates[index_of(choice.best)] +
-                     " has probability " + short_number(sorted[0]) + ", " +
-                     choice.candidates[second] + " has " + short_number(sorted[1]));
+  const std::vector<double>& p = choice.probabilities;
+  const std::size_t best = index_of(choice.best);
+  std::size_t second = best == 0 ? 1 : 0;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    if (i != best && p[i] > p[second]) second = i;
+  }
+  if (p[best] - p[second] >= kTie) return;
+  warnings.push_back("the choice of " + choice.name + " is nearly a tie: " +
+                     choice.candidates[best] + " has probability " + short_number(p[best]) + ", " +
+                     choice.candidates[second] + " has " + short_number(p[second]));
 }
 
 void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnings) {
@@ -165,6 +167,7 @@ double chi_square_tail(double statistic, double degrees_of_freedom) {
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history) {
   std::vector<std::string> warnings;
   if (history.empty()) return warnings;
+  check_history(history);
   for (const ChoiceRecord& choice : history.back().choices) {
     warn_updates(choice, warnings);
     warn_tie(choice, warnings);

@@ -101,6 +101,7 @@ Genotype genotype_at(const SearchSpace& space, std::int64_t index) {
 
 std::int64_t genotype_index(const Genotype& genotype, const SearchSpace& space) {
   const std::vector<std::int64_t> indices = choice_indices(genotype, space);
+  static_cast<void>(space.size());  // throws where the numbers do not fit
   std::int64_t index = 0;
   for (std::size_t i = 0; i < indices.size(); ++i) {
     index = index * space.choices[i].size() + indices[i];

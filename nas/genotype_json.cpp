@@ -1,11 +1,11 @@
 // Genotypes as JSON: the text form, its schema, and files. Every error is one line that says where.
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "nas/genotype.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 #include "tensor/text.h"
 
 namespace serenade {
@@ -13,17 +13,6 @@ namespace serenade {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json parse(const std::string& text, const std::string& source) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    const auto place = static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
-    const auto line = 1 + std::count(text.begin(), text.begin() + place, '\n');
-    check(false, source.c_str(), "line ", line, ": not valid JSON");
-  }
-  return {};
-}
 
 // Throws unless `object` is an object with exactly these keys, `optional` ones aside.
 void check_keys(const Json& object, const std::string& source, const std::string& place,
@@ -34,7 +23,8 @@ void check_keys(const Json& object, const std::string& source, const std::string
   known.insert(known.end(), optional.begin(), optional.end());
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source.c_str(), place,
-          "unknown key '", key, "'; the nearest known one is '", nearest_word(key, known), "'");
+          "unknown key ", json_quoted(key), "; the nearest known one is '",
+          nearest_word(key, known), "'");
   }
   for (const std::string& key : required) {
     check(object.contains(key), source.c_str(), place, "key '", key, "' is missing");
@@ -45,7 +35,8 @@ std::string text_of(const Json& object, const std::string& key, const std::strin
                     const std::string& place) {
   const Json& value = object.at(key);
   check(value.is_string() && !value.get_ref<const std::string&>().empty(), source.c_str(), place,
-        "key '", key, "' must be a text that is not empty; got ", value.dump());
+        "key '", key, "' must be a text that is not empty; got ",
+        value.is_string() ? "an empty one" : value.type_name());
   return value.get<std::string>();
 }
 
@@ -96,11 +87,11 @@ std::string to_json(const Genotype& genotype) {
 }
 
 Genotype genotype_from_json(const std::string& text, const std::string& source) {
-  const Json json = parse(text, source);
+  const Json json = parse_json<Json>(text, source);
   check_keys(json, source, "", {"schema", "system", "choices"}, {"space_hash"});
   const std::string schema = text_of(json, "schema", source, "");
   check(schema == kGenotypeSchema, source.c_str(), "key 'schema' must be '", kGenotypeSchema,
-        "'; got '", schema, "'");
+        "'; got ", json_quoted(schema));
 
   Genotype genotype;
   genotype.system = text_of(json, "system", source, "");
@@ -109,11 +100,12 @@ Genotype genotype_from_json(const std::string& text, const std::string& source) 
     const bool digits =
         genotype.space_hash.find_first_not_of("0123456789abcdef") == std::string::npos;
     check(genotype.space_hash.size() == 16 && digits, source.c_str(),
-          "key 'space_hash' must be 16 hexadecimal digits; got '", genotype.space_hash, "'");
+          "key 'space_hash' must be 16 hexadecimal digits; got ", json_quoted(genotype.space_hash));
   }
   const Json& choices = json.at("choices");
   check(choices.is_array() && !choices.empty(), source.c_str(),
-        "key 'choices' must be a list that is not empty; got ", choices.dump());
+        "key 'choices' must be a list that is not empty; got ",
+        choices.is_array() ? "an empty one" : choices.type_name());
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const std::string place = "choices[" + std::to_string(i) + "]: ";
     check_keys(choices[i], source, place, {"layer", "candidate"});

@@ -29,12 +29,17 @@ struct SearchRecord {
   std::vector<ChoiceRecord> choices;
 };
 
+/// Throws std::invalid_argument naming the epoch and the choice unless all epochs have the same
+/// choices, each with one value of each kind per candidate, in its range and finite.
+void check_history(const std::vector<SearchRecord>& history);
+
 /// One line per epoch, choice and candidate:
 /// epoch,layer,candidate,alpha,probability,entropy,chosen,updates.
 std::string history_csv(const std::vector<SearchRecord>& history);
 /// The whole history as a JSON list, numbers exact.
 std::string history_json(const std::vector<SearchRecord>& history);
-/// The inverse; throws std::invalid_argument on text that history_json did not write.
+/// The inverse; throws std::invalid_argument on text that history_json did not write, also where
+/// check_history() does.
 std::vector<SearchRecord> history_from_json(const std::string& text);
 
 }  // namespace serenade

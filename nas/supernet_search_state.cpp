@@ -3,13 +3,12 @@
 // Numbers that are not tensors go into the file's metadata as JSON, whose decimal digits give every
 // double back exactly.
 
-#include <nlohmann/json.hpp>
-
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
 #include "nn/checkpoint.h"
 #include "nn/optim.h"
 #include "tensor/check.h"
+#include "tensor/json.h"
 
 namespace serenade {
 
@@ -23,6 +22,12 @@ constexpr const char* kAlphaOptimizer = "search.alpha_optimizer.";
 constexpr const char* kOptions = "search.options";
 constexpr const char* kProgress = "search.progress";
 constexpr const char* kHistory = "search.history";
+
+std::int64_t count_of(const Json& progress, const char* key) {
+  const std::int64_t count = json_integer(progress.at(key), key);
+  check(count >= 0, "SupernetSearch::load_state", key, " must not be negative; got ", count);
+  return count;
+}
 
 // What two searches must have in common for one to continue the other.
 std::string fingerprint_of(const OneShot& method) {
@@ -102,8 +107,8 @@ void SupernetSearch::load_state(const SafetensorsFile& state) {
     apply_state(state);
   } catch (const Json::exception& error) {
     apply_state(before);
-    check(false, "SupernetSearch::load_state", "must be given what save_state wrote; got ",
-          error.what());
+    check(false, "SupernetSearch::load_state", "must be given what save_state wrote; ",
+          json_reason(error));
   } catch (...) {
     apply_state(before);
     throw;
@@ -116,19 +121,29 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   supernet_.load_state_dict(part_of(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);
-  const Json progress = Json::parse(state.metadata.at(kProgress));
-  progress.at("weight_steps").get_to(weight_steps_);
-  progress.at("architecture_steps").get_to(architecture_steps_);
-  progress.at("epoch_weight_steps").get_to(epoch_weight_steps_);
-  progress.at("epoch_architecture_steps").get_to(epoch_architecture_steps_);
+  const Json progress = parse_json<Json>(state.metadata.at(kProgress), kProgress);
+  weight_steps_ = count_of(progress, "weight_steps");
+  architecture_steps_ = count_of(progress, "architecture_steps");
+  epoch_weight_steps_ = count_of(progress, "epoch_weight_steps");
+  epoch_architecture_steps_ = count_of(progress, "epoch_architecture_steps");
   progress.at("epoch_weight_loss").get_to(epoch_weight_loss_);
   progress.at("epoch_architecture_loss").get_to(epoch_architecture_loss_);
   progress.at("activation_rms").get_to(activation_rms_);
   progress.at("gradient_norms").get_to(gradient_norms_);
+  check(activation_rms_.size() == choices_.size() && gradient_norms_.size() == choices_.size(),
+        "SupernetSearch::load_state", "must be given one figure of each per choice, ",
+        choices_.size(), "; got ", activation_rms_.size(), " and ", gradient_norms_.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    choices_[i].choice->set_update_counts(progress.at("updates").at(i));
+    std::vector<std::int64_t> counts;
+    for (const Json& count : progress.at("updates").at(i)) {
+      counts.push_back(json_integer(count, "updates"));
+    }
+    choices_[i].choice->set_update_counts(std::move(counts));
   }
   history_ = history_of(state);
+  check(history_.empty() || history_.front().choices.size() == choices_.size(),
+        "SupernetSearch::load_state", "must be given a history of these ", choices_.size(),
+        " choices");
 }
 
 }  // namespace serenade

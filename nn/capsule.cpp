@@ -17,7 +17,7 @@ PrimaryCapsules::PrimaryCapsules(const Options& chosen) : options(chosen) {
             options.stride[1] > 0,
         "PrimaryCapsules", "kernel_size and stride must be positive; got ", options.kernel_size[0],
         " x ", options.kernel_size[1], " and ", options.stride[0], " x ", options.stride[1]);
-  const std::int64_t channels = options.types * options.dim;
+  const std::int64_t channels = element_count({options.types, options.dim}, "PrimaryCapsules");
   weight = register_parameter(
       "weight", init::xavier_uniform({channels, options.in_channels, options.kernel_size[0],
                                       options.kernel_size[1]}));

@@ -2,12 +2,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 
 #include "tensor/check.h"
 #include "tensor/fnv.h"
+#include "tensor/json.h"
 
 namespace serenade {
 
@@ -53,6 +53,11 @@ Metadata load_model(const std::string& path, Module& module) {
   check(file.integers.empty(), "load_model", path,
         ": a model file must hold only real numbers; got integers named '",
         file.integers.empty() ? "" : file.integers.begin()->first, "'");
+  for (const auto& [name, tensor] : file.tensors) {
+    const std::int64_t element = first_non_finite(tensor);
+    check(element < 0, "load_model", path, ": every number must be finite; got '", name,
+          "', element ", element, " of ", tensor.shape());
+  }
   try {
     module.load_state_dict(file.tensors);
   } catch (const std::invalid_argument& error) {
@@ -88,11 +93,14 @@ void load_optimizer(const SafetensorsFile& file, const std::string& prefix, Opti
   OptimizerState state;
   state.tensors = part_of(file, prefix);
   try {
-    const Json numbers = Json::parse(text->second);
+    const Json numbers = parse_json<Json>(text->second, text->first);
     numbers.at("learning_rate").get_to(state.learning_rate);
-    numbers.at("steps").get_to(state.steps);
+    for (const auto& [name, count] : numbers.at("steps").items()) {
+      state.steps[name] = json_integer(count, name);
+    }
   } catch (const Json::exception& error) {
-    check(false, "load_optimizer", "'", text->first, "' must be what was saved; ", error.what());
+    check(false, "load_optimizer", "'", text->first, "' must be what was saved; ",
+          json_reason(error));
   }
   optimizer.load_state_dict(state);
 }

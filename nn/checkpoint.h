@@ -38,7 +38,8 @@ void save_model(const std::string& path, const Module& module, const Metadata& m
 
 /// Reads the parameters and buffers of `module` from a file and returns its metadata. Throws
 /// std::runtime_error naming the path if it cannot be read, and std::invalid_argument naming the
-/// path and the first parameter at fault if it holds another model; then the module is unchanged.
+/// path and the first parameter at fault if it holds another model, or a number that is not finite;
+/// then the module is unchanged.
 Metadata load_model(const std::string& path, Module& module);
 
 // Parts of a state --------------------------------------------------------------------------------

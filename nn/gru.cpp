@@ -1,5 +1,7 @@
 #include "nn/gru.h"
 
+#include <algorithm>
+
 #include "nn/init.h"
 #include "tensor/check.h"
 
@@ -9,6 +11,7 @@ GRU::GRU(const Options& chosen) : options(chosen) {
   const std::int64_t hidden = options.hidden_size;
   check(options.input_size > 0 && hidden > 0, "GRU",
         "input_size and hidden_size must be positive; got ", options.input_size, " and ", hidden);
+  element_count({hidden, std::max(hidden, options.input_size)}, "GRU");
   check(options.reset == GruReset::after || options.bias == GruBias::one, "GRU",
         "reset 'before' must have one bias per gate; got two");
   constexpr std::int64_t kGates = 3;

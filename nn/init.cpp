@@ -66,8 +66,8 @@ SkipInit::~SkipInit() { draws = before_; }
 
 Fans fans(const Shape& shape) {
   check(shape.size() >= 2, "init", "a weight must have two axes or more to have fans; got ", shape);
-  std::int64_t field = 1;
-  for (std::size_t axis = 2; axis < shape.size(); ++axis) field *= shape[axis];
+  element_count(shape, "init");
+  const std::int64_t field = element_count(Shape(shape.begin() + 2, shape.end()), "init");
   return {.in = shape[1] * field, .out = shape[0] * field};
 }
 
@@ -113,6 +113,7 @@ Tensor kaiming_normal(const Shape& shape, double gain) {
 Tensor orthogonal(const Shape& shape, double gain) {
   check(shape.size() == 2 && shape[0] > 0 && shape[1] > 0, "orthogonal",
         "shape must be [rows, columns]; got ", shape);
+  element_count(shape, "orthogonal");
   if (!draws) return zeros(shape);
   // The shorter side gives the vectors that can be orthonormal; work on them as rows.
   const bool wide = shape[0] <= shape[1];

@@ -3,7 +3,9 @@
 
 #include "nn/optim.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -24,6 +26,30 @@ NamedParameters without_repeats(NamedParameters parameters) {
     return !seen.insert(named.second.identity()).second;
   });
   return parameters;
+}
+
+// A rule walks over the numbers of a parameter as one block, and over each number once.
+void check_leaves(const NamedParameters& parameters) {
+  struct Block {
+    const real* begin;
+    const real* end;
+    const std::string* name;
+  };
+  std::vector<Block> blocks;
+  for (const auto& [name, parameter] : parameters) {
+    const Tensor& value = parameter.value();
+    check(value.is_contiguous(), "Optimizer",
+          "parameters must be contiguous, and no slice of columns or expanded view; '", name,
+          "' is not");
+    blocks.push_back({value.data(), value.data() + value.numel(), &name});
+  }
+  std::sort(blocks.begin(), blocks.end(),
+            [](const Block& a, const Block& b) { return std::less<>()(a.begin, b.begin); });
+  for (std::size_t i = 1; i < blocks.size(); ++i) {
+    check(!std::less<>()(blocks[i].begin, blocks[i - 1].end), "Optimizer",
+          "parameters must not share numbers; '", *blocks[i - 1].name, "' and '", *blocks[i].name,
+          "' do");
+  }
 }
 
 }  // namespace
@@ -51,6 +77,7 @@ Optimizer::Optimizer(NamedParameters parameters, double learning_rate,
     check(names.insert(name).second, "Optimizer", "names must be unique; got '", name, "' twice");
   }
   parameters_ = without_repeats(std::move(parameters));
+  check_leaves(parameters_);
   slots_.resize(parameters_.size());
   set_learning_rate(learning_rate);
 }
@@ -70,21 +97,30 @@ void Optimizer::step(const NonFiniteGuard& guard) {
 }
 
 void Optimizer::update(const real* stopped) {
+  // Whatever can fail comes first: a step happens to all parameters or to none.
   std::vector<Update> updates;
+  std::vector<Slot*> updated;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    Variable& parameter = parameters_[i].second;
+    auto& [name, parameter] = parameters_[i];
     if (!parameter.requires_grad() || !parameter.grad().defined()) continue;
+    const Tensor& value = parameter.value();
     Slot& slot = slots_[i];
     if (slot.moments.empty()) {
+      std::vector<Tensor> moments;
       for (std::size_t k = 0; k < moment_names_.size(); ++k) {
-        slot.moments.emplace_back(parameter.shape(), parameter.device());
+        moments.emplace_back(value.shape(), value.device());
       }
+      slot.moments = std::move(moments);
     }
-    ++slot.steps;
-    updates.push_back(
-        {parameter.value(), parameter.grad().contiguous(), &slot.moments, slot.steps});
+    check(value.is_contiguous() && value.shape() == parameter.grad().shape() &&
+              (slot.moments.empty() || slot.moments[0].shape() == value.shape()),
+          "Optimizer", "a parameter must keep its shape and be contiguous; '", name, "' is now ",
+          value.shape());
+    updates.push_back({value, parameter.grad().contiguous(), &slot.moments, slot.steps + 1});
+    updated.push_back(&slot);
   }
   apply(updates, stopped);
+  for (Slot* slot : updated) ++slot->steps;
 }
 
 void Optimizer::zero_grad() {
@@ -221,13 +257,11 @@ void check_finite_gradients(const NamedParameters& parameters) {
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.grad().defined()) continue;
     const Tensor gradient = parameter.grad().to(Device::cpu).contiguous();
-    const real* values = gradient.data();
-    for (std::int64_t i = 0; i < gradient.numel(); ++i) {
-      if (std::isfinite(values[i])) continue;
-      throw NonFiniteGradient("gradient of '" + name + "' " + to_string(gradient.shape()) +
-                              " is not finite: element " + std::to_string(i) + " is " +
-                              std::to_string(values[i]));
-    }
+    const std::int64_t i = first_non_finite(gradient);
+    if (i < 0) continue;
+    throw NonFiniteGradient("gradient of '" + name + "' " + to_string(gradient.shape()) +
+                            " is not finite: element " + std::to_string(i) + " is " +
+                            std::to_string(gradient.data()[i]));
   }
 }
 

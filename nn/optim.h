@@ -11,6 +11,7 @@
 // A parameter that no gradient has reached is not touched at all: not its value, not its moments,
 // not its count of steps. Architecture search rests on this: paths that were masked or not drawn
 // stay exactly as they were. A parameter that is given under several names is one, under the first.
+// The numbers of a parameter lie side by side and belong to no other; anything else is refused.
 
 #include <cstdint>
 #include <map>
@@ -56,7 +57,8 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Updates every parameter that has a gradient.
+  /// Updates every parameter that has a gradient: all of them or, where it throws (out of memory),
+  /// none.
   void step();
   /// The same unless the guard has stopped. The counts of steps may then be one ahead: the host has
   /// not been told.
@@ -87,7 +89,7 @@ class Optimizer {
   };
 
   /// The rule, for all parameters of a step together, so that it can be one call of a kernel.
-  /// stopped: of a guard, as the kernels take it, or null.
+  /// Must not throw once it has begun to write. stopped: of a guard, as the kernels take it, or null.
   virtual void apply(const std::vector<Update>& updates, const real* stopped) = 0;
 
  private:

@@ -74,6 +74,7 @@ std::int64_t random_integer(const RandomKey& key, std::uint64_t element, std::in
 }
 
 std::vector<std::int64_t> permutation(const RandomKey& key, std::int64_t count) {
+  element_count({count}, "permutation");
   std::vector<std::int64_t> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), 0);
   for (std::int64_t i = count - 1; i > 0; --i) {

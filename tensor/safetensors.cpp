@@ -1,13 +1,17 @@
 #include "tensor/safetensors.h"
 
+#include <algorithm>
 #include <bit>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+#include <iterator>
 #include <stdexcept>
+#include <type_traits>
 
+#include "tensor/check.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
+#include "tensor/safetensors_header.h"
 
 namespace serenade {
 
@@ -16,12 +20,6 @@ namespace {
 using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "the container is little-endian");
 
-constexpr std::uint64_t kLongestHeader = 100'000'000;  // the format's own limit
-
-[[noreturn]] void fail(const std::string& path, const std::string& what) {
-  throw std::runtime_error(path + ": not a valid safetensors file: " + what);
-}
-
 std::string names_of(const SafetensorsFile& file) {
   std::string names;
   for (const auto& [name, tensor] : file.tensors) names += (names.empty() ? "" : ", ") + name;
@@ -29,52 +27,42 @@ std::string names_of(const SafetensorsFile& file) {
   return names.empty() ? "none" : names;
 }
 
-// Reads `count` little-endian values stored as Stored into elements of type Wanted.
+void read_bytes(std::istream& in, const std::string& path, void* to, std::uint64_t bytes) {
+  if (bytes > 0 && !in.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes))) {
+    fail_safetensors(path, "cut short");
+  }
+}
+
+// Reads `count` little-endian values stored as Stored into elements of type Wanted: straight to
+// their place where the two are the same, else piece by piece.
 template <class Stored, class Wanted>
-void convert(const char* bytes, std::int64_t count, Wanted* to) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    Stored value;
-    std::memcpy(&value, bytes + static_cast<std::size_t>(i) * sizeof value, sizeof value);
-    to[i] = static_cast<Wanted>(value);
-  }
-}
-
-std::size_t size_of_dtype(const std::string& path, const std::string& dtype) {
-  if (dtype == "F64" || dtype == "I64") return 8;
-  if (dtype == "F32" || dtype == "I32") return 4;
-  fail(path, "dtype " + dtype + " is not supported (F32, F64, I32, I64 are)");
-}
-
-// One entry of the header, with its range checked against the body.
-void read_entry(SafetensorsFile& file, const std::string& name, const json& entry,
-                const std::vector<char>& body) {
-  const std::string dtype = entry.at("dtype").get<std::string>();
-  const Shape shape = entry.at("shape").get<Shape>();
-  const auto range = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-  std::uint64_t count = 1;
-  for (const std::int64_t size : shape) {
-    if (size < 0) fail(file.path, "tensor " + name + " has a negative size");
-    if (size > 0 && count > body.size() / static_cast<std::uint64_t>(size) + 1) {
-      fail(file.path, "tensor " + name + " is larger than the file");
-    }
-    count *= static_cast<std::uint64_t>(size);
-  }
-  if (range.size() != 2 || range[0] > range[1] || range[1] > body.size() ||
-      range[1] - range[0] != count * size_of_dtype(file.path, dtype)) {
-    fail(file.path, "tensor " + name + " has a byte range that does not fit its shape or the file");
-  }
-  const char* bytes = body.data() + range[0];
-  const auto n = static_cast<std::int64_t>(count);
-  if (dtype[0] == 'F') {
-    Tensor tensor = Tensor::empty(shape);
-    dtype == "F64" ? convert<double>(bytes, n, tensor.data())
-                   : convert<float>(bytes, n, tensor.data());
-    file.tensors[name] = tensor;
+void read_values(std::istream& in, const std::string& path, std::uint64_t count, Wanted* to) {
+  if constexpr (std::is_same_v<Stored, Wanted>) {
+    read_bytes(in, path, to, count * sizeof(Stored));
   } else {
-    SafetensorsFile::Integers integers{shape, std::vector<std::int64_t>(count)};
-    dtype == "I64" ? convert<std::int64_t>(bytes, n, integers.values.data())
-                   : convert<std::int32_t>(bytes, n, integers.values.data());
-    file.integers[name] = std::move(integers);
+    constexpr std::uint64_t kPiece = 1 << 14;
+    std::vector<Stored> piece(std::min(count, kPiece));
+    for (std::uint64_t done = 0; done < count; done += piece.size()) {
+      piece.resize(std::min(count - done, kPiece));
+      read_bytes(in, path, piece.data(), piece.size() * sizeof(Stored));
+      for (std::size_t i = 0; i < piece.size(); ++i) to[done + i] = static_cast<Wanted>(piece[i]);
+    }
+  }
+}
+
+// The next tensor of the body.
+void read_entry(std::istream& in, SafetensorsFile& file, const SafetensorsEntry& entry) {
+  const std::uint64_t count = entry.count();
+  if (entry.dtype[0] == 'F') {
+    Tensor tensor = Tensor::empty(entry.shape);
+    entry.dtype == "F64" ? read_values<double>(in, file.path, count, tensor.data())
+                         : read_values<float>(in, file.path, count, tensor.data());
+    file.tensors[entry.name] = std::move(tensor);
+  } else {
+    SafetensorsFile::Integers integers{entry.shape, std::vector<std::int64_t>(count)};
+    entry.dtype == "I64" ? read_values<std::int64_t>(in, file.path, count, integers.values.data())
+                         : read_values<std::int32_t>(in, file.path, count, integers.values.data());
+    file.integers[entry.name] = std::move(integers);
   }
 }
 
@@ -98,43 +86,42 @@ const SafetensorsFile::Integers& SafetensorsFile::integer(const std::string& nam
 }
 
 SafetensorsFile read_safetensors(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw std::runtime_error(path + ": is not a regular file; a safetensors file must be one");
+  }
   std::ifstream in(path, std::ios::binary);
-  std::error_code ignored;
-  if (!in || std::filesystem::is_directory(path, ignored)) {
-    throw std::runtime_error(path + ": cannot be opened");
-  }
-  const auto file_size = static_cast<std::uint64_t>(std::filesystem::file_size(path));
-  std::uint64_t header_size = 0;
-  if (file_size < 8 || !in.read(reinterpret_cast<char*>(&header_size), 8)) fail(path, "cut short");
-  if (header_size > kLongestHeader || header_size > file_size - 8) {
-    fail(path, "its header would be longer than the file");
-  }
-  std::string header(header_size, '\0');
-  std::vector<char> body(file_size - 8 - header_size);
-  in.read(header.data(), static_cast<std::streamsize>(header.size()));
-  in.read(body.data(), static_cast<std::streamsize>(body.size()));
-  if (!in) fail(path, "cut short");
+  const std::uint64_t file_size = std::filesystem::file_size(path, error);
+  if (!in || error) throw std::runtime_error(path + ": cannot be opened");
 
+  // The header first: nothing is allocated by its word before it has been checked against the file.
+  std::uint64_t header_size = 0;
+  if (file_size < sizeof header_size) fail_safetensors(path, "cut short");
+  read_bytes(in, path, &header_size, sizeof header_size);
+  if (header_size > file_size - sizeof header_size) {
+    fail_safetensors(path, "its header would be longer than the file");
+  }
+  if (header_size > kLongestSafetensorsHeader) {
+    fail_safetensors(path, "its header is longer than the 100 MB that the format allows");
+  }
+  const std::uint64_t body_size = file_size - sizeof header_size - header_size;
+  SafetensorsHeader header = parse_safetensors_header(in, header_size, body_size, path);
   SafetensorsFile file;
   file.path = path;
-  try {
-    const json document = json::parse(header);
-    for (const auto& [name, entry] : document.items()) {
-      if (name == "__metadata__") {
-        for (const auto& [key, value] : entry.items()) {
-          file.metadata[key] = value.is_string() ? value.get<std::string>() : value.dump();
-        }
-      } else {
-        read_entry(file, name, entry, body);
-      }
-    }
-  } catch (const json::exception& error) {
-    fail(path, std::string("bad header: ") + error.what());
-  }
+  file.metadata = std::move(header.metadata);
+  for (const SafetensorsEntry& entry : header.entries) read_entry(in, file, entry);
   return file;
 }
 
 void write_safetensors(const std::string& path, const SafetensorsFile& file) {
+  for (const auto& [name, integers] : file.integers) {
+    check(!file.tensors.contains(name), "write_safetensors", "a name must be given once; got ",
+          json_quoted(name), " twice");
+    check(element_count(integers.shape) == std::ssize(integers.values), "write_safetensors",
+          "the values must fill the shape; got ", integers.values.size(), " for ",
+          json_quoted(name), " ", integers.shape);
+  }
   json header = json::object();
   std::uint64_t offset = 0;
   const auto describe = [&](const std::string& name, const char* dtype, const Shape& shape,
@@ -151,7 +138,12 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
     describe(name, "I64", integers.shape, integers.values.size() * sizeof(std::int64_t));
   }
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const json::exception&) {
+    check(false, "write_safetensors", path, ": names and metadata must be UTF-8");
+  }
   text.append((8 - text.size() % 8) % 8, ' ');
 
   write_file(path, [&](std::ostream& out) {

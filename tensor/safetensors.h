@@ -32,12 +32,15 @@ struct SafetensorsFile {
   std::string path;  ///< where it was read from, for messages
 };
 
-/// Reads a file; throws std::runtime_error naming the path and what is wrong with it (missing, cut
-/// short, bad header, ranges that overlap or leave the file). Never reads outside the file.
+/// Reads a regular file; throws std::runtime_error naming the path and what is wrong with it
+/// (missing, cut short, bad header, ranges that overlap, leave a hole or leave the file; the rules
+/// stand at parse_safetensors_header). The header is checked against the file before anything is
+/// allocated for the tensors.
 SafetensorsFile read_safetensors(const std::string& path);
 
 /// Writes tensors (as F32 or F64, whatever `real` is), integers (as I64) and metadata. The file
-/// appears whole or not at all: it is written beside its name and then renamed.
+/// appears whole or not at all: it is written beside its name and then renamed. Throws
+/// std::invalid_argument for names or metadata that are not UTF-8.
 void write_safetensors(const std::string& path, const SafetensorsFile& file);
 
 }  // namespace serenade

@@ -1,13 +1,21 @@
 #include "tensor/shape.h"
 
+#include <algorithm>
+
 #include "tensor/check.h"
 
 namespace serenade {
 
-std::int64_t element_count(const Shape& shape) {
+std::int64_t element_count(const Shape& shape, const char* op) {
   std::int64_t count = 1;
-  for (const std::int64_t size : shape) count *= size;
-  return count;
+  bool empty = false;
+  for (const std::int64_t size : shape) {
+    check(size >= 0, op, "sizes must not be negative; got ", shape);
+    empty = empty || size == 0;
+    const bool fits = !__builtin_mul_overflow(count, std::max<std::int64_t>(size, 1), &count);
+    check(fits && count <= kMaxElements, op, "a tensor has at most 2^58 elements; got ", shape);
+  }
+  return empty ? 0 : count;
 }
 
 Strides row_major_strides(const Shape& shape) {
@@ -40,6 +48,7 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
           " and ", b);
     result[dims - 1 - k] = size_a == 1 ? size_b : size_a;
   }
+  element_count(result, op);
   return result;
 }
 

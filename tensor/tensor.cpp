@@ -1,5 +1,6 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -10,9 +11,6 @@ namespace serenade {
 
 Tensor::Tensor(Shape shape, Device device, Storage::Contents contents) {
   check(shape.size() <= kMaxDims, "tensor", "at most ", kMaxDims, " axes; got ", shape);
-  for (const std::int64_t size : shape) {
-    check(size >= 0, "tensor", "sizes must not be negative; got ", shape);
-  }
   numel_ = element_count(shape);
   strides_ = row_major_strides(shape);
   shape_ = std::move(shape);
@@ -96,18 +94,16 @@ std::vector<real> Tensor::to_vector() const {
 // Views -------------------------------------------------------------------------------------------
 
 Tensor Tensor::reshape(Shape shape) const {
-  std::int64_t known = 1;
-  std::ptrdiff_t inferred = -1;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    if (shape[axis] == -1 && inferred < 0) {
-      inferred = static_cast<std::ptrdiff_t>(axis);
-    } else {
-      known *= shape[axis];
-    }
-  }
+  check_defined("reshape");
   Shape wanted = shape;
-  if (inferred >= 0 && known > 0) wanted[static_cast<std::size_t>(inferred)] = numel_ / known;
-  check(element_count(wanted) == numel_ && wanted.size() <= kMaxDims, "reshape",
+  const auto inferred = std::find(wanted.begin(), wanted.end(), -1);
+  if (inferred != wanted.end()) {
+    *inferred = 1;
+    const std::int64_t known = element_count(wanted, "reshape");
+    check(known > 0, "reshape", "-1 must not stand beside a size of 0; got ", shape);
+    *inferred = numel_ / known;
+  }
+  check(element_count(wanted, "reshape") == numel_ && wanted.size() <= kMaxDims, "reshape",
         "the number of elements must stay the same; got ", shape_, " to ", shape);
   Tensor result = contiguous();
   result.strides_ = row_major_strides(wanted);
@@ -116,6 +112,7 @@ Tensor Tensor::reshape(Shape shape) const {
 }
 
 Tensor Tensor::permute(const std::vector<std::int64_t>& order) const {
+  check_defined("permute");
   check(static_cast<std::int64_t>(order.size()) == dim(), "permute", "one entry per axis; got ",
         to_string(Shape(order)), " for shape ", shape_);
   Tensor result = *this;
@@ -131,6 +128,7 @@ Tensor Tensor::permute(const std::vector<std::int64_t>& order) const {
 }
 
 Tensor Tensor::transpose(std::int64_t axis_a, std::int64_t axis_b) const {
+  check_defined("transpose");
   const auto a = static_cast<std::size_t>(normalized_axis("transpose", axis_a, dim()));
   const auto b = static_cast<std::size_t>(normalized_axis("transpose", axis_b, dim()));
   Tensor result = *this;
@@ -140,9 +138,10 @@ Tensor Tensor::transpose(std::int64_t axis_a, std::int64_t axis_b) const {
 }
 
 Tensor Tensor::slice(std::int64_t axis, std::int64_t start, std::int64_t length) const {
+  check_defined("slice");
   const auto a = static_cast<std::size_t>(normalized_axis("slice", axis, dim()));
-  check(start >= 0 && length >= 0 && start + length <= shape_[a], "slice", "elements ", start,
-        " .. ", start + length, " must lie in axis ", a, "; got shape ", shape_);
+  check(start >= 0 && start <= shape_[a] && length >= 0 && length <= shape_[a] - start, "slice",
+        length, " elements from ", start, " must lie in axis ", a, "; got shape ", shape_);
   Tensor result = *this;
   result.offset_ += start * strides_[a];
   result.shape_[a] = length;
@@ -151,7 +150,9 @@ Tensor Tensor::slice(std::int64_t axis, std::int64_t start, std::int64_t length)
 }
 
 Tensor Tensor::expand(const Shape& shape) const {
-  check(shape.size() >= shape_.size() && broadcast_shapes("expand", shape_, shape) == shape,
+  check_defined("expand");
+  check(shape.size() >= shape_.size() && shape.size() <= kMaxDims &&
+            broadcast_shapes("expand", shape_, shape) == shape,
         "expand", "the shape must broadcast to the larger one; got ", shape_, " to ", shape);
   Tensor result = *this;
   result.shape_ = shape;
@@ -160,7 +161,7 @@ Tensor Tensor::expand(const Shape& shape) const {
   for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
     if (shape_[axis] == shape[added + axis]) result.strides_[added + axis] = strides_[axis];
   }
-  result.numel_ = element_count(shape);
+  result.numel_ = element_count(shape, "expand");
   return result;
 }
 
@@ -169,6 +170,7 @@ Tensor Tensor::expand(const Shape& shape) const {
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
 Tensor Tensor::clone() const {
+  check_defined("clone");
   Tensor result = empty(shape_, device());
   if (numel_ == 0) return result;
   if (is_contiguous()) {
@@ -181,6 +183,7 @@ Tensor Tensor::clone() const {
 }
 
 Tensor Tensor::to(Device target) const {
+  check_defined("to");
   if (device() == target) return *this;
   const Tensor dense = contiguous();
   Tensor result = empty(shape_, target);
@@ -196,25 +199,54 @@ Tensor Tensor::to(Device target) const {
 // Writing -----------------------------------------------------------------------------------------
 
 void Tensor::fill_(real value) {
+  check_defined("fill_");
   check(is_contiguous(), "fill_", "the tensor must be contiguous; got shape ", shape_);
   KERNEL(device(), fill, data(), value, numel_);
 }
 
 void Tensor::copy_(const Tensor& source) {
+  check_defined("copy_");
+  source.check_defined("copy_");
   check(shape_ == source.shape_, "copy_", "shapes must be equal; got ", shape_, " and ",
         source.shape_);
+  for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
+    check(shape_[axis] <= 1 || strides_[axis] != 0, "copy_",
+          "the destination must not be an expanded view; got shape ", shape_);
+  }
   if (numel_ == 0) return;
-  const Tensor dense = source.to(device()).contiguous();
+  const Tensor dense = apart_from_this(source);
   KERNEL(device(), scatter_strided, data(), dense.data(), shape_.data(), strides_.data(),
          static_cast<int>(dim()));
 }
 
 void Tensor::add_(const Tensor& source) {
+  check_defined("add_");
+  source.check_defined("add_");
   check(shape_ == source.shape_ && is_contiguous(), "add_",
         "shapes must be equal and the destination contiguous; got ", shape_, " and ",
         source.shape_);
-  const Tensor dense = source.contiguous();
+  const Tensor dense = apart_from_this(source);
   KERNEL(device(), accumulate, data(), dense.data(), numel_);
+}
+
+void Tensor::check_defined(const char* op) const {
+  check(defined(), op, "a tensor must be defined; got an undefined one");
+}
+
+Tensor Tensor::apart_from_this(const Tensor& source) const {
+  // The same elements in the same order are read before they are written.
+  const bool same = offset_ == source.offset_ && strides_ == source.strides_;
+  if (shares_storage_with(source) && !same) return source.clone();
+  return source.to(device()).contiguous();
+}
+
+std::int64_t first_non_finite(const Tensor& tensor) {
+  const Tensor dense = tensor.to(Device::cpu).contiguous();
+  const real* values = dense.data();
+  for (std::int64_t i = 0; i < dense.numel(); ++i) {
+    if (!std::isfinite(values[i])) return i;
+  }
+  return -1;
 }
 
 bool all_close(const Tensor& actual, const Tensor& expected, double relative, double absolute) {

@@ -64,7 +64,7 @@ class Tensor {
   /// Axis i of the result is axis order[i] of this.
   Tensor permute(const std::vector<std::int64_t>& order) const;
   Tensor transpose(std::int64_t axis_a, std::int64_t axis_b) const;
-  /// `length` elements from `start` along an axis.
+  /// `length` elements from `start` along an axis; all of them must be there.
   Tensor slice(std::int64_t axis, std::int64_t start, std::int64_t length) const;
   /// Broadcast to a larger shape, by stride 0.
   Tensor expand(const Shape& shape) const;
@@ -80,15 +80,20 @@ class Tensor {
 
   void fill_(real value);
   void zero_() { fill_(0); }
-  /// Copies the elements of a tensor of the same shape.
+  /// Copies the elements of a tensor of the same shape; the two may overlap. Not for a view that
+  /// names an element twice (expand).
   void copy_(const Tensor& source);
-  /// this += source, same shape.
+  /// this += source, same shape; the two may overlap.
   void add_(const Tensor& source);
 
   bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:
   Tensor(Shape shape, Device device, Storage::Contents contents);
+
+  void check_defined(const char* op) const;
+  /// `source` dense on this device, its elements safe from what is written to this.
+  Tensor apart_from_this(const Tensor& source) const;
 
   std::shared_ptr<Storage> storage_;
   Shape shape_;
@@ -100,6 +105,9 @@ class Tensor {
 /// NumPy's nested brackets, long axes shortened, four significant digits.
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 std::string to_string(const Tensor& tensor);
+
+/// Index, row-major, of the first element that is NaN or infinite; -1 where all are finite.
+std::int64_t first_non_finite(const Tensor& tensor);
 
 /// Same shape and every element within absolute + relative * |expected|.
 bool all_close(const Tensor& actual, const Tensor& expected, double relative = 1e-5,

@@ -3,6 +3,7 @@
 
 #include "kernels/capsule/capsule.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,7 @@
 namespace serenade {
 
 Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
+  check_defined("unfold", x);
   check(x.dim() == 4 && x.numel() > 0, "unfold", "input must be [N, C, F, T], not empty; got ",
         x.shape());
   check(size >= 1 && step >= 1 && step <= size, "unfold",
@@ -28,8 +30,10 @@ Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
                           .count = 1 + further,
                           .size = size,
                           .step = step};
+  const Shape windows = {x.size(0), shape.count, x.size(1), x.size(2), size};
+  element_count(windows, "unfold");
   const Tensor input = x.value().contiguous();
-  Tensor y = Tensor::empty({x.size(0), shape.count, x.size(1), x.size(2), size}, input.device());
+  Tensor y = Tensor::empty(windows, input.device());
   KERNEL(input.device(), unfold_forward, y.data(), input.data(), shape);
   return make_result("unfold", y, {x}, [shape](const Tensor& dy, Gradients& d) {
     if (d.wants(0)) KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
@@ -37,6 +41,7 @@ Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
 }
 
 Variable squash(const Variable& s) {
+  check_defined("squash", s);
   check(s.dim() >= 1 && s.numel() > 0, "squash",
         "input must have an axis of capsule components and not be empty; got ", s.shape());
   const Tensor input = s.value().contiguous();
@@ -50,6 +55,7 @@ Variable squash(const Variable& s) {
 }
 
 Variable capsule_norm(const Variable& v) {
+  check_defined("capsule_norm", v);
   check(v.dim() >= 1 && v.numel() > 0, "capsule_norm",
         "input must have an axis of capsule components and not be empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
@@ -63,6 +69,7 @@ Variable capsule_norm(const Variable& v) {
 }
 
 Variable append_norms(const Variable& v) {
+  check_defined("append_norms", v);
   check(v.dim() >= 2 && v.numel() > 0, "append_norms",
         "input must be [.., capsules, size], not empty; got ", v.shape());
   const Tensor input = v.value().contiguous();
@@ -70,6 +77,7 @@ Variable append_norms(const Variable& v) {
   const std::int64_t rows = v.numel() / (capsules * size);
   Shape shape(v.shape().begin(), v.shape().end() - 1);
   shape.back() = capsules * (size + 1);
+  element_count(shape, "append_norms");
   Tensor y = Tensor::empty(shape, input.device());
   KERNEL(input.device(), append_norms_forward, y.data(), input.data(), rows, capsules, size);
   return make_result("append_norms", y, {v},
@@ -84,6 +92,7 @@ namespace {
 
 /// Sizes of votes; throws naming `op` unless u and weight fit together.
 CapsuleShape votes_shape(const char* op, const Variable& u, const Variable& weight) {
+  check_defined(op, u, weight);
   check(u.dim() == 3 && weight.dim() == 4 && u.numel() > 0 && weight.numel() > 0, op,
         "u must be [N, I, D] and weight [I or 1, J, D, O], not empty; got ", u.shape(), " and ",
         weight.shape());
@@ -114,6 +123,7 @@ struct RoutingPlan {
 RoutingPlan routing_plan(const char* op, CapsuleShape shape, const Tensor& bias, Device device,
                          const RoutingOptions& options) {
   check(options.iterations >= 1, op, "iterations must be at least 1; got ", options.iterations);
+  element_count({options.iterations, shape.N, std::max(shape.I, shape.O), shape.J}, op);
   check(!bias.defined() || bias.shape() == Shape{shape.J, shape.O}, op,
         "bias must be [J, O] = ", Shape{shape.J, shape.O}, "; got ",
         bias.defined() ? bias.shape() : Shape{});
@@ -152,7 +162,9 @@ real* wanted(Gradients& d, std::size_t i) { return d.wants(i) ? d[i].data() : nu
 Variable capsule_votes(const Variable& u, const Variable& weight) {
   const CapsuleShape shape = votes_shape("capsule_votes", u, weight);
   const Tensor input = u.value().contiguous(), w = weight.value().contiguous();
-  Tensor u_hat = Tensor::empty({shape.N, shape.I, shape.J, shape.O}, input.device());
+  const Shape votes = {shape.N, shape.I, shape.J, shape.O};
+  element_count(votes, "capsule_votes");
+  Tensor u_hat = Tensor::empty(votes, input.device());
   KERNEL(input.device(), capsule_votes_forward, u_hat.data(), input.data(), w.data(), shape);
   return make_result("capsule_votes", u_hat, {u, weight},
                      [input, w, shape](const Tensor& du_hat, Gradients& d) {
@@ -163,6 +175,7 @@ Variable capsule_votes(const Variable& u, const Variable& weight) {
 
 Variable capsule_routing(const Variable& u_hat, const Variable& bias,
                          const RoutingOptions& options) {
+  check_defined("capsule_routing", u_hat);
   const CapsuleShape sizes = routing_shape("capsule_routing", u_hat.value());
   const Tensor votes = u_hat.value().contiguous(), b = contiguous_or_undefined(bias);
   const RoutingPlan plan = routing_plan("capsule_routing", sizes, b, votes.device(), options);
@@ -198,6 +211,7 @@ Variable capsule_layer(const Variable& u, const Variable& weight, const Variable
 
 Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias,
                             const RoutingOptions& options) {
+  check_defined("routing_coefficients", u_hat);
   const char* op = "routing_coefficients";
   const CapsuleShape sizes = routing_shape(op, u_hat);
   const Tensor votes = u_hat.contiguous();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -25,6 +26,7 @@ std::shared_ptr<Storage> position_storage(std::int64_t count, Device device) {
 Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& weight,
                           const Variable& bias, const Conv2dOptions& options,
                           std::uint64_t unused_taps = 0) {
+  check_defined(op, x, weight);
   check(x.dim() == 4 && weight.dim() == 4, op,
         "input must be [N, C, H, W] and weight [K, C, R, S]; got input ", x.shape(), " and weight ",
         weight.shape());
@@ -40,9 +42,16 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
   check(options.stride[0] >= 1 && options.stride[1] >= 1, op, "strides must be at least 1; got ",
         options.stride[0], " and ", options.stride[1]);
   const Padding& pad = options.padding;
-  check(std::min({pad.top, pad.bottom, pad.left, pad.right}) >= 0, op,
-        "padding must not be negative; got top ", pad.top, ", bottom ", pad.bottom, ", left ",
-        pad.left, ", right ", pad.right);
+  check(std::min({pad.top, pad.bottom, pad.left, pad.right}) >= 0 &&
+            std::max({pad.top, pad.bottom, pad.left, pad.right}) <= kMaxElements,
+        op, "padding must not be negative, nor beyond 2^58; got top ", pad.top, ", bottom ",
+        pad.bottom, ", left ", pad.left, ", right ", pad.right);
+  const std::int64_t padded_h = x.size(2) + pad.top + pad.bottom;
+  const std::int64_t padded_w = x.size(3) + pad.left + pad.right;
+  check(padded_h >= weight.size(2) && padded_w >= weight.size(3), op,
+        "the padded input must be at least as large as the kernel; got input ", x.shape(),
+        ", padded to ", padded_h, " x ", padded_w, ", and weight ", weight.shape());
+  element_count({x.size(0), x.size(1), padded_h, padded_w}, op);
   const Conv2dShape shape = {.N = x.size(0),
                              .C = x.size(1),
                              .H = x.size(2),
@@ -50,18 +59,17 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
                              .K = weight.size(0),
                              .R = weight.size(2),
                              .S = weight.size(3),
-                             .stride_h = options.stride[0],
-                             .stride_w = options.stride[1],
+                             // A longer stride takes no further step either.
+                             .stride_h = std::min(options.stride[0], padded_h),
+                             .stride_w = std::min(options.stride[1], padded_w),
                              .pad_top = pad.top,
                              .pad_bottom = pad.bottom,
                              .pad_left = pad.left,
                              .pad_right = pad.right,
                              .unused_taps = unused_taps};
-  const std::int64_t padded_h = shape.H + pad.top + pad.bottom;
-  const std::int64_t padded_w = shape.W + pad.left + pad.right;
-  check(padded_h >= shape.R && padded_w >= shape.S, op,
-        "the padded input must be at least as large as the kernel; got input ", x.shape(),
-        ", padded to ", padded_h, " x ", padded_w, ", and weight ", weight.shape());
+  element_count({shape.N, shape.K, shape.out_h(), shape.out_w()}, op);
+  // The product's work: a row of the unfolded input per weight of a kernel.
+  element_count({shape.C * shape.R * shape.S, shape.out_h(), shape.out_w()}, op);
   return shape;
 }
 
@@ -78,9 +86,11 @@ Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t
   std::int64_t before[2];
   std::int64_t after[2];
   for (int axis = 0; axis < 2; ++axis) {
-    check(kernel[axis] >= 1 && stride[axis] >= 1, "same_padding",
-          "kernel and stride must be at least 1; got kernel ", kernel[axis], " and stride ",
-          stride[axis]);
+    check(std::min(kernel[axis], stride[axis]) >= 1 &&
+              std::max({kernel[axis], stride[axis], size[axis]}) <= kMaxElements,
+          "same_padding",
+          "kernel and stride must be at least 1, and no size beyond 2^58; got kernel ",
+          kernel[axis], ", stride ", stride[axis], " and size ", size[axis]);
     check(stride[axis] == 1 || size[axis] >= 1, "same_padding",
           "with a stride the size of the input must be given; got size ", size[axis],
           " and stride ", stride[axis]);
@@ -120,11 +130,14 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
 }
 
 Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window) {
+  check_defined("max_pool2d", x);
   check(x.dim() == 4, "max_pool2d", "input must be [N, C, H, W]; got ", x.shape());
   const PoolShape shape = {x.size(0) * x.size(1), x.size(2), x.size(3), window[0], window[1]};
   check(window[0] >= 1 && window[1] >= 1 && shape.height >= window[0] && shape.width >= window[1],
         "max_pool2d", "window must be at least 1 x 1 and fit the input; got window ", window[0],
         " x ", window[1], " and input ", x.shape());
+  check(window[0] * window[1] <= std::numeric_limits<std::int32_t>::max(), "max_pool2d",
+        "a window holds at most 2^31 - 1 elements; got ", window[0], " x ", window[1]);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty({x.size(0), x.size(1), shape.out_h(), shape.out_w()}, input.device());
   const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
@@ -213,6 +226,7 @@ Conv2dOptions same_options(const Variable& weight) {
 Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvBranch>& branches,
                                       std::array<std::int64_t, 2> window) {
   const char* op = "conv2d_relu_maxpool_branches";
+  check_defined(op, x);
   check(!branches.empty(), op, "needs at least one branch; got none");
   std::vector<PlacedBranch> placed;
   std::vector<Variable> inputs = {x};
@@ -234,6 +248,7 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
   const std::int64_t samples = x.size(0);
   const std::int64_t height = x.size(2) / window[0], width = x.size(3) / window[1];
   const std::int64_t plane = height * width;
+  element_count({samples, channels, height, width}, op);
   if (channels * plane < kJoinedFrom || window[0] * window[1] > kKilledByRelu) {
     std::vector<Variable> parts;
     for (const auto& [weight, bias] : branches) {

@@ -12,6 +12,7 @@ namespace serenade {
 // Arithmetic --------------------------------------------------------------------------------------
 
 Variable add(const Variable& a, const Variable& b) {
+  check_defined("add", a, b);
   check_same_device("add", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("add", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
@@ -24,6 +25,7 @@ Variable add(const Variable& a, const Variable& b) {
 }
 
 Variable sub(const Variable& a, const Variable& b) {
+  check_defined("sub", a, b);
   check_same_device("sub", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("sub", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
@@ -36,6 +38,7 @@ Variable sub(const Variable& a, const Variable& b) {
 }
 
 Variable mul(const Variable& a, const Variable& b) {
+  check_defined("mul", a, b);
   check_same_device("mul", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("mul", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
@@ -57,6 +60,7 @@ Variable mul(const Variable& a, const Variable& b) {
 }
 
 Variable div(const Variable& a, const Variable& b) {
+  check_defined("div", a, b);
   check_same_device("div", a, b);
   Tensor y = Tensor::empty(broadcast_shapes("div", a.shape(), b.shape()), a.device());
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
@@ -75,6 +79,7 @@ Variable div(const Variable& a, const Variable& b) {
 }
 
 Variable affine(const Variable& x, real factor, real offset) {
+  check_defined("affine", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), affine_forward, y.data(), input.data(), factor, offset, y.numel());
@@ -84,7 +89,10 @@ Variable affine(const Variable& x, real factor, real offset) {
   });
 }
 
-Variable neg(const Variable& x) { return affine(x, -1); }
+Variable neg(const Variable& x) {
+  check_defined("neg", x);
+  return affine(x, -1);
+}
 
 // Activations -------------------------------------------------------------------------------------
 //
@@ -92,6 +100,7 @@ Variable neg(const Variable& x) { return affine(x, -1); }
 // keeps alive anyway.
 
 Variable relu(const Variable& x) {
+  check_defined("relu", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), relu_forward, y.data(), input.data(), y.numel());
@@ -102,6 +111,7 @@ Variable relu(const Variable& x) {
 }
 
 Variable sigmoid(const Variable& x) {
+  check_defined("sigmoid", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), sigmoid_forward, y.data(), input.data(), y.numel());
@@ -112,6 +122,7 @@ Variable sigmoid(const Variable& x) {
 }
 
 Variable tanh(const Variable& x) {
+  check_defined("tanh", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), tanh_forward, y.data(), input.data(), y.numel());
@@ -122,6 +133,7 @@ Variable tanh(const Variable& x) {
 }
 
 Variable exp(const Variable& x) {
+  check_defined("exp", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), exp_forward, y.data(), input.data(), y.numel());
@@ -132,6 +144,7 @@ Variable exp(const Variable& x) {
 }
 
 Variable log(const Variable& x) {
+  check_defined("log", x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), log_forward, y.data(), input.data(), y.numel());
@@ -142,6 +155,7 @@ Variable log(const Variable& x) {
 }
 
 Variable dropout(const Variable& x, double p, const RandomKey& key) {
+  check_defined("dropout", x);
   check(p >= 0 && p < 1, "dropout", "0 <= p < 1 must hold; got p = ", p);
   const DropoutKey stream{key.seed, static_cast<std::uint32_t>(key.purpose), key.step};
   const Tensor input = x.value().contiguous();

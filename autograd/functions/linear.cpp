@@ -13,6 +13,7 @@
 namespace serenade {
 
 Variable matmul(const Variable& a, const Variable& b) {
+  check_defined("matmul", a, b);
   const bool matrices = a.dim() >= 2 && a.dim() == b.dim();
   const bool same_leading =
       matrices && std::equal(a.shape().begin(), a.shape().end() - 2, b.shape().begin());
@@ -23,6 +24,7 @@ Variable matmul(const Variable& a, const Variable& b) {
   const std::int64_t M = a.size(-2), K = a.size(-1), N = b.size(-1);
   Shape shape = a.shape();
   shape.back() = N;
+  element_count(shape, "matmul");
   const std::int64_t batch = element_count(Shape(shape.begin(), shape.end() - 2));
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   Tensor y = Tensor::empty(shape, a.device());
@@ -44,6 +46,7 @@ Variable matmul(const Variable& a, const Variable& b) {
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
+  check_defined("linear", x, weight);
   check(weight.dim() == 2 && x.dim() >= 1 && x.size(-1) == weight.size(1), "linear",
         "the last size of the input must be that of the weight; got input ", x.shape(), ", weight ",
         weight.shape());
@@ -54,6 +57,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   check_same_device("linear", x, weight, bias);
   Shape shape = x.shape();
   shape.back() = out;
+  element_count(shape, "linear");
   const std::int64_t rows = element_count(Shape(shape.begin(), shape.end() - 1));
   const Tensor input = x.value().contiguous(), w = weight.value().contiguous();
   Tensor y = Tensor::empty(shape, x.device());

@@ -28,6 +28,7 @@ Lanes lanes_along(const char* op, const Shape& shape, std::int64_t axis) {
 }
 
 void check_labels(const char* op, const Variable& scores, const Indices& labels) {
+  check_defined(op, scores);
   check(scores.dim() == 2 && scores.size(0) >= 1 && scores.size(1) >= 1 &&
             scores.size(0) == static_cast<std::int64_t>(labels.size()),
         op, "one label for each of N >= 1 rows of [N, classes]; got ", labels.size(),
@@ -54,6 +55,7 @@ void check_class_weights(const Variable& logits, const Indices& labels,
 }  // namespace
 
 Variable softmax(const Variable& x, std::int64_t axis) {
+  check_defined("softmax", x);
   const Lanes l = lanes_along("softmax", x.shape(), axis);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
@@ -66,6 +68,7 @@ Variable softmax(const Variable& x, std::int64_t axis) {
 }
 
 Variable log_softmax(const Variable& x, std::int64_t axis) {
+  check_defined("log_softmax", x);
   const Lanes l = lanes_along("log_softmax", x.shape(), axis);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());

@@ -25,6 +25,7 @@ bool takes_part(const std::vector<bool>& active, std::size_t i) {
 
 void check_mixture(const char* op, std::size_t count, const char* parts,
                    const Variable& coefficients, const std::vector<bool>& active) {
+  check_defined(op, coefficients);
   check(count > 0, op, "needs at least one candidate; got none");
   check(coefficients.dim() == 1 && coefficients.size(0) == static_cast<std::int64_t>(count), op,
         "needs one coefficient per candidate; got coefficients ", coefficients.shape(), " and ",
@@ -40,6 +41,7 @@ void check_kernels(const char* op, const std::vector<Variable>& weights,
                    const Variable& coefficients, const std::vector<bool>& active) {
   check_mixture(op, weights.size(), "weights", coefficients, active);
   for (const Variable& weight : weights) {
+    check_defined(op, weight);
     check(weight.dim() == 4 && weight.numel() > 0, op, "weights must be [out, in, KH, KW]; got ",
           weight.shape());
     check(weight.size(0) == weights[0].size(0) && weight.size(1) == weights[0].size(1), op,
@@ -118,14 +120,23 @@ Variable mixed_kernel(const std::vector<Variable>& weights, const Variable& coef
   check_kernels("mixed_kernel", weights, coefficients, active);
   const Box box = union_box(weights);
   const std::int64_t out = weights[0].size(0), in = weights[0].size(1);
+  element_count({out, in, box.height, box.width}, "mixed_kernel");
   return merge("mixed_kernel", weights, coefficients, place_in_box(weights, active, box),
                {out, in, box.height, box.width}, out * in, box);
 }
 
 std::uint64_t unused_taps(const std::vector<Variable>& weights, const std::vector<bool>& active) {
   check(!weights.empty(), "unused_taps", "needs at least one candidate; got none");
+  check(active.empty() || active.size() == weights.size(), "unused_taps",
+        "`active` must be empty or have one entry per candidate; got ", active.size(),
+        " entries and ", weights.size(), " weights");
+  for (const Variable& weight : weights) {
+    check_defined("unused_taps", weight);
+    check(weight.dim() == 4, "unused_taps", "weights must be [out, in, KH, KW]; got ",
+          weight.shape());
+  }
   const Box box = union_box(weights);
-  const std::int64_t taps = box.height * box.width;
+  const std::int64_t taps = element_count({box.height, box.width}, "unused_taps");
   if (taps > 64) return 0;
   std::uint64_t unused = taps == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << taps) - 1;
   for (const MixedCandidate& candidate : place_in_box(weights, active, box)) {
@@ -146,6 +157,7 @@ Variable mixed_bias(const std::vector<Variable>& biases, const Variable& coeffic
   Box box = {.height = 1, .width = 0};
   std::vector<MixedCandidate> candidates;
   for (std::size_t i = 0; i < biases.size(); ++i) {
+    check_defined("mixed_bias", biases[i]);
     check(biases[i].dim() == 1 && biases[i].numel() > 0, "mixed_bias",
           "biases must be vectors; got ", biases[i].shape());
     box.width = std::max(box.width, biases[i].size(0));

@@ -64,6 +64,7 @@ GruSizes checked_sizes(const Variable& x, const std::vector<GruWeights>& directi
   }
   if (h0.defined()) check_shape("gru", "h0", h0, {sizes.directions, sizes.batch, H});
   check_lengths("gru", options.lengths, sizes.batch, sizes.steps);
+  element_count({sizes.directions, sizes.batch, sizes.steps, 4, sizes.hidden}, "gru");
   return sizes;
 }
 
@@ -124,6 +125,7 @@ Variable gru(const Variable& x, const std::vector<GruWeights>& directions, const
 }
 
 Variable gru_last_state(const Variable& output, std::int64_t directions, const Indices& lengths) {
+  check_defined("gru_last_state", output);
   const char* op = "gru_last_state";
   check(directions == 1 || directions == 2, op, "there must be one or two directions; got ",
         directions);
@@ -168,6 +170,7 @@ Tensor length_mask(const Indices& lengths, std::int64_t steps, Device device) {
 
 Variable attention_pooling(const Variable& h, const AttentionWeights& weights,
                            const AttentionOptions& options) {
+  check_defined("attention_pooling", h);
   const char* op = "attention_pooling";
   check(h.dim() == 3 && h.numel() > 0, op, "h must be [N, T, D]; got ", h.shape());
   check(weights.proj_weight.defined() && weights.proj_weight.dim() == 2, op,

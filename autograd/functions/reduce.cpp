@@ -49,19 +49,28 @@ Variable mean_over(const Variable& x, const AxisView& view) {
 
 }  // namespace
 
-Variable sum(const Variable& x) { return scaled_sum("sum", x, view_whole(x.shape()), 1); }
+Variable sum(const Variable& x) {
+  check_defined("sum", x);
+  return scaled_sum("sum", x, view_whole(x.shape()), 1);
+}
 
 Variable sum(const Variable& x, std::int64_t axis, bool keepdim) {
+  check_defined("sum", x);
   return scaled_sum("sum", x, view_along("sum", x.shape(), axis, keepdim), 1);
 }
 
-Variable mean(const Variable& x) { return mean_over(x, view_whole(x.shape())); }
+Variable mean(const Variable& x) {
+  check_defined("mean", x);
+  return mean_over(x, view_whole(x.shape()));
+}
 
 Variable mean(const Variable& x, std::int64_t axis, bool keepdim) {
+  check_defined("mean", x);
   return mean_over(x, view_along("mean", x.shape(), axis, keepdim));
 }
 
 Variable max(const Variable& x, std::int64_t axis, bool keepdim) {
+  check_defined("max", x);
   const AxisView view = view_along("max", x.shape(), axis, keepdim);
   check(view.axis >= 1, "max", "the axis must hold an element; got ", x.shape());
   const std::int64_t outer = view.outer, length = view.axis, inner = view.inner;

@@ -1,5 +1,6 @@
 // Functions that move elements without changing them. Their gradients move back.
 
+#include <algorithm>
 #include <utility>
 
 #include "autograd/engine.h"
@@ -47,6 +48,7 @@ void write_part(Tensor& whole, const Tensor& part, std::int64_t axis, std::int64
 }  // namespace
 
 Variable reshape(const Variable& x, Shape shape) {
+  check_defined("reshape", x);
   return make_result("reshape", x.value().reshape(std::move(shape)), {x},
                      [](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
@@ -55,20 +57,21 @@ Variable reshape(const Variable& x, Shape shape) {
 }
 
 Variable flatten(const Variable& x, std::int64_t first, std::int64_t last) {
+  check_defined("flatten", x);
   if (x.dim() == 0) return reshape(x, {1});
   const std::int64_t begin = normalized_axis("flatten", first, x.dim());
   const std::int64_t end = normalized_axis("flatten", last, x.dim());
   check(begin <= end, "flatten", "the first axis must not come after the last; got ", first,
         " and ", last, " of ", x.shape());
   Shape shape(x.shape().begin(), x.shape().begin() + begin);
-  std::int64_t merged = 1;
-  for (std::int64_t axis = begin; axis <= end; ++axis) merged *= x.size(axis);
-  shape.push_back(merged);
+  const auto sizes = x.shape().begin();
+  shape.push_back(element_count(Shape(sizes + begin, sizes + end + 1), "flatten"));
   shape.insert(shape.end(), x.shape().begin() + end + 1, x.shape().end());
   return reshape(x, shape);
 }
 
 Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
+  check_defined("permute", x);
   const Tensor moved = x.value().permute(order);  // a view
   // d x seen through the same permutation has the axes of dy in order, but strides of its own.
   Strides strides(order.size());
@@ -85,6 +88,7 @@ Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
 }
 
 Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b) {
+  check_defined("transpose", x);
   std::vector<std::int64_t> order(static_cast<std::size_t>(x.dim()));
   for (std::size_t axis = 0; axis < order.size(); ++axis) {
     order[axis] = static_cast<std::int64_t>(axis);
@@ -96,6 +100,7 @@ Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b) 
 }
 
 Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::int64_t length) {
+  check_defined("slice", x);
   const std::int64_t at = normalized_axis("slice", axis, x.dim());
   // A copy even where the elements are neighbours: a small piece should not keep the whole alive.
   return make_result("slice", x.value().slice(at, start, length).clone(), {x},
@@ -106,6 +111,7 @@ Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::in
 
 Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
   check(!parts.empty(), "concat", "at least one part; got none");
+  for (const Variable& part : parts) check_defined("concat", part);
   const Shape& first = parts[0].shape();
   const std::int64_t at = normalized_axis("concat", axis, parts[0].dim());
   Shape shape = first;
@@ -119,8 +125,9 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
           first, " and ", part.shape());
     check_same_device("concat", parts[0], part);
     total += part.size(at);
+    shape[static_cast<std::size_t>(at)] = total;
+    element_count(shape, "concat");  // at each part, so that the total cannot overflow
   }
-  shape[static_cast<std::size_t>(at)] = total;
   Tensor y = Tensor::empty(shape, parts[0].device());
   std::vector<std::int64_t> starts;
   std::int64_t start = 0;
@@ -137,11 +144,13 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
 }
 
 Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after) {
+  check_defined("pad", x);
   const std::int64_t at = normalized_axis("pad", axis, x.dim());
-  check(before >= 0 && after >= 0, "pad", "the numbers of zeros must not be negative; got ", before,
-        " and ", after);
+  check(std::min(before, after) >= 0 && std::max(before, after) <= kMaxElements, "pad",
+        "the numbers of zeros must not be negative, nor beyond 2^58; got ", before, " and ", after);
   Shape shape = x.shape();
   shape[static_cast<std::size_t>(at)] += before + after;
+  element_count(shape, "pad");
   Tensor y(shape, x.device());
   write_part(y, x.value().contiguous(), at, before, Write::set);
   return make_result("pad", y, {x}, [at, before](const Tensor& dy, Gradients& d) {

@@ -2,10 +2,10 @@
 // uniformly, are trained alone; the one with the best score is kept, the first on ties.
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "nas/strategy.h"
 #include "tensor/check.h"
+#include "tensor/json.h"
 
 namespace serenade {
 
@@ -55,7 +55,7 @@ class RandomSearch : public BlackBox {
     const auto found = state.metadata.find(kState);
     check(found != state.metadata.end(), "random", "must be given the state of a random search");
     try {
-      const nlohmann::json saved = nlohmann::json::parse(found->second);
+      const nlohmann::json saved = parse_json<nlohmann::json>(found->second, "random");
       const auto scores = saved.at("scores").get<std::vector<double>>();
       check(saved.at("drawn") == fingerprint() && scores.size() <= genotypes_.size(), "random",
             "must continue a search with the same space, seed and number of trials");
@@ -66,7 +66,7 @@ class RandomSearch : public BlackBox {
         if (score > scores_[best_]) best_ = scores_.size() - 1;
       }
     } catch (const nlohmann::json::exception& error) {
-      check(false, "random", "must be given what save_state wrote; got ", error.what());
+      check(false, "random", "must be given what save_state wrote; ", json_reason(error));
     }
   }
 

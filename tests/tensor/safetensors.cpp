@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -53,7 +55,7 @@ TEST_CASE("a bad file is refused with its path and the reason") {
                        std::runtime_error);
   CHECK_THROWS_WITH_AS(read_safetensors(with_header(
                            R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", 8)),
-                       doctest::Contains("tensor a"), std::runtime_error);
+                       doctest::Contains("tensor \"a\""), std::runtime_error);
   CHECK_THROWS_WITH_AS(read_safetensors(with_header(
                            R"({"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}})", 2)),
                        doctest::Contains("BF16"), std::runtime_error);
@@ -67,6 +69,166 @@ TEST_CASE("a bad file is refused with its path and the reason") {
   std::ofstream(path, std::ios::binary) << "\xff\xff\xff\xff\xff\xff\xff\x7f{}";
   CHECK_THROWS_WITH_AS(read_safetensors(path), doctest::Contains("longer than the file"),
                        std::runtime_error);
+}
+
+namespace {
+
+// What the reader says of a header over 16 bytes of data.
+std::string refusal(const std::string& header, std::size_t body_bytes = 16) {
+  try {
+    read_safetensors(with_header(header, body_bytes));
+  } catch (const std::runtime_error& error) {
+    const std::string what = error.what(), start = ": not a valid safetensors file: ";
+    const std::size_t at = what.find(start);
+    return at == std::string::npos ? "raw: " + what : what.substr(at + start.size());
+  }
+  return "accepted";
+}
+
+// {"a": {"dtype": "F32", "shape": .., "data_offsets": ..}}.
+std::string entry(const std::string& shape, const std::string& offsets,
+                  const std::string& name = "a") {
+  return "\"" + name + "\":{\"dtype\":\"F32\",\"shape\":" + shape + ",\"data_offsets\":" + offsets +
+         "}";
+}
+
+}  // namespace
+
+TEST_CASE("a header whose sizes overflow or do not fit is refused") {
+  CHECK(refusal("{" + entry("[4]", "[0,16]") + "}") == "accepted");
+  CHECK(refusal("{" + entry("[]", "[0,4]") + "," + entry("[3]", "[4,16]", "b") + "}") ==
+        "accepted");
+  // 2^62 floats are 2^64 bytes, which is 0; the three sizes multiply to 4 in 64 bits.
+  for (const char* shape :
+       {"[4611686018427387904]", "[4611686018427387904,4]", "[1099511627776,1099511627776]",
+        "[4294967297,4294967297,2147483652]", "[9223372036854775807]", "[288230376151711744,2]",
+        "[18446744073709551615]", "[288230376151711744]"}) {
+    CAPTURE(shape);
+    CHECK(refusal("{" + entry(shape, "[0,0]") + "}").find("is larger than the file") !=
+          std::string::npos);
+    CHECK(refusal("{" + entry(shape, "[0,16]") + "}").find("is larger than the file") !=
+          std::string::npos);
+  }
+  CHECK(refusal("{" + entry("[-4]", "[0,16]") + "}") ==
+        "tensor \"a\": has a negative size or offset");
+  CHECK(refusal("{" + entry("[4]", "[-1,15]") + "}") ==
+        "tensor \"a\": has a negative size or offset");
+  for (const char* number : {"4.0", "4e0", "1e3", "1e300", "36893488147419103232"}) {
+    CAPTURE(number);
+    CHECK(refusal("{" + entry("[" + std::string(number) + "]", "[0,16]") + "}") ==
+          "tensor \"a\": has a number that is not a whole one below 2^63");
+  }
+  const std::string unfit = "tensor \"a\" has a byte range that does not fit its shape or the file";
+  for (const char* offsets : {"[0,12]", "[16,0]", "[0,17]", "[8,24]", "[0,18446744073709551615]",
+                              "[18446744073709551600,18446744073709551615]"}) {
+    CAPTURE(offsets);
+    CHECK(refusal("{" + entry("[4]", offsets) + "}") == unfit);
+  }
+}
+
+TEST_CASE("the ranges of a file lie side by side from the first byte of its data to the last") {
+  const std::string a = entry("[2]", "[0,8]"), b = entry("[2]", "[8,16]", "b");
+  CHECK(refusal("{" + b + "," + a + "}") == "accepted");  // in any order
+  CHECK(refusal("{" + a + "," + b + "}", 17) == "1 bytes at its end belong to no tensor");
+  CHECK(refusal("{" + a + "}") == "8 bytes at its end belong to no tensor");
+  CHECK(refusal("{}") == "16 bytes at its end belong to no tensor");
+  CHECK(refusal("{" + b + "}") ==
+        "tensor \"b\" begins at byte 8 of the data, where 0 have an owner");
+  CHECK(refusal("{" + a + "," + entry("[3]", "[4,16]", "b") + "}") ==
+        "tensor \"b\" begins at byte 4 of the data, where 8 are taken");
+  CHECK(refusal("{" + a + "," + entry("[2]", "[0,8]", "b") + "}", 8).find("are taken") !=
+        std::string::npos);
+  // Empty tensors take no room, wherever they stand.
+  CHECK(refusal("{" + a + "," + b + "," + entry("[0,3]", "[8,8]", "c") + "," +
+                entry("[0]", "[16,16]", "d") + "}") == "accepted");
+  CHECK(refusal("{" + entry("[4]", "[0,16]") + "," + entry("[0]", "[8,8]", "c") + "}")
+            .find("are taken") != std::string::npos);
+}
+
+TEST_CASE("a header is an object of objects with three keys each, and of nothing else") {
+  const std::string a = entry("[4]", "[0,16]");
+  CHECK(refusal("{" + a + "," + a + "}") == "the name \"a\" stands twice");
+  CHECK(refusal("{" + a + ",\"__metadata__\":{},\"__metadata__\":{}}").find("stands twice") !=
+        std::string::npos);
+  CHECK(refusal("{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}," + a + "}")
+            .find("stands twice in the metadata") != std::string::npos);
+  const std::string start = "{\"a\":{\"dtype\":\"F32\"";
+  for (const std::string& bad : {start + "}}",
+                                 start + ",\"shape\":[4]}}",
+                                 start + ",\"shape\":4}}",
+                                 start + ",\"shape\":[[4]]}}",
+                                 start + ",\"shape\":[{}]}}",
+                                 start + ",\"shape\":[null]}}",
+                                 start + ",\"shape\":[\"4\"]}}",
+                                 start + ",\"shape\":[true]}}",
+                                 start + ",\"shape\":{}}}",
+                                 start + ",\"dtype\":\"F32\"}}",
+                                 start + ",\"more\":1}}",
+                                 std::string("{\"a\":[]}"),
+                                 std::string("{\"a\":\"F32\"}"),
+                                 std::string("{\"a\":4}"),
+                                 std::string("{\"a\":null}"),
+                                 std::string("{\"a\":{\"dtype\":32}}"),
+                                 std::string("{\"a\":{\"dtype\":[]}}"),
+                                 std::string("{\"__metadata__\":{\"k\":1}}"),
+                                 std::string("{\"__metadata__\":{\"k\":{}}}"),
+                                 std::string("{\"__metadata__\":[]}"),
+                                 std::string("[]"),
+                                 std::string("null"),
+                                 std::string(" {}"),
+                                 std::string(),
+                                 "{" + entry("[4]", "[0]") + "}",
+                                 "{" + entry("[4]", "[0,16,16]") + "}",
+                                 "{" + entry("[4]", "[]") + "}",
+                                 "{" + entry("[1,1,1,1,1,1,1,1,4]", "[0,16]") + "}",
+                                 "{" + a + "} x",
+                                 "{" + a + "}{}",
+                                 std::string("{\"\xff\":{}}"),
+                                 std::string("{\"a\0\":{}}", 9),
+                                 std::string(200'000, '['),
+                                 "{\"a\":{\"shape\":" + std::string(200'000, '[')}) {
+    CAPTURE(bad.substr(0, 80));
+    const std::string answer = refusal(bad);
+    CHECK(answer != "accepted");
+    CHECK(answer.find("json.exception") == std::string::npos);
+    CHECK(answer.find('\n') == std::string::npos);
+  }
+  CHECK(refusal("{" + a + "} x").find("byte ") != std::string::npos);
+  CHECK(refusal("{" + a + "}   ") == "accepted");
+}
+
+TEST_CASE("only a regular file is read, and its header before anything is allocated by its word") {
+  const std::string path = temporary("special.safetensors");
+  std::filesystem::remove(path);
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(read_safetensors(path), doctest::Contains("not a regular file"),
+                       std::runtime_error);
+  std::filesystem::remove(path);
+  CHECK_THROWS_WITH_AS(read_safetensors("/tmp"), doctest::Contains("not a regular file"),
+                       std::runtime_error);
+  // 8 GB of zeros that take no room on the disk: a bad header is refused before they are read.
+  for (const std::string& header : {std::string("{\"a\":1}"), "{" + entry("[1]", "[0,4]") + "}"}) {
+    std::filesystem::copy_file(with_header(header), path);
+    std::filesystem::resize_file(path, std::uintmax_t{8} << 30);
+    CHECK_THROWS_WITH_AS(read_safetensors(path), doctest::Contains(": not a valid"),
+                         std::runtime_error);
+    std::filesystem::remove(path);
+  }
+}
+
+TEST_CASE("what no reader could take back is not written") {
+  SafetensorsFile file;
+  const std::string path = temporary("never.safetensors");
+  file.integers["a"] = {{3}, {1, 2}};
+  CHECK_THROWS_AS(write_safetensors(path, file), std::invalid_argument);
+  file.integers["a"] = {{2}, {1, 2}};
+  file.tensors["a"] = Tensor({1});
+  CHECK_THROWS_AS(write_safetensors(path, file), std::invalid_argument);
+  file.tensors.clear();
+  file.metadata["about"] = "\xff";
+  CHECK_THROWS_WITH_AS(write_safetensors(path, file), doctest::Contains("must be UTF-8"),
+                       std::invalid_argument);
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("a missing name is answered with the names there are") {

@@ -66,7 +66,7 @@ TEST_CASE("bad arguments say what must hold and what was got") {
   CHECK_THROWS_WITH(a.reshape({4, 2}),
                     "reshape: the number of elements must stay the same; got [2, 3] to [4, 2]");
   CHECK_THROWS_WITH(a.slice(1, 2, 2),
-                    "slice: elements 2 .. 4 must lie in axis 1; got shape [2, 3]");
+                    "slice: 2 elements from 2 must lie in axis 1; got shape [2, 3]");
   CHECK_THROWS_WITH(a.size(2), "size: axis must be in -2 .. 1; got 2");
   CHECK_THROWS_WITH(a.item(), "item: the tensor must have exactly one element; got shape [2, 3]");
   CHECK_THROWS_WITH(broadcast_shapes("add", {2, 3}, {2, 4}),

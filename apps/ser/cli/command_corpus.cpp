@@ -10,6 +10,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/audio.h"
@@ -90,7 +91,10 @@ void run_features(const FeatureOptions& options) {
     const Features features = features_of(audio.samples, config.features);
     const auto [low, high] =
         std::minmax_element(features.values, features.values + features.bins * features.frames);
-    list.push_back({{"file", file},
+    for (const std::string& remark : audio.source.remarks) {
+      std::cerr << "note: " << shown(file) << ": " << remark << ".\n";
+    }
+    list.push_back({{"file", shown(file)},
                     {"seconds", audio.seconds()},
                     {"rows", features.bins},
                     {"frames", features.frames},

@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/json_input.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/result_folder.h"
@@ -32,7 +32,7 @@ RunResults read_run(const std::string& folder) {
     throw InputError(folder + ": this run is not finished; continue it with --resume");
   }
   try {
-    const json results = json::parse(read_text_file(path));
+    const json results = json_input<json>(read_text_file(path), path);
     Corpus corpus;
     corpus.name = results.at("corpus");
     corpus.synthetic = results.at("synthetic");
@@ -40,13 +40,13 @@ RunResults read_run(const std::string& folder) {
     std::vector<FoldRun> folds;
     for (const json& fold : results.at("folds")) {
       const std::string name = fold.at("name");
-      folds.push_back(fold_run_from_json(
-          read_text_file(folder + "/checkpoint/" + file_name_of(name) + ".json")));
+      const std::string saved = folder + "/checkpoint/" + file_name_of(name) + ".json";
+      folds.push_back(fold_run_from_json(read_text_file(saved), saved));
     }
     if (folds.empty()) throw InputError(path + ": lists no fold");
     return summarize(config, corpus, std::move(folds));
   } catch (const json::exception& error) {
-    throw InputError(path + ": not the results of a run: " + error.what());
+    throw InputError(path + ": not the results of a run: " + json_reason(error));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/utf8.h"
 
 namespace serenade::ser {
 
@@ -12,27 +13,6 @@ namespace {
 constexpr std::size_t kFoldPrefix = 40;
 
 unsigned char byte_of(char c) { return static_cast<unsigned char>(c); }
-
-struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t bytes = 0;  // 0: the text does not begin with UTF-8
-};
-
-CodePoint first_code_point(std::string_view text) {
-  const unsigned char lead = byte_of(text.front());
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < bytes) return {};
-  std::uint32_t value = lead & (0xffU >> (bytes + 1));
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if ((byte_of(text[i]) & 0xc0) != 0x80) return {};
-    value = value << 6 | (byte_of(text[i]) & 0x3fU);
-  }
-  const bool overlong = (bytes == 3 && value < 0x800) || (bytes == 4 && value < 0x10000);
-  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  if (overlong || surrogate || value > 0x10ffff) return {};
-  return {value, bytes};
-}
 
 // C0, DEL, and C1, which some terminals obey as well.
 bool is_control(std::uint32_t value) { return value < 0x20 || (value >= 0x7f && value <= 0x9f); }
@@ -69,15 +49,6 @@ int hex_digit(char c) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const CodePoint point = first_code_point(text);
-    if (point.bytes == 0) return false;
-    text.remove_prefix(point.bytes);
-  }
-  return true;
-}
 
 std::string shown(std::string_view text) {
   std::string out;

@@ -14,10 +14,7 @@ inline constexpr std::size_t kLongestName = 200;      ///< bytes of a speaker, g
 inline constexpr std::size_t kLongestPath = 1000;     ///< bytes of a recording's id or path
 inline constexpr std::size_t kLongestFileName = 200;  ///< bytes; systems allow 255, endings follow
 
-/// Whether the bytes are UTF-8 as RFC 3629 has it: no overlong form, no surrogate, at most U+10FFFF.
-bool is_utf8(std::string_view text);
-
-/// For people: control characters and bytes that are not UTF-8 are shown as \x1b, the rest as it is.
+/// For people: control characters and bytes that are not UTF-8 are shown as \x1B, the rest stays.
 std::string shown(std::string_view text);
 
 /// What is wrong with a name, such as "is not UTF-8"; empty if it is neither empty nor longer than

@@ -9,12 +9,14 @@ namespace serenade::ser {
 
 inline constexpr int kSampleRate = 16000;  ///< Hz; the rate the front end is defined at
 
-/// What the header of a sound file says.
+/// What a sound file is.
 struct AudioInfo {
   int sample_rate = 0;  ///< Hz
   int channels = 0;
   std::int64_t frames = 0;  ///< samples per channel
   std::string format;       ///< for people, e.g. "WAV (Microsoft), Signed 16 bit PCM"
+  /// What a user should know though the file could be read; the same words for the same trouble.
+  std::vector<std::string> remarks = {};
 
   double seconds() const { return sample_rate > 0 ? double(frames) / sample_rate : 0.0; }
 };
@@ -34,15 +36,35 @@ struct TimeRange {
   double end = -1;
 };
 
-/// Reads only the header. Throws InputError as read_audio does.
-AudioInfo probe_audio(const std::string& path);
+/// The same in samples per channel of the file, [first, last).
+struct FrameRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
 
-/// Reads a file (WAV, FLAC, OGG, MP3, ... 8 to 32 bit or float), averages its channels, and
-/// resamples to `sample_rate` (libsoxr, high quality: a linear-phase polyphase filter). The samples
-/// are clipped to [-1, 1], which only float files and the resampler's overshoot can leave.
+  std::int64_t frames() const { return last - first; }
+};
+
+/// The part of a file of that many frames that a range means; `rate` in Hz.
+FrameRange frame_range(const TimeRange& range, int rate, std::int64_t frames);
+
+/// What decoding a file from its beginning to its end tells.
+struct AudioSurvey {
+  AudioInfo info;             ///< its frames are counted
+  std::uint64_t content = 0;  ///< equal for equal samples, whatever the format and the name
+};
+
+/// Decodes a file block by block and keeps nothing. Throws as read_audio, which succeeds after it;
+/// refuses pipes, for a corpus is made of files.
+AudioSurvey survey_audio(const std::string& path);
+
+/// Reads a file, or a pipe that a program writes to (WAV, FLAC, OGG, MP3, ... 8 to 32 bit or float;
+/// up to 8 channels of 1 to 384 kHz), averages its channels, and resamples to `sample_rate`
+/// (libsoxr, high quality: a linear-phase polyphase filter). The samples are clipped to [-1, 1],
+/// which only float files and the resampler's overshoot can leave.
 /// Throws InputError, naming the file and the cure, when it is missing, a folder, empty, without
-/// samples, a git-lfs pointer, a macOS AppleDouble stub, not audio, not finite, or when the range
-/// lies outside it; IoError when the file exists but cannot be opened.
+/// samples, damaged or cut short, a git-lfs pointer, a macOS AppleDouble stub, not audio, not
+/// finite, longer than can be held, or when the range lies outside it; IoError when the file exists
+/// but the system refuses it.
 Audio read_audio(const std::string& path, int sample_rate = kSampleRate, TimeRange range = {});
 
 /// Changes the sampling rate of mono samples; both rates in Hz.

@@ -8,7 +8,9 @@
 
 #include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/corpus/corpus_row.h"
+#include "apps/ser/corpus/corpus_survey.h"
 #include "apps/ser/corpus/demo_corpus.h"
 #include "tensor/text.h"
 
@@ -17,6 +19,8 @@ namespace serenade::ser {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMostRecordings = 1000000;
 
 using Rows = std::vector<const CorpusRow*>;
 
@@ -42,7 +46,8 @@ const LabelSet& label_set_of(const CorpusRow& row, const std::string& word,
 [[noreturn]] void refuse_place(const CorpusPlace& place, const Rows& rows) {
   const std::string& path = place.path();
   const CorpusRow* asked = rows.size() == 1 ? rows.front() : nullptr;
-  if (!fs::is_directory(path)) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
     throw InputError(path + ": is a file; give the corpus folder or a .csv manifest");
   }
   if (asked && asked->evidence != Evidence::file_names) {
@@ -78,12 +83,23 @@ std::pair<const CorpusRow*, std::string> recognise(const CorpusPlace& place, con
   refuse_place(place, rows);
 }
 
-Corpus read_corpus(const CorpusSpec& spec, Rows rows) {
-  if (spec.root.empty()) throw InputError("no corpus given; name its folder or a CSV manifest");
-  if (!fs::exists(spec.root)) {
-    throw InputError(spec.root +
+void check_root(const std::string& root) {
+  std::error_code error;
+  const fs::file_status status = fs::status(root, error);
+  if (status.type() == fs::file_type::not_found) {
+    throw InputError(shown(root) +
                      ": no such folder; give the corpus folder, its parent, or a CSV manifest");
   }
+  if (!error && fs::is_directory(status)) fs::directory_iterator(root, error);
+  if (error) {
+    throw IoError(shown(root) + ": cannot be opened: " + error.message() +
+                  "; check its permissions");
+  }
+}
+
+Corpus read_corpus(const CorpusSpec& spec, Rows rows) {
+  if (spec.root.empty()) throw InputError("no corpus given; name its folder or a CSV manifest");
+  check_root(spec.root);
   std::vector<std::string> kinds = names_of(rows);
   kinds.insert(kinds.begin(), corpus_names().front());  // "auto": all rows stay
   const std::size_t kind = find_setting_word("corpus_kind", spec.kind, kinds);
@@ -94,34 +110,8 @@ Corpus read_corpus(const CorpusSpec& spec, Rows rows) {
   Corpus corpus = row->read(found, labels);
   corpus.kind = row->name;
   corpus.labels = labels;
-  if (corpus.name.empty()) corpus.name = row->title;
+  corpus.name = corpus.name.empty() ? row->title : shown(corpus.name);
   return corpus;
-}
-
-// Opens every file; what cannot be used moves to `skipped`, with the reason.
-void probe_recordings(Corpus& corpus) {
-  std::vector<Recording> usable;
-  for (Recording& recording : corpus.recordings) {
-    if (!fs::exists(recording.path)) {
-      corpus.skipped.push_back(
-          {SkippedFile::Why::missing, recording.path, "listed, but not there"});
-      continue;
-    }
-    try {
-      const double whole = probe_audio(recording.path).seconds();
-      const double end = recording.range.end < 0 ? whole : std::min(whole, recording.range.end);
-      if (end <= recording.range.start) {
-        throw InputError(recording.path + ": its range starts after the end of the file");
-      }
-      recording.seconds = end - recording.range.start;
-      usable.push_back(std::move(recording));
-    } catch (const std::runtime_error& error) {
-      std::string reason = error.what();
-      if (reason.starts_with(recording.path + ": ")) reason.erase(0, recording.path.size() + 2);
-      corpus.skipped.push_back({SkippedFile::Why::unreadable, recording.path, reason});
-    }
-  }
-  corpus.recordings = std::move(usable);
 }
 
 // Gives every recording a session from 0 without gaps, also when only part of a corpus is there.
@@ -141,23 +131,19 @@ void number_sessions(Corpus& corpus) {
   for (Recording& recording : corpus.recordings) recording.session = indices[recording.session];
 }
 
-void require_every_class(const Corpus& corpus) {
-  std::vector<int> counts(corpus.classes.size());
-  for (const Recording& recording : corpus.recordings) ++counts.at(recording.label);
+void require_recordings(const Corpus& corpus) {
+  if (corpus.recordings.size() > kMostRecordings) {
+    throw InputError(shown(corpus.root) + ": has more than " + std::to_string(kMostRecordings) +
+                     " recordings; give a part of it");
+  }
+  if (!corpus.recordings.empty()) return;
   const std::string skipped =
       corpus.skipped.empty()
           ? ""
           : "; " + std::to_string(corpus.skipped.size()) + " files were skipped, the first is " +
                 corpus.skipped.front().path + " (" + corpus.skipped.front().reason + ")";
-  if (corpus.recordings.empty()) {
-    throw InputError(corpus.root + ": the corpus " + corpus.name + " has no usable recording" +
-                     skipped);
-  }
-  for (std::size_t k = 0; k < counts.size(); ++k) {
-    if (counts[k] > 0) continue;
-    throw InputError(corpus.root + ": the corpus " + corpus.name +
-                     " has no usable recording of the class " + corpus.classes[k] + skipped);
-  }
+  throw InputError(shown(corpus.root) + ": the corpus " + corpus.name + " has no usable recording" +
+                   skipped);
 }
 
 std::vector<std::string> sorted_speakers(const Corpus& corpus, int session) {
@@ -195,6 +181,34 @@ const std::vector<std::string>& label_set_names() {
     return all;
   }();
   return names;
+}
+
+std::vector<std::string> Corpus::warnings() const {
+  constexpr std::size_t kListed = 10;
+  std::vector<std::string> lines = notes;
+  for (std::size_t i = 0; i < std::min(kListed, skipped.size()); ++i) {
+    lines.push_back("Left out, " + to_string(skipped[i].why) + ": " + skipped[i].path + ": " +
+                    skipped[i].reason);
+  }
+  if (skipped.size() > kListed) {
+    lines.push_back("Left out: " + std::to_string(skipped.size() - kListed) +
+                    " more; `serenade corpus check` lists all.");
+  }
+  if (duplicates.size() > leaks.size()) {
+    lines.push_back(std::to_string(duplicates.size() - leaks.size()) +
+                    " sounds are there twice or more, for one speaker each.");
+  }
+  for (std::size_t i = 0; i < std::min(kListed, leaks.size()); ++i) {
+    lines.push_back(
+        "The same sound stands for different speakers, so that training hears what "
+        "is tested: " +
+        join(leaks[i], ", ") + ".");
+  }
+  if (leaks.size() > kListed) {
+    lines.push_back("The same holds for " + std::to_string(leaks.size() - kListed) +
+                    " more sounds; `serenade corpus check` lists all.");
+  }
+  return lines;
 }
 
 int Corpus::session_count() const {
@@ -240,10 +254,13 @@ Corpus load_corpus(const CorpusSpec& spec, const std::vector<CorpusRow>& further
                        return a.relative_path < b.relative_path;
                      return a.range.start < b.range.start;
                    });
-  probe_recordings(corpus);
-  require_every_class(corpus);
+  check_names(corpus);
+  survey_recordings(corpus);
+  require_recordings(corpus);
+  note_oddities(corpus);
   number_sessions(corpus);
-  corpus.synthetic = fs::exists(fs::path(corpus.root) / kSyntheticMarker);
+  std::error_code ignored;
+  corpus.synthetic = fs::exists(fs::path(corpus.root) / kSyntheticMarker, ignored);
   if (corpus.synthetic) {
     corpus.name = "demo corpus";  // in IEMOCAP's tree, but nobody should take it for IEMOCAP
     corpus.labels = {.name = corpus.labels.name};  // and its counts are not IEMOCAP's

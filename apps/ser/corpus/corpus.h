@@ -75,7 +75,13 @@ struct Corpus {
   std::vector<SkippedFile> skipped;
   std::map<std::string, int> left_out;  ///< labels outside the four classes -> recordings
   std::vector<std::string> notes;       ///< what a reader of the results must know
-  bool synthetic = false;               ///< machine-made voices: results say nothing about people
+  /// Recordings that have the same sound, by relative path or id, whatever their files are named;
+  /// and those among them of different speakers, whom a fold may train on and test on.
+  std::vector<std::vector<std::string>> duplicates, leaks;
+  bool synthetic = false;  ///< machine-made voices: results say nothing about people
+
+  /// The notes, and what was left out or is there twice: what train, search and report say.
+  std::vector<std::string> warnings() const;
 
   int session_count() const;
   std::vector<std::string> speakers() const;                     ///< sorted
@@ -85,8 +91,10 @@ struct Corpus {
 /// Finds, reads and checks a corpus. Sessions: IEMOCAP its own five; EmoDB the five pairs 03-08,
 /// 10-09, 11-13, 12-14, 15-16; RAVDESS the twelve pairs of a male and the next female actor; a
 /// manifest its groups, if given; everything else as group_speakers does.
+/// Every file is decoded once; what cannot be used is left out and stands in `skipped`. A corpus
+/// may lack a class: only training needs them all (check_fold).
 /// Throws InputError: an unknown word, no such folder, no corpus in it, a label set of another
-/// corpus, nothing left, or a class without a recording.
+/// corpus, a name that can be none (common/names.h), or nothing left; IoError: no permission.
 Corpus load_corpus(const CorpusSpec& spec);
 
 /// Sessions for corpora that have none: sorted speakers two by two up to 24 of them (an odd last
@@ -113,7 +121,7 @@ struct CorpusCheck {
   CountRow total;
   std::vector<std::vector<std::string>> sessions;  ///< speakers of each session
   std::vector<SkippedFile> skipped;
-  std::vector<std::vector<std::string>> duplicates;  ///< relative paths with the same content
+  std::vector<std::vector<std::string>> duplicates, leaks;  ///< as in Corpus
   std::map<std::string, int> left_out;
   std::vector<std::string> notes;
   double hours = 0, shortest_seconds = 0, longest_seconds = 0;

@@ -1,53 +1,17 @@
-// Counting a corpus against what its publishers say, and looking for repeated contents.
+// Counting a corpus against what its publishers say.
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <filesystem>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/ser/common/names.h"
 #include "apps/ser/corpus/corpus.h"
-#include "tensor/fnv.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-std::uint64_t content_hash(const std::string& path) {
-  Fnv hash;
-  if (std::FILE* file = std::fopen(path.c_str(), "rb")) {
-    std::array<char, 1 << 16> block;
-    while (const std::size_t got = std::fread(block.data(), 1, block.size(), file)) {
-      hash.add(block.data(), got);
-    }
-    std::fclose(file);
-  }
-  return hash.value();
-}
-
-// Only files of one size can be equal, so that most are never read.
-std::vector<std::vector<std::string>> find_duplicates(const Corpus& corpus) {
-  std::map<std::uintmax_t, std::map<std::string, std::string>> by_size;  // size -> relative -> path
-  for (const Recording& recording : corpus.recordings) {
-    std::error_code error;
-    by_size[fs::file_size(recording.path, error)][recording.relative_path] = recording.path;
-  }
-  std::vector<std::vector<std::string>> duplicates;
-  for (const auto& [size, files] : by_size) {
-    if (files.size() < 2) continue;
-    std::map<std::uint64_t, std::vector<std::string>> by_content;
-    for (const auto& [relative, path] : files) by_content[content_hash(path)].push_back(relative);
-    for (const auto& [hash, names] : by_content) {
-      if (names.size() > 1) duplicates.push_back(names);
-    }
-  }
-  std::sort(duplicates.begin(), duplicates.end());
-  return duplicates;
-}
 
 void count_rows(const Corpus& corpus, CorpusCheck& check) {
   check.total = {"total", 0, static_cast<int>(corpus.recordings.size())};
@@ -113,7 +77,7 @@ CorpusCheck check_corpus(const Corpus& corpus) {
   CorpusCheck check;
   check.corpus = corpus.name;
   check.label_set = corpus.labels.name;
-  check.root = corpus.root;
+  check.root = shown(corpus.root);
   check.synthetic = corpus.synthetic;
   check.skipped = corpus.skipped;
   check.left_out = corpus.left_out;
@@ -123,7 +87,8 @@ CorpusCheck check_corpus(const Corpus& corpus) {
   for (int session = 0; session < corpus.session_count(); ++session) {
     check.sessions.push_back(corpus.session_speakers(session));
   }
-  check.duplicates = find_duplicates(corpus);
+  check.duplicates = corpus.duplicates;
+  check.leaks = corpus.leaks;
   return check;
 }
 
@@ -155,9 +120,11 @@ std::string to_text(const CorpusCheck& check) {
     out << "Skipped, " << to_string(file.why) << ": " << file.path << ": " << file.reason << "\n";
   }
   for (const std::vector<std::string>& names : check.duplicates) {
-    out << "Same content:";
-    for (const std::string& name : names) out << " " << name;
-    out << "\n";
+    out << "Same content: " << join(names, " ") << "\n";
+  }
+  for (const std::vector<std::string>& names : check.leaks) {
+    out << "Same content for different speakers, so training hears what is tested: "
+        << join(names, " ") << "\n";
   }
   const bool counted = check.total.expected >= 0;
   if (check.ok()) {
@@ -185,6 +152,7 @@ std::string to_json(const CorpusCheck& check) {
                                    {"sessions", check.sessions},
                                    {"skipped", skipped},
                                    {"duplicates", check.duplicates},
+                                   {"leaks", check.leaks},
                                    {"left_out", check.left_out},
                                    {"notes", check.notes},
                                    {"hours", check.hours},

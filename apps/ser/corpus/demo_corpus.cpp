@@ -99,8 +99,11 @@ std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::stringstream folders(path ? path : "");
   for (std::string folder; std::getline(folders, folder, ':');) {
+    std::error_code ignored;
     std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
-    if (access(candidate.c_str(), X_OK) == 0 && !fs::is_directory(candidate)) return candidate;
+    if (access(candidate.c_str(), X_OK) == 0 && fs::is_regular_file(candidate, ignored)) {
+      return candidate;
+    }
   }
   throw InputError("demo corpus: the program " + name +
                    " is not installed; install it (Debian, Ubuntu: apt-get install " + name + ")");
@@ -156,13 +159,14 @@ void speak(const std::string& program, const Utterance& utterance, std::uint64_t
   const std::string raw = utterance.path.string() + ".part.wav";
   const int status = run_program({program, "-m", "-v", voice.name, "-p", whole(pitch), "-s",
                                   whole(rate), "-a", whole(loudness), "-w", raw, text});
-  if (status != 0 || !fs::exists(raw)) {
+  std::error_code ignored;
+  if (status != 0 || !fs::exists(raw, ignored)) {
     throw InputError("demo corpus: " + program + " failed for the voice " + voice.name +
                      " (exit status " + std::to_string(status) +
                      "); check that it speaks: espeak-ng -v " + voice.name + " hello");
   }
   Audio audio = read_audio(raw);
-  fs::remove(raw);
+  fs::remove(raw, ignored);
   // A quiet room: without it, pauses would be digital silence, which no microphone records.
   const RandomKey room{seed, Purpose::data, (std::uint64_t{1} << 32) + utterance.index};
   for (std::size_t n = 0; n < audio.samples.size(); ++n) {
@@ -203,7 +207,7 @@ void write_labels(const fs::path& folder, const std::vector<Utterance>& plan) {
     std::string& text = files[file];
     if (text.empty()) text = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n";
     const double start = clock[file];
-    const double end = start + probe_audio(utterance.path.string()).seconds();
+    const double end = start + survey_audio(utterance.path.string()).info.seconds();
     clock[file] = end + 0.5;
     const Manner& manner = *utterance.manner;
     char line[160];
@@ -227,19 +231,41 @@ const char* readme() {
          "The file SYNTHETIC_SPEECH makes every report say so; please leave it in place.\n";
 }
 
+constexpr const char* kUnfinished = "unfinished\n";
+const std::string kMarkerStart = "demo corpus version ";
+
 std::string marker_text(const DemoOptions& options) {
-  return "demo corpus version " + std::to_string(kDemoVersion) + ", utterances " +
+  return kMarkerStart + std::to_string(kDemoVersion) + ", utterances " +
          std::to_string(options.utterances) + ", seed " + std::to_string(options.seed) + "\n";
+}
+
+// Whether an earlier run made the folder: a file of that name is not enough.
+bool is_demo_corpus(const fs::path& folder) {
+  const fs::path marker = folder / kSyntheticMarker;
+  std::error_code ignored;
+  if (!fs::is_regular_file(marker, ignored)) return false;
+  const std::string text = read_text_file(marker.string());
+  return text == kUnfinished || text.starts_with(kMarkerStart);
 }
 
 // Only what an earlier run made is ever removed.
 void clear_folder(const fs::path& folder) {
-  if (!fs::exists(folder) || (fs::is_directory(folder) && fs::is_empty(folder))) return;
-  if (!fs::is_directory(folder) || !fs::exists(folder / kSyntheticMarker)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (status.type() == fs::file_type::not_found) return;
+  error.clear();
+  const bool empty = fs::is_directory(status) && fs::is_empty(folder, error);
+  if (error) throw IoError(folder.string() + ": cannot be opened: " + error.message());
+  if (empty) return;
+  if (!fs::is_directory(status) || !is_demo_corpus(folder)) {
     throw InputError(folder.string() +
                      ": exists and is no demo corpus; choose a new or empty folder");
   }
-  for (int session = 0; session < 5; ++session) fs::remove_all(folder / session_folder(session));
+  for (int session = 0; session < 5; ++session) {
+    const fs::path made = folder / session_folder(session);
+    fs::remove_all(made, error);
+    if (error) throw IoError(made.string() + ": cannot be removed: " + error.message());
+  }
 }
 
 }  // namespace
@@ -253,7 +279,7 @@ void make_demo_corpus(const std::string& folder, const DemoOptions& options) {
   const std::string program = find_program("espeak-ng");
   clear_folder(folder);
   make_folder(folder);
-  write_text_file((fs::path(folder) / kSyntheticMarker).string(), "unfinished\n");
+  write_text_file((fs::path(folder) / kSyntheticMarker).string(), kUnfinished);
   write_text_file((fs::path(folder) / "README.txt").string(), readme());
   const std::vector<Utterance> plan = plan_utterances(folder, options);
   for (const Utterance& utterance : plan) make_folder(utterance.path.parent_path().string());

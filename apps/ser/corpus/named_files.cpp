@@ -48,19 +48,24 @@ Recording recording_of(const FoundFile& file, const std::string& below, const Na
 Corpus read_named_files(const std::string& folder, const std::string& title,
                         const NamedFiles& names) {
   const std::regex pattern(names.pattern);
-  const std::vector<FoundFile> files = find_sound_files(folder);
+  SoundFiles found = find_sound_files(folder);
+  const std::vector<FoundFile>& files = found.files;
   std::vector<const FoundFile*> matching = matching_files(files, pattern);
   // The same relative paths, and so the same meaning of a seed, whether the user names the corpus
   // or a folder above it.
   const std::string below = common_folder(matching);
   Corpus corpus;
+  corpus.skipped = std::move(found.skipped);
   corpus.root =
       below.empty() ? folder : (fs::path(folder) / below.substr(0, below.size() - 1)).string();
 
-  // Where a recording is there in two formats or twice, WAV and then the first path wins.
-  std::stable_partition(matching.begin(), matching.end(), [](const FoundFile* file) {
-    return lower_extension(file->path) == ".wav";
-  });
+  // Where a recording is there in two formats or twice, WAV wins, then what can be read, then the
+  // first path.
+  const auto rank = [](const FoundFile* file) {
+    return lower_extension(file->path) == ".wav" ? 0 : is_readable_sound(file->path) ? 1 : 2;
+  };
+  std::stable_sort(matching.begin(), matching.end(),
+                   [&](const FoundFile* a, const FoundFile* b) { return rank(a) < rank(b); });
   std::set<std::string> seen;
   int repeated = 0;
   for (const FoundFile* file : matching) {

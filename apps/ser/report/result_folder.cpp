@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/report/own_files.h"
 #include "tensor/files.h"
+#include "tensor/json.h"
 
 namespace serenade::ser {
 
@@ -51,7 +51,12 @@ std::string beside(const std::string& real) { return real + ".new"; }
 // Null where there is no mark, or a damaged one.
 Json read_mark(const std::string& folder) {
   if (!is_marked(folder)) return nullptr;
-  const Json mark = Json::parse(read_text_file(folder + "/" + kMark), nullptr, false);
+  Json mark;
+  try {
+    mark = parse_json<Json>(read_text_file(folder + "/" + kMark), kMark);
+  } catch (const std::invalid_argument&) {
+    return nullptr;
+  }
   if (!mark.is_object() || !mark.contains("format")) return nullptr;
   if (mark["format"] != kFormat) {
     throw InputError(folder + ": written by another version of this program (" +

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/json_input.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/report/run_progress.h"
@@ -43,7 +43,7 @@ void read_cell(const std::string& folder, TableRun& run) {
   const std::string path = cell_path(folder, run);
   if (!fs::exists(path)) return;
   try {
-    run.result = fold_run_from_json(read_text_file(path));
+    run.result = fold_run_from_json(read_text_file(path), path);
   } catch (const IoError&) {
     throw;
   } catch (const std::exception& error) {
@@ -243,7 +243,7 @@ TableRuns read_table(const std::string& folder) {
   table.plan.config =
       stored_config(read_text_file(folder + "/config.json"), folder + "/config.json");
   try {
-    const Json document = Json::parse(read_text_file(path));
+    const Json document = json_input<Json>(read_text_file(path), path);
     if (document.at("schema") != kTableSchema) throw InputError(path + ": of another version");
     table.plan.systems = document.at("systems").get<std::vector<std::string>>();
     table.plan.modes.clear();
@@ -254,7 +254,7 @@ TableRuns read_table(const std::string& folder) {
     table.classes = document.at("classes").get<std::vector<std::string>>();
     table.folds = document.at("folds").get<std::vector<std::string>>();
   } catch (const Json::exception& error) {
-    throw InputError(path + ": not a table's list of runs: " + error.what());
+    throw InputError(path + ": not a table's list of runs: " + json_reason(error));
   } catch (const std::invalid_argument& error) {
     throw InputError(path + ": " + error.what());
   }

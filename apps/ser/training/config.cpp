@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/json_input.h"
 #include "apps/ser/training/search.h"
 #include "tensor/files.h"
 #include "tensor/text.h"
@@ -310,12 +310,7 @@ namespace {
 // former: whether keys may have the names that they had before.
 Config config_of_json(const std::string& text, const std::string& source, Config base,
                       bool former) {
-  Json document;
-  try {
-    document = Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw InputError(source + ": not valid JSON: " + error.what());
-  }
+  const Json document = json_input<Json>(text, source);
   if (!document.is_object()) throw InputError(source + ": a configuration is a JSON object");
   // The preset sets other settings, so it goes first whatever the order in the file.
   if (document.contains("preset")) {

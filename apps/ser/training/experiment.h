@@ -67,8 +67,8 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
                                    const std::vector<Fold>& folds, const Observer& observer);
 
 /// FoldRun as a JSON object, and back; for checkpoints and table cells. The second throws
-/// std::runtime_error on text that the first did not write.
+/// InputError, one line that begins with `source`, on text that the first did not write.
 std::string to_json(const FoldRun& result);
-FoldRun fold_run_from_json(const std::string& text);
+FoldRun fold_run_from_json(const std::string& text, const std::string& source = "");
 
 }  // namespace serenade::ser

@@ -1,11 +1,14 @@
 // FoldRun as JSON: what checkpoints of runs and cells of tables keep.
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <stdexcept>
 
+#include "apps/ser/common/error.h"
 #include "apps/ser/training/experiment.h"
 #include "apps/ser/training/records.h"
+#include "tensor/check.h"
 #include "tensor/fnv.h"
+#include "tensor/json.h"
 
 namespace serenade::ser {
 
@@ -26,6 +29,22 @@ json prediction_json(const Prediction& p) {
           {"label", p.label},
           {"predicted", p.predicted},
           {"probabilities", p.probabilities}};
+}
+
+// Throws unless all are answers of one model: classes that it has, probabilities for each.
+void check_predictions(const std::vector<Prediction>& predictions) {
+  for (const Prediction& p : predictions) {
+    const std::size_t classes = predictions.front().probabilities.size();
+    const auto is_class = [classes](int index) {
+      return index >= 0 && (classes == 0 || static_cast<std::size_t>(index) < classes);
+    };
+    const bool in_range = std::all_of(p.probabilities.begin(), p.probabilities.end(),
+                                      [](double x) { return x >= 0 && x <= 1; });
+    check(
+        p.probabilities.size() == classes && in_range && is_class(p.label) && is_class(p.predicted),
+        "prediction", "of ", json_quoted(p.id), ": must have one of ", classes,
+        " classes and a probability in 0 .. 1 for each");
+  }
 }
 
 }  // namespace
@@ -53,14 +72,15 @@ std::string to_json(const FoldRun& result) {
   return document.dump() + "\n";
 }
 
-FoldRun fold_run_from_json(const std::string& text) {
+FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
+  const std::string what = (source.empty() ? "" : source + ": ") + "not a saved run of a fold";
   try {
-    json document = json::parse(text);
+    json document = parse_json<json>(text, what);
     // Of before, files have no hash.
     const std::string hash = document.value("hash", "");
     document.erase("hash");
     if (!hash.empty() && hash != hash_of(document)) {
-      throw std::runtime_error("damaged: its content does not fit its hash");
+      throw std::invalid_argument("damaged: its content does not fit its hash");
     }
     FoldRun result;
     result.fold = document.at("fold");
@@ -86,9 +106,13 @@ FoldRun fold_run_from_json(const std::string& text) {
                                     .fold = result.fold,
                                     .seed = result.seed});
     }
+    check_predictions(result.predictions);
     return result;
   } catch (const json::exception& error) {
-    throw std::runtime_error(std::string("not a saved run of a fold: ") + error.what());
+    throw InputError(what + ": " + json_reason(error));
+  } catch (const std::invalid_argument& error) {
+    const std::string reason = error.what();
+    throw InputError(reason.starts_with(what) ? reason : what + ": " + reason);
   }
 }
 

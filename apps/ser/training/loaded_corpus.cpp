@@ -38,6 +38,9 @@ LoadedCorpus prepare_corpus(const Config& config) {
   LoadedCorpus loaded;
   loaded.corpus =
       load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
+  for (const std::string& warning : loaded.corpus.warnings()) {
+    std::cerr << "corpus: " << warning << "\n";
+  }
   loaded.folds = session_folds(loaded.corpus, config.direction);
   if (config.folds > 0) {
     std::erase_if(loaded.folds, [&](const Fold& fold) { return fold.session >= config.folds; });

@@ -1,5 +1,6 @@
 #include "apps/ser/training/model_file.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/ser/common/compute_device.h"
@@ -44,7 +45,8 @@ void write_model(const std::string& path, const Config& config, const Genotype& 
 }
 
 ModelFile read_model(const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
     throw InputError(path + ": a folder, not a model file; runs keep theirs in model.safetensors");
   }
   try {
@@ -52,6 +54,18 @@ ModelFile read_model(const std::string& path) {
     if (!file.metadata.contains("format") || file.metadata.at("format") != kFormat) {
       throw InputError(path + ": not a model of this program (no '" + std::string(kFormat) +
                        "' in its metadata); train one with `serenade train`");
+    }
+    for (const char* key : {"config", "genotype"}) {
+      if (file.metadata.contains(key)) continue;
+      throw InputError(path + ": damaged: its metadata lack '" + key +
+                       "'; train the model again with `serenade train`");
+    }
+    // Before anything is made of them: a number that is none would only make every answer wrong.
+    for (const auto& [name, tensor] : file.tensors) {
+      const std::int64_t element = first_non_finite(tensor);
+      if (element < 0) continue;
+      throw InputError(path + ": damaged: element " + std::to_string(element) + " of '" + name +
+                       "' is not a finite number; take another copy, or train it again");
     }
     ModelFile model;
     model.config = stored_config(file.metadata.at("config"), path);
@@ -65,6 +79,11 @@ ModelFile read_model(const std::string& path) {
       if (model.normalisation.mean.size() != rows || model.normalisation.stddev.size() != rows) {
         throw InputError(path + ": its normalisation does not have one value per frequency row");
       }
+      if (std::any_of(model.normalisation.stddev.begin(), model.normalisation.stddev.end(),
+                      [](float deviation) { return deviation <= 0; })) {
+        throw InputError(path +
+                         ": damaged: its normalisation has a deviation that is not positive");
+      }
       file.tensors.erase(kMean);
       file.tensors.erase(kDeviation);
     }
@@ -75,6 +94,8 @@ ModelFile read_model(const std::string& path) {
     model.recognizer->eval();
     return model;
   } catch (const InputError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
     const std::string what = error.what();

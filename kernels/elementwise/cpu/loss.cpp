@@ -19,6 +19,9 @@ real total_weight(const real* class_weights, const std::int64_t* labels, std::in
   return total;
 }
 
+/// How far a capsule's norm is from its margin; 0 if it keeps it, and NaN of NaN.
+real positive_part(real x) { return x <= 0 ? real(0) : x; }
+
 }  // namespace
 
 void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
@@ -60,8 +63,8 @@ void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labe
   for (std::int64_t n = 0; n < N; ++n) {
     for (std::int64_t k = 0; k < classes; ++k) {
       const real norm = norms[n * classes + k];
-      const real missing = std::max(real(0), m_plus - norm);
-      const real excess = std::max(real(0), norm - m_minus);
+      const real missing = positive_part(m_plus - norm);
+      const real excess = positive_part(norm - m_minus);
       total += k == labels[n] ? missing * missing : lambda * excess * excess;
     }
   }
@@ -75,8 +78,8 @@ void margin_loss_backward(real* dnorms, const real* dloss, const real* norms,
   for (std::int64_t n = 0; n < N; ++n) {
     for (std::int64_t k = 0; k < classes; ++k) {
       const real norm = norms[n * classes + k];
-      const real missing = std::max(real(0), m_plus - norm);
-      const real excess = std::max(real(0), norm - m_minus);
+      const real missing = positive_part(m_plus - norm);
+      const real excess = positive_part(norm - m_minus);
       dnorms[n * classes + k] += scale * (k == labels[n] ? -2 * missing : 2 * lambda * excess);
     }
   }

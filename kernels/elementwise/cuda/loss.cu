@@ -79,8 +79,8 @@ struct Margins {
   real plus, minus, lambda;
 };
 
-/// How far a capsule's norm is from its margin; 0 if neither (or NaN, as on the CPU).
-__device__ __forceinline__ real positive_part(real x) { return x > 0 ? x : real(0); }
+/// How far a capsule's norm is from its margin; 0 if it keeps it, and NaN of NaN.
+__device__ __forceinline__ real positive_part(real x) { return x <= 0 ? real(0) : x; }
 
 __global__ void __launch_bounds__(kLoopThreads)
     margin_loss(GlobalPointer<real> loss, GlobalPointer<const real> norms,

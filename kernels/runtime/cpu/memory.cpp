@@ -30,16 +30,18 @@ struct HostBlocks {
   static constexpr bool kKeepsBlocks = true;
 #endif
 
+  static constexpr bool kTrims = true;
+
+  // Not std::aligned_alloc, which takes multiples of the alignment only.
   void* allocate(std::size_t bytes) {
-#ifdef __linux__
     constexpr std::size_t kLargePage = std::size_t{1} << 21;
-    if (bytes >= kLargePage) {
-      void* block = std::aligned_alloc(kLargePage, bytes);
-      if (block != nullptr) madvise(block, bytes, MADV_HUGEPAGE);  // advice: may be ignored
-      return block;
-    }
+    const bool large = bytes >= kLargePage;
+    void* block = nullptr;
+    if (posix_memalign(&block, large ? kLargePage : kAlignment, bytes) != 0) return nullptr;
+#ifdef __linux__
+    if (large) madvise(block, bytes, MADV_HUGEPAGE);  // advice: may be ignored
 #endif
-    return std::aligned_alloc(kAlignment, bytes);
+    return block;
   }
   void free(void* block) { std::free(block); }
   void on_allocate(void*, std::size_t) {}

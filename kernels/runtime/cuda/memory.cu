@@ -16,6 +16,7 @@ namespace {
 
 struct DeviceBlocks {
   static constexpr bool kKeepsBlocks = true;
+  static constexpr bool kTrims = false;  // freeing waits for the device, and a capture forbids it
   void* allocate(std::size_t bytes) { return system_allocate(bytes); }
   void free(void* block) { system_free(block); }
   void on_allocate(void* block, std::size_t bytes) { on_block_allocated(block, bytes); }

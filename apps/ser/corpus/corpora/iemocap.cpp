@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/corpus/corpus_row.h"
 
@@ -56,16 +57,32 @@ int class_of(const std::string& label, bool excited_is_happy) {
   return -1;
 }
 
-std::vector<fs::path> label_files(const fs::path& folder) {
-  std::vector<fs::path> files;
+// The entries of a folder, as many as can be seen, sorted.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    // The subfolders hold the single annotators' opinions, not the majority.
-    if (!entry.is_regular_file() || is_hidden_name(entry.path().filename().string())) continue;
-    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  for (auto it = fs::directory_iterator(folder, error); it != fs::directory_iterator();
+       it.increment(error)) {
+    entries.push_back(it->path());
   }
-  std::sort(files.begin(), files.end());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+std::vector<fs::path> label_files(const fs::path& folder) {
+  std::vector<fs::path> files = entries_of(folder);
+  std::erase_if(files, [](const fs::path& file) {
+    std::error_code ignored;
+    // The subfolders hold the single annotators' opinions, not the majority.
+    return is_hidden_name(file.filename().string()) || file.extension() != ".txt" ||
+           fs::is_directory(file, ignored);
+  });
   return files;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
 }
 
 class Reader {
@@ -89,7 +106,7 @@ class Reader {
 
  private:
   void read_labels(const fs::path& file, int session) {
-    std::istringstream in(read_text_file(file.string()));
+    std::istringstream in(label_text(file));
     std::string line;
     for (int line_number = 1; std::getline(in, line); ++line_number) {
       if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -99,6 +116,24 @@ class Reader {
         corpus_.skipped.push_back({SkippedFile::Why::not_understood,
                                    file.string() + ":" + std::to_string(line_number), trouble});
       }
+    }
+  }
+
+  // Nothing where the file cannot be read: its dialogue is left out and listed.
+  std::string label_text(const fs::path& file) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file, ignored)) {
+      corpus_.skipped.push_back(
+          {SkippedFile::Why::unreadable, file.string(), "is no file, or a link to none"});
+      return "";
+    }
+    try {
+      return read_text_file(file.string());
+    } catch (const IoError& error) {
+      std::string reason = error.what();
+      if (reason.starts_with(file.string() + ": ")) reason.erase(0, file.string().size() + 2);
+      corpus_.skipped.push_back({SkippedFile::Why::unreadable, file.string(), reason});
+      return "";
     }
   }
 
@@ -133,9 +168,9 @@ class Reader {
     const std::string dialogue = utterance.substr(0, utterance.rfind('_'));
     std::string relative =
         session_folder(session) + "/sentences/wav/" + dialogue + "/" + utterance + ".wav";
-    if (!fs::exists(root_ / relative)) {
+    if (!is_there(root_ / relative)) {
       const std::string capitals = relative.substr(0, relative.size() - 4) + ".WAV";
-      if (fs::exists(root_ / capitals)) relative = capitals;
+      if (is_there(root_ / capitals)) relative = capitals;
     }
     Recording recording;
     recording.id = utterance;
@@ -156,21 +191,17 @@ class Reader {
 
 bool is_root(const fs::path& folder) {
   for (int session = 0; session < kSessions; ++session) {
-    if (fs::is_directory(folder / session_folder(session) / "dialog" / "EmoEvaluation"))
-      return true;
+    if (is_there(folder / session_folder(session) / "dialog" / "EmoEvaluation" / "")) return true;
   }
   return false;
 }
 
 std::optional<std::string> find_root(const CorpusPlace& place) {
   if (is_root(place.path())) return place.path();
-  std::vector<std::string> below;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(place.path(), error)) {
-    if (entry.is_directory() && is_root(entry.path())) below.push_back(entry.path().string());
+  for (const fs::path& entry : entries_of(place.path())) {
+    if (is_root(entry)) return entry.string();
   }
-  if (below.empty()) return std::nullopt;
-  return *std::min_element(below.begin(), below.end());
+  return std::nullopt;
 }
 
 }  // namespace

@@ -1,36 +1,27 @@
 // Any corpus, by a CSV file with a header line:  path,label,speaker[,group,start,end]
 //
-// Columns in any order; RFC 4180 quotes ("a, b" and "" for one quote); paths relative to the CSV;
-// start and end in seconds. `group` names the session: whose recordings are held out together.
+// Columns in any order; what common/csv.h reads; paths relative to the CSV; start and end in
+// seconds. `group` names the session: whose recordings are held out together.
 // Labels: neutral, angry, happy, sad, or the usual other forms of them; others are left out.
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
+#include "apps/ser/common/csv.h"
 #include "apps/ser/common/error.h"
-#include "apps/ser/common/files.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/corpus/corpus_row.h"
+#include "apps/ser/corpus/path_spelling.h"
 
 namespace serenade::ser {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Row {
-  int line = 0;  // where it begins, for messages
-  std::vector<std::string> fields;
-};
-
-std::string trimmed(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -39,60 +30,7 @@ std::string lower(std::string text) {
 }
 
 [[noreturn]] void refuse(const std::string& path, int line, const std::string& problem) {
-  throw InputError(path + ":" + std::to_string(line) + ": " + problem);
-}
-
-// RFC 4180: a field in quotes may hold commas, line ends and doubled quotes.
-std::vector<Row> parse_csv(const std::string& path, const std::string& text) {
-  std::vector<Row> rows;
-  Row row;
-  std::string field;
-  bool quoted = false, was_quoted = false;
-  int line = 1;
-  row.line = line;
-  const auto end_field = [&] {
-    row.fields.push_back(was_quoted ? field : trimmed(field));
-    field.clear();
-    was_quoted = false;
-  };
-  const auto end_row = [&] {
-    end_field();
-    const bool blank = row.fields.size() == 1 && row.fields.front().empty();
-    if (!blank) rows.push_back(std::move(row));
-    row = {};
-    row.line = line;
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') ++line;
-    if (quoted) {
-      if (c != '"') {
-        field += c;
-      } else if (i + 1 < text.size() && text[i + 1] == '"') {
-        field += text[++i];
-      } else {
-        quoted = false;
-      }
-    } else if (c == '"' && trimmed(field).empty() && !was_quoted) {
-      field.clear();
-      quoted = was_quoted = true;
-    } else if (c == ',') {
-      end_field();
-    } else if (c == '\n') {
-      end_row();
-    } else if (c != '\r' && !(was_quoted && (c == ' ' || c == '\t'))) {
-      if (was_quoted) refuse(path, line, "text after a closing quote; double the quotes inside");
-      field += c;
-    }
-  }
-  if (quoted) refuse(path, row.line, "a quote is not closed");
-  end_row();
-  return rows;
-}
-
-std::string without_byte_order_mark(std::string text) {
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-  return text;
+  throw InputError(shown(path) + ":" + std::to_string(line) + ": " + problem);
 }
 
 int class_of(const std::string& label) {
@@ -112,7 +50,7 @@ class Manifest {
   }
 
   Corpus read() {
-    const std::vector<Row> rows = parse_csv(path_, without_byte_order_mark(read_text_file(path_)));
+    const std::vector<CsvRow> rows = read_csv(path_);
     if (rows.empty()) throw InputError(path_ + ": is empty; its first line names the columns");
     read_header(rows.front());
     for (std::size_t i = 1; i < rows.size(); ++i) read_row(rows[i]);
@@ -121,14 +59,16 @@ class Manifest {
   }
 
  private:
-  void read_header(const Row& row) {
+  void read_header(const CsvRow& row) {
     static const std::set<std::string> known = {"path",  "label", "speaker",
                                                 "group", "start", "end"};
     for (std::size_t i = 0; i < row.fields.size(); ++i) {
       const std::string name = lower(row.fields[i]);
+      // What tables are saved with that number their rows.
+      if (i == 0 && (name.empty() || name == "unnamed: 0")) continue;
       if (!known.contains(name)) {
         refuse(path_, row.line,
-               "unknown column \"" + row.fields[i] +
+               "unknown column \"" + shown(row.fields[i].substr(0, kLongestName)) +
                    "\"; the first line must be path,label,speaker and may add "
                    "group,start,end");
       }
@@ -145,36 +85,44 @@ class Manifest {
     width_ = row.fields.size();
   }
 
-  std::string field(const Row& row, const std::string& name) const {
+  std::string field(const CsvRow& row, const std::string& name) const {
     const auto column = columns_.find(name);
     return column == columns_.end() ? "" : row.fields[column->second];
   }
 
-  double seconds(const Row& row, const std::string& name, double absent) const {
+  double seconds(const CsvRow& row, const std::string& name, double absent) const {
     const std::string text = field(row, name);
     if (text.empty()) return absent;
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    if (*end != '\0' || !std::isfinite(value) || value < 0) {
-      refuse(path_, row.line, name + " must be seconds, 0 or more; got \"" + text + "\"");
+    double value = 0;  // the same in every locale
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
+        value < 0) {
+      refuse(path_, row.line,
+             name + " must be seconds, 0 or more" +
+                 (text.find(',') != std::string::npos ? ", with a point for the comma" : "") +
+                 "; got \"" + shown(text.substr(0, kLongestName)) + "\"");
     }
     return value;
   }
 
-  void read_row(const Row& row) {
+  void read_row(const CsvRow& row) {
     if (row.fields.size() != width_) {
       refuse(path_, row.line,
              std::to_string(row.fields.size()) + " fields where the first line has " +
                  std::to_string(width_));
     }
     const std::string path = field(row, "path"), label = field(row, "label");
-    for (const char* name : {"path", "label", "speaker"}) {
-      if (field(row, name).empty()) refuse(path_, row.line, std::string(name) + " is empty");
+    check_names(row);
+    if (label.empty()) {
+      corpus_.skipped.push_back({SkippedFile::Why::not_understood,
+                                 path_ + ":" + std::to_string(row.line),
+                                 path + ": its label is empty"});
+      return;
     }
     Recording recording;
     recording.id = path;
-    recording.path = (folder_ / path).string();  // an absolute path stays as it is
-    recording.relative_path = fs::path(path).lexically_normal().generic_string();
+    recording.path = spelling_.find((folder_ / path).string());  // absolute paths stay as they are
+    recording.relative_path = relative_path(path, recording.path);
     recording.label = class_of(label);
     recording.speaker = field(row, "speaker");
     recording.group = field(row, "group");
@@ -194,6 +142,24 @@ class Manifest {
       rows_.push_back(row.line);
       corpus_.recordings.push_back(std::move(recording));
     }
+  }
+
+  void check_names(const CsvRow& row) const {
+    const auto check = [&](const char* name, const std::string& fault) {
+      if (!fault.empty()) refuse(path_, row.line, std::string(name) + " " + fault);
+    };
+    check("path", name_fault(field(row, "path"), kLongestPath));
+    check("speaker", speaker_fault(field(row, "speaker")));
+    for (const char* name : {"label", "group"}) {
+      const std::string text = field(row, name);
+      check(name, text.empty() ? "" : name_fault(text));
+    }
+  }
+
+  // The path as it is on disk, seen from the manifest's folder where that is how it was written.
+  std::string relative_path(const std::string& written, const std::string& found) const {
+    if (fs::path(written).is_absolute()) return fs::path(found).lexically_normal().generic_string();
+    return fs::path(found).lexically_relative(folder_).lexically_normal().generic_string();
   }
 
   // Sessions are the groups in sorted order, if every row has one.
@@ -222,6 +188,7 @@ class Manifest {
 
   std::string path_;
   fs::path folder_;
+  SpellingFinder spelling_;
   Corpus corpus_;
   std::map<std::string, std::size_t> columns_;
   std::size_t width_ = 0;
@@ -231,12 +198,13 @@ class Manifest {
 
 std::optional<std::string> find_csv(const CorpusPlace& place) {
   const fs::path path = place.path();
-  if (fs::is_regular_file(path)) {
+  std::error_code ignored;
+  if (fs::is_regular_file(path, ignored)) {
     if (lower(path.extension().string()) == ".csv") return path.string();
     return std::nullopt;
   }
   const fs::path inside = path / "manifest.csv";
-  if (fs::is_regular_file(inside)) return inside.string();
+  if (fs::is_regular_file(inside, ignored)) return inside.string();
   return std::nullopt;
 }
 

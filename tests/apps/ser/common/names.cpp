@@ -38,16 +38,6 @@ TEST_CASE("names: the name of a file is never a path, and leads back to its id")
   }
 }
 
-TEST_CASE("names: UTF-8 is what RFC 3629 says") {
-  CHECK(is_utf8(""));
-  CHECK(is_utf8("Z\xc3\xbcrich \xe6\x9d\xb1 \xf0\x9f\x99\x82"));
-  for (const char* bad : {"\xe4nne", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
-                          "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\x80", "\xe6\x9d"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(is_utf8(bad));
-  }
-}
-
 TEST_CASE("names: what is wrong with a speaker is said, and shown without harm") {
   CHECK(name_fault("anna") == "");
   CHECK(name_fault("the \"first\", \xc3\xa4") == "");

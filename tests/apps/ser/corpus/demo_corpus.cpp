@@ -79,7 +79,7 @@ TEST_CASE("demo corpus: a small one is a whole IEMOCAP tree, the same each time"
   for (const Recording& recording : corpus.recordings) {
     CHECK(recording.seconds > 0.8);
     CHECK(recording.seconds < 4.5);
-    const AudioInfo info = probe_audio(recording.path);
+    const AudioInfo info = survey_audio(recording.path).info;
     CHECK(info.sample_rate == 16000);
     CHECK(info.channels == 1);
     mean[recording.label] += loudness(recording.path) / 10;

@@ -1,0 +1,54 @@
+#pragma once
+// JSON that comes from outside. A document is checked before it is built: its depth, so that no
+// recursion over it is deep; its length; and that no key stands twice in an object, since then two
+// readers may read two things.
+//
+// For sources only: the JSON library is no part of what others need to build against this one.
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace serenade {
+
+struct JsonLimits {
+  std::size_t depth = 64;  ///< lists and objects within each other
+  std::size_t bytes = std::size_t{64} << 20;
+};
+
+/// Throws std::invalid_argument, one line "source: line 3, column 14: what is wrong", unless the
+/// text is one JSON document within the limits. Reads it as a stream: takes no memory but for the
+/// keys of the objects that are open.
+void check_json(std::string_view text, const std::string& source, const JsonLimits& limits = {});
+
+/// The document; throws as check_json() does.
+template <class Json>
+Json parse_json(std::string_view text, const std::string& source, const JsonLimits& limits = {}) {
+  check_json(text, source, limits);
+  return Json::parse(text);
+}
+
+/// "line 3, column 14" of the byte at `offset`; columns count characters.
+std::string json_place(std::string_view text, std::size_t offset);
+
+/// What such an exception says, without the library's own prefix.
+std::string json_reason(const nlohmann::detail::exception& error);
+
+/// Text in quotes as JSON has it, so that it fits one line whatever it holds; long text is cut.
+std::string json_quoted(const std::string& text);
+
+/// A whole number; throws std::invalid_argument naming `what` for any other value, also for 1.0 and
+/// for numbers beyond 63 bits.
+template <class Json>
+std::int64_t json_integer(const Json& value, const std::string& what) {
+  const bool whole =
+      value.is_number_integer() &&
+      !(value.is_number_unsigned() && value.template get<std::uint64_t>() > INT64_MAX);
+  if (!whole) throw std::invalid_argument(what + " must be a whole number below 2^63");
+  return value.template get<std::int64_t>();
+}
+
+}  // namespace serenade

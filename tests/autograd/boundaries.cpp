@@ -1,0 +1,191 @@
+// Arguments at the ends of their range, and inputs that are not there: every function refuses them
+// by its own name.
+
+#include "tests/boundaries.h"
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+
+using namespace serenade;
+
+namespace {
+
+using Sizes = std::array<std::int64_t, 2>;
+
+// [1, 1, 4, 4], 0 .. 15.
+Variable image() {
+  Tensor x({1, 1, 4, 4});
+  for (std::int64_t i = 0; i < 16; ++i) x.data()[i] = static_cast<real>(i);
+  return Variable(x);
+}
+
+Variable ones(const Shape& shape) { return Variable(Tensor::ones(shape)); }
+
+}  // namespace
+
+TEST_CASE("boundaries: axes, starts and lengths of functions") {
+  const Variable x = image();
+  check_extremes_refused("sum", [&](auto n) { sum(x, n); });
+  check_extremes_refused("mean", [&](auto n) { mean(x, n); });
+  check_extremes_refused("max", [&](auto n) { max(x, n); });
+  check_extremes_refused("softmax", [&](auto n) { softmax(x, n); });
+  check_extremes_refused("log_softmax", [&](auto n) { log_softmax(x, n); });
+  check_extremes_refused("reshape", [&](auto n) { reshape(x, {n, -1}); });
+  check_extremes_refused("flatten", [&](auto n) { flatten(x, n); });
+  check_extremes_refused("flatten", [&](auto n) { flatten(x, 0, n); });
+  check_extremes_refused("permute", [&](auto n) { permute(x, {n, 1, 2, 3}); });
+  check_extremes_refused("transpose", [&](auto n) { transpose(x, n, 1); });
+  check_extremes_refused("slice", [&](auto n) { slice(x, 3, n, 2); });
+  check_extremes_refused("slice", [&](auto n) { slice(x, 3, 1, n); });
+  check_extremes_refused("concat", [&](auto n) { concat({x, x}, n); });
+  check_extremes_refused("pad", [&](auto n) { pad(x, n, 1, 1); });
+  check_extremes_refused("pad", [&](auto n) { pad(x, 3, n, 1); });
+  check_extremes_refused("pad", [&](auto n) { pad(x, 3, 0, n); });
+  check_extremes_refused("pad", [&](auto n) { pad(x, 3, n, n); });
+  check_extremes_refused("unfold", [&](auto n) { unfold(x, n, 1); });
+  check_extremes_refused("unfold", [&](auto n) { unfold(x, n, n); });
+  check_extremes_refused("unfold", [&](auto n) { unfold(x, 2, n); });
+}
+
+TEST_CASE("boundaries: windows, strides and paddings") {
+  const Variable x = image(), weight = ones({1, 1, 2, 2});
+  for (const auto member : {&Padding::top, &Padding::bottom, &Padding::left, &Padding::right}) {
+    check_extremes_refused("conv2d", [&](auto n) {
+      Conv2dOptions options;
+      options.padding.*member = n;
+      conv2d(x, weight, {}, options);
+    });
+  }
+  check_extremes_refused("conv2d", [&](auto n) {
+    conv2d(x, weight, {}, {.padding = {.top = n, .bottom = n, .left = n, .right = n}});
+  });
+  check_extremes_refused("conv2d_relu_maxpool", [&](auto n) {
+    conv2d_relu_maxpool(x, weight, {}, {.padding = {.left = n}}, {1, 1});
+  });
+  check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, 2}); });
+  check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, n}); });
+  check_extremes_refused("conv2d_relu_maxpool", [&](auto n) {
+    conv2d_relu_maxpool(x, weight, {}, {}, {1, n});
+  });
+  check_extremes_refused("conv2d_relu_maxpool_branches", [&](auto n) {
+    conv2d_relu_maxpool_branches(x, {{weight, {}}}, {n, 1});
+  });
+  check_extremes_refused("same_padding", [](auto n) { same_padding({n, 3}); });
+  check_extremes_refused("same_padding", [](auto n) { same_padding({3, 3}, {1, n}, {4, 4}); });
+  check_extremes_refused("same_padding", [](auto n) { same_padding({3, 3}, {2, 2}, {4, n}); });
+  // A stride that leads out of the image takes one step.
+  for (const std::int64_t stride : {std::int64_t{5}, std::int64_t{1} << 60, kMost}) {
+    const Variable y = conv2d(x, weight, {}, {.stride = {stride, stride}});
+    CHECK(y.shape() == Shape{1, 1, 1, 1});
+    CHECK(y.item() == 0 + 1 + 4 + 5);
+    check_refused("conv2d", [&] { conv2d(x, weight, {}, {.stride = {-stride, 1}}); });
+  }
+  const std::int64_t wide = std::int64_t{1} << 20;
+  check_refused("conv2d", [&] {  // each size is possible, their product is not
+    conv2d(x, weight, {}, {.padding = {.top = wide << 10, .left = wide << 10}});
+  });
+}
+
+TEST_CASE("boundaries: broadcasts and products that no memory holds") {
+  const std::int64_t half = std::int64_t{1} << 30;
+  const Variable tall(Tensor({1, 1}).expand({half, 1})), wide(Tensor({1, 1}).expand({1, half}));
+  check_refused("add", [&] { add(tall, wide); });
+  check_refused("sub", [&] { sub(tall, wide); });
+  check_refused("mul", [&] { mul(tall, wide); });
+  check_refused("div", [&] { div(tall, wide); });
+  check_refused("matmul", [&] { matmul(tall, wide); });
+  check_refused("linear", [&] { linear(tall, tall); });
+  const Variable most(Tensor({1}).expand({kMaxElements / 2 + 1}));
+  check_refused("concat", [&] { concat({most, most, most, most, most}, 0); });
+}
+
+TEST_CASE("boundaries: labels, lengths and iterations") {
+  const Variable scores = ones({1, 3}), sequence = ones({1, 4, 2});
+  check_extremes_refused("cross_entropy", [&](auto n) { cross_entropy(scores, {n}); });
+  check_extremes_refused("margin_loss", [&](auto n) { margin_loss(scores, {n}); });
+  const GruWeights w = {ones({3, 2}), ones({3, 1}), ones({3}), ones({3})};
+  check_extremes_refused("gru", [&](auto n) { gru(sequence, {w}, {}, {.lengths = {n}}); });
+  check_extremes_refused("gru_last_state", [&](auto n) { gru_last_state(sequence, n); });
+  check_extremes_refused("gru_last_state", [&](auto n) { gru_last_state(sequence, 1, {n}); });
+  const Variable votes = ones({1, 4, 2, 3});
+  check_extremes_refused("capsule_routing",
+                         [&](auto n) { capsule_routing(votes, {}, {.lengths = {n}}); });
+  check_refused("capsule_routing", [&] { capsule_routing(votes, {}, {.iterations = -1}); });
+}
+
+TEST_CASE("boundaries: an input that is not there is refused by the function's name") {
+  const Variable none, x = image(), flat = ones({1, 4}), kernel = ones({1, 1, 2, 2});
+  const auto unary = [&](const char* name, auto f) { check_refused(name, [&] { f(none); }); };
+  unary("neg", [](const Variable& v) { neg(v); });
+  unary("affine", [](const Variable& v) { affine(v, 2); });
+  unary("relu", [](const Variable& v) { relu(v); });
+  unary("sigmoid", [](const Variable& v) { sigmoid(v); });
+  unary("tanh", [](const Variable& v) { serenade::tanh(v); });
+  unary("exp", [](const Variable& v) { serenade::exp(v); });
+  unary("log", [](const Variable& v) { serenade::log(v); });
+  unary("dropout", [](const Variable& v) { dropout(v, 0.5, {}); });
+  unary("sum", [](const Variable& v) { sum(v); });
+  unary("sum", [](const Variable& v) { sum(v, 0); });
+  unary("mean", [](const Variable& v) { mean(v); });
+  unary("mean", [](const Variable& v) { mean(v, 0); });
+  unary("max", [](const Variable& v) { max(v, 0); });
+  unary("reshape", [](const Variable& v) { reshape(v, {0}); });
+  unary("flatten", [](const Variable& v) { flatten(v); });
+  unary("permute", [](const Variable& v) { permute(v, {}); });
+  unary("transpose", [](const Variable& v) { transpose(v, 0, 1); });
+  unary("slice", [](const Variable& v) { slice(v, 0, 0, 1); });
+  unary("pad", [](const Variable& v) { pad(v, 0, 0, 1); });
+  unary("unfold", [](const Variable& v) { unfold(v, 1, 1); });
+  unary("softmax", [](const Variable& v) { softmax(v, 0); });
+  unary("log_softmax", [](const Variable& v) { log_softmax(v, 0); });
+  unary("cross_entropy", [](const Variable& v) { cross_entropy(v, {0}); });
+  unary("margin_loss", [](const Variable& v) { margin_loss(v, {0}); });
+  unary("max_pool2d", [](const Variable& v) { max_pool2d(v, {1, 1}); });
+  unary("squash", [](const Variable& v) { squash(v); });
+  unary("capsule_norm", [](const Variable& v) { capsule_norm(v); });
+  unary("append_norms", [](const Variable& v) { append_norms(v); });
+  unary("capsule_routing", [](const Variable& v) { capsule_routing(v); });
+  unary("gru_last_state", [](const Variable& v) { gru_last_state(v, 1); });
+  unary("gru", [](const Variable& v) { gru(v, {}); });
+  unary("attention_pooling", [](const Variable& v) { attention_pooling(v, {}); });
+  check_refused("routing_coefficients", [] { routing_coefficients({}, {}); });
+  check_refused("backward", [&] { backward(none); });
+  check_refused("concat", [&] { concat({x, none}, 0); });
+  check_refused("concat", [&] { concat({none}, 0); });
+  const auto binary = [&](const char* name, const Variable& other, auto f) {
+    check_refused(name, [&] { f(none, other); });
+    check_refused(name, [&] { f(other, none); });
+  };
+  binary("add", flat, [](const Variable& a, const Variable& b) { add(a, b); });
+  binary("sub", flat, [](const Variable& a, const Variable& b) { sub(a, b); });
+  binary("mul", flat, [](const Variable& a, const Variable& b) { mul(a, b); });
+  binary("div", flat, [](const Variable& a, const Variable& b) { div(a, b); });
+  binary("matmul", flat, [](const Variable& a, const Variable& b) { matmul(a, b); });
+  binary("linear", flat, [](const Variable& a, const Variable& b) { linear(a, b); });
+  binary("conv2d", x, [](const Variable& a, const Variable& b) { conv2d(a, b); });
+  binary("conv2d_relu_maxpool", x, [](const Variable& a, const Variable& b) {
+    conv2d_relu_maxpool(a, b, {}, {}, {1, 1});
+  });
+  binary("conv2d_relu_maxpool_branches", x, [](const Variable& a, const Variable& b) {
+    conv2d_relu_maxpool_branches(a, {{b, {}}}, {1, 1});
+  });
+  binary("capsule_votes", flat, [](const Variable& a, const Variable& b) { capsule_votes(a, b); });
+  binary("capsule_layer", flat, [](const Variable& a, const Variable& b) { capsule_layer(a, b); });
+  check_refused("mixed_kernel", [&] { mixed_kernel({kernel}, none); });
+  check_refused("mixed_kernel", [&] { mixed_kernel({none}, ones({1})); });
+  check_refused("mixed_bias", [&] { mixed_bias({none}, ones({1})); });
+  check_refused("mixed_bias", [&] { mixed_bias({ones({1})}, none); });
+  check_refused("unused_taps", [&] { unused_taps({none}); });
+  check_refused("unused_taps", [&] { unused_taps({flat}); });
+  check_refused("unused_taps", [&] { unused_taps({kernel}, {true, false}); });
+  MESSAGE(refusals() << " calls at the boundaries were refused so far");
+}
+
+TEST_CASE("a leaf whose value is replaced by one of another shape is refused where it is used") {
+  Variable leaf(Tensor({2}), true);
+  leaf.value() = Tensor({1000});
+  CHECK_THROWS_WITH_AS(relu(leaf), doctest::Contains("must keep its shape"), std::invalid_argument);
+  leaf.value() = Tensor::ones({2});
+  backward(sum(relu(leaf)));
+  CHECK(leaf.grad().to_vector() == std::vector<real>{1, 1});
+}
