@@ -152,13 +152,13 @@ check-clang: setup
 	@$(call ctests,clang-19,$(FLOAT_TESTS) cli)
 
 asan: setup
-	$(call variant,asan,serenade $(FLOAT_TESTS),-DSERENADE_SANITIZE=address$(comma)undefined)
+	$(call variant,asan,serenade $(FLOAT_TESTS),-DSERENADE_SANITIZE=address$(comma)undefined $(QUICK))
 	@$(call ctests,asan,$(FLOAT_TESTS) cli)
 
 # Kernels with their threads; then whatever has threads of its own in the program: features, batches,
 # runs side by side.
 tsan: setup
-	$(call variant,tsan,serenade serenade_tests serenade_tests_apps,-DSERENADE_SANITIZE=thread)
+	$(call variant,tsan,serenade serenade_tests serenade_tests_apps,-DSERENADE_SANITIZE=thread $(QUICK))
 	@export TSAN_OPTIONS=halt_on_error=1; set -e; \
 	$(BUILD)/tsan/serenade_tests --source-file='*/tests/kernels/*,*/tests/nas/path.cpp'; \
 	$(BUILD)/tsan/serenade_tests_apps --source-file='*/features/*,*/data/*,*/report/table2.cpp'
