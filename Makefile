@@ -16,6 +16,10 @@
 #   make asan       the tests in float under address and undefined-behaviour sanitizers
 #   make tsan       everything that has threads under the thread sanitizer
 #   make coverage   which lines the tests run, and which branches of parsers and checkpoints
+#   make fuzz       readers of files, the command line, and float against double under libFuzzer;
+#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some (needs clang)
+#   make kills      KILLS=200 runs killed at random moments, taken up again, and compared
+#   make torture    2,000 of them, and every crash point, fault of the disk and lack of memory
 #   make clean      remove build/
 #
 # `run`, `test` and `build` first install what is missing, on Debian and Ubuntu with apt-get (as root,
@@ -41,7 +45,7 @@ PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
 .PHONY: help setup build run test test-slow bench test-gpu bench-gpu format check-format check-tidy \
-  check-clang asan tsan coverage clean
+  check-clang asan tsan coverage fuzz shim kills torture clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -168,6 +172,30 @@ coverage: setup
 	@find $(BUILD)/coverage -name '*.gcda' -delete
 	@$(call ctests,coverage,$(FLOAT_TESTS) cli)
 	@bash tests/coverage/report.sh $(BUILD)/coverage
+
+# A build folder of its own, by clang, whose library libFuzzer is.
+CLANGXX ?= $(shell command -v clang++-$(LLVM) || command -v clang++)
+RUNS ?= 50000
+TARGETS ?=
+fuzz: setup
+	@[ -n "$(CLANGXX)" ] || { echo "make fuzz: please install clang" >&2; exit 2; }
+	@mkdir -p $(BUILD)/fuzz
+	@cmake -S . -B $(BUILD)/fuzz -DSERENADE_FUZZ=ON -DSERENADE_SANITIZE=address,undefined -DSERENADE_CUDA=OFF \
+	  -DCMAKE_CXX_COMPILER=$(CLANGXX) $(QUICK) $(CMAKE_FLAGS) \
+	  >$(BUILD)/fuzz/configure.log 2>&1 || { cat $(BUILD)/fuzz/configure.log >&2; exit 1; }
+	@cmake --build $(BUILD)/fuzz -j $(JOBS) --target serenade_fuzz
+	@bash tests/fuzz/fuzz.sh $(BUILD)/fuzz "$(RUNS)" "$(TARGETS)"
+
+KILLS ?= 200
+shim: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target serenade serenade_shim
+
+kills: shim
+	@bash tests/faults/torture.sh $(BUILD) --only kills --kills $(KILLS)
+
+torture: shim
+	@bash tests/faults/torture.sh $(BUILD) --kills 2000
 
 clean:
 	rm -rf $(BUILD)

@@ -1,0 +1,236 @@
+#include "tests/fuzz/ops/one_op.h"
+
+#include <functional>
+#include <new>
+#include <stdexcept>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "tensor/random.h"
+
+namespace serenade::fuzz {
+
+namespace {
+
+// What an op is made of: the inputs, and further ones made from its numbers.
+struct Operands {
+  std::vector<Variable> inputs;
+  std::vector<std::int64_t> numbers;
+
+  const Variable& a() const { return inputs[0]; }
+  const Variable& b() const { return inputs[1]; }
+  std::int64_t n(std::size_t i) const { return numbers[i]; }
+  /// A number between low and high.
+  std::int64_t between(std::size_t i, std::int64_t low, std::int64_t high) const {
+    const auto span = static_cast<std::uint64_t>(high - low + 1);
+    return low + static_cast<std::int64_t>(static_cast<std::uint64_t>(numbers[i]) % span);
+  }
+  /// A further input: eighths between -2 and 2, which both builds have exactly.
+  Variable made(const Shape& shape) {
+    Tensor tensor(shape);
+    const RandomKey key{.seed = static_cast<std::uint64_t>(numbers.back()), .step = inputs.size()};
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+      tensor.data()[i] = real(random_integer(key, static_cast<std::uint64_t>(i), 33) - 16) / 8;
+    }
+    inputs.emplace_back(tensor, true);
+    return inputs.back();
+  }
+  Indices labels(std::int64_t count, std::int64_t classes) const {
+    Indices all;
+    for (std::int64_t i = 0; i < count; ++i)
+      all.push_back((i + n(1)) % std::max<std::int64_t>(1, classes));
+    return all;
+  }
+};
+
+struct Op {
+  const char* name;
+  std::function<Variable(Operands& o)> run;
+  /// Rounding may decide where a gradient goes: to the largest of several computed values.
+  bool gradient_jumps = false;
+};
+
+std::int64_t last_size(const Variable& x) { return x.dim() > 0 ? x.size(-1) : 1; }
+
+Variable convolution(Operands& o, bool pooled) {
+  const std::int64_t in = o.between(0, 1, 3), out = o.between(1, 1, 9);
+  const Variable x = o.made({o.between(2, 1, 2), in, o.between(3, 1, 12), o.between(4, 1, 14)});
+  const Variable weight = o.made({out, in, o.between(5, 1, 6), o.between(6, 1, 8)});
+  const Variable bias = o.made({out});
+  const bool same = o.n(7) % 2 == 0;
+  const Conv2dOptions options{
+      .stride = {pooled ? 1 : o.between(7, 1, 2), 1},
+      .padding = same ? same_padding({weight.size(2), weight.size(3)}) : Padding{1, 0, 0, 1}};
+  if (!pooled) return conv2d(x, weight, bias, options);
+  return conv2d_relu_maxpool(x, weight, bias, options, {o.between(0, 1, 2), o.between(1, 1, 4)});
+}
+
+Variable recurrent(Operands& o) {
+  const std::int64_t in = o.between(0, 1, 5), hidden = o.between(1, 1, 17);
+  const Variable x = o.made({o.between(2, 1, 3), o.between(3, 1, 6), in});
+  std::vector<GruWeights> directions;
+  for (std::int64_t i = 0; i <= o.n(4) % 2; ++i) {
+    directions.push_back({.weight_ih = o.made({3 * hidden, in}),
+                          .weight_hh = o.made({3 * hidden, hidden}),
+                          .bias_ih = o.made({3 * hidden}),
+                          .bias_hh = o.made({3 * hidden})});
+  }
+  const Variable y = gru(x, directions);
+  return o.n(5) % 2 == 0 ? y : gru_last_state(y, static_cast<std::int64_t>(directions.size()));
+}
+
+Variable attention(Operands& o) {
+  const std::int64_t size = o.between(0, 1, 6), width = o.between(1, 1, 5);
+  const Variable h = o.made({o.between(2, 1, 3), o.between(3, 1, 7), size});
+  const AttentionWeights weights{.proj_weight = o.made({width, size}),
+                                 .proj_bias = o.made({width}),
+                                 .bottom_up = o.made({width}),
+                                 .top_down_weight = o.made({3, width}),
+                                 .top_down_bias = o.made({3})};
+  return attention_pooling(h, weights, {.relu = o.n(4) % 2 == 0});
+}
+
+Variable capsules(Operands& o, bool votes_only) {
+  const std::int64_t in = o.between(0, 1, 9), size = o.between(1, 1, 8);
+  const Variable u = o.made({o.between(2, 1, 2), in, size});
+  const Variable weight =
+      o.made({o.n(3) % 2 == 0 ? 1 : in, o.between(4, 1, 5), size, o.between(5, 1, 17)});
+  return votes_only ? capsule_votes(u, weight)
+                    : capsule_layer(u, affine(weight, real(0.125)), {}, {.iterations = 2});
+}
+
+Variable mixture(Operands& o) {
+  const std::int64_t out = o.between(0, 1, 3), in = o.between(1, 1, 3);
+  std::vector<Variable> kernels;
+  for (std::size_t i = 2; i < 5; ++i) {
+    kernels.push_back(o.made({out, in, o.between(i, 1, 6), o.between(i + 1, 1, 6)}));
+  }
+  return mixed_kernel(kernels, o.made({3}));
+}
+
+const std::vector<Op>& ops() {
+  static const std::vector<Op> all = {
+      {"add", [](Operands& o) { return add(o.a(), o.b()); }},
+      {"sub", [](Operands& o) { return sub(o.a(), o.b()); }},
+      {"mul", [](Operands& o) { return mul(o.a(), o.b()); }},
+      {"div", [](Operands& o) { return div(o.a(), o.b()); }},
+      {"neg", [](Operands& o) { return neg(o.a()); }},
+      {"affine", [](Operands& o) { return affine(o.a(), real(o.between(0, -4, 4)), real(0.5)); }},
+      {"relu", [](Operands& o) { return relu(o.a()); }},
+      {"sigmoid", [](Operands& o) { return sigmoid(o.a()); }},
+      {"tanh", [](Operands& o) { return tanh(o.a()); }},
+      {"exp", [](Operands& o) { return exp(o.a()); }},
+      {"log", [](Operands& o) { return log(o.a()); }},
+      {"dropout", [](Operands& o) { return dropout(o.a(), 0.25, {.seed = 1}); }},
+      {"sum", [](Operands& o) { return sum(o.a()); }},
+      {"sum axis", [](Operands& o) { return sum(o.a(), o.n(0), o.n(1) % 2 == 0); }},
+      {"mean", [](Operands& o) { return mean(o.a()); }},
+      {"mean axis", [](Operands& o) { return mean(o.a(), o.n(0), o.n(1) % 2 == 0); }},
+      {"max", [](Operands& o) { return max(o.a(), o.n(0), o.n(1) % 2 == 0); }},
+      {"reshape",
+       [](Operands& o) {
+         return reshape(o.a(), {o.n(0), o.n(1), o.n(2)});
+       }},
+      {"reshape pair",
+       [](Operands& o) {
+         return reshape(o.a(), {o.n(0), o.n(1)});
+       }},
+      {"flatten", [](Operands& o) { return flatten(o.a(), o.n(0), o.n(1)); }},
+      {"permute",
+       [](Operands& o) {
+         return permute(o.a(), {o.n(0), o.n(1), o.n(2)});
+       }},
+      {"transpose", [](Operands& o) { return transpose(o.a(), o.n(0), o.n(1)); }},
+      {"slice", [](Operands& o) { return slice(o.a(), o.n(0), o.n(1), o.n(2)); }},
+      {"concat",
+       [](Operands& o) {
+         return concat({o.a(), o.b()}, o.n(0));
+       }},
+      {"pad", [](Operands& o) { return pad(o.a(), o.n(0), o.n(1), o.n(2)); }},
+      {"unfold", [](Operands& o) { return unfold(o.a(), o.n(0), o.n(1)); }},
+      {"matmul", [](Operands& o) { return matmul(o.a(), o.b()); }},
+      {"linear",
+       [](Operands& o) {
+         return linear(o.a(), o.made({o.between(0, 1, 17), last_size(o.a())}));
+       }},
+      {"softmax", [](Operands& o) { return softmax(o.a(), o.n(0)); }},
+      {"log_softmax", [](Operands& o) { return log_softmax(o.a(), o.n(0)); }},
+      {"cross_entropy",
+       [](Operands& o) {
+         return cross_entropy(o.a(), o.labels(o.a().dim() > 0 ? o.a().size(0) : 0, o.n(0)));
+       }},
+      {"margin_loss",
+       [](Operands& o) {
+         return margin_loss(o.a(), o.labels(o.a().dim() > 0 ? o.a().size(0) : 0, o.n(0)));
+       }},
+      {"conv2d", [](Operands& o) { return convolution(o, false); }},
+      {"conv2d any",
+       [](Operands& o) {
+         return conv2d(o.a(), o.b(), {},
+                       {.stride = {o.n(0), o.n(1)}, .padding = {o.n(2), o.n(3), 0, 0}});
+       }},
+      {"max_pool2d",
+       [](Operands& o) {
+         return max_pool2d(o.a(), {o.n(0), o.n(1)});
+       }},
+      {"conv2d_relu_maxpool", [](Operands& o) { return convolution(o, true); }, true},
+      {"mixed_kernel", [](Operands& o) { return mixture(o); }},
+      {"mixed_bias",
+       [](Operands& o) {
+         return mixed_bias({o.a(), o.b()}, o.made({2}));
+       }},
+      {"gru", [](Operands& o) { return recurrent(o); }},
+      {"attention_pooling", [](Operands& o) { return attention(o); }},
+      {"squash", [](Operands& o) { return squash(o.a()); }},
+      {"capsule_norm", [](Operands& o) { return capsule_norm(o.a()); }},
+      {"append_norms", [](Operands& o) { return append_norms(o.a()); }},
+      {"capsule_votes", [](Operands& o) { return capsules(o, true); }},
+      {"capsule_layer", [](Operands& o) { return capsules(o, false); }},
+      {"capsule_routing",
+       [](Operands& o) {
+         return capsule_routing(o.made({1, o.between(0, 1, 9), o.between(1, 1, 5), 3}));
+       }},
+  };
+  return all;
+}
+
+Array as_array(const Tensor& tensor) {
+  const std::vector<real> values = tensor.to_vector();
+  return {tensor.shape(), {values.begin(), values.end()}};
+}
+
+OpAnswer answer(const OpCall& call) {
+  const Op& op = ops()[call.op];
+  OpAnswer found;
+  found.name = op.name;
+  try {
+    Operands operands{{}, call.numbers};
+    operands.inputs.reserve(32);  // a() and b() stay where they are while more are made
+    for (const Array& input : call.inputs) {
+      const std::vector<real> values(input.values.begin(), input.values.end());
+      operands.inputs.emplace_back(Tensor::from(values, input.shape), true);
+    }
+    const Variable value = op.run(operands);
+    found.value = as_array(value.value());
+    if (op.gradient_jumps || value.numel() == 0) return found;
+    for (const Tensor& gradient : grad(sum(value), operands.inputs)) {
+      found.gradients.push_back(gradient.defined() ? as_array(gradient) : Array{});
+    }
+  } catch (const std::invalid_argument& error) {
+    found.refusal = error.what();
+  } catch (const std::bad_alloc&) {
+    found.refusal = "out of memory";
+  }
+  return found;
+}
+
+}  // namespace
+
+#ifdef SERENADE_DOUBLE
+OpAnswer answer_in_double(const OpCall& call) { return answer(call); }
+std::size_t op_count() { return ops().size(); }
+#else
+OpAnswer answer_in_float(const OpCall& call) { return answer(call); }
+#endif
+
+}  // namespace serenade::fuzz
