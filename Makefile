@@ -138,7 +138,7 @@ check-tidy: setup
 # The programs of the tests in float, in build folders of their own: without CUDA, which the emulation
 # stands for, and without the second build in double.
 FLOAT_TESTS := serenade_tests serenade_tests_systems serenade_tests_apps serenade_tests_cuda
-# Compiled quickly: -O1 is enough to pass the tests in time. (Kernels keep their -O3.)
+# Compiled quickly: -O1 is enough to pass the tests in time.
 QUICK := -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1
 # $(call variant,NAME,TARGETS,OPTIONS) builds TARGETS in build/NAME.
 define variant
