@@ -12,7 +12,7 @@
 #   make check-format   fail where `make format` would change something
 #   make check-tidy     look for faults with clang-tidy 14
 #   make check-clang    build with clang 14 and 19 and run the tests in float
-#   make test-slow  a thousand steps of every mode: memory and files stay what they were
+#   make test-slow  a thousand steps of every mode: memory and files stay what they were; a busy machine
 #   make asan       the tests in float under address and undefined-behaviour sanitizers
 #   make tsan       everything that has threads under the thread sanitizer
 #   make coverage   which lines the tests run, and which branches of parsers and checkpoints
