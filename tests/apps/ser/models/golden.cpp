@@ -191,8 +191,7 @@ TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths o
     }
     Adam weight_adam(weights, {.lr = 1e-3}), alpha_adam(alphas, {.lr = 1e-3});
     const std::vector<std::int64_t> masks = file.integer("masks").values;
-    const auto step = [&, tag = tag](Adam& adam, const Tensor& x, const Indices& labels,
-                                     const Tensor& loss) {
+    const auto step = [&](Adam& adam, const Tensor& x, const Indices& labels, const Tensor& loss) {
       supernet->zero_grad();
       const Variable ours = cross_entropy(supernet->forward(x), labels);
       check_close(ours.value(), loss.reshape({}), tag + ": bi-level loss", kTolerance);
