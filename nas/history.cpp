@@ -4,9 +4,9 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
-#include <sstream>
 
 #include "tensor/check.h"
+#include "tensor/csv.h"
 #include "tensor/json.h"
 
 namespace serenade {
@@ -90,20 +90,18 @@ void check_history(const std::vector<SearchRecord>& history) {
 }
 
 std::string history_csv(const std::vector<SearchRecord>& history) {
-  std::ostringstream out;
-  out.precision(9);
-  out << "epoch,layer,candidate,alpha,probability,entropy,chosen,updates\n";
+  CsvTable table(
+      {"epoch", "layer", "candidate", "alpha", "probability", "entropy", "chosen", "updates"}, 9);
   for (const SearchRecord& record : history) {
     for (const ChoiceRecord& choice : record.choices) {
       for (std::size_t i = 0; i < choice.candidates.size(); ++i) {
-        out << record.epoch << ',' << choice.name << ',' << choice.candidates[i] << ','
-            << choice.alphas[i] << ',' << choice.probabilities[i] << ',' << choice.entropy << ','
-            << (static_cast<std::int64_t>(i) == choice.best ? 1 : 0) << ',' << choice.updates[i]
-            << '\n';
+        table.add(record.epoch).add(choice.name).add(choice.candidates[i]);
+        table.add(choice.alphas[i]).add(choice.probabilities[i]).add(choice.entropy);
+        table.add(static_cast<std::int64_t>(i) == choice.best ? 1 : 0).add(choice.updates[i]);
       }
     }
   }
-  return out.str();
+  return table.text();
 }
 
 std::string history_json(const std::vector<SearchRecord>& history) {

@@ -82,12 +82,17 @@ fi
 "$serenade" corpus make corpus --utterances 5 >log 2>&1 || stop "corpus make: $(tail -n 1 log)"
 "$serenade" features --corpus corpus --cache cache --preset mel >log 2>&1 ||
   stop "features: $(tail -n 1 log)"
-# A file of features is named after the recording's time, and begins with a header of 64 bytes.
+spectrograms() {  # spectrograms PACK: a hash of each one's values (apps/ser/features/feature_pack.h)
+  local header offset frames
+  read -ra header < <(od -An -v -t u8 -w32 -N 32 "$1")  # magic, version, bins, count
+  od -An -v -t u8 -w32 -j 64 -N $((32 * header[3])) "$1" | while read -r _ offset frames _; do
+    tail -c +$((offset + 1)) "$1" | head -c $((4 * header[2] * frames)) | sha256sum
+  done
+}
+
 {
   echo "sound $(find corpus -name '*.wav' | sort | xargs sha256sum | short)"
-  echo "features $(find cache -type f | while read -r file; do
-    tail -c +65 "$file" | sha256sum
-  done | sort | short)"
+  echo "features $(for pack in cache/*.pack; do spectrograms "$pack"; done | sort | short)"
 } >inputs
 if [ $# -eq 1 ]; then  # espeak-ng and the libraries are those recorded: these too are the program's
   while read -r name is; do
@@ -118,7 +123,13 @@ weights() {  # weights FILE: hashes of the tensors' names, types and shapes, and
 
 table() {  # table FOLDER NAME: hash of the lines below the heading of the fold's table; - for none
   local found=("$1"/folds/*/"$2")
-  if [ -e "${found[0]}" ]; then tail -q -n +2 "${found[@]}" | short; else echo -; fi
+  [ -e "${found[0]}" ] || { echo -; return; }
+  # The hashes of predictions.csv are of the time when its four probabilities were one field.
+  tail -q -n +2 "${found[@]}" | if [ "$2" = predictions.csv ]; then
+    sed -E 's/,([^,]*),([^,]*),([^,]*)$/ \1 \2 \3/'
+  else
+    cat
+  fi | short
 }
 
 names=()

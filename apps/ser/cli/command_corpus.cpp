@@ -1,23 +1,17 @@
-// `serenade corpus list|check|make` and `serenade features`.
+// `serenade corpus list|check|make`.
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "apps/ser/cli/commands.h"
-#include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
-#include "apps/ser/corpus/audio.h"
 #include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/demo_corpus.h"
-#include "apps/ser/features/feature_cache.h"
-#include "apps/ser/training/experiment.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {
@@ -71,48 +65,6 @@ void run_make(MakeOptions options) {
   std::cout << options.folder << ": demonstration corpus of synthetic speech\n";
 }
 
-struct FeatureOptions {
-  ConfigOptions settings;
-  std::vector<std::string> files;
-  bool json = false;
-};
-
-void run_features(const FeatureOptions& options) {
-  const Config config = options.settings.config();
-  if (options.files.empty()) {
-    if (config.corpus.empty()) throw InputError("features: give sound files, or --corpus");
-    const LoadedCorpus loaded = prepare_corpus(config);
-    std::cout << loaded.features.size() << " recordings in " << config.cache << "\n";
-    return;
-  }
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  for (const std::string& file : options.files) {
-    const Audio audio = read_audio(file);
-    const Features features = features_of(audio.samples, config.features);
-    const auto [low, high] =
-        std::minmax_element(features.values, features.values + features.bins * features.frames);
-    for (const std::string& remark : audio.source.remarks) {
-      std::cerr << "note: " << shown(file) << ": " << remark << ".\n";
-    }
-    list.push_back({{"file", shown(file)},
-                    {"seconds", audio.seconds()},
-                    {"rows", features.bins},
-                    {"frames", features.frames},
-                    {"lowest", *low},
-                    {"highest", *high}});
-  }
-  if (options.json) {
-    std::cout << list.dump(2) << std::endl;
-    return;
-  }
-  TextTable table({{"file", Align::left}, {"seconds"}, {"rows"}, {"frames"}, {"low"}, {"high"}});
-  for (const auto& row : list) {
-    table.add_row({row["file"], fixed(row["seconds"], 2), row["rows"].dump(), row["frames"].dump(),
-                   fixed(row["lowest"], 2), fixed(row["highest"], 2)});
-  }
-  std::cout << table.to_text();
-}
-
 void set_up_corpus(CLI::App& corpus) {
   corpus.require_subcommand(1);
   corpus.add_subcommand("list", "the corpora that can be read")->callback(list_corpora);
@@ -139,23 +91,10 @@ void set_up_corpus(CLI::App& corpus) {
   make_command->callback([make] { run_make(*make); });
 }
 
-void set_up_features(CLI::App& command) {
-  auto options = std::make_shared<FeatureOptions>();
-  command.add_option("files", options->files, "sound files");
-  command.add_flag("--json", options->json, "one JSON document on stdout");
-  options->settings.add_to(command);
-  command.callback([options] { run_features(*options); });
-}
-
 }  // namespace
 
 Command corpus_command() {
   return {"corpus", "list known corpora, check one, or make a demo", set_up_corpus};
-}
-
-Command features_command() {
-  return {"features", "compute the spectrograms of a corpus (--corpus) or describe those of files",
-          set_up_features};
 }
 
 }  // namespace serenade::ser

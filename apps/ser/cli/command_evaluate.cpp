@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <exception>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,13 +10,15 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
+#include "apps/ser/cli/file_answers.h"
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
-#include "apps/ser/corpus/audio.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/evaluation/statistics.h"
+#include "apps/ser/features/sound_pieces.h"
 #include "apps/ser/training/experiment.h"
 #include "apps/ser/training/model_file.h"
 #include "autograd/engine.h"
@@ -68,7 +69,7 @@ Json evaluation_json(const Corpus& corpus, const ConfusionMatrix& matrix,
       line.push_back(matrix.count(row, column));
     counts.push_back(line);
   }
-  return {{"corpus", corpus.name},
+  return {{"corpus", shown(corpus.name)},
           {"synthetic", corpus.synthetic},
           {"recordings", matrix.total()},
           {"wa", matrix.wa()},
@@ -79,6 +80,18 @@ Json evaluation_json(const Corpus& corpus, const ConfusionMatrix& matrix,
           {"recalls", recalls},
           {"classes", matrix.classes()},
           {"confusion", counts}};
+}
+
+// Which classes UA is a mean over, where they are not all.
+std::string occurring_note(const ConfusionMatrix& matrix) {
+  std::vector<std::string> occurring;
+  for (int k = 0; k < matrix.size(); ++k) {
+    if (matrix.row_total(k) > 0) {
+      occurring.push_back(matrix.classes()[static_cast<std::size_t>(k)]);
+    }
+  }
+  if (static_cast<int>(occurring.size()) == matrix.size()) return "";
+  return "UA is the mean recall of the classes that occur: " + join(occurring, ", ") + ".\n";
 }
 
 std::string evaluation_text(const Corpus& corpus, const ConfusionMatrix& matrix,
@@ -96,33 +109,40 @@ std::string evaluation_text(const Corpus& corpus, const ConfusionMatrix& matrix,
     table.add_row(cells);
   }
   std::ostringstream text;
-  text << corpus.name << (corpus.synthetic ? " (SYNTHETIC speech)" : "") << ", " << matrix.total()
-       << " recordings\n\n"
+  text << shown(corpus.name) << (corpus.synthetic ? " (SYNTHETIC speech)" : "") << ", "
+       << matrix.total() << " recordings\n\n"
        << table.to_text() << "\nWA:       " << percent(matrix.wa(), 1) << " %  (95% interval "
        << percent(intervals.wa.low, 1) << " .. " << percent(intervals.wa.high, 1)
        << ")\nUA:       " << percent(matrix.ua(), 1) << " %  (95% interval "
        << percent(intervals.ua.low, 1) << " .. " << percent(intervals.ua.high, 1)
-       << ")\nmajority: WA " << percent(matrix.majority_baseline(), 1) << " %\n";
+       << ")\nmajority: WA " << percent(matrix.majority_baseline(), 1) << " %\n"
+       << occurring_note(matrix);
   return text.str();
 }
 
 void run_evaluate(const EvaluateOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
-  const Corpus corpus =
+  Corpus corpus =
       load_corpus({.kind = options.kind, .root = options.corpus, .labels = options.labels});
-  const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
+  recordings_of(corpus, options.speakers);  // so that a wrong name is told before any work
   if (options.speakers.empty()) {
     std::cerr << "note: all speakers are evaluated; if the model was trained on some of them, its "
                  "accuracies are too good. Name unseen ones with --speakers.\n";
   }
   ProgressBar bar("features", static_cast<std::int64_t>(corpus.recordings.size()));
-  const std::vector<Features> features =
+  std::vector<DamagedRecording> damaged;
+  std::vector<Features> features =
       extract_features(corpus, model.config.features,
                        {.cache_folder = options.cache,
-                        .threads = 0,
-                        .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }});
+                        .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); },
+                        .damaged = &damaged});
   bar.finish();
+  leave_out_damaged(corpus, features, damaged);
+  for (const std::string& warning : corpus.warnings()) {
+    std::cerr << "note: " << shown(warning) << "\n";
+  }
+  const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
   std::vector<int> labels;
   for (const Recording& recording : corpus.recordings) labels.push_back(recording.label);
   const Dataset data(features, labels, wanted, model.normalisation, model.config.segments);
@@ -130,7 +150,7 @@ void run_evaluate(const EvaluateOptions& options) {
   const ConfusionMatrix matrix = confusion(predictions, corpus.classes);
   const AccuracyIntervals intervals = bootstrap_intervals(predictions, matrix.size());
   if (options.json) {
-    std::cout << evaluation_json(corpus, matrix, intervals).dump(2) << std::endl;
+    std::cout << evaluation_json(corpus, matrix, intervals).dump(2) << "\n";
   } else {
     std::cout << evaluation_text(corpus, matrix, intervals);
   }
@@ -143,25 +163,19 @@ struct PredictOptions {
   MachineOptions machine;
 };
 
-std::vector<real> probabilities_of(ModelFile& model, const std::string& file) {
-  const Audio audio = read_audio(file);
-  const Features features = features_of(audio.samples, model.config.features);
-  const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
+std::vector<double> probabilities_of(ModelFile& model, const std::string& file) {
   const NoGrad no_grad;
-  const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
-  return softmax(scores, -1).value().to_vector();
-}
-
-// Says what was wrong with each file but the last, whose exception goes on and ends the program.
-void rethrow_last(const std::vector<std::exception_ptr>& failures) {
-  for (std::size_t i = 0; i < failures.size(); ++i) {
-    try {
-      std::rethrow_exception(failures[i]);
-    } catch (const std::runtime_error& error) {
-      if (i + 1 == failures.size()) throw;
-      std::cerr << error.what() << "\n";
-    }
-  }
+  MeanProbabilities mean;
+  const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
+    const Features features = features_of(piece, model.config.features, file);
+    const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
+    const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
+    const std::vector<real> probabilities = softmax(scores, -1).value().to_vector();
+    mean.add(probabilities.data(), static_cast<std::int64_t>(probabilities.size()),
+             features.frames);
+  });
+  print_remarks(file, info);
+  return mean.values();
 }
 
 void run_predict(const PredictOptions& options) {
@@ -172,32 +186,28 @@ void run_predict(const PredictOptions& options) {
   std::vector<TextTable::Column> columns = {{"file", Align::left}, {"emotion", Align::left}};
   for (const std::string& name : classes) columns.push_back({name, Align::right});
   TextTable table(columns);
-  std::vector<std::exception_ptr> failures;
+  FileAnswers answers;
   for (const std::string& file : options.files) {
-    std::vector<real> probabilities;
-    try {
-      probabilities = probabilities_of(model, file);
-    } catch (const std::runtime_error&) {  // the other files are still worth an answer
-      failures.push_back(std::current_exception());
-      continue;
-    }
-    const auto best = std::max_element(probabilities.begin(), probabilities.end());
-    const std::string& emotion = classes[static_cast<std::size_t>(best - probabilities.begin())];
-    std::vector<std::string> cells = {file, emotion};
-    Json by_class = Json::object();
-    for (std::size_t k = 0; k < classes.size(); ++k) {
-      cells.push_back(fixed(probabilities[k], 3));
-      by_class[classes[k]] = probabilities[k];
-    }
-    table.add_row(cells);
-    list.push_back({{"file", file}, {"emotion", emotion}, {"probabilities", by_class}});
+    answers.add(file, [&] {
+      const std::vector<double> probabilities = probabilities_of(model, file);
+      const int best = most_probable(probabilities, file);
+      const std::string& emotion = classes.at(static_cast<std::size_t>(best));
+      std::vector<std::string> cells = {shown(file), emotion};
+      Json by_class = Json::object();
+      for (std::size_t k = 0; k < classes.size(); ++k) {
+        cells.push_back(fixed(probabilities.at(k), 3));
+        by_class[classes[k]] = probabilities[k];
+      }
+      table.add_row(cells);
+      list.push_back({{"file", shown(file)}, {"emotion", emotion}, {"probabilities", by_class}});
+    });
   }
   if (options.json) {
-    std::cout << list.dump(2) << std::endl;
+    std::cout << list.dump(2) << "\n";
   } else if (!list.empty()) {
     std::cout << table.to_text();
   }
-  rethrow_last(failures);
+  answers.finish();
 }
 
 void set_up_evaluate(CLI::App& command) {

@@ -77,9 +77,17 @@ OverwritePolicy OutputOptions::overwrite() const {
                   : OverwritePolicy::refuse;
 }
 
-void MachineOptions::add_to(CLI::App& command) {
+void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: one per processor that may be used")
       ->check(CLI::Range(0, 4096));
+}
+
+void use_threads(int threads) {
+  if (threads > 0) cpu::set_threads(threads);
+}
+
+void MachineOptions::add_to(CLI::App& command) {
+  add_threads_option(command, threads);
   command
       .add_option("--device", device,
                   "auto: the GPU if there is one; cudnn: cuda with cuDNN's convolutions")
@@ -94,7 +102,7 @@ void MachineOptions::apply() const {
   } catch (const std::invalid_argument& error) {
     throw InputError(error.what());
   }
-  if (threads > 0) cpu::set_threads(threads);
+  use_threads(threads);
 }
 
 }  // namespace serenade::ser

@@ -50,6 +50,10 @@ struct OutputOptions {
   std::optional<Config> stored() const;
 };
 
+/// `--threads`, and what it sets: how many threads kernels and features use. 0 leaves the default.
+void add_threads_option(CLI::App& command, int& threads);
+void use_threads(int threads);
+
 /// `--threads`, `--device` and `--tf32`, which take effect when apply() is called. Throws
 /// InputError for a device that this build or machine does not have.
 struct MachineOptions {

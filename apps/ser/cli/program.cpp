@@ -1,30 +1,34 @@
 // Parses the command line, runs the chosen command, and turns what it throws into one line on
-// stderr and an exit code: 0 ok, 1 internal, 2 bad input or usage, 3 out of memory, 4 training is
-// not finite, 5 reading or writing failed; 128 + signal: stopped by a signal, all done is kept.
+// stderr and an exit code: 0 ok, 1 internal, 2 bad input or usage, 3 out of memory, 4 training or
+// answers are not finite, 5 reading or writing failed; 128 + signal: stopped by a signal, all done
+// is kept.
+
+#include <poll.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
+#include <exception>
 #include <iostream>
-#include <new>
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/interrupt.h"
+#include "apps/ser/common/names.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {
 
 namespace {
 
-enum ExitCode { kOk = 0, kInternal = 1, kBadInput = 2, kOutOfMemory = 3, kNonFinite = 4, kIo = 5 };
-
 int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library says
-  std::cerr << "serenade: " << message << std::endl;
+  std::cerr << "serenade: " << shown(message) << std::endl;
   return code;
 }
+
+int fail(const Failure& failure) { return fail(static_cast<int>(failure.code), failure.message); }
 
 // The command that a line names, as far as its words are known.
 struct NamedCommand {
@@ -89,7 +93,28 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
     message = unknown_word(command, argc, argv);
   }
   if (message.empty()) message = error.what();
-  return fail(kBadInput, message + " (see `" + command.name + " --help`)");
+  return fail({ExitCode::bad_input, message + " (see `" + command.name + " --help`)"});
+}
+
+// What to do when memory is short, which depends on what takes it.
+std::string memory_advice(const std::string& command) {
+  for (const char* name : {"train", "search", "table2"}) {
+    if (command == std::string("serenade ") + name) return "try a smaller batch_size or preset";
+  }
+  return "try shorter recordings, fewer files or a smaller preset";
+}
+
+// What a command has printed may still be on its way, or lost. `code`: of the command.
+int finish_output(int code) {
+  std::cout.flush();
+  if (std::cout || code != 0) return code;
+  // A reader that has seen enough, as `head` has, needs no line about it.
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0) {
+    return static_cast<int>(ExitCode::io);
+  }
+  return fail(
+      {ExitCode::io, "the answer could not be written to standard output; is the disk full?"});
 }
 
 }  // namespace
@@ -105,24 +130,15 @@ int run_program(int argc, const char* const* argv) {
   }
   try {
     app.parse(argc, argv);
-    return kOk;
+    return finish_output(0);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) return finish_output(app.exit(error));  // --help, --version
     return parse_error(app, error, argc, argv);
-  } catch (const InputError& error) {
-    return fail(kBadInput, error.what());
-  } catch (const NonFiniteError& error) {
-    return fail(kNonFinite, error.what());
   } catch (const Interrupted& stop) {
-    return fail(128 + stop.signal(), stop.what());
-  } catch (const IoError& error) {
-    return fail(kIo, error.what());
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(kIo, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(kOutOfMemory, "out of memory; try a smaller batch_size or preset");
-  } catch (const std::exception& error) {
-    return fail(kInternal, std::string("internal error: ") + error.what());
+    return finish_output(fail(128 + stop.signal(), stop.what()));
+  } catch (...) {
+    const std::string command = named_command(app, argc, argv).name;
+    return finish_output(fail(failure_of(std::current_exception(), memory_advice(command))));
   }
 }
 

@@ -1,14 +1,16 @@
 #pragma once
-// What can go wrong outside the program, as three types that `main` turns into exit codes.
+// What can go wrong outside the program, as types that `main` turns into exit codes.
 //
 // Each message is one line that names the file (and line or key) and says what to do about it.
-// Anything else that is thrown is a fault of the program itself (exit code 1), but for
-// std::bad_alloc (3).
+// Anything else that is thrown is a fault of the program itself, but for what failure_of() knows.
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
 namespace serenade::ser {
+
+enum class ExitCode { ok, internal, bad_input, out_of_memory, non_finite, io };
 
 /// The user's files, folders or options are not what they must be: exit code 2.
 class InputError : public std::runtime_error {
@@ -16,7 +18,13 @@ class InputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A loss or gradient is no longer finite: exit code 4.
+/// There is not enough memory for what was asked: exit code 3, as for std::bad_alloc.
+class MemoryError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A loss, a gradient or an answer is not finite: exit code 4.
 class NonFiniteError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -27,5 +35,14 @@ class IoError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// What to answer to an exception.
+struct Failure {
+  ExitCode code = ExitCode::ok;
+  std::string message;
+};
+
+/// The code and the line for anything that can be thrown. advice: what to do when memory is short.
+Failure failure_of(const std::exception_ptr& exception, const std::string& advice);
 
 }  // namespace serenade::ser

@@ -17,12 +17,6 @@ namespace serenade::ser {
 
 namespace {
 
-// Louder floats are integers that were never divided, and not only a little over full scale.
-constexpr float kIntegerScale = 100.0f;
-constexpr const char* kIntegerRemark =
-    "its floats are far beyond 1, as if they were integers: they are clipped to [-1, 1]; divide "
-    "them "
-    "by 32768 or what their scale is";
 // Samples that one reading holds: 2 GiB, 9 hours at 16 kHz.
 constexpr std::int64_t kMostFrames = std::int64_t{1} << 29;
 // Frames of a range that begins and ends at seconds. Bounded before it is rounded, because seconds
@@ -43,15 +37,12 @@ AudioSurvey survey_audio(const std::string& path) {
   SoundDecoder decoder(path, SoundSource::files);
   AudioSurvey survey;
   Fnv content;
-  float loudest = 0;
   const std::int64_t frames =
       decoder.decode(0, decoder.frames(), [&](const float* mono, std::int64_t count) {
         content.add(mono, static_cast<std::size_t>(count) * sizeof *mono);
-        for (std::int64_t n = 0; n < count; ++n) loudest = std::max(loudest, std::abs(mono[n]));
       });
   if (frames == 0) decoder.refuse("holds no samples; record or get it again");
   survey.info = decoder.info(frames);
-  if (loudest > kIntegerScale) survey.info.remarks.push_back(kIntegerRemark);
   survey.content = content.value();
   return survey;
 }
@@ -64,7 +55,6 @@ Audio read_audio(const std::string& path, int sample_rate, TimeRange range) {
     const std::int64_t most = std::min(kMostFrames, decoder.most_frames());
     mono.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(wanted.frames(), 0, most)));
   }
-  float loudest = 0;
   std::int64_t found = 0;
   if (wanted.frames() > 0) {
     found = decoder.decode(wanted.first, wanted.last, [&](const float* part, std::int64_t count) {
@@ -73,7 +63,6 @@ Audio read_audio(const std::string& path, int sample_rate, TimeRange range) {
                        " minutes, too long to be read at once; cut it into pieces");
       }
       mono.insert(mono.end(), part, part + count);
-      for (std::int64_t n = 0; n < count; ++n) loudest = std::max(loudest, std::abs(part[n]));
     });
   }
   if (mono.empty()) {
@@ -89,13 +78,8 @@ Audio read_audio(const std::string& path, int sample_rate, TimeRange range) {
   }
   Audio audio;
   audio.source = decoder.info(decoder.length_known() ? decoder.frames() : wanted.first + found);
-  if (loudest > kIntegerScale) audio.source.remarks.push_back(kIntegerRemark);
   audio.sample_rate = sample_rate;
-  audio.samples = resample(mono, decoder.rate(), sample_rate);
-  for (float& sample : audio.samples) {
-    if (!std::isfinite(sample)) decoder.refuse("is too loud to be resampled; write it again");
-    sample = std::clamp(sample, -1.0f, 1.0f);
-  }
+  audio.samples = decoder.at_rate(mono, sample_rate);
   return audio;
 }
 

@@ -12,6 +12,11 @@ namespace serenade::ser {
 
 namespace {
 
+// Louder floats are integers that were never divided, and not only a little over full scale.
+constexpr float kIntegerScale = 100.0f;
+constexpr const char* kIntegerRemark =
+    "its floats are far beyond 1, as if they were integers: they are clipped to [-1, 1]; divide "
+    "them by 32768 or what their scale is";
 // No scale of integers is louder; beyond it, resampling could overflow.
 constexpr float kLoudest = 4294967296.0f;
 // Silence in FLAC's usual blocks takes a byte for 341 frames. A file that holds more, and more than
@@ -102,7 +107,19 @@ void SoundDecoder::refuse(const std::string& problem) const {
 }
 
 AudioInfo SoundDecoder::info(std::int64_t frames) const {
-  return {info_.samplerate, info_.channels, frames, format_name(info_.format), layout_.remarks};
+  AudioInfo info = {info_.samplerate, info_.channels, frames, format_name(info_.format),
+                    layout_.remarks};
+  if (loudest_ > kIntegerScale) info.remarks.push_back(kIntegerRemark);
+  return info;
+}
+
+std::vector<float> SoundDecoder::at_rate(const std::vector<float>& mono, int sample_rate) const {
+  std::vector<float> samples = resample(mono, rate(), sample_rate);
+  for (float& sample : samples) {
+    if (!std::isfinite(sample)) refuse("is too loud to be resampled; write it again");
+    sample = std::clamp(sample, -1.0f, 1.0f);
+  }
+  return samples;
 }
 
 std::int64_t SoundDecoder::most_frames() const {
@@ -192,7 +209,7 @@ void SoundDecoder::check_end(std::int64_t at, std::int64_t last) const {
 }
 
 void SoundDecoder::average(const std::vector<float>& block, sf_count_t frames,
-                           std::vector<float>& mono) const {
+                           std::vector<float>& mono) {
   const auto channels = static_cast<std::size_t>(info_.channels);
   for (std::size_t t = 0; t < static_cast<std::size_t>(frames); ++t) {
     float sum = 0;
@@ -202,6 +219,7 @@ void SoundDecoder::average(const std::vector<float>& block, sf_count_t frames,
       refuse(std::isfinite(mono[t]) ? "holds samples that are too large for sound; write it again"
                                     : "holds samples that are not finite; write it again");
     }
+    loudest_ = std::max(loudest_, std::abs(mono[t]));
   }
 }
 

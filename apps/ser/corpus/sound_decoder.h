@@ -42,7 +42,10 @@ class SoundDecoder {
   int rate() const { return info_.samplerate; }
   bool length_known() const { return info_.frames < SF_COUNT_MAX; }
   std::int64_t frames() const { return info_.frames; }  ///< promised by the header
+  /// What the file is, with the remarks that what was decoded so far gives rise to.
   AudioInfo info(std::int64_t frames) const;
+  /// What was decoded, at another rate and clipped to [-1, 1].
+  std::vector<float> at_rate(const std::vector<float>& mono, int sample_rate) const;
   /// The most that a file of this size can hold in earnest; decode() refuses more.
   std::int64_t most_frames() const;
 
@@ -60,8 +63,7 @@ class SoundDecoder {
   void check_system() const;
   void check_log() const;
   void check_end(std::int64_t at, std::int64_t last) const;
-  void average(const std::vector<float>& block, std::int64_t frames,
-               std::vector<float>& mono) const;
+  void average(const std::vector<float>& block, std::int64_t frames, std::vector<float>& mono);
   [[noreturn]] void refuse_damaged(std::int64_t found) const;
   std::string log() const;
 
@@ -72,6 +74,7 @@ class SoundDecoder {
   SF_INFO info_{};
   std::unique_ptr<SNDFILE, Close> sound_;  // reads from what stands above
   bool mp3_ = false;
+  float loudest_ = 0;  // of what was decoded
 };
 
 }  // namespace serenade::ser

@@ -24,10 +24,11 @@ constexpr std::size_t kSlots = 3;
 // A thread copies some GB/s: from here on, one would be slower than the device takes for a step.
 constexpr std::size_t kBytesPerThread = std::size_t{4} << 20;
 
-int packing_threads(std::size_t bytes) {
-  const std::size_t most = std::max(1, cpu::available_processors() / 2);
+constexpr int kMostPackingThreads = 8;
+
+int packing_threads(std::size_t bytes, int most) {
   return static_cast<int>(
-      std::clamp<std::size_t>(bytes / kBytesPerThread, 1, std::min<std::size_t>(8, most)));
+      std::clamp<std::size_t>(bytes / kBytesPerThread, 1, static_cast<std::size_t>(most)));
 }
 
 // A batch's way to the device. What is shared with the thread changes hands under the mutex, by
@@ -50,7 +51,10 @@ struct Slot {
 class BatchQueue::Prefetcher {
  public:
   Prefetcher(const Dataset& data, Device device)
-      : data_(data), device_(device), statistics_(data.statistics().to(device)) {
+      : data_(data),
+        device_(device),
+        statistics_(data.statistics().to(device)),
+        most_threads_(std::clamp(cpu::thread_count() / 2, 1, kMostPackingThreads)) {
     thread_ = std::thread([this] { work(); });
   }
 
@@ -129,7 +133,7 @@ class BatchQueue::Prefetcher {
   void send(Slot& slot) {
     if (slot.uploaded) KERNEL(device_, finish_copy_to_device, slot.upload);
     const std::size_t bytes = data_.packed_bytes(slot.plan);
-    data_.pack(slot.plan, slot.packed, packing_threads(bytes));
+    data_.pack(slot.plan, slot.packed, packing_threads(bytes, most_threads_));
     KERNEL(device_, begin_copy_to_device, slot.upload, slot.arrived->data(), slot.packed, bytes);
     slot.uploaded = true;
   }
@@ -159,6 +163,7 @@ class BatchQueue::Prefetcher {
   const Dataset& data_;
   Device device_;
   Tensor statistics_;
+  int most_threads_;  // of the kernels' threads, which work at the same time, as many as half
   std::array<Slot, kSlots> slots_;
   std::size_t first_ = 0;    // slot of the batch that is returned next
   std::size_t ordered_ = 0;  // slots from there on that hold one

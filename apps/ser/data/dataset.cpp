@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
@@ -149,6 +150,13 @@ void Dataset::set_statistics(const Normalisation& normalisation) {
           " bins");
     values.assign(normalisation.mean.begin(), normalisation.mean.end());
     for (const float stddev : normalisation.stddev) values.push_back(1.0f / stddev);
+  }
+  for (const real value : values) {
+    if (!std::isfinite(value)) {
+      throw NonFiniteError(
+          "normalisation: a mean or deviation of a frequency row is not finite, or "
+          "a deviation is zero; the model or the recordings are damaged");
+    }
   }
   const auto count = static_cast<std::int64_t>(values.size()) / (2 * bins_);
   statistics_ = Tensor::from(values, {count, 2, bins_}, device());

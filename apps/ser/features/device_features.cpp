@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
@@ -145,17 +146,25 @@ std::vector<Features> extract_features_on(Device device, const Corpus& corpus,
   const Storage moments_there(moment_bytes, device);
   std::vector<Features> features(static_cast<std::size_t>(total));
   // The device works on one chunk while the next is decoded.
-  const std::int64_t chunk = 4 * cpu::available_processors();
+  const std::int64_t chunk = 4 * cpu::thread_count();
+  std::mutex mutex;
   for (std::int64_t begin = 0; begin < total; begin += chunk) {
     const std::int64_t count = std::min(chunk, total - begin);
     std::vector<Audio> sounds(static_cast<std::size_t>(count));
     parallel_for(count, options.threads, [&](std::int64_t i) {
       const Recording& recording = corpus.recordings[begin + i];
-      sounds[i] = read_audio(recording.path, kSampleRate, recording.range);
+      try {
+        sounds[i] = read_audio(recording.path, kSampleRate, recording.range);
+      } catch (const InputError& error) {
+        const std::lock_guard lock(mutex);
+        list_damaged(options, corpus, begin + i, error);
+      }
     });
     for (std::int64_t i = 0; i < count; ++i) {
       double* moments = static_cast<double*>(moments_there.data()) + 2 * rows * (begin + i);
-      features[begin + i] = front_end.run(sounds[i].samples, moments);
+      if (!sounds[i].samples.empty()) {
+        features[begin + i] = front_end.run(sounds[i].samples, moments);
+      }
       if (options.progress) options.progress(begin + i + 1, total);
     }
   }

@@ -3,6 +3,7 @@
 #include "apps/ser/common/files.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/chart.h"
+#include "tensor/csv.h"
 
 namespace serenade::ser {
 
@@ -29,11 +30,10 @@ std::string draw_part(const std::string& title, const std::vector<Figure3::Curve
   return draw(chart, standalone);
 }
 
-void append_csv(std::string& csv, const char* part, const std::vector<Figure3::Curve>& curves) {
+void append(CsvTable& table, const char* part, const std::vector<Figure3::Curve>& curves) {
   for (const Figure3::Curve& curve : curves) {
     for (std::size_t i = 0; i < curve.loss.size(); ++i) {
-      csv += std::string(part) + "," + curve.mode + "," + std::to_string(i + 1) + "," +
-             compact(curve.loss[i], 9) + "\n";
+      table.add(part).add(curve.mode).add(i + 1).add(compact(curve.loss[i], 9));
     }
   }
 }
@@ -49,10 +49,10 @@ std::string draw_figure3b(const Figure3& figure, bool standalone) {
 }
 
 std::string to_csv(const Figure3& figure) {
-  std::string csv = "part,mode,epoch,loss\n";
-  append_csv(csv, "supernet", figure.supernet);
-  append_csv(csv, "child", figure.child);
-  return csv;
+  CsvTable table({"part", "mode", "epoch", "loss"});
+  append(table, "supernet", figure.supernet);
+  append(table, "child", figure.child);
+  return table.text();
 }
 
 void write_figure3(const std::string& stem, const Figure3& figure) {

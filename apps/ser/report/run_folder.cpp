@@ -10,6 +10,7 @@
 #include "apps/ser/common/names.h"
 #include "apps/ser/training/model_file.h"
 #include "nas/draw.h"
+#include "tensor/csv.h"
 
 namespace serenade::ser {
 
@@ -26,17 +27,23 @@ std::string supernet_dot(const SearchSpace& space, const FoldRun& run) {
 }
 
 std::string predictions_csv(const FoldRun& run) {
-  std::ostringstream csv;
-  csv << "id,speaker,label,predicted,probabilities\n";
+  const std::vector<std::string>& classes = class_names();
+  std::vector<std::string> columns = {"id", "speaker", "label", "predicted"};
+  columns.insert(columns.end(), classes.begin(), classes.end());
+  CsvTable table(columns);
   for (const Prediction& p : run.predictions) {
-    csv << p.id << ',' << p.speaker << ',' << class_names()[static_cast<std::size_t>(p.label)]
-        << ',' << class_names()[static_cast<std::size_t>(p.predicted)] << ',';
-    for (std::size_t k = 0; k < p.probabilities.size(); ++k) {
-      csv << (k > 0 ? " " : "") << p.probabilities[k];
+    table.add(p.id).add(p.speaker);
+    table.add(classes.at(static_cast<std::size_t>(p.label)));
+    table.add(classes.at(static_cast<std::size_t>(p.predicted)));
+    for (std::size_t k = 0; k < classes.size(); ++k) {
+      if (k < p.probabilities.size()) {
+        table.add(p.probabilities[k]);
+      } else {
+        table.add("");
+      }
     }
-    csv << '\n';
   }
-  return csv.str();
+  return table.text();
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ struct FoldRun {
   int best_epoch = 0;
   double best_validation_wa = 0;
   std::int64_t parameters = 0;
-  int planned_epochs = 0;    ///< config.epochs; a longer run trains on
+  int planned_epochs = 0;         ///< config.epochs; a longer run trains on
   std::string weights_hash = {};  ///< content_hash of the kept weights
   double search_seconds = 0;
   double train_seconds = 0;

@@ -4,6 +4,7 @@
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/features/device_features.h"
@@ -32,29 +33,45 @@ bool keeps_on_device(const Config& config, const Corpus& corpus) {
                    " %; use corpus_memory host");
 }
 
+void print_warnings(const Corpus& corpus) {
+  for (const std::string& warning : corpus.warnings()) {
+    std::cerr << "corpus: " << shown(warning) << "\n";
+  }
+}
+
+// The folds of the corpus that are to be run.
+std::vector<Fold> configured_folds(const Config& config, const Corpus& corpus) {
+  std::vector<Fold> folds = session_folds(corpus, config.direction);
+  if (config.folds > 0) {
+    std::erase_if(folds, [&](const Fold& fold) { return fold.session >= config.folds; });
+  }
+  return folds;
+}
+
 }  // namespace
 
 LoadedCorpus prepare_corpus(const Config& config) {
   LoadedCorpus loaded;
   loaded.corpus =
       load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
-  for (const std::string& warning : loaded.corpus.warnings()) {
-    std::cerr << "corpus: " << warning << "\n";
-  }
-  loaded.folds = session_folds(loaded.corpus, config.direction);
-  if (config.folds > 0) {
-    std::erase_if(loaded.folds, [&](const Fold& fold) { return fold.session >= config.folds; });
-  }
+  print_warnings(loaded.corpus);
+  loaded.folds = configured_folds(config, loaded.corpus);  // so that no work precedes a refusal
   const bool on_device = keeps_on_device(config, loaded.corpus);
   ProgressBar bar("features", static_cast<std::int64_t>(loaded.corpus.recordings.size()));
+  std::vector<DamagedRecording> damaged;
   const ExtractOptions options{
       .cache_folder = on_device ? "" : config.cache,
-      .threads = 0,
-      .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); }};
+      .progress = [&](std::int64_t done, std::int64_t) { bar.update(done); },
+      .damaged = &damaged};
   loaded.features =
       on_device ? extract_features_on(compute_device(), loaded.corpus, config.features, options)
                 : extract_features(loaded.corpus, config.features, options);
   bar.finish();
+  if (!damaged.empty()) {
+    leave_out_damaged(loaded.corpus, loaded.features, damaged);
+    loaded.folds = configured_folds(config, loaded.corpus);
+    print_warnings(loaded.corpus);
+  }
   if (!in_host_memory(compute_device())) {
     const bool half = device_format(config.features) == SpectrogramFormat::float16;
     loaded.place = !on_device ? "corpus in host memory"

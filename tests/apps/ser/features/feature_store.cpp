@@ -1,0 +1,116 @@
+// Packs and the folder of them: what is found again, what is refused, what is cleaned up.
+
+#include "apps/ser/features/feature_store.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <numeric>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
+#include "tests/apps/ser/common/files.h"
+#include "tests/apps/ser/features/cache_folder.h"
+
+namespace serenade::ser {
+
+TEST_CASE("feature store: what is not finite is no feature, even with the right checksum") {
+  const TemporaryFolder folder;
+  const FeatureSettings settings = feature_preset("mel");
+  const std::vector<float> good(64 * 3, 1.0f);
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    std::vector<float> values = good;
+    values[77] = bad;
+    CHECK(all_finite(good.data(), 64 * 3));
+    CHECK_FALSE(all_finite(values.data(), 64 * 3));
+    const std::string pack = folder / (settings_key(settings) + "-0123456789abcdef.pack");
+    write_pack(pack, 64,
+               {{.key = 5, .frames = 3, .values = values.data()},
+                {.key = 6, .frames = 3, .values = good.data()}});
+    FeatureStore store(folder.path(), settings);
+    CHECK(store.find(6));
+    CHECK_FALSE(store.find(5));
+    CHECK_FALSE(std::filesystem::exists(pack));
+    CHECK(values_of(*store.find(6)) == good);  // still mapped
+    CHECK_FALSE(store.find(7));
+  }
+  const std::string message = message_of<InputError>(
+      [&] { features_of(std::vector<float>(2000, NAN), settings, "loud.wav"); });
+  CHECK(contains(message, "loud.wav"));
+}
+
+TEST_CASE("feature store: 70,000 recordings take few files and few maps") {
+  const TemporaryFolder folder;
+  const auto maps = [] {
+    std::ifstream file("/proc/self/maps");
+    return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+  };
+  constexpr std::int64_t kCount = 70'000;
+  const FeatureSettings settings{.n_fft = 4, .bins = 2, .window = 4, .hop_length = 4};
+  const auto before = maps();
+  std::vector<Features> made(kCount), found(kCount);
+  std::vector<float> values(2 * kCount);
+  std::iota(values.begin(), values.end(), 0.0f);
+  {
+    FeatureStore store(folder.path(), settings);
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      made[i] = {2, 1, &values[2 * i], nullptr};
+      store.add(i * 0x9e3779b97f4a7c15ULL, made[i]);
+    }
+    store.write();
+  }
+  FeatureStore store(folder.path(), settings);
+  std::int64_t right = 0;
+  for (std::int64_t i = 0; i < kCount; ++i) {
+    const std::optional<Features> features = store.find(i * 0x9e3779b97f4a7c15ULL);
+    if (features) found[i] = *features;
+    right += values_of(made[i]) == std::vector<float>{values[2 * i], values[2 * i + 1]} &&
+             features && values_of(found[i]) == values_of(made[i]);
+  }
+  CHECK(right == kCount);
+  CHECK(made[0].values != values.data());  // what was computed can leave the memory
+  CHECK(names_in(folder.path()).size() == 1);
+  CHECK(maps() < before + 100);
+}
+
+TEST_CASE("feature store: what a killed writer left is removed, a living one's is not") {
+  const TemporaryFolder folder;
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);  // its number belongs to nobody now
+  const std::string name = "0123456789abcdef-0123456789abcdef.pack.";
+  const std::string dead = name + std::to_string(child) + ".0.partial";
+  const std::string living = name + std::to_string(getpid()) + ".7.partial";
+  for (const std::string& file : {dead, living, std::string("mine.partial")}) {
+    write_text(folder / file, "x");
+  }
+  FeatureStore store(folder.path(), feature_preset("mel"));
+  CHECK(names_in(folder.path()) == std::vector<std::string>{living, "mine.partial"});
+}
+
+TEST_CASE("feature store: a cache file that is cut short in use ends the program with a line") {
+  const TemporaryFolder folder;
+  write_wav(folder / "a.wav", noise(200'000));
+  const ExtractOptions options{.cache_folder = folder / "cache"};
+  const std::vector<Features> features =
+      extract_features(corpus_of({folder / "a.wav"}), feature_preset("mel"), options);
+  std::filesystem::resize_file(folder / ("cache/" + names_in(folder / "cache").at(0)), 4096);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::freopen((folder / "said").c_str(), "w", stderr);
+    _exit(values_of(features[0])[60'000] == 0 ? 90 : 91);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 5);
+  CHECK(contains(read_text_file(folder / "said"), "feature cache"));
+}
+}  // namespace serenade::ser
