@@ -141,6 +141,11 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
   fail(path, "cannot be written");
 }
 
+void synchronise_file(const std::string& path) {
+  errno = 0;
+  if (!synchronise(path, 0)) fail(path, "cannot be written");
+}
+
 void remove_partial_files(const std::string& folder) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;

@@ -92,6 +92,15 @@ TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {
   CHECK(read_file(folder / "pipe") == "");
 }
 
+TEST_CASE("files: what cannot be brought to the disk is named") {
+  const Folder folder;
+  write_file(folder / "log", "line\n");
+  synchronise_file(folder / "log");
+  CHECK_THROWS_WITH_AS(synchronise_file(folder / "absent"),
+                       doctest::Contains((folder / "absent: cannot be written").c_str()),
+                       std::runtime_error);
+}
+
 TEST_CASE("files: what a killed program left unfinished is removed, and nothing else") {
   const Folder folder;
   write_file(folder / "kept", "old");
