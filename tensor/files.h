@@ -20,6 +20,9 @@ void write_file(const std::string& path, const std::string& content);
 /// The same for content that is better written piece by piece.
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& write);
 
+/// Brings what was appended to a file to the disk itself.
+void synchronise_file(const std::string& path);
+
 /// How the names of files end that are not written to their end yet.
 inline constexpr const char* kPartialSuffix = ".partial";
 

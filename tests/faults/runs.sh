@@ -44,16 +44,20 @@ undisturbed() {  # undisturbed NAME: makes ref/NAME once, and ref/NAME.seconds, 
   echo "$(date +%s.%N) $before" | awk '{ print $1 - $2 }' >"ref/$1.seconds"
 }
 
-# begin NAME FOLDER BEFORE..: the run as a user would type it, with the words BEFORE.. before the program
+# begin NAME FOLDER BEFORE..: the run as a user would type it, with the words BEFORE.. before the
+# program. Every step is kept, so that there is much to go wrong.
 begin() {
   local line
   arguments "$1"
-  "${@:3}" "$serenade" "${line[@]}" --out "$2" >"$2.out" 2>"$2.err"
+  "${@:3}" "$serenade" "${line[@]}" --checkpoint-minutes 0 --out "$2" >"$2.out" 2>"$2.err"
 }
 
-resume() {  # resume NAME FOLDER BEFORE..: the same with what is there already
+# resume NAME FOLDER BEFORE..: goes on with a folder that knows what it is for; where the run was
+# broken off before that, everything has to be said again.
+resume() {
   local line
   arguments "$1"
+  [ -e "$2/serenade.json" ] && line=("${line[0]}")
   "${@:3}" "$serenade" "${line[@]}" --out "$2" --resume >"$2.out" 2>"$2.err"
 }
 

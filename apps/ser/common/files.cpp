@@ -23,6 +23,14 @@ void write_text_file(const std::string& path, const std::string& text) {
   }
 }
 
+void synchronise_text_file(const std::string& path) {
+  try {
+    synchronise_file(path);
+  } catch (const std::runtime_error& error) {
+    throw IoError(std::string(error.what()) + "; check the free space and the permissions");
+  }
+}
+
 std::string absolute_path(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }

@@ -12,6 +12,9 @@ std::string read_text_file(const std::string& path);
 /// Writes a file whole or not at all.
 void write_text_file(const std::string& path, const std::string& text);
 
+/// Brings what was appended to a file to the disk itself.
+void synchronise_text_file(const std::string& path);
+
 /// The path from the root, without "." and "..".
 std::string absolute_path(const std::string& path);
 

@@ -125,6 +125,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
     write_text_file(folder + "/alphas.csv", history_csv(run.history));
     write_text_file(folder + "/supernet.dot", supernet_dot(space, run));
   }
+  synchronise_text_file(file("metrics.jsonl"));  // of a finished fold, no epoch is logged again
   write_text_file(checkpoint_path(run.fold), to_json(run));
 }
 
