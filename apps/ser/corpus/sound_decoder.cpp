@@ -128,6 +128,7 @@ std::int64_t SoundDecoder::most_frames() const {
 
 std::int64_t SoundDecoder::decode(std::int64_t first, std::int64_t last, const Take& take) {
   last = std::min<std::int64_t>(last, info_.frames);
+  if (length_known()) check_size(last);  // before anything is held
   std::int64_t at = 0;
   if (first > 0 && !mp3_) {
     if (sf_seek(sound_.get(), first, SEEK_SET) != first) {
@@ -141,17 +142,20 @@ std::int64_t SoundDecoder::decode(std::int64_t first, std::int64_t last, const T
     const auto wanted = std::min<std::int64_t>(kBlock, last - at);
     const sf_count_t got = sf_readf_float(sound_.get(), block.data(), wanted);
     if (got <= 0) break;
+    check_size(at + got);
     average(block, got, mono);
     const std::int64_t skip = std::clamp<std::int64_t>(first - at, 0, got);
     if (skip < got) take(mono.data() + skip, got - skip);
     at += got;
-    if (at > most_frames()) {
-      refuse("would fill the memory: more than " + std::to_string(most_frames()) + " frames from " +
-             std::to_string(bytes_.size()) + " bytes; convert it to WAV");
-    }
   }
   check_end(at, last);
   return std::max<std::int64_t>(0, at - first);
+}
+
+void SoundDecoder::check_size(std::int64_t frames) const {
+  if (frames <= most_frames()) return;
+  refuse("would fill the memory: more than " + std::to_string(most_frames()) + " frames from " +
+         std::to_string(bytes_.size()) + " bytes; convert it to WAV");
 }
 
 void SoundDecoder::open() {

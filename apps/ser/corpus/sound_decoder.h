@@ -60,6 +60,7 @@ class SoundDecoder {
   };
 
   void open();
+  void check_size(std::int64_t frames) const;
   void check_system() const;
   void check_log() const;
   void check_end(std::int64_t at, std::int64_t last) const;

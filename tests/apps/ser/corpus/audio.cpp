@@ -120,7 +120,8 @@ TEST_CASE("audio: a tone of 1 kHz keeps 60 dB above what resampling adds") {
       write_sound(folder / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, rate, 1,
                   tone(1000, frames, rate));
       const std::vector<float> samples = read_audio(folder / "a.wav").samples;
-      CHECK(static_cast<std::int64_t>(samples.size()) == (frames * 16000 + rate - 1) / rate);
+      const std::int64_t exact = (frames * 16000 + rate - 1) / rate;  // soxr may round down
+      CHECK(std::abs(static_cast<std::int64_t>(samples.size()) - exact) <= 1);
       const std::vector<float> expected = tone(1000, 16000);
       double signal = 0, error = 0;
       for (int n = 1000; n < 15000; ++n) {
