@@ -67,9 +67,9 @@ class Problem {
   /// the function may then be called several times.
   virtual LossFunction next_train_loss();
   virtual LossFunction next_validation_loss();
-  /// Told before an epoch, or before what a break has left of it (search.epoch_steps() are done), to
-  /// set learning rates on the optimisers; after each of its `steps` steps, when the strategy may
-  /// be saved; and after the epoch, when its record stands in the history.
+  /// Told before an epoch, or before what a break has left of it (search.epoch_steps() are done),
+  /// to set learning rates on the optimisers; after each of its `steps` steps, when the strategy
+  /// may be saved; and after the epoch, when its record stands in the history.
   virtual void begin_epoch(SupernetSearch& /*search*/) {}
   virtual void end_step(const StepRecord& /*last*/, std::int64_t /*step*/, std::int64_t /*steps*/) {
   }

@@ -168,7 +168,7 @@ refuse 2 genotype search "${fast[@]}" --mode joint --genotype run/genotype.json 
 
 cp -r run before
 refuse 2 'run: this folder exists' train "${fast[@]}" --folds 1 --epochs 1 --out run
-refuse 2 "'epochs' was different" train "${fast[@]}" --folds 1 --epochs 2 --out run --resume
+refuse 2 "'seed' was 0 in this run, not 7" train --out run --resume --seed 7
 refuse 2 'bad: not a' train "${fast[@]}" --out bad --replace
 refuse 2 'bad: not a' train "${fast[@]}" --out bad --resume
 refuse 2 bad/text.wav train "${fast[@]}" --out bad/text.wav
@@ -286,8 +286,36 @@ diff <(sed '/"seconds"/d' whole/results.json) <(sed '/"seconds"/d' broken/result
 diff <(sed 's/"seconds":[^,}]*//' whole/metrics.jsonl) \
   <(sed 's/"seconds":[^,}]*//' broken/metrics.jsonl) || fail 'a resumed run logs other epochs'
 cmp whole/model.safetensors broken/model.safetensors || fail 'a resumed run gives another model'
-echo '{}' >broken/checkpoint/session1-test-Ses01F.json
-refuse_later 2 session1-test-Ses01F.json train "${two[@]}" --out broken --resume
+echo '{}' >broken/checkpoint/session1-test-Ses01F.json # a damaged file is named, and its fold run again
+accept train --out broken --resume
+holds err.txt 'session1-test-Ses01F.json: not a saved run of a fold'
+cmp whole/model.safetensors broken/model.safetensors || fail 'a fold that was run again is another'
+
+# Stopped by signals, and gone on by the folder alone, from elsewhere, with more epochs at the end.
+sed 's/.*"epochs": 15.*/  "epochs": 4000,/' whole/config.json >longer.json
+for signal in INT:130 TERM:143 HUP:129; do
+  timeout --preserve-status -s ${signal%:*} 1 "$serenade" train --config longer.json --out stopped \
+    --resume >/dev/null 2>err.txt
+  code=$?
+  checks=$((checks + 1))
+  [ $code -eq "${signal#*:}" ] || fail "SIG${signal%:*}: exit code $code: $(tail -n 1 err.txt)"
+  holds err.txt 'serenade: stopped; all that was done is kept: go on with `serenade train --resume --out stopped`'
+done
+rm -rf grown && cp -r whole grown
+(cd / && "$serenade" train --out "$work/grown" --resume --epochs 20 >/dev/null 2>&1) ||
+  fail 'a run does not go on with more epochs from another folder'
+accept train "${fast[@]}" --folds 2 --epochs 20 --out twenty
+cmp grown/model.safetensors twenty/model.safetensors ||
+  fail 'a run that has grown is not what one go gives'
+
+# The old run stands until the new one is whole; what is not ours is not touched.
+cp -r whole guest
+echo mine >guest/notes.txt
+refuse 2 'it holds notes.txt' train "${fast[@]}" --folds 1 --epochs 1 --out guest --replace
+cp -r whole old
+accept train "${fast[@]}" --folds 1 --epochs 1 --out old --replace
+[ -e old.new ] || [ -e old.old ] && fail 'a replaced run leaves folders behind'
+cmp -s whole/model.safetensors old/model.safetensors && fail 'a run was not replaced'
 
 [ $failed -eq 0 ] && echo "program: $checks commands behave"
 exit $failed

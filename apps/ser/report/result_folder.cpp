@@ -210,7 +210,7 @@ std::string folder_in_work(const std::string& path) {
 
 std::optional<Config> stored_folder_config(const std::string& path) {
   const std::string work = folder_in_work(path);
-  if (!is_marked(work) && !holds_something(work)) return std::nullopt;
+  if (!is_marked(work) && !is_old_result(work)) return std::nullopt;
   return config_of_folder(work);
 }
 

@@ -64,8 +64,8 @@ struct TableRuns {
   std::vector<const FoldRun*> of(const std::string& system, const std::string& mode) const;
 };
 
-/// How a table goes into a folder: the keys that choose folds ("folds", "direction") may differ when
-/// resuming.
+/// How a table goes into a folder: the keys that choose folds ("folds", "direction") may differ
+/// when resuming.
 FolderPlan table_folder(const TablePlan& plan, const std::string& path, OverwritePolicy overwrite);
 
 struct TableOptions {
@@ -76,11 +76,11 @@ struct TableOptions {
   double checkpoint_minutes = 5;  ///< of Checkpoints
 };
 
-/// Runs what is missing in a folder of table_folder() and returns the whole. The runs of one fold and seed come one
-/// after the other, so that a table that is not finished still compares like with like; folds that
-/// share their training (shares_training) are computed together. A run that stops being finite is
-/// reported, and the others go on. `computed`, if given, receives the number of runs that were
-/// computed.
+/// Runs what is missing in a folder of table_folder() and returns the whole. The runs of one fold
+/// and seed come one after the other, so that a table that is not finished still compares like with
+/// like; folds that share their training (shares_training) are computed together. A run that stops
+/// being finite is reported, and the others go on. `computed`, if given, receives the number of
+/// runs that were computed.
 TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder,
                     const TableOptions& options = {}, int* computed = nullptr);
 

@@ -64,7 +64,7 @@ std::string to_json(const FoldRun& result) {
                    {"train_seconds", result.train_seconds},
                    {"warnings", result.warnings},
                    {"history", json::parse(history_json(result.history))}};
-  document["epochs"] = records_json(result.epochs);
+  document["epochs"] = json::parse(records_json(result.epochs));
   document["predictions"] = json::array();
   for (const Prediction& p : result.predictions) {
     document["predictions"].push_back(prediction_json(p));
@@ -97,7 +97,7 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.train_seconds = document.at("train_seconds");
     result.warnings = document.at("warnings").get<std::vector<std::string>>();
     result.history = history_from_json(document.at("history").dump());
-    result.epochs = records_from_json(document.at("epochs"));
+    result.epochs = records_from_json(document.at("epochs").dump());
     for (const json& p : document.at("predictions")) {
       result.predictions.push_back({.id = p.at("id"),
                                     .speaker = p.at("speaker"),

@@ -29,8 +29,6 @@ EpochRecord record_from_json(const json& j) {
           .seconds = j.at("seconds")};
 }
 
-}  // namespace
-
 json record_json(const EpochRecord& e) {
   return {{"stage", e.stage},
           {"epoch", e.epoch},
@@ -47,25 +45,30 @@ json record_json(const EpochRecord& e) {
           {"seconds", e.seconds}};
 }
 
-json records_json(const std::vector<EpochRecord>& records) {
+}  // namespace
+
+std::string records_json(const std::vector<EpochRecord>& records) {
   json list = json::array();
   for (const EpochRecord& record : records) list.push_back(record_json(record));
-  return list;
+  return list.dump();
 }
 
-std::vector<EpochRecord> records_from_json(const json& list) {
+std::vector<EpochRecord> records_from_json(const std::string& text) {
   std::vector<EpochRecord> records;
-  for (const json& record : list) records.push_back(record_from_json(record));
+  for (const json& record : json::parse(text)) records.push_back(record_from_json(record));
   return records;
 }
 
 std::string to_json(const EpochRecord& record) { return record_json(record).dump(); }
 
-json schedule_json(const ScheduleState& state) {
-  return {{"epoch", state.epoch}, {"stage", state.stage}, {"reference_loss", state.reference_loss}};
+std::string schedule_json(const ScheduleState& state) {
+  const json object = {
+      {"epoch", state.epoch}, {"stage", state.stage}, {"reference_loss", state.reference_loss}};
+  return object.dump();
 }
 
-ScheduleState schedule_from_json(const json& object) {
+ScheduleState schedule_from_json(const std::string& text) {
+  const json object = json::parse(text);
   return {.epoch = object.at("epoch"),
           .stage = object.at("stage"),
           .reference_loss = object.at("reference_loss")};

@@ -1,8 +1,9 @@
 #pragma once
 // Records of epochs and states of schedules as JSON, for whatever keeps them: metrics.jsonl,
-// checkpoints, the files of finished folds. Reading throws nlohmann::json::exception.
+// checkpoints, the files of finished folds. Reading throws a std::exception
+// that says what is missing.
 
-#include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "apps/ser/training/train.h"
@@ -10,11 +11,10 @@
 
 namespace serenade::ser {
 
-nlohmann::json record_json(const EpochRecord& record);
-nlohmann::json records_json(const std::vector<EpochRecord>& records);
-std::vector<EpochRecord> records_from_json(const nlohmann::json& list);
+std::string records_json(const std::vector<EpochRecord>& records);
+std::vector<EpochRecord> records_from_json(const std::string& text);
 
-nlohmann::json schedule_json(const ScheduleState& state);
-ScheduleState schedule_from_json(const nlohmann::json& object);
+std::string schedule_json(const ScheduleState& state);
+ScheduleState schedule_from_json(const std::string& text);
 
 }  // namespace serenade::ser

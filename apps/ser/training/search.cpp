@@ -146,10 +146,10 @@ class SupernetProblem : public Problem {
     try {
       strategy_.load_state(*state);
       const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
-      schedule_->load_state(schedule_from_json(progress.at("schedule")));
+      schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
       progress.at("seconds").get_to(seconds_);
       draws_ = progress.at("draws").get<std::uint64_t>();
-      epochs_ = records_from_json(progress.at("epochs"));
+      epochs_ = records_from_json(progress.at("epochs").dump());
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& error) {
@@ -171,10 +171,10 @@ class SupernetProblem : public Problem {
 
   void keep() {
     SafetensorsFile state = strategy_.save_state();
-    const json progress = {{"schedule", schedule_json(schedule_->state())},
+    const json progress = {{"schedule", json::parse(schedule_json(schedule_->state()))},
                            {"seconds", seconds()},
                            {"draws", default_draws()},
-                           {"epochs", records_json(epochs_)}};
+                           {"epochs", json::parse(records_json(epochs_))}};
     state.metadata["problem"] = progress.dump();
     observer_.checkpoints->save(key(), std::move(state));
   }

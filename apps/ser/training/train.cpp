@@ -232,13 +232,13 @@ SafetensorsFile TrainingRun::state() const {
     add_part(file, "best." + std::to_string(i) + ".", kept_[i].best);
     folds.push_back({{"best_epoch", training.best_epoch},
                      {"best_validation_wa", training.best_validation_wa},
-                     {"epochs", records_json(training.epochs)}});
+                     {"epochs", json::parse(records_json(training.epochs))}});
   }
   const json progress = {{"epoch", epoch_},
                          {"step", step_},
                          {"loss_sum", loss_sum_},
                          {"seconds", seconds_ + (step_ > 0 ? watch_.seconds() : 0)},
-                         {"schedule", schedule_json(schedule_->state())},
+                         {"schedule", json::parse(schedule_json(schedule_->state()))},
                          {"draws", default_draws()},
                          {"folds", folds}};
   file.metadata["training"] = identity().dump();
@@ -258,14 +258,14 @@ void TrainingRun::load(const SafetensorsFile& state) {
     progress.at("step").get_to(step_);
     progress.at("loss_sum").get_to(loss_sum_);
     progress.at("seconds").get_to(seconds_);
-    schedule_->load_state(schedule_from_json(progress.at("schedule")));
+    schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
     manual_seed(config_.seed, progress.at("draws"));
     for (std::size_t i = 0; i < kept_.size(); ++i) {
       const json& fold = progress.at("folds").at(i);
       kept_[i].best = part_of(state, "best." + std::to_string(i) + ".");
       fold.at("best_epoch").get_to(kept_[i].training.best_epoch);
       fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
-      kept_[i].training.epochs = records_from_json(fold.at("epochs"));
+      kept_[i].training.epochs = records_from_json(fold.at("epochs").dump());
     }
   } catch (const std::bad_alloc&) {
     throw;
