@@ -65,7 +65,7 @@ resume() {
 findings() {  # findings FOLDER
   (
     cd "$1" || exit
-    find . -type f | sort
+    find . -type f ! -name '*.previous' | sort  # of states, as many as there was time for
     find . -type f \( -name '*.safetensors' -o -name '*.csv' -o -name 'genotype.json' \
       -o -name '*.dot' -o -name '*.svg' \) ! -path '*/checkpoint/*' | sort | xargs -r sha256sum
     find . -name 'results.json' -o -name 'metrics.jsonl' -o -name 'table2.json' | sort |
