@@ -27,15 +27,24 @@ std::shared_ptr<Node> make_node(const Tensor& value) {
 
 // Destroying a node drops its inputs, whose destructors would drop theirs, and so on: one stack
 // frame per node, which overflows on long chains. Instead the inputs of every node about to die are
-// moved to a list first, so that no destructor ever finds more than an empty one below it.
+// moved to a list first, so that no destructor ever finds more than an empty one below it. The list
+// runs through the nodes themselves: a destructor must not need memory.
 Node::~Node() {
-  std::vector<std::shared_ptr<Node>> dying = std::move(inputs);
-  while (!dying.empty()) {
-    const std::shared_ptr<Node> node = std::move(dying.back());
-    dying.pop_back();
-    if (node == nullptr || node.use_count() > 1) continue;
-    for (auto& input : node->inputs) dying.push_back(std::move(input));
-    node->inputs.clear();
+  std::shared_ptr<Node> dying;
+  const auto take_inputs = [&dying](Node& node) {
+    for (auto& input : node.inputs) {
+      const std::shared_ptr<Node> last = std::move(input);
+      if (last == nullptr || last.use_count() > 1) continue;
+      last->next_dying = std::move(dying);
+      dying = last;
+    }
+    node.inputs.clear();
+  };
+  take_inputs(*this);
+  while (dying != nullptr) {
+    const std::shared_ptr<Node> node = std::move(dying);
+    dying = std::move(node->next_dying);
+    take_inputs(*node);
   }
 }
 

@@ -35,6 +35,8 @@ struct Node {
   bool released = false;  ///< backward has run and its saved tensors are gone
   Tensor grad;            ///< leaves only: what backward() has accumulated so far
 
+  std::shared_ptr<Node> next_dying;  ///< a list that needs no memory, for ~Node()
+
   ~Node();  // iterative: a chain of 100,000 nodes must not recurse
 };
 

@@ -1,6 +1,7 @@
 // Genotypes as JSON: the text form, its schema, and files. Every error is one line that says where.
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "nas/genotype.h"
 #include "tensor/check.h"

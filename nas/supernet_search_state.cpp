@@ -3,6 +3,8 @@
 // Numbers that are not tensors go into the file's metadata as JSON, whose decimal digits give every
 // double back exactly.
 
+#include <nlohmann/json.hpp>
+
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
 #include "nn/checkpoint.h"

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 
@@ -155,7 +156,8 @@ std::optional<SafetensorsFile> Checkpoint::load_whole(const std::string& path) {
   } catch (const std::runtime_error& error) {
     reason = error.what();
   }
-  if (take(state.metadata, kHash) == content_hash(state)) {
+  const std::string hash = take(state.metadata, kHash);
+  if (hash == content_hash(state)) {
     if (take(state.metadata, kFormat) == kVersion) return state;
     throw std::runtime_error(path + ": written by a later version of this program");
   }

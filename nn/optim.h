@@ -89,7 +89,8 @@ class Optimizer {
   };
 
   /// The rule, for all parameters of a step together, so that it can be one call of a kernel.
-  /// Must not throw once it has begun to write. stopped: of a guard, as the kernels take it, or null.
+  /// Must not throw once it has begun to write. stopped: of a guard, as the kernels take it, or
+  /// null.
   virtual void apply(const std::vector<Update>& updates, const real* stopped) = 0;
 
  private:

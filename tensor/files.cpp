@@ -94,7 +94,26 @@ void write_file(const std::string& path, const std::string& content) {
   });
 }
 
+namespace {
+
+// A device or a pipe has no place for a file beside it, and must not be replaced by one.
+void write_through(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  errno = 0;
+  std::ofstream out(path, std::ios::binary);
+  if (out) write(out);
+  out.close();
+  if (!out) fail(path, "cannot be written");
+}
+
+}  // namespace
+
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  std::error_code absent;
+  const fs::file_status status = fs::status(path, absent);
+  if (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status)) {
+    write_through(path, write);
+    return;
+  }
   static std::atomic<std::uint64_t> count{0};  // threads of one process do not share a name
   const std::string target = target_of(path);
   const std::string partial =

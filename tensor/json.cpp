@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
@@ -122,7 +123,7 @@ std::string json_place(std::string_view text, std::size_t offset) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
-std::string json_reason(const nlohmann::detail::exception& error) {
+std::string json_reason(const std::exception& error) {
   const std::string what = error.what();
   const std::size_t prefix = what.find("] ");
   return prefix == std::string::npos ? what : what.substr(prefix + 2);

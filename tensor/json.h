@@ -3,11 +3,12 @@
 // recursion over it is deep; its length; and that no key stands twice in an object, since then two
 // readers may read two things.
 //
-// For sources only: the JSON library is no part of what others need to build against this one.
+// A `Json` is a type of nlohmann's library, which the sources that use it include themselves: it is
+// no part of what others need to build against this one.
 
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -34,8 +35,8 @@ Json parse_json(std::string_view text, const std::string& source, const JsonLimi
 /// "line 3, column 14" of the byte at `offset`; columns count characters.
 std::string json_place(std::string_view text, std::size_t offset);
 
-/// What such an exception says, without the library's own prefix.
-std::string json_reason(const nlohmann::detail::exception& error);
+/// What an exception of the library says, without the library's own prefix.
+std::string json_reason(const std::exception& error);
 
 /// Text in quotes as JSON has it, so that it fits one line whatever it holds; long text is cut.
 std::string json_quoted(const std::string& text);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <type_traits>
 
@@ -114,6 +115,30 @@ SafetensorsFile read_safetensors(const std::string& path) {
   return file;
 }
 
+namespace {
+
+// Text as JSON has it, in quotes. The header is written by hand, since a tree of JSON takes memory
+// even to be given back, and running out of it there would end the program.
+std::string json_text(const std::string& path, const std::string& text) {
+  try {
+    return json(text).dump();
+  } catch (const json::exception&) {
+    throw std::invalid_argument("write_safetensors: " + path +
+                                ": names and metadata must be UTF-8");
+  }
+}
+
+// An object of values that are JSON already.
+std::string json_object(const std::string& path, const std::map<std::string, std::string>& values) {
+  std::string text = "{";
+  for (const auto& [key, value] : values) {
+    text += (text.size() > 1 ? "," : "") + json_text(path, key) + ":" + value;
+  }
+  return text + "}";
+}
+
+}  // namespace
+
 void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   for (const auto& [name, integers] : file.integers) {
     check(!file.tensors.contains(name), "write_safetensors", "a name must be given once; got ",
@@ -122,11 +147,16 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
           "the values must fill the shape; got ", integers.values.size(), " for ",
           json_quoted(name), " ", integers.shape);
   }
-  json header = json::object();
+  std::map<std::string, std::string> entries;  // JSON by name
   std::uint64_t offset = 0;
   const auto describe = [&](const std::string& name, const char* dtype, const Shape& shape,
                             std::uint64_t bytes) {
-    header[name] = {{"dtype", dtype}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
+    std::string sizes;
+    for (const std::int64_t size : shape)
+      sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+    entries[name] = "{\"data_offsets\":[" + std::to_string(offset) + "," +
+                    std::to_string(offset + bytes) + "],\"dtype\":\"" + dtype + "\",\"shape\":[" +
+                    sizes + "]}";
     offset += bytes;
   };
   const char* dtype = sizeof(real) == 8 ? "F64" : "F32";
@@ -137,13 +167,12 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   for (const auto& [name, integers] : file.integers) {
     describe(name, "I64", integers.shape, integers.values.size() * sizeof(std::int64_t));
   }
-  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const json::exception&) {
-    check(false, "write_safetensors", path, ": names and metadata must be UTF-8");
+  if (!file.metadata.empty()) {
+    std::map<std::string, std::string> texts;
+    for (const auto& [key, value] : file.metadata) texts[key] = json_text(path, value);
+    entries["__metadata__"] = json_object(path, texts);
   }
+  std::string text = json_object(path, entries);
   text.append((8 - text.size() % 8) % 8, ' ');
 
   write_file(path, [&](std::ostream& out) {

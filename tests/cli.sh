@@ -213,6 +213,14 @@ holds out.txt 833,076
 accept info --json
 holds out.txt '"parameters": 833076'
 holds out.txt '"parameters": 703540'
+# As many threads as the environment says, else as processors may be used.
+OMP_NUM_THREADS=3 accept info --json
+holds out.txt '"threads": 3,'
+if command -v taskset >/dev/null; then
+  env -u OMP_NUM_THREADS taskset -c "$(taskset -cp $$ | grep -oE '[0-9]+$')" "$serenade" info --json >out.txt
+  holds out.txt '"threads": 1,'
+  OMP_NUM_THREADS=many accept info --json
+fi
 wav other.wav 16000
 accept predict $model "$speech" other.wav
 holds out.txt other.wav

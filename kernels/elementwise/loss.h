@@ -23,7 +23,7 @@ DECLARE_KERNEL(void cross_entropy_backward(real* dlogits, const real* dloss,
                                            const real* class_weights, std::int64_t N,
                                            std::int64_t classes));
 
-/// Capsule margin loss (Sabour et al. 2017, Eq. 4), mean over the batch:
+/// Capsule margin loss (Sabour et al. 2017, Eq. 4), mean over the batch, NaN where a norm is:
 ///   sum_k T_k max(0, m_plus - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m_minus)^2
 /// with T_k = 1 for the labelled class. loss: [1]; norms: [N, classes]; labels: [N], host.
 DECLARE_KERNEL(void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels,

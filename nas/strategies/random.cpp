@@ -2,6 +2,7 @@
 // uniformly, are trained alone; the one with the best score is kept, the first on ties.
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "nas/strategy.h"
 #include "tensor/check.h"

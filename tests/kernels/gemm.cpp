@@ -252,3 +252,11 @@ TEST_CASE("one matrix shared by a batch has stride 0") {
   }
   CHECK(c == expected);
 }
+
+TEST_CASE("gemm: sizes that OpenBLAS cannot count are refused before anything is read") {
+  const std::int64_t k = std::int64_t{1} << 33;
+  real c = 3;
+  CHECK_THROWS_WITH_AS(cpu::gemm(false, false, 1, 1, k, 1, nullptr, k, nullptr, 1, 0, &c, 1),
+                       doctest::Contains("must fit 32 bits"), std::invalid_argument);
+  CHECK(c == 3);
+}

@@ -1,4 +1,4 @@
-// Which tensors an optimiser takes: a rule writes to the numbers of its parameters and to no others.
+// Which tensors an optimiser takes: a rule writes to the numbers of its parameters, no others.
 
 #include <doctest/doctest.h>
 

@@ -77,6 +77,15 @@ TEST_CASE("files: a link stays a link, and what it points to is written anew") {
   CHECK(folder.count() == 2);
 }
 
+TEST_CASE("files: a device stays a device") {
+  const auto is_device = [] { return fs::is_character_file("/dev/null"); };
+  REQUIRE(is_device());
+  write_file("/dev/null", "gone");
+  CHECK(is_device());
+  CHECK_THROWS_WITH_AS(write_file("/dev/full", "gone"), doctest::Contains("No space left"),
+                       std::runtime_error);
+}
+
 TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {
   const Folder folder;
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);

@@ -3,6 +3,7 @@
 #include "tensor/json.h"
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 using namespace serenade;
 using Json = nlohmann::ordered_json;

@@ -8,8 +8,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <new>
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
@@ -117,9 +120,26 @@ int finish_output(int code) {
       {ExitCode::io, "the answer could not be written to standard output; is the disk full?"});
 }
 
+std::terminate_handler terminate_before = nullptr;
+
+// Memory can also run out where no exception may leave, in a destructor (those of the JSON library
+// take some). That is no fault of the program either.
+[[noreturn]] void end_without_memory() {
+  try {
+    if (std::current_exception() != nullptr) throw;
+  } catch (const std::bad_alloc&) {
+    std::fputs("serenade: out of memory; give it less at once, or a smaller preset\n", stderr);
+    std::_Exit(static_cast<int>(ExitCode::out_of_memory));
+  } catch (...) {
+  }
+  terminate_before();
+  std::abort();
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
+  if (terminate_before == nullptr) terminate_before = std::set_terminate(end_without_memory);
   CLI::App app{"Serenade: speech emotion recognisers found by neural architecture search",
                "serenade"};
   app.set_version_flag("--version", "serenade " SERENADE_VERSION);

@@ -27,7 +27,7 @@ class StopOnSignals {
   StopOnSignals& operator=(const StopOnSignals&) = delete;
 };
 
-/// The signal that has asked for a stop; 0: none.
+/// The signal that has asked for a stop, while a StopOnSignals lives; 0: none.
 int stop_signal();
 
 }  // namespace serenade::ser

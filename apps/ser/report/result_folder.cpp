@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
@@ -23,6 +24,7 @@ constexpr const char* kFormat = "serenade-folder-1";
 // Links followed, as far as there is something.
 fs::path real_path(const std::string& path) {
   std::error_code error;
+  if (path.empty()) return {};
   const fs::path real = fs::weakly_canonical(fs::absolute(path), error);
   if (error) throw IoError(path + ": cannot be looked at: " + error.message());
   return real.has_filename() ? real : real.parent_path();

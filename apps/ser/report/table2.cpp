@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/ser/common/compute_device.h"
@@ -44,10 +45,8 @@ void read_cell(const std::string& folder, TableRun& run) {
   if (!fs::exists(path)) return;
   try {
     run.result = fold_run_from_json(read_text_file(path), path);
-  } catch (const IoError&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw InputError(path + ": " + error.what() + "; delete the file to compute the run again");
+  } catch (const InputError& error) {
+    throw InputError(std::string(error.what()) + "; delete the file to compute the run again");
   }
 }
 

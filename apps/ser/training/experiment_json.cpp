@@ -1,6 +1,7 @@
 // FoldRun as JSON: what checkpoints of runs and cells of tables keep.
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "apps/ser/common/error.h"

@@ -1,6 +1,7 @@
 #include "apps/ser/training/search.h"
 
 #include <algorithm>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
 #include "tensor/check.h"
+#include "tensor/json.h"
 
 namespace serenade::ser {
 
@@ -143,11 +145,13 @@ class SupernetProblem : public Problem {
     if (!state) return;
     try {
       strategy_.load_state(*state);
-      const json progress = json::parse(state->metadata.at("problem"));
+      const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
       schedule_->load_state(schedule_from_json(progress.at("schedule")));
       progress.at("seconds").get_to(seconds_);
       draws_ = progress.at("draws").get<std::uint64_t>();
       epochs_ = records_from_json(progress.at("epochs"));
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {
       throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
                        "); start over with --replace");
@@ -366,6 +370,8 @@ Genotype configured_genotype(const Config& config) {
     }
     check_genotype(genotype, search_space(config.options), config.genotype);
     return genotype;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     throw InputError(error.what());
   }

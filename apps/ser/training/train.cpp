@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include "apps/ser/common/compute_device.h"
@@ -14,6 +15,7 @@
 #include "autograd/functions.h"
 #include "nn/captured_step.h"
 #include "nn/optim.h"
+#include "tensor/json.h"
 
 namespace serenade::ser {
 
@@ -248,7 +250,7 @@ void TrainingRun::load(const SafetensorsFile& state) {
   const auto text = state.metadata.find("training");
   if (text == state.metadata.end() || text->second != identity().dump()) return;
   try {
-    const json progress = json::parse(state.metadata.at("progress"));
+    const json progress = parse_json<json>(state.metadata.at("progress"), "progress");
     if (progress.at("epoch").get<int>() > config_.epochs + 1) return;  // of a longer training
     recognizer_->load_state_dict(part_of(state, "net."));
     load_optimizer(state, "adam.", adam_);
@@ -265,6 +267,8 @@ void TrainingRun::load(const SafetensorsFile& state) {
       fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
       kept_[i].training.epochs = records_from_json(fold.at("epochs"));
     }
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
                      "); start over with --replace");

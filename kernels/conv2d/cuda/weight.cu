@@ -15,8 +15,9 @@
 namespace serenade::cuda {
 namespace {
 
-constexpr int kMaxThreads = 512;  // 4 x 16 x 8: output channels / 4, input channels, kernel rows
-constexpr int kChannels = 16;     // per block, of inputs and of outputs
+// 4 x 16 x 8: output channels / 4, input channels, kernel rows. (Only nvcc reads launch bounds.)
+[[maybe_unused]] constexpr int kMaxThreads = 512;
+constexpr int kChannels = 16;  // per block, of inputs and of outputs
 constexpr int kTileRows = 8, kTileColumns = 32, kDyPitch = 36;
 constexpr int kSteps = kTileRows * kTileColumns / 4;  // of 4 pixels
 constexpr std::int64_t kMaxStrips = 264;              // 2 for each multiprocessor of an H200

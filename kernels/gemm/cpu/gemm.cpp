@@ -11,7 +11,10 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "kernels/gemm/cpu/packed.h"
@@ -196,11 +199,24 @@ void multiply_packed(std::int64_t batch, const Product& p) {
   gemm_in_order(products);
 }
 
+// OpenBLAS counts in 32 bits; beyond, it would read and write elsewhere.
+void check_counts(const Product& p, const Grid& grid) {
+  const std::int64_t largest =
+      std::max({p.m / grid.rows + kRegisterBlock, p.n / grid.columns + kRegisterBlock, p.k, p.lda,
+                p.ldb, p.ldc});
+  if (largest > std::numeric_limits<blasint>::max()) {
+    throw std::invalid_argument("gemm: a tile's sizes must fit 32 bits; got " +
+                                std::to_string(p.m) + " x " + std::to_string(p.k) + " by " +
+                                std::to_string(p.k) + " x " + std::to_string(p.n));
+  }
+}
+
 void multiply(std::int64_t batch, const Product& p) {
   static_cast<void>(single_threaded);
   if (batch <= 0 || p.m <= 0 || p.n <= 0) return;
   if (worth_packing(p)) return multiply_packed(batch, p);
   const Grid grid(p.m, p.n, p.k);
+  check_counts(p, grid);
   const std::int64_t tiles = grid.rows * grid.columns;
   const std::int64_t count = batch * tiles;
   const auto run = [&](std::int64_t task) {

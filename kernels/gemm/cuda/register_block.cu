@@ -96,8 +96,8 @@ struct RegisterBlock {
 };
 
 /// Blocks that share a multiprocessor: the registers are divided among them. Of the large tiles,
-/// two that both lie along k need too many for a second block.
-constexpr int blocks_at_once(bool transpose_a, bool transpose_b, int elements) {
+/// two that both lie along k need too many for a second block. (Only nvcc reads launch bounds.)
+[[maybe_unused]] constexpr int blocks_at_once(bool transpose_a, bool transpose_b, int elements) {
   if (elements < 128 * 128) return 4;
   return !transpose_a && transpose_b ? 1 : 2;
 }

@@ -4,8 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <mutex>
 #include <set>
+#include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "kernels/runtime/threads.h"
@@ -30,6 +33,17 @@ TEST_CASE("parallel: without a number of its own, a loop has the threads of the 
     CHECK(seen.contains(std::this_thread::get_id()));
   }
   cpu::set_threads(before);
+}
+
+TEST_CASE("parallel: of several pieces that fail the first is told, whatever the threads") {
+  for (const int threads : {1, 2, 5}) {
+    CHECK_THROWS_WITH_AS(parallel_for(40, threads,
+                                      [](std::int64_t i) {
+                                        if (i % 7 == 6)
+                                          throw std::runtime_error("piece " + std::to_string(i));
+                                      }),
+                         "piece 6", std::runtime_error);
+  }
 }
 
 }  // namespace serenade::ser

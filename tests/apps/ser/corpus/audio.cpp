@@ -112,6 +112,26 @@ TEST_CASE("audio: other sampling rates become 16 kHz, a tone stays the same tone
   }
 }
 
+TEST_CASE("audio: a tone of 1 kHz keeps 60 dB above what resampling adds") {
+  const TemporaryFolder folder;
+  for (const int rate : {8000, 44100, 48000}) {
+    CAPTURE(rate);
+    for (const std::int64_t frames : {std::int64_t{rate}, std::int64_t{rate} + 7}) {
+      write_sound(folder / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, rate, 1,
+                  tone(1000, frames, rate));
+      const std::vector<float> samples = read_audio(folder / "a.wav").samples;
+      CHECK(static_cast<std::int64_t>(samples.size()) == (frames * 16000 + rate - 1) / rate);
+      const std::vector<float> expected = tone(1000, 16000);
+      double signal = 0, error = 0;
+      for (int n = 1000; n < 15000; ++n) {
+        signal += double(expected[n]) * expected[n];
+        error += std::pow(double(samples[n]) - expected[n], 2);
+      }
+      CHECK(10 * std::log10(signal / error) > 60);
+    }
+  }
+}
+
 TEST_CASE("audio: float samples beyond full scale are clipped") {
   const TemporaryFolder folder;
   write_sound(folder / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, {3.0f, -2.0f, 0.5f});

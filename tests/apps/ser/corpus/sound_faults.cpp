@@ -165,6 +165,11 @@ TEST_CASE("sound faults: WAV formats that cannot be") {
   };
   CHECK(of({.channels = 0}) == "says 0 channels; 1 to 8 can be read (byte 22)");
   CHECK(of({.channels = 65535}) == "says 65535 channels; 1 to 8 can be read (byte 22)");
+  CHECK(of({.channels = 9, .align = 18}) == "says 9 channels; 1 to 8 can be read (byte 22)");
+  CHECK(of({.rate = 384000}).empty());
+  CHECK(of({.rate = 1000}).empty());
+  CHECK(contains(of({.rate = 384001}), "says 384001 Hz"));
+  CHECK(contains(of({.rate = 999}), "says 999 Hz"));
   CHECK(of({.rate = 0}) == "says 0 Hz; 1000 to 384000 can be read (byte 24)");
   CHECK(of({.rate = 4000000000}) == "says 4000000000 Hz; 1000 to 384000 can be read (byte 24)");
   CHECK(of({.align = 0}) ==
@@ -425,7 +430,6 @@ TEST_CASE("sound faults: pipes, devices and links") {
   writer.join();
   CHECK(audio.samples.size() == 90000);
   CHECK(contains(message_of<InputError>([] { read_audio("/dev/zero"); }), "is a device"));
-  CHECK(contains(message_of<InputError>([] { read_audio("/dev/null"); }), "is a device"));
   std::filesystem::create_symlink("nowhere.wav", folder / "link.wav");
   CHECK(contains(message_of<InputError>([&] { read_audio(folder / "link.wav"); }), "is a link to"));
   std::filesystem::create_symlink("loop.wav", folder / "loop.wav");
