@@ -65,11 +65,11 @@ resume() {
 findings() {  # findings FOLDER
   (
     cd "$1" || exit
-    find . -type f | sort
+    find . -type f ! -name '*.previous' | sort  # of states, as many as there was time for
     find . -type f \( -name '*.safetensors' -o -name '*.csv' -o -name 'genotype.json' \
       -o -name '*.dot' -o -name '*.svg' \) ! -path '*/checkpoint/*' | sort | xargs -r sha256sum
     find . -name 'results.json' -o -name 'metrics.jsonl' -o -name 'table2.json' | sort |
-      xargs -r sed -E 's/"[a-z_]*seconds": ?[-0-9.e+]*,?//g'
+      xargs -r sed -E 's/"[a-z_]*seconds": ?[-0-9.e+]*,?//g; /"command":/d'
   )
 }
 

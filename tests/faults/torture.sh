@@ -93,7 +93,7 @@ numbers() { seq $((every > 1 ? RANDOM % every + 1 : 1)) "$every" "$1"; }  # numb
 
 # Runs `FUNCTION A B` for each line "A B" of stdin, several at a time, and counts.
 each() {  # each PART FUNCTION
-  xargs -P "$jobs" -L 1 bash -c "$2 \"\$@\"" - >"found-$1"
+  xargs -P "$jobs" -L 1 bash -c "$2 \"\$@\"" - >"found-$1" 2>said  # bash names what was killed
   grep FAIL: "found-$1"
   cat "found-$1" >>found
 }

@@ -11,6 +11,7 @@
 #include "apps/ser/training/model_file.h"
 #include "nas/draw.h"
 #include "tensor/csv.h"
+#include "tensor/files.h"
 
 namespace serenade::ser {
 
@@ -116,6 +117,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
                           const Normalisation& normalisation) {
   const std::string folder = file("folds/" + file_name_of(run.fold));
   make_folder(folder);
+  remove_partial_files(folder);  // of an attempt that was broken off
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
   write_text_file(folder + "/predictions.csv", predictions_csv(run));
