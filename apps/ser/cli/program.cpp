@@ -142,13 +142,13 @@ int run_program(int argc, const char* const* argv) {
   if (terminate_before == nullptr) terminate_before = std::set_terminate(end_without_memory);
   CLI::App app{"Serenade: speech emotion recognisers found by neural architecture search",
                "serenade"};
-  app.set_version_flag("--version", "serenade " SERENADE_VERSION);
-  app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
-  for (const Command& command : commands()) {
-    command.set_up(*app.add_subcommand(command.name, command.help));
-  }
   try {
+    app.set_version_flag("--version", "serenade " SERENADE_VERSION);
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+    for (const Command& command : commands()) {
+      command.set_up(*app.add_subcommand(command.name, command.help));
+    }
     app.parse(argc, argv);
     return finish_output(0);
   } catch (const CLI::ParseError& error) {
