@@ -3,7 +3,6 @@
 // against forgery.
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,7 +17,8 @@ inline std::uint64_t checksum(const void* data, std::size_t bytes) {
   std::array<std::uint64_t, 4> sums = {kPrime, kPrime << 1, kPrime << 2, kPrime << 3};
   std::array<std::uint64_t, 4> words{};
   const auto step = [](std::uint64_t& sum, std::uint64_t word) {
-    sum = std::rotl(sum ^ word, 29) * kPrime;
+    sum = (sum ^ word) * kPrime;
+    sum ^= sum >> 29;  // the top bits count, too: a product carries upwards only
   };
   const auto* next = static_cast<const unsigned char*>(data);
   std::size_t left = bytes;

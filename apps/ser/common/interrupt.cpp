@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <ctime>
 
 namespace serenade::ser {
 
@@ -15,11 +16,26 @@ constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 std::atomic<int> asked{0};  // lock-free, so that a handler may set it
 std::array<struct sigaction, kSignals.size()> before;
 
+std::atomic<time_t> asked_at{0};
+
+time_t seconds_now() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
 extern "C" void ask_to_stop(int signal) {
+  if (asked != 0) {
+    // `timeout`, and others who stop a group of processes, send the same signal twice at once.
+    if (seconds_now() <= asked_at + 1) return;
+    struct sigaction at_once = {};
+    at_once.sa_handler = SIG_DFL;
+    sigaction(signal, &at_once, nullptr);
+    raise(signal);
+    return;
+  }
   asked = signal;
-  struct sigaction at_once = {};
-  at_once.sa_handler = SIG_DFL;
-  for (const int other : kSignals) sigaction(other, &at_once, nullptr);
+  asked_at = seconds_now();
   static constexpr char kLine[] =
       "\nserenade: stopping after this step; once more to stop at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kLine, sizeof kLine - 1);

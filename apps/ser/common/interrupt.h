@@ -18,7 +18,7 @@ class Interrupted : public std::runtime_error {
 };
 
 /// While one lives, SIGINT, SIGTERM and SIGHUP do not end the program but set stop_signal(); the
-/// second one ends it at once. A signal that the program was started to ignore (nohup) stays so.
+/// second one, a second or more later, ends it at once. A signal that the program was started to ignore (nohup) stays so.
 class StopOnSignals {
  public:
   StopOnSignals();

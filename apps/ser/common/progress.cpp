@@ -127,8 +127,9 @@ void ProgressBar::finish(const std::string& figures) {
 std::string ProgressBar::times(double now) const {
   const double elapsed = now - start_;
   std::string text = format_duration(elapsed);
-  if (total_ > 0 && done_ > 0 && done_ < total_) {
-    const double left = elapsed / static_cast<double>(done_) * static_cast<double>(total_ - done_);
+  const std::int64_t here = done_ - skipped_;
+  if (total_ > 0 && here > 0 && done_ < total_) {
+    const double left = elapsed / static_cast<double>(here) * static_cast<double>(total_ - done_);
     text += ", " + format_duration(left) + " left";
   }
   return text;

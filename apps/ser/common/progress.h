@@ -40,6 +40,9 @@ class ProgressBar {
   void update(std::int64_t done, const std::string& figures = "");
   /// One more unit.
   void advance(const std::string& figures = "") { update(done_ + 1, figures); }
+  /// Of the units that update() counts, so many more were done before this job: they say nothing
+  /// about its speed.
+  void skip(std::int64_t units) { skipped_ += units; }
   /// Prints a line of its own without spoiling the bar.
   void message(const std::string& line);
   /// Shows the end state with the time taken; later calls do nothing.
@@ -53,6 +56,7 @@ class ProgressBar {
   std::string label_;
   std::int64_t total_;
   std::int64_t done_ = 0;
+  std::int64_t skipped_ = 0;
   std::string figures_;
   Options options_;
   bool terminal_ = false;

@@ -66,6 +66,8 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
 
 void RunProgress::advance(const std::string& fold, double work, const std::string& figures) {
   const std::lock_guard lock(mutex_);
+  // What lies before a fold's first step was kept by an earlier session.
+  if (!running_.contains(fold)) bar_.skip(std::max<std::int64_t>(0, units(work) - 1));
   running_[fold] = work;
   double done = finished_;
   for (const auto& [name, part] : running_) done += part;

@@ -69,6 +69,16 @@ TEST_CASE("a terminal sees one line redrawn, with share, figures and time left")
   CHECK(screen.lines() == 1);
 }
 
+TEST_CASE("what an earlier session has done counts as done, and not as fast") {
+  Screen screen;
+  ProgressBar bar("training", 10, screen.options(true));
+  bar.skip(4);
+  screen.now = 20;
+  bar.update(8);
+  CHECK(screen.shows(" 80%"));
+  CHECK(screen.shows("20 s, 10 s left"));
+}
+
 TEST_CASE("the bar never wraps: it is cut to the width of the terminal") {
   Screen screen;
   ProgressBar::Options options = screen.options(true);

@@ -157,7 +157,10 @@ TEST_CASE("resume: a signal keeps the state and stops, and the second half ends 
       int steps = 0;
       Observer observer{.checkpoints = &checkpoints};
       observer.on_step = [&](const std::string&, std::int64_t, std::int64_t, const std::string&) {
-        if (++steps == 5) std::raise(signal);
+        if (++steps == 5) {
+          std::raise(signal);
+          std::raise(signal);  // as `timeout` does: at once, so it is the same wish
+        }
       };
       CHECK_THROWS_AS(run(observer), Interrupted);
       CHECK(stop_signal() == signal);
