@@ -1,0 +1,260 @@
+// A supernet as a problem for the strategies of nas/: its batches, its learning rate, what is
+// recorded of an epoch, and its state.
+
+#include "apps/ser/training/search_supernet.h"
+
+#include <algorithm>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/error.h"
+#include "apps/ser/data/batch_queue.h"
+#include "apps/ser/training/checkpoints.h"
+#include "apps/ser/training/records.h"
+#include "apps/ser/training/training_loop.h"
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "nas/diagnostics.h"
+#include "nas/mixed_layer.h"
+#include "nas/one_shot.h"
+#include "nas/supernet_search.h"
+#include "tensor/json.h"
+
+namespace serenade::ser {
+
+namespace {
+
+using nlohmann::json;
+
+// While it lives, a supernet is one child in evaluation mode.
+class ChildMode {
+ public:
+  ChildMode(Module& supernet, const SearchSpace& space, const Genotype& child)
+      : supernet_(supernet) {
+    set_child(supernet, space, child);
+    supernet.eval();
+  }
+  ~ChildMode() {
+    supernet_.train();
+    set_full_paths(supernet_);
+  }
+  ChildMode(const ChildMode&) = delete;
+  ChildMode& operator=(const ChildMode&) = delete;
+
+ private:
+  Module& supernet_;
+};
+
+// A supernet that is trained on one fold, and kept as it goes.
+class SupernetProblem : public Problem {
+ public:
+  SupernetProblem(const Config& config, Strategy& strategy, const FoldData& data,
+                  const Observer& observer)
+      : config_(config),
+        strategy_(strategy),
+        data_(data),
+        observer_(observer),
+        space_(search_space(config.options)),
+        child_(followed_child(config)),
+        schedule_(make_schedule(config)),
+        train_(data.train, compute_device()),
+        validation_(data.validation, compute_device()) {}
+
+  const SearchSpace& space() const override { return space_; }
+
+  Module& supernet(const OneShot& method) override {
+    if (supernet_) return *supernet_;
+    manual_seed(config_.seed);
+    supernet_ = config_.supernet_gain == SupernetGain::sqrt ? make_supernet(config_.options, method)
+                                                            : make_supernet(config_.options);
+    supernet_->to(compute_device());
+    return *supernet_;
+  }
+
+  std::int64_t train_batches() const override {
+    return batch_count(data_.train, config_.batch_size);
+  }
+  std::int64_t validation_batches() const override {
+    return batch_count(data_.validation, config_.batch_size);
+  }
+  LossFunction next_train_loss() override { return loss_of(train_); }
+  LossFunction next_validation_loss() override { return loss_of(validation_); }
+
+  // An epoch, or what a break has left of it.
+  void begin_epoch(SupernetSearch& search) override {
+    if (draws_) manual_seed(config_.seed, *std::exchange(draws_, std::nullopt));
+    watch_ = Stopwatch();
+    const int epoch = static_cast<int>(search.epoch()) + 1;
+    search.weight_optimizer().set_learning_rate(schedule_->learning_rate());
+    trains_weights_ = search.trains_weights();
+    record_ = {.stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
+    const std::int64_t epochs = search.total_epochs();
+    losses_.emplace(
+        supernet_->device(),
+        [this, epoch, epochs](std::int64_t step, double loss) {
+          if (!observer_.on_step) return;
+          observer_.on_step("search", (epoch - 1) * steps_ + step + 1, epochs * steps_,
+                            epoch_text(epoch, static_cast<int>(epochs), loss));
+        },
+        search.epoch_steps());
+    if (trains_weights_) {
+      train_.start(one_pass(data_.train, config_.batch_size, config_.seed,
+                            static_cast<std::uint64_t>(epoch), search.epoch_steps()));
+    }
+    if (search.trains_architecture() && !validates_) {
+      validates_ = true;
+      validation_.start(endless_passes(data_.validation, config_.batch_size, config_.seed,
+                                       search.architecture_steps()));
+    }
+  }
+
+  void end_step(const StepRecord& last, std::int64_t step, std::int64_t steps) override {
+    steps_ = steps;
+    losses_->add(last.loss);
+    // Of the last step, more is left than a state holds: the norms of the capsules.
+    if (step + 1 == steps || !due(Moment::step)) return;
+    losses_->finish();
+    keep();
+  }
+
+  void end_epoch(SupernetSearch& search) override {
+    losses_->finish();
+    const SearchRecord& epoch = search.history().back();
+    record_.train_loss = epoch.weight_loss;
+    record_.architecture_loss = epoch.architecture_loss;
+    for (const ChoiceRecord& choice : epoch.choices) {
+      record_.gradient_norm = std::max(record_.gradient_norm, choice.gradient_norm);
+    }
+    const CapsuleNorms norms = supernet_->capsule_norms();
+    record_.window_norm = norms.window;
+    record_.utterance_norm = norms.utterance;
+    if (trains_weights_) schedule_->end_epoch(record_.train_loss);
+    record_.child_loss = child_loss();
+    record_.seconds = seconds();
+    epochs_.push_back(record_);
+    seconds_ = 0;
+    record_ = {};
+    if (observer_.on_epoch) observer_.on_epoch(epochs_.back());
+    if (due(search.finished() ? Moment::stage_end : Moment::epoch)) keep();
+  }
+
+  /// Goes on from what the observer's checkpoints hold of the search.
+  void resume() {
+    if (observer_.checkpoints == nullptr) return;
+    const std::optional<SafetensorsFile> state = observer_.checkpoints->load(key());
+    if (!state) return;
+    try {
+      strategy_.load_state(*state);
+      const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
+      schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
+      progress.at("seconds").get_to(seconds_);
+      draws_ = progress.at("draws").get<std::uint64_t>();
+      epochs_ = records_from_json(progress.at("epochs").dump());
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
+                       "); start over with --replace");
+    }
+    if (!observer_.on_epoch) return;
+    for (const EpochRecord& record : epochs_) observer_.on_epoch(record);
+  }
+
+  std::vector<EpochRecord> take_epochs() { return std::move(epochs_); }
+
+ private:
+  std::string key() const { return "search " + data_.fold.name; }
+  double seconds() const { return seconds_ + (record_.epoch > 0 ? watch_.seconds() : 0); }
+  bool due(Moment moment) const {
+    return observer_.checkpoints != nullptr && observer_.checkpoints->due(moment);
+  }
+
+  void keep() {
+    SafetensorsFile state = strategy_.save_state();
+    const json progress = {{"schedule", json::parse(schedule_json(schedule_->state()))},
+                           {"seconds", seconds()},
+                           {"draws", default_draws()},
+                           {"epochs", json::parse(records_json(epochs_))}};
+    state.metadata["problem"] = progress.dump();
+    observer_.checkpoints->save(key(), std::move(state));
+  }
+
+  // Steps may be captured, and a batch must be there before that.
+  LossFunction loss_of(BatchQueue& batches) {
+    return [this, batch = std::make_shared<const Batch>(*batches.next())] {
+      return cross_entropy(supernet_->forward(batch->input), batch->labels);
+    };
+  }
+
+  // The training loss of one child with the supernet's weights, over all training segments: what
+  // Figure 3b of the paper follows from epoch to epoch.
+  double child_loss() {
+    const NoGrad no_grad;
+    const ChildMode child(*supernet_, space_, child_);
+    // All batches are launched before the first loss is read.
+    std::vector<std::pair<AsyncScalar, std::size_t>> losses;
+    train_.start(one_pass(data_.train, config_.batch_size, 0, 0));
+    while (const std::optional<Batch> batch = train_.next()) {
+      const Variable loss = cross_entropy(supernet_->forward(batch->input), batch->labels);
+      losses.emplace_back(loss.value(), batch->labels.size());
+    }
+    double total = 0;
+    for (const auto& [loss, size] : losses) total += loss.get() * static_cast<double>(size);
+    return total / static_cast<double>(data_.train.segment_count());
+  }
+
+  const Config& config_;
+  Strategy& strategy_;
+  const FoldData& data_;
+  const Observer& observer_;
+  SearchSpace space_;
+  Genotype child_;
+  std::unique_ptr<Recognizer> supernet_;
+  std::unique_ptr<Schedule> schedule_;
+  BatchQueue train_, validation_;
+  bool validates_ = false;              // validation_ has been started
+  std::optional<std::uint64_t> draws_;  // after a break: of the default generator
+  double seconds_ = 0;                  // of the epoch in progress, before a break
+  // Of the epoch in progress.
+  Stopwatch watch_;
+  EpochRecord record_;
+  std::optional<StepLosses> losses_;
+  std::int64_t steps_ = 0;
+  bool trains_weights_ = false;
+  std::vector<EpochRecord> epochs_;
+};
+
+}  // namespace
+
+std::vector<FoldSearch> search_supernet(const Config& config, Strategy& strategy,
+                                        const std::vector<FoldData>& folds,
+                                        const Observer& observer) {
+  SupernetProblem problem(config, strategy, folds.front(), observer);
+  problem.resume();
+  try {
+    while (strategy.advance(problem)) {
+    }
+  } catch (const NonFiniteLoss& error) {
+    throw NonFiniteError(std::string(error.what()) +
+                         "; try a smaller learning_rate or supernet_gain one");
+  }
+  FoldSearch found;
+  found.genotype = strategy.recommend();
+  found.epochs = problem.take_epochs();
+  if (auto* one_shot = dynamic_cast<OneShot*>(&strategy); one_shot && one_shot->search()) {
+    found.history = one_shot->search()->history();
+    found.warnings = search_warnings(found.history);
+  }
+  std::vector<FoldSearch> all(folds.size());
+  for (FoldSearch& fold : all) {
+    fold.genotype = found.genotype;
+    fold.epochs = found.epochs;
+    fold.history = found.history;
+    fold.warnings = found.warnings;
+  }
+  return all;
+}
+
+}  // namespace serenade::ser
