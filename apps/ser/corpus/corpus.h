@@ -46,10 +46,11 @@ struct Recording {
   int label = 0;              ///< index into Corpus::classes
   std::string label_name;
   std::string speaker;
-  int session = 0;     ///< 0-based; which speakers are held out together
-  std::string group;   ///< dialogue, sentence or the manifest's group; may be empty
-  TimeRange range;     ///< the part of the file that is meant
-  double seconds = 0;  ///< length of that part
+  int session = 0;            ///< 0-based; which speakers are held out together
+  std::string group;          ///< dialogue, sentence or the manifest's group; may be empty
+  TimeRange range;            ///< the part of the file that is meant
+  double seconds = 0;         ///< length of that part
+  std::uint64_t content = 0;  ///< of the whole file's samples: AudioSurvey::content
 };
 
 /// A file that should have been a recording, and why it is not.

@@ -159,6 +159,7 @@ void survey_recordings(Corpus& corpus) {
     if (recording.range.end > whole + kRangeTolerance) too_long.push_back(recording.id);
     const double end = recording.range.end < 0 ? whole : std::min(whole, recording.range.end);
     recording.seconds = end - recording.range.start;
+    recording.content = file.survey->content;
     usable.push_back(std::move(recording));
     parts.push_back({file.survey->content, range, &usable.back()});
   }

@@ -11,11 +11,10 @@
 namespace serenade::ser {
 
 /// What the bits of a run depend on beside its configuration, each under the words for a message:
-/// the recordings with their labels and bytes, the architecture that is trained, the device and its
+/// the recordings with their labels and samples, the architecture that is trained, the device and its
 /// kernels, this program's version.
 using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 
-/// Reads every recording's file once. Throws IoError.
 Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded);
 
 }  // namespace serenade::ser
