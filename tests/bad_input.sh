@@ -170,5 +170,19 @@ touch "cache/0123456789abcdef-0123456789abcdef.pack.$!.0.partial"
 ends 0 'a cache with remains' "$serenade" evaluate $model --corpus demo --cache cache
 find cache -name '*.partial' | grep -q . && fail 'remains of a killed writer stay in the cache'
 
+# A damaged recording ------------------------------------------------------------------------------
+
+# It is left out, and whoever reads the results is told, also when the report is written again.
+cp -r demo damaged
+victim=$(find damaged -name '*.wav' | sort | head -n 1)
+truncate -s 3000 "$victim"
+ends 0 'a corpus with a damaged recording' "$serenade" corpus check damaged
+holds out.txt "$(basename "$victim")"
+ends 0 'a training without it' "$serenade" "${train[@]}" --corpus damaged --cache cache --out without
+for file in err.txt without/results.json without/report.html; do holds $file "$(basename "$victim")"; done
+rm without/report.html
+ends 0 'its report again' "$serenade" report without
+holds without/report.html "$(basename "$victim")"
+
 [ $failed -eq 0 ] && echo "bad input: $checks cases behave"
 exit $failed

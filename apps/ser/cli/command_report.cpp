@@ -38,6 +38,7 @@ RunResults read_run(const std::string& folder) {
     corpus.name = results.at("corpus");
     corpus.synthetic = results.at("synthetic");
     corpus.classes = results.at("classes").get<std::vector<std::string>>();
+    corpus.notes = results.value("corpus_warnings", std::vector<std::string>());
     std::vector<FoldRun> folds;
     for (const json& fold : results.at("folds")) {
       const std::string name = fold.at("name");

@@ -134,6 +134,7 @@ RunResults summarize(const Config& config, const Corpus& corpus, std::vector<Fol
   RunResults results{.config = config,
                      .corpus = corpus.name,
                      .synthetic = corpus.synthetic,
+                     .corpus_warnings = corpus.warnings(),
                      .folds = std::move(folds),
                      .predictions = {},
                      .confusion = ConfusionMatrix(corpus.classes),
@@ -206,6 +207,7 @@ std::string to_json(const RunResults& results) {
                    {"device", device_of(results)},
                    {"corpus", results.corpus},
                    {"synthetic", results.synthetic},
+                   {"corpus_warnings", results.corpus_warnings},
                    {"seed", results.config.seed},
                    {"wa", interval(results.intervals.wa)},
                    {"ua", interval(results.intervals.ua)},
@@ -303,6 +305,7 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   report.confusion = results.confusion;
   report.intervals = results.intervals;
   report.has_intervals = true;
+  report.warnings = results.corpus_warnings;
   for (std::size_t i = 0; i < results.folds.size(); ++i) {
     const FoldRun& run = results.folds[i];
     report.folds.push_back({.name = run.fold,

@@ -16,6 +16,7 @@ struct RunResults {
   Config config;
   std::string corpus;
   bool synthetic = false;
+  std::vector<std::string> corpus_warnings;  ///< Corpus::warnings
   std::vector<FoldRun> folds;
   std::vector<Prediction> predictions;  ///< of all folds
   ConfusionMatrix confusion;            ///< of all folds

@@ -69,10 +69,15 @@ void list_runs(const std::string& folder, TableRuns& table) {
 std::string table_json(const TableRuns& table) {
   Json modes = Json::array();
   for (const std::string& mode : table.plan.modes) modes.push_back(mode);
-  const Json document = {{"schema", kTableSchema},   {"systems", table.plan.systems},
-                         {"modes", modes},           {"seeds", table.plan.seeds},
-                         {"corpus", table.corpus},   {"synthetic", table.synthetic},
-                         {"classes", table.classes}, {"folds", table.folds}};
+  const Json document = {{"schema", kTableSchema},
+                         {"systems", table.plan.systems},
+                         {"modes", modes},
+                         {"seeds", table.plan.seeds},
+                         {"corpus", table.corpus},
+                         {"synthetic", table.synthetic},
+                         {"corpus_warnings", table.corpus_warnings},
+                         {"classes", table.classes},
+                         {"folds", table.folds}};
   return document.dump(2) + "\n";
 }
 
@@ -83,6 +88,7 @@ TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFo
   folder.begin(fingerprint_of(plan.config, loaded));
   table.corpus = loaded.corpus.name;
   table.synthetic = loaded.corpus.synthetic;
+  table.corpus_warnings = loaded.corpus.warnings();
   table.classes = loaded.corpus.classes;
   for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
   for (const char* name : {"cells", "checkpoint"}) make_folder(folder.file(name));
@@ -250,6 +256,7 @@ TableRuns read_table(const std::string& folder) {
     table.plan.seeds = document.at("seeds");
     table.corpus = document.at("corpus");
     table.synthetic = document.at("synthetic");
+    table.corpus_warnings = document.value("corpus_warnings", std::vector<std::string>());
     table.classes = document.at("classes").get<std::vector<std::string>>();
     table.folds = document.at("folds").get<std::vector<std::string>>();
   } catch (const Json::exception& error) {

@@ -55,6 +55,7 @@ struct TableRuns {
   TablePlan plan;
   std::string corpus;
   bool synthetic = false;
+  std::vector<std::string> corpus_warnings;  ///< Corpus::warnings
   std::vector<std::string> classes;
   std::vector<std::string> folds;
   std::vector<TableRun> runs;         ///< of all systems, modes, folds and seeds

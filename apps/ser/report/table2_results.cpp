@@ -139,7 +139,8 @@ TableReport table_report(const TableRuns& runs, const Table2& table) {
     Figure3 figure = table_figure3(runs, system);
     if (!figure.empty()) report.figures.push_back(std::move(figure));
   }
-  report.warnings = missing_runs(runs);
+  report.warnings = runs.corpus_warnings;
+  for (const std::string& line : missing_runs(runs)) report.warnings.push_back(line);
   for (const TableRun& run : runs.runs) {  // one line each: a table has many runs
     if (!run.result || run.result->warnings.empty()) continue;
     const std::vector<std::string>& warnings = run.result->warnings;

@@ -196,6 +196,7 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     fs::remove(cell);
     const TableRuns read = read_table(out);
     CHECK(read.corpus == "corpus");
+    CHECK(read.corpus_warnings == finished().loaded.corpus.warnings());
     CHECK(read.runs.size() == 6);
     CHECK(read.of(kSeqCap, "dropout").empty());
     CHECK(make_table2(read, "").cells.size() == 5);
