@@ -45,7 +45,7 @@ PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev
   libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
 .PHONY: help setup build run test test-slow bench test-gpu bench-gpu format check-format check-tidy \
-  check-clang asan tsan coverage fuzz shim kills torture clean
+  check-clang check-clang-14 check-clang-19 asan tsan coverage fuzz shim kills torture clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
@@ -151,9 +151,13 @@ ctests = cd $(BUILD)/$(1) && ctest --output-on-failure --no-tests=error -R '^($(
 # The oldest clang that we build with, and Debian 12's newest. clang 14 has no lambdas that capture
 # structured bindings, which doctest's CAPTURE makes of them, so it shows itself by all but doctests.
 TUTORIALS = $(patsubst %,tutorial_%,$(notdir $(basename $(wildcard apps/tutorials/*.cpp))))
-check-clang: setup
+check-clang: check-clang-14 check-clang-19
+
+check-clang-14: setup
 	$(call variant,clang-14,serenade serenade_emulation $(TUTORIALS),-DCMAKE_CXX_COMPILER=clang++-14 $(QUICK))
 	@$(call ctests,clang-14,$(TUTORIALS) cli)
+
+check-clang-19: setup
 	$(call variant,clang-19,serenade $(FLOAT_TESTS),-DCMAKE_CXX_COMPILER=clang++-19 $(QUICK))
 	@$(call ctests,clang-19,$(FLOAT_TESTS) cli)
 
