@@ -48,7 +48,9 @@ bool is_old_result(const std::string& folder) {
          (fs::exists(folder + "/checkpoint") || fs::exists(folder + "/cells"));
 }
 
-std::string beside(const std::string& real) { return real + ".new"; }
+// Names that nobody gives to a run of his own.
+std::string beside(const std::string& real) { return real + ".serenade-new"; }
+std::string aside(const std::string& real) { return real + ".serenade-old"; }
 
 // Null where there is no mark, or a damaged one.
 Json read_mark(const std::string& folder) {
@@ -257,20 +259,24 @@ void ResultFolder::begin(const Fingerprint& fingerprint) {
 
 void ResultFolder::publish() {
   if (work_ == real_) return;
-  const std::string old = real_ + ".old";
+  // What an earlier replacement has kept there stays.
+  std::string old = aside(real_);
+  for (int n = 2; fs::exists(old) && !fs::is_empty(old); ++n) {
+    old = aside(real_) + "-" + std::to_string(n);
+  }
   std::error_code error;
-  if (fs::exists(old)) remove_own_files(old);
-  fs::remove(old, error);
   if (fs::exists(real_)) fs::rename(real_, old, error);
   if (!error) fs::rename(work_, real_, error);
   if (error) {
     throw IoError(work_ + ": cannot take the place of " + real_ + ": " + error.message());
   }
   work_ = real_;
-  if (!fs::exists(old)) return;
-  remove_own_files(old);
-  if (!fs::remove(old, error)) {
-    std::cerr << old << ": is kept, it holds files that serenade has not written\n";
+  for (const std::string& folder : {old, aside(real_)}) {
+    if (!fs::exists(folder)) continue;
+    remove_own_files(folder);
+    if (!fs::remove(folder, error)) {
+      std::cerr << folder << ": is kept, it holds files that serenade has not written\n";
+    }
   }
 }
 

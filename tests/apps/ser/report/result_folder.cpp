@@ -103,7 +103,7 @@ TEST_CASE("result folder: the old run stands until the new one is there") {
   make_run(path);
   {
     ResultFolder next(replace_of(path));
-    CHECK(next.path() == fs::canonical(path).string() + ".new");
+    CHECK(next.path() == fs::canonical(path).string() + ".serenade-new");
     next.begin(kFingerprint);
     write_text(next.file("results.json"), "new");
     CHECK(read_file(path + "/results.json") == "old");
@@ -120,18 +120,18 @@ TEST_CASE("result folder: the old run stands until the new one is there") {
   }
   CHECK(read_file(path + "/results.json") == "new");
   CHECK_FALSE(fs::exists(path + "/folds"));
-  CHECK_FALSE(fs::exists(path + ".new"));
-  CHECK_FALSE(fs::exists(path + ".old"));
+  CHECK_FALSE(fs::exists(path + ".serenade-new"));
+  CHECK_FALSE(fs::exists(path + ".serenade-old"));
 
   // Killed between the two renamings.
-  make_run(path + ".new", "newer");
-  fs::rename(path, path + ".old");
+  make_run(path + ".serenade-new", "newer");
+  fs::rename(path, path + ".serenade-old");
   CHECK(contains(refusal_of(plan_of(path)), "is to take its place"));
   ResultFolder last(resume_of(path));
   last.begin(kFingerprint);
   last.publish();
   CHECK(read_file(path + "/results.json") == "newer");
-  CHECK_FALSE(fs::exists(path + ".old"));
+  CHECK_FALSE(fs::exists(path + ".serenade-old"));
 }
 
 TEST_CASE("result folder: what came into the old folder meanwhile is kept") {
@@ -142,8 +142,8 @@ TEST_CASE("result folder: what came into the old folder meanwhile is kept") {
   next.begin(kFingerprint);
   write_text(path + "/notes.txt", "mine");
   next.publish();
-  CHECK(read_file(path + ".old/notes.txt") == "mine");
-  CHECK_FALSE(fs::exists(path + ".old/results.json"));
+  CHECK(read_file(path + ".serenade-old/notes.txt") == "mine");
+  CHECK_FALSE(fs::exists(path + ".serenade-old/results.json"));
 }
 
 TEST_CASE("result folder: a link stays a link") {
