@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
@@ -271,7 +272,7 @@ void ResultFolder::publish() {
     throw IoError(work_ + ": cannot take the place of " + real_ + ": " + error.message());
   }
   work_ = real_;
-  for (const std::string& folder : {old, aside(real_)}) {
+  for (const std::string& folder : std::set<std::string>{old, aside(real_)}) {
     if (!fs::exists(folder)) continue;
     remove_own_files(folder);
     if (!fs::remove(folder, error)) {
