@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <ctime>
 
 namespace serenade::ser {
@@ -25,6 +26,7 @@ time_t seconds_now() {
 }
 
 extern "C" void ask_to_stop(int signal) {
+  const int error = errno;
   if (asked != 0) {
     // `timeout`, and others who stop a group of processes, send the same signal twice at once.
     if (seconds_now() <= asked_at + 1) return;
@@ -34,11 +36,12 @@ extern "C" void ask_to_stop(int signal) {
     raise(signal);
     return;
   }
-  asked = signal;
   asked_at = seconds_now();
+  asked = signal;
   static constexpr char kLine[] =
       "\nserenade: stopping after this step; once more to stop at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kLine, sizeof kLine - 1);
+  errno = error;
 }
 
 }  // namespace
@@ -48,6 +51,7 @@ StopOnSignals::StopOnSignals() {
   struct sigaction action = {};
   action.sa_handler = ask_to_stop;
   action.sa_flags = SA_RESTART;
+  for (const int signal : kSignals) sigaddset(&action.sa_mask, signal);  // one after the other
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], nullptr, &before[i]);
     if (before[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);

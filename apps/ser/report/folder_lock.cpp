@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -63,6 +64,11 @@ FolderLock::FolderLock(const std::string& folder) {
   Closing closing(file);
   if (!take(folder, file)) {
     std::cerr << folder << ": this file system has no locks; let only one process write here\n";
+  }
+  // Whoever held the folder before may have removed the file that was opened.
+  struct stat held = {}, there = {};
+  if (fstat(file, &held) != 0 || stat(path.c_str(), &there) != 0 || held.st_ino != there.st_ino) {
+    throw InputError(folder + ": another process has just written into it; start again");
   }
   const std::string holder = holder_text();
   if (ftruncate(file, 0) != 0 ||

@@ -101,11 +101,11 @@ bool is_fresh(const std::string& folder) {
   });
 }
 
-void remove_own_files(const std::string& folder) {
+void remove_own_files(const std::string& folder, const std::string& except) {
   std::error_code error, not_empty;
   for (const Entry& entry : entries_of(folder)) {
     const std::string path = folder + "/" + entry.path;
-    if (!is_own(folder, entry)) continue;
+    if (entry.path == except || !is_own(folder, entry)) continue;
     fs::remove(path, entry.is_folder ? not_empty : error);
     if (error) throw IoError(path + ": cannot be removed: " + error.message());
   }

@@ -12,7 +12,8 @@ std::string foreign_entry(const std::string& folder);
 /// Whether a folder holds nothing, or only what is there before the first result.
 bool is_fresh(const std::string& folder);
 
-/// Removes this program's files and folders from a folder. Throws IoError.
-void remove_own_files(const std::string& folder);
+/// Removes this program's files and folders from a folder, but for the file `except`. Throws
+/// IoError.
+void remove_own_files(const std::string& folder, const std::string& except = "");
 
 }  // namespace serenade::ser

@@ -63,12 +63,25 @@ Json read_mark(const std::string& folder) {
     return nullptr;
   }
   if (!mark.is_object() || !mark.contains("format")) return nullptr;
+  const auto is_text = [](const Json& value) { return value.is_string(); };
+  const Json kind = mark.value("kind", Json("run")), replaces = mark.value("replaces", Json(""));
+  const Json fingerprint = mark.value("fingerprint", Json::object());
+  if (!is_text(kind) || !is_text(replaces) || !fingerprint.is_object() ||
+      !std::all_of(fingerprint.begin(), fingerprint.end(), is_text)) {
+    return nullptr;
+  }
   if (mark["format"] != kFormat) {
     throw InputError(folder + ": written by another version of this program (" +
                      mark["format"].dump() + ", this one has " + kFormat +
                      "); choose another --out");
   }
   return mark;
+}
+
+// Whether the folder beside this one is a run that is to take its place.
+bool has_successor(const std::string& real) {
+  const Json mark = read_mark(beside(real));
+  return mark.is_object() && mark.value("replaces", "") == real;
 }
 
 std::optional<Config> config_of_folder(const std::string& folder) {
@@ -94,6 +107,10 @@ void require_same_config(const FolderPlan& plan, const std::string& folder) {
   const auto new_one = Json::parse(to_json(plan.config));
   for (const auto& [key, value] : new_one.items()) {
     if (key == "cache") continue;  // where features are kept changes no result
+    if (key == "epochs" && value < old_one[key]) {
+      throw InputError(plan.path + ": cannot resume with fewer epochs than its " +
+                       old_one[key].dump() + "; choose another --out");
+    }
     if (std::count(plan.free_keys.begin(), plan.free_keys.end(), key) > 0) continue;
     // A folder of before has the path as it was typed.
     const bool same =
@@ -147,15 +164,19 @@ void require_replaceable(const std::string& path, const fs::path& real) {
 // Where this plan writes.
 std::string work_of(const FolderPlan& plan, const std::string& real) {
   if (plan.overwrite == OverwritePolicy::resume) return folder_in_work(real);
-  const bool replaces = plan.overwrite == OverwritePolicy::replace && holds_something(real);
+  const bool replaces =
+      plan.overwrite == OverwritePolicy::replace && (holds_something(real) || has_successor(real));
   return replaces ? beside(real) : real;
 }
 
-std::string mark_text(const FolderPlan& plan, const Fingerprint& fingerprint) {
+// replaces: the folder whose place it is to take, or "".
+std::string mark_text(const FolderPlan& plan, const Fingerprint& fingerprint,
+                      const std::string& replaces) {
   Json entries = Json::object();
   for (const auto& [what, value] : fingerprint) entries[what] = value;
   const Json mark = {{"format", kFormat},
                      {"kind", plan.kind},
+                     {"replaces", replaces},
                      {"fingerprint", entries},
                      {"config", Json::parse(to_json(plan.config))}};
   return mark.dump(2) + "\n";
@@ -168,14 +189,17 @@ void check_folder(const FolderPlan& plan) {
   }
   require_inputs_outside(plan, real);
   const std::string work = work_of(plan, real);
-  for (const std::string& folder : {real.string(), work}) check_not_locked(folder);
+  if (work != real && fs::exists(work) && !is_fresh(work) && !has_successor(real)) {
+    throw InputError(work + ": is in the way, and is not what was to replace " + plan.path +
+                     "; move it, or choose another --out");
+  }
   switch (plan.overwrite) {
     case OverwritePolicy::refuse:
       if (holds_something(real)) {
         throw InputError(plan.path + ": this folder exists and is not empty; choose another " +
                          "--out, or pass --resume to continue it or --replace to start over");
       }
-      if (is_marked(beside(real))) {
+      if (has_successor(real)) {
         throw InputError(plan.path + ": " + beside(real) + " is to take its place; pass --resume " +
                          "to continue it or --replace to start over");
       }
@@ -208,7 +232,7 @@ void check_folder(const FolderPlan& plan) {
 
 std::string folder_in_work(const std::string& path) {
   const std::string real = real_path(path);
-  return is_marked(beside(real)) ? beside(real) : real;
+  return has_successor(real) ? beside(real) : real;
 }
 
 std::optional<Config> stored_folder_config(const std::string& path) {
@@ -219,6 +243,8 @@ std::optional<Config> stored_folder_config(const std::string& path) {
 
 void check_result_folder(const FolderPlan& plan) {
   try {
+    const std::string real = real_path(plan.path);
+    for (const std::string& folder : {real, beside(real)}) check_not_locked(folder);
     check_folder(plan);
   } catch (const fs::filesystem_error& error) {
     throw IoError(plan.path + ": cannot be looked at: " + error.code().message());
@@ -229,16 +255,17 @@ ResultFolder::ResultFolder(const FolderPlan& plan) : plan_(plan) {
   check_result_folder(plan);
   real_ = real_path(plan.path);
   work_ = work_of(plan, real_);
-  if (plan.overwrite == OverwritePolicy::replace && fs::exists(work_)) remove_own_files(work_);
   existed_ = fs::exists(work_);
-  resumed_ = holds_something(work_);
   make_folder(work_);
   locks_.push_back(std::make_unique<FolderLock>(work_));
   if (work_ != real_ && fs::exists(real_)) locks_.push_back(std::make_unique<FolderLock>(real_));
+  check_folder(plan);  // once more, now that nobody else can change it
+  if (plan.overwrite == OverwritePolicy::replace) remove_own_files(work_, kLockFile);
+  resumed_ = holds_something(work_);
   for (const char* below : {"", "/checkpoint", "/cells", "/folds"}) {
     remove_partial_files(work_ + below);
   }
-  if (!resumed_) write_text_file(file(kMark), mark_text(plan, {}));
+  if (!resumed_) write_mark();
 }
 
 ResultFolder::~ResultFolder() {
@@ -254,8 +281,13 @@ ResultFolder::~ResultFolder() {
 void ResultFolder::begin(const Fingerprint& fingerprint) {
   if (resumed_) require_same_fingerprint(plan_, read_mark(work_), fingerprint);
   begun_ = true;
-  write_text_file(file(kMark), mark_text(plan_, fingerprint));
+  fingerprint_ = fingerprint;
+  write_mark();
   write_text_file(file("config.json"), to_json(plan_.config));
+}
+
+void ResultFolder::write_mark() const {
+  write_text_file(file(kMark), mark_text(plan_, fingerprint_, work_ == real_ ? "" : real_));
 }
 
 void ResultFolder::publish() {
@@ -272,6 +304,7 @@ void ResultFolder::publish() {
     throw IoError(work_ + ": cannot take the place of " + real_ + ": " + error.message());
   }
   work_ = real_;
+  write_mark();
   for (const std::string& folder : std::set<std::string>{old, aside(real_)}) {
     if (!fs::exists(folder)) continue;
     remove_own_files(folder);

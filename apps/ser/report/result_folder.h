@@ -50,8 +50,7 @@ void check_result_folder(const FolderPlan& plan);
 /// Throws InputError where it is damaged beyond its copy in the mark.
 std::optional<Config> stored_folder_config(const std::string& path);
 
-/// Where `--resume` goes on, and a reader finds what there is: the folder itself, or the one beside
-/// it that is to replace it.
+/// Where `--resume` goes on: the folder itself, or the one beside it that is to replace it.
 std::string folder_in_work(const std::string& path);
 
 class ResultFolder {
@@ -76,7 +75,10 @@ class ResultFolder {
   void publish();
 
  private:
+  void write_mark() const;
+
   FolderPlan plan_;
+  Fingerprint fingerprint_;
   std::string real_, work_;
   bool existed_, resumed_, begun_ = false;
   std::vector<std::unique_ptr<FolderLock>> locks_;

@@ -79,7 +79,9 @@ void RunFolder::forget_unfinished_folds() {
     if (!record.is_object() || !record.contains("fold") || !record["fold"].is_string()) continue;
     const std::string fold = record["fold"];
     if (!finished.contains(fold)) finished[fold] = finished_fold(fold).has_value();
-    if (finished[fold]) kept += line + "\n";
+    if (!finished[fold]) continue;
+    kept += line + "\n";
+    logged_.insert(fold);
   }
   write_text_file(file("metrics.jsonl"), kept);
 }
@@ -107,6 +109,7 @@ std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
 }
 
 void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
+  if (logged_.contains(fold)) return;
   auto line = nlohmann::json::parse(to_json(record));
   line["fold"] = fold;
   metrics_ << line.dump() << std::endl;

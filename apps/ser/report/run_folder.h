@@ -18,6 +18,7 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "apps/ser/report/result_folder.h"
@@ -46,7 +47,8 @@ class RunFolder {
   /// Of the searches and trainings of all folds.
   Checkpoints& checkpoints() { return checkpoints_; }
 
-  /// Appends one epoch to metrics.jsonl at once, so that nothing is lost by a break.
+  /// Appends one epoch to metrics.jsonl at once, so that nothing is lost by a break; not again for
+  /// a fold that was finished before.
   void log_epoch(const std::string& fold, const EpochRecord& record);
 
   /// Writes folds/<fold>/ and then the checkpoint that marks the fold as finished.
@@ -68,6 +70,7 @@ class RunFolder {
   std::function<void(const std::string&)> tell_;
   Checkpoints checkpoints_;
   std::ofstream metrics_;
+  std::set<std::string> logged_;  // folds whose epochs an earlier session has logged to the end
 };
 
 }  // namespace serenade::ser

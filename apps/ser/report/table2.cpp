@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -40,25 +41,38 @@ std::string cell_path(const std::string& folder, const TableRun& run) {
          std::to_string(run.seed) + ".json";
 }
 
-void read_cell(const std::string& folder, TableRun& run) {
+// damaged: what is done with a cell that cannot be read, given its path and why.
+using Damaged = std::function<void(const std::string& path, const InputError& error)>;
+
+void read_cell(const std::string& folder, TableRun& run, const Damaged& damaged) {
   const std::string path = cell_path(folder, run);
   if (!fs::exists(path)) return;
   try {
     run.result = fold_run_from_json(read_text_file(path), path);
   } catch (const InputError& error) {
-    throw InputError(std::string(error.what()) + "; delete the file to compute the run again");
+    damaged(path, error);
   }
 }
 
+[[noreturn]] void refuse_cell(const std::string&, const InputError& error) {
+  throw InputError(std::string(error.what()) + "; --resume computes the run again");
+}
+
+void set_cell_aside(const std::string& path, const InputError& error) {
+  std::error_code ignored;
+  fs::rename(path, path + ".damaged", ignored);
+  std::cerr << error.what() << "; set aside as " << path << ".damaged, and run again" << std::endl;
+}
+
 // All runs of a table in the order in which they are computed, with the finished ones filled in.
-void list_runs(const std::string& folder, TableRuns& table) {
+void list_runs(const std::string& folder, TableRuns& table, const Damaged& damaged) {
   const TablePlan& plan = table.plan;
   for (int k = 0; k < plan.seeds; ++k) {
     for (const std::string& fold : table.folds) {
       for (const std::string& system : plan.systems) {
         for (const std::string& mode : plan.modes) {
           TableRun run{system, mode, fold, plan.config.seed + static_cast<std::uint64_t>(k), {}};
-          read_cell(folder, run);
+          read_cell(folder, run, damaged);
           table.runs.push_back(std::move(run));
         }
       }
@@ -93,22 +107,23 @@ TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFo
   for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
   for (const char* name : {"cells", "checkpoint"}) make_folder(folder.file(name));
   write_text_file(folder.file("table.json"), table_json(table));
-  list_runs(folder.path(), table);
+  list_runs(folder.path(), table, set_cell_aside);
   return table;
 }
 
-// Missing runs of one configuration that share their training, to be computed together.
+// Runs of one configuration that share their training, to be computed together. Those that are
+// finished are asked for with the rest, whose state is kept for all of them.
 struct RunGroup {
   Config config;
   std::vector<TableRun*> runs;
   std::vector<Fold> folds;
   std::vector<std::string> failures;
+  int computed = 0;
 };
 
 std::vector<RunGroup> missing_groups(TableRuns& table, const LoadedCorpus& loaded) {
   std::vector<RunGroup> groups;
   for (TableRun& run : table.runs) {
-    if (run.result) continue;
     const auto fold = std::find_if(loaded.folds.begin(), loaded.folds.end(),
                                    [&](const Fold& f) { return f.name == run.fold; });
     const auto shared = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) {
@@ -123,6 +138,10 @@ std::vector<RunGroup> missing_groups(TableRuns& table, const LoadedCorpus& loade
     group.runs.push_back(&run);
     group.folds.push_back(*fold);
   }
+  std::erase_if(groups, [](const RunGroup& group) {
+    return std::all_of(group.runs.begin(), group.runs.end(),
+                       [](const TableRun* run) { return run->result.has_value(); });
+  });
   return groups;
 }
 
@@ -139,6 +158,8 @@ void run_group(RunGroup& group, const LoadedCorpus& loaded, const ResultFolder& 
     observer.checkpoints = &checkpoints;
     std::vector<TrainedFold> trained = run_folds(group.config, loaded, group.folds, observer);
     for (std::size_t i = 0; i < trained.size(); ++i) {
+      if (group.runs[i]->result) continue;
+      ++group.computed;
       group.runs[i]->result = std::move(trained[i].run);
       write_text_file(cell_path(folder.path(), *group.runs[i]), to_json(*group.runs[i]->result));
     }
@@ -229,12 +250,14 @@ TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFol
   });
   if (computed != nullptr) *computed = 0;
   for (const RunGroup& group : groups) {
-    for (const TableRun* run : group.runs) {
-      if (computed != nullptr && run->result) ++*computed;
-    }
+    if (computed != nullptr) *computed += group.computed;
     table.failures.insert(table.failures.end(), group.failures.begin(), group.failures.end());
   }
   progress.finish();
+  // Of runs that were stopped after their last cell, states may be left.
+  const bool whole = std::all_of(table.runs.begin(), table.runs.end(),
+                                 [](const TableRun& run) { return run.result.has_value(); });
+  if (whole) Checkpoints::remove_all(folder.file("checkpoint"));
   return table;
 }
 
@@ -265,7 +288,7 @@ TableRuns read_table(const std::string& folder) {
     throw InputError(path + ": " + error.what());
   }
   table.plan.resolve();
-  list_runs(folder, table);
+  list_runs(folder, table, refuse_cell);
   return table;
 }
 

@@ -1,6 +1,7 @@
 #include "apps/ser/training/checkpoints.h"
 
-#include <algorithm>
+#include <filesystem>
+#include <vector>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/interrupt.h"
@@ -10,14 +11,13 @@ namespace serenade::ser {
 
 namespace {
 
+constexpr const char* kEnding = ".safetensors";
 constexpr double kShare = 0.01;  // of the time, for keeping states
 
 }  // namespace
 
 std::string Checkpoints::path(const std::string& stage) const {
-  std::string name = stage;
-  std::replace(name.begin(), name.end(), ' ', '-');
-  return prefix_ + file_name_of(name) + ".safetensors";
+  return prefix_ + file_name_of(stage) + kEnding;
 }
 
 std::optional<SafetensorsFile> Checkpoints::load(const std::string& stage) {
@@ -52,6 +52,15 @@ void Checkpoints::save(const std::string& stage, SafetensorsFile state) {
   last_ = Clock::now();
   cost_ = std::chrono::duration<double>(last_ - start).count();
   if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
+}
+
+void Checkpoints::remove_all(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::string> states;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().string().ends_with(kEnding)) states.push_back(entry.path().string());
+  }
+  for (const std::string& state : states) Checkpoint(state).remove();
 }
 
 void Checkpoints::remove() {

@@ -39,6 +39,8 @@ class Checkpoints {
 
   /// Removes all that this object has read or written.
   void remove();
+  /// Removes all states of a folder.
+  static void remove_all(const std::string& folder);
 
  private:
   using Clock = std::chrono::steady_clock;

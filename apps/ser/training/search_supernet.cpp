@@ -144,7 +144,10 @@ class SupernetProblem : public Problem {
   void resume() {
     if (observer_.checkpoints == nullptr) return;
     const std::optional<SafetensorsFile> state = observer_.checkpoints->load(key());
-    if (!state) return;
+    if (!state || state->metadata.count("search") == 0 ||
+        state->metadata.at("search") != identity()) {
+      return;
+    }
     try {
       strategy_.load_state(*state);
       const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
@@ -165,7 +168,11 @@ class SupernetProblem : public Problem {
   std::vector<EpochRecord> take_epochs() { return std::move(epochs_); }
 
  private:
-  std::string key() const { return "search " + data_.fold.name; }
+  std::string key() const { return stage_key("search", data_.fold); }
+  // What a state must have in common with this search to be its own.
+  std::string identity() const {
+    return json{{"fold", data_.fold.name}, {"seed", config_.seed}}.dump();
+  }
   double seconds() const { return seconds_ + (record_.epoch > 0 ? watch_.seconds() : 0); }
   bool due(Moment moment) const {
     return observer_.checkpoints != nullptr && observer_.checkpoints->due(moment);
@@ -177,6 +184,7 @@ class SupernetProblem : public Problem {
                            {"seconds", seconds()},
                            {"draws", default_draws()},
                            {"epochs", json::parse(records_json(epochs_))}};
+    state.metadata["search"] = identity();
     state.metadata["problem"] = progress.dump();
     observer_.checkpoints->save(key(), std::move(state));
   }

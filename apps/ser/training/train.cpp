@@ -55,7 +55,7 @@ class TrainingRun {
   void validate(const FoldData& data, const EpochRecord& record, Kept& kept);
 
   // Keeping the state, and going on from it.
-  std::string key() const { return stage_ + " " + folds_.front()->fold.name; }
+  std::string key() const { return stage_key(stage_, folds_.front()->fold); }
   void keep_if_due(Moment moment);
   SafetensorsFile state() const;
   void load(const SafetensorsFile& state);

@@ -72,6 +72,11 @@ void require_finite(double loss, const std::string& stage, int epoch, std::int64
                        "; try a smaller learning_rate, and look at the features of the corpus");
 }
 
+std::string stage_key(std::string stage, const Fold& fold) {
+  std::replace(stage.begin(), stage.end(), ' ', '-');
+  return stage + "-" + fold.name;
+}
+
 std::string epoch_text(int epoch, int epochs, double loss) {
   char text[80];
   std::snprintf(text, sizeof text, "epoch %d/%d  loss %.3f", epoch, epochs, loss);

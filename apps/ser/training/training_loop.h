@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/ser/data/batch_queue.h"
+#include "apps/ser/data/protocol.h"
 #include "apps/ser/training/config.h"
 #include "nn/async_scalar.h"
 #include "nn/schedule.h"
@@ -65,6 +66,9 @@ std::unique_ptr<Schedule> make_schedule(const Config& config);
 
 /// Throws NonFiniteError, saying where, unless the loss is a finite number.
 void require_finite(double loss, const std::string& stage, int epoch, std::int64_t step);
+
+/// Under what name a stage of a fold is kept: "train-2-session1-test-A".
+std::string stage_key(std::string stage, const Fold& fold);
 
 /// "epoch 3/20  loss 0.812", for a progress bar.
 std::string epoch_text(int epoch, int epochs, double loss);

@@ -124,7 +124,11 @@ TEST_CASE("result folder: the old run stands until the new one is there") {
   CHECK_FALSE(fs::exists(path + ".serenade-old"));
 
   // Killed between the two renamings.
-  make_run(path + ".serenade-new", "newer");
+  {
+    ResultFolder newer(replace_of(path));
+    newer.begin(kFingerprint);
+    write_text(newer.file("results.json"), "newer");
+  }
   fs::rename(path, path + ".serenade-old");
   CHECK(contains(refusal_of(plan_of(path)), "is to take its place"));
   ResultFolder last(resume_of(path));
@@ -132,6 +136,39 @@ TEST_CASE("result folder: the old run stands until the new one is there") {
   last.publish();
   CHECK(read_file(path + "/results.json") == "newer");
   CHECK_FALSE(fs::exists(path + ".serenade-old"));
+}
+
+TEST_CASE("result folder: runs of names that look like ours beside a run are left alone") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  make_run(path);
+  for (const char* suffix : {".new", ".old", ".1"}) make_run(path + suffix, suffix);
+  {
+    ResultFolder next(replace_of(path));
+    next.begin(kFingerprint);
+    write_text(next.file("results.json"), "new");
+    next.publish();
+  }
+  CHECK(read_file(path + "/results.json") == "new");
+  for (const char* suffix : {".new", ".old", ".1"}) {
+    CHECK(read_file(path + suffix + "/results.json") == suffix);
+  }
+  // A run in the very place that is needed is in the way.
+  make_run(path + ".serenade-new", "mine");
+  CHECK(contains(refusal_of(replace_of(path)), "is in the way"));
+  CHECK(refusal_of(resume_of(path)).empty());
+  CHECK(read_file(path + ".serenade-new/results.json") == "mine");
+}
+
+TEST_CASE("result folder: a run is not resumed with fewer epochs") {
+  const TemporaryFolder folder;
+  make_run(folder / "run");
+  FolderPlan plan = resume_of(folder / "run");
+  plan.free_keys = {"epochs"};
+  plan.config.epochs += 1;
+  CHECK(refusal_of(plan).empty());
+  plan.config.epochs -= 2;
+  CHECK(contains(refusal_of(plan), "fewer epochs"));
 }
 
 TEST_CASE("result folder: what came into the old folder meanwhile is kept") {
@@ -283,6 +320,9 @@ TEST_CASE("result folder: every state of a folder has a way on") {
   { ResultFolder resumed(resume_of(path)); }
   write_text(path + "/serenade.json", "{");
   CHECK(contains(message_of<InputError>([&] { stored_folder_config(path); }), "--replace"));
+  CHECK(refusal_of(replace_of(path)).empty());
+  write_text(path + "/serenade.json",
+             R"({"format": "serenade-folder-1", "kind": 3, "fingerprint": [1], "replaces": {}})");
   CHECK(refusal_of(replace_of(path)).empty());
   write_text(path + "/serenade.json", R"({"format": "serenade-folder-99"})");
   CHECK(contains(refusal_of(resume_of(path)), "another version"));

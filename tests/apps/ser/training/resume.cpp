@@ -180,7 +180,7 @@ TEST_CASE("resume: states are kept at a hundredth of the time at most, and remov
   checkpoints.save("train fold", state);
   CHECK_FALSE(checkpoints.due(Moment::epoch));  // saving has just taken some time
   CHECK(checkpoints.due(Moment::stage_end));
-  CHECK(fs::exists(folder / "run-train-fold.safetensors"));
+  CHECK(fs::exists(folder / "run-train%20fold.safetensors"));
   checkpoints.remove();
   CHECK(fs::is_empty(folder.path()));
   Checkpoints nowhere(folder / "absent/run-", 0);
