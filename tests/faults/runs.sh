@@ -8,20 +8,20 @@ run_names=(train dropout joint sampling random two_stage capsules table2)
 # arguments NAME: leaves the command line of a run, without its folder, in the array `line`.
 arguments() {
   # Two folds of one session share their training in some modes, and are then kept as one.
-  local fast=(--corpus corpus --cache cache --preset mel --direction first --device cpu)
+  local fast=(--corpus corpus --cache cache --preset mel --device cpu)
   case $1 in
     train) line=(train "${fast[@]}" --direction both --folds 1 --epochs 3) ;;
-    short) line=(train "${fast[@]}" --folds 1 --epochs 1) ;;
-    dropout) line=(search "${fast[@]}" --folds 2 --search-epochs 2 --epochs 1) ;;
+    short) line=(train "${fast[@]}" --direction first --folds 1 --epochs 1) ;;
+    dropout) line=(search "${fast[@]}" --direction first --folds 2 --search-epochs 2 --epochs 1) ;;
     joint | sampling)
       line=(search "${fast[@]}" --direction both --mode "$1" --folds 1 --search-epochs 2 --epochs 1) ;;
     random)
-      line=(search "${fast[@]}" --mode random --folds 1 --random-architectures 2 --epochs 1) ;;
+      line=(search "${fast[@]}" --direction first --mode random --folds 1 --random-architectures 2 --epochs 1) ;;
     two_stage)
-      line=(search "${fast[@]}" --folds 1 --bilevel two_stage --search-epochs 1 \
+      line=(search "${fast[@]}" --direction first --folds 1 --bilevel two_stage --search-epochs 1 \
         --architecture-epochs 1 --epochs 1) ;;
     capsules)
-      line=(search "${fast[@]}" --folds 1 --system CNN_SeqCap --search-epochs 1 --epochs 1) ;;
+      line=(search "${fast[@]}" --direction first --folds 1 --system CNN_SeqCap --search-epochs 1 --epochs 1) ;;
     table2)
       line=(table2 "${fast[@]}" --direction both --folds 1 --epochs 1 --search-epochs 1 --modes none,sampling \
         --systems CNN_GRU_att --jobs 1) ;;
