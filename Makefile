@@ -163,7 +163,7 @@ check-clang-19: setup
 
 asan: setup
 	$(call variant,asan,serenade $(FLOAT_TESTS),-DSERENADE_SANITIZE=address$(comma)undefined $(QUICK))
-	@$(call ctests,asan,$(FLOAT_TESTS) cli)
+	@export ASAN_OPTIONS=allocator_may_return_null=1; $(call ctests,asan,$(FLOAT_TESTS) cli)
 
 # Kernels with their threads; then whatever has threads of its own in the program: features, batches,
 # runs side by side.

@@ -29,11 +29,10 @@ struct Table2Options {
 };
 
 TablePlan plan_of(const Table2Options& options) {
-  const std::string stored = options.output.resume && !options.output.folder.empty()
-                                 ? folder_in_work(options.output.folder)
-                                 : "";
-  TablePlan plan = is_table_folder(stored) ? read_table(stored).plan : TablePlan();
-  plan.config = options.settings.config(options.output.stored());
+  const std::optional<Config> stored = options.output.stored();
+  TablePlan plan;
+  if (stored) plan = stored_plan(options.output.folder).value_or(plan);
+  plan.config = options.settings.config(stored);
   if (!plan.config.corpus.empty()) plan.config.corpus = absolute_path(plan.config.corpus);
   if (!options.systems.empty()) plan.systems = options.systems;
   if (!options.modes.empty()) plan.modes = options.modes;

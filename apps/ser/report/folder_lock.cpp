@@ -7,8 +7,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <iostream>
+#include <thread>
 #include <utility>
 
 #include "apps/ser/common/error.h"
@@ -17,6 +19,9 @@
 namespace serenade::ser {
 
 namespace {
+
+constexpr int kAttempts = 10;
+constexpr std::chrono::milliseconds kPause{50};
 
 std::string holder_text() {
   std::array<char, 256> host = {};
@@ -31,12 +36,15 @@ std::string holder_text() {
                    " is writing into it; wait for its end, or choose another --out");
 }
 
-// Whether the lock could be taken; throws where somebody else has it.
+// Whether the lock could be taken; throws where somebody else has it. A process that was killed a
+// moment ago may not be gone yet.
 bool take(const std::string& folder, int file) {
-  if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
-  const bool held = errno == EWOULDBLOCK;
-  if (held) refuse(folder, file);
-  return false;
+  for (int attempt = 0; flock(file, LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    if (attempt == kAttempts) refuse(folder, file);
+    std::this_thread::sleep_for(kPause);
+  }
+  return true;
 }
 
 class Closing {

@@ -65,8 +65,9 @@ Json read_mark(const std::string& folder) {
   if (!mark.is_object() || !mark.contains("format")) return nullptr;
   const auto is_text = [](const Json& value) { return value.is_string(); };
   const Json kind = mark.value("kind", Json("run")), replaces = mark.value("replaces", Json(""));
+  const Json also = mark.value("also", Json(""));
   const Json fingerprint = mark.value("fingerprint", Json::object());
-  if (!is_text(kind) || !is_text(replaces) || !fingerprint.is_object() ||
+  if (!is_text(kind) || !is_text(replaces) || !is_text(also) || !fingerprint.is_object() ||
       !std::all_of(fingerprint.begin(), fingerprint.end(), is_text)) {
     return nullptr;
   }
@@ -174,11 +175,9 @@ std::string mark_text(const FolderPlan& plan, const Fingerprint& fingerprint,
                       const std::string& replaces) {
   Json entries = Json::object();
   for (const auto& [what, value] : fingerprint) entries[what] = value;
-  const Json mark = {{"format", kFormat},
-                     {"kind", plan.kind},
-                     {"replaces", replaces},
-                     {"fingerprint", entries},
-                     {"config", Json::parse(to_json(plan.config))}};
+  const Json mark = {{"format", kFormat},      {"kind", plan.kind},
+                     {"replaces", replaces},   {"also", plan.also},
+                     {"fingerprint", entries}, {"config", Json::parse(to_json(plan.config))}};
   return mark.dump(2) + "\n";
 }
 
@@ -239,6 +238,11 @@ std::optional<Config> stored_folder_config(const std::string& path) {
   const std::string work = folder_in_work(path);
   if (!is_marked(work) && !is_old_result(work)) return std::nullopt;
   return config_of_folder(work);
+}
+
+std::string stored_folder_also(const std::string& path) {
+  const Json mark = read_mark(folder_in_work(path));
+  return mark.is_object() ? mark.value("also", "") : "";
 }
 
 void check_result_folder(const FolderPlan& plan) {

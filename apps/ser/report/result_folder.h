@@ -34,6 +34,8 @@ struct FolderPlan {
   OverwritePolicy overwrite = OverwritePolicy::refuse;
   /// Keys of the configuration that may differ when resuming.
   std::vector<std::string> free_keys = {};
+  /// What else there is to know for `--resume` alone, as the caller writes it.
+  std::string also = {};
 };
 
 /// Whether results may go into the folder; changes nothing, so it can be asked before long work.
@@ -49,6 +51,9 @@ void check_result_folder(const FolderPlan& plan);
 /// The configuration that `--resume` goes on with, or nothing where nothing was begun.
 /// Throws InputError where it is damaged beyond its copy in the mark.
 std::optional<Config> stored_folder_config(const std::string& path);
+
+/// FolderPlan::also of the folder that `--resume` goes on with; "" where there is none.
+std::string stored_folder_also(const std::string& path);
 
 /// Where `--resume` goes on: the folder itself, or the one beside it that is to replace it.
 std::string folder_in_work(const std::string& path);

@@ -226,11 +226,13 @@ std::vector<const FoldRun*> TableRuns::of(const std::string& system,
 }
 
 FolderPlan table_folder(const TablePlan& plan, const std::string& path, OverwritePolicy overwrite) {
-  return {.path = path,
-          .kind = "table",
-          .config = plan.config,
-          .overwrite = overwrite,
-          .free_keys = kFoldKeys};
+  return {
+      .path = path,
+      .kind = "table",
+      .config = plan.config,
+      .overwrite = overwrite,
+      .free_keys = kFoldKeys,
+      .also = Json{{"systems", plan.systems}, {"modes", plan.modes}, {"seeds", plan.seeds}}.dump()};
 }
 
 TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder,
@@ -259,6 +261,24 @@ TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFol
                                  [](const TableRun& run) { return run.result.has_value(); });
   if (whole) Checkpoints::remove_all(folder.file("checkpoint"));
   return table;
+}
+
+std::optional<TablePlan> stored_plan(const std::string& path) {
+  const std::string text = stored_folder_also(path), folder = folder_in_work(path);
+  if (text.empty()) {
+    if (!is_table_folder(folder)) return std::nullopt;
+    return read_table(folder).plan;
+  }
+  TablePlan plan;
+  const Json also = json_input<Json>(text, folder);
+  try {
+    also.at("systems").get_to(plan.systems);
+    also.at("modes").get_to(plan.modes);
+    also.at("seeds").get_to(plan.seeds);
+  } catch (const Json::exception& error) {
+    throw InputError(folder + ": does not say what the table has: " + json_reason(error));
+  }
+  return plan;
 }
 
 bool is_table_folder(const std::string& folder) {

@@ -85,6 +85,10 @@ struct TableOptions {
 TableRuns run_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFolder& folder,
                     const TableOptions& options = {}, int* computed = nullptr);
 
+/// What the table in a folder that is to be resumed has, as far as it was begun. Its configuration
+/// is stored_folder_config. Throws InputError.
+std::optional<TablePlan> stored_plan(const std::string& path);
+
 /// True where `folder` holds a table, finished or not.
 bool is_table_folder(const std::string& folder);
 
