@@ -14,45 +14,13 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/utf8.h"
 #include "apps/ser/corpus/audio.h"
-#include "apps/ser/corpus/sound_layout.h"
 #include "tensor/files.h"
 #include "tests/apps/ser/common/files.h"
+#include "tests/apps/ser/corpus/wav_bytes.h"
 
 namespace serenade::ser {
 
 namespace {
-
-std::string bytes_of(std::uint32_t value, int count) {
-  std::string text;
-  for (int i = 0; i < count; ++i) text += static_cast<char>(value >> 8 * i & 0xff);
-  return text;
-}
-
-std::string chunk(const std::string& id, const std::string& body) {
-  return id + bytes_of(static_cast<std::uint32_t>(body.size()), 4) + body +
-         (body.size() % 2 == 1 ? std::string(1, '\0') : "");
-}
-
-struct Format {
-  unsigned tag = 1, channels = 1, rate = 16000, align = 2, bits = 16;
-};
-
-std::string format_chunk(const Format& f = {}) {
-  return chunk("fmt ", bytes_of(f.tag, 2) + bytes_of(f.channels, 2) + bytes_of(f.rate, 4) +
-                           bytes_of(f.rate * f.align, 4) + bytes_of(f.align, 2) +
-                           bytes_of(f.bits, 2));
-}
-
-// The samples 0, 1, 2, .. of 16 bits, so that each is known.
-std::string counting(unsigned frames) {
-  std::string data;
-  for (unsigned n = 0; n < frames; ++n) data += bytes_of(n, 2);
-  return data;
-}
-
-std::string riff(const std::string& chunks) {
-  return "RIFF" + bytes_of(static_cast<std::uint32_t>(chunks.size() + 4), 4) + "WAVE" + chunks;
-}
 
 std::string floats(const std::vector<float>& samples) {
   return {reinterpret_cast<const char*>(samples.data()), samples.size() * sizeof(float)};
@@ -117,24 +85,6 @@ std::string refusal(const std::string& bytes) {
   if (read.empty()) return "";
   REQUIRE(read.starts_with(path + ": "));
   return read.substr(path.size() + 2);
-}
-
-// What becomes of a file that begins with these bytes and is zeros up to `size`, none of them on the
-// disk; "" where there is a layout.
-struct HollowFile {
-  std::string refusal;
-  SoundLayout layout;
-};
-HollowFile hollow_file(const std::string& head, std::int64_t size) {
-  const TemporaryFolder folder;
-  const std::string path = folder / "a.wav";
-  write_text(path, head);
-  std::filesystem::resize_file(path, static_cast<std::uintmax_t>(size));
-  HollowFile file;
-  const std::string message = message_of<InputError>(
-      [&] { file.layout = sound_layout(path, SoundBytes(path, SoundSource::files)); });
-  if (!message.empty()) file.refusal = message.substr(path.size() + 2);
-  return file;
 }
 
 // The frames of a file that can be read, in both ways, and its only remark.
@@ -250,71 +200,6 @@ TEST_CASE("sound faults: odd chunks, unknown chunks and streamed lengths are rea
   CHECK(contains(ragged.remark, "ends within a frame"));
   CHECK(refusal(riff(good + chunk("data", "") + chunk("LIST", "abcd"))) ==
         "holds no samples; record or get it again");
-}
-
-TEST_CASE("sound faults: a WAV file beyond 4 GiB is never read in part") {
-  constexpr std::int64_t kGiB = std::int64_t{1} << 30, kBegin = 44;
-  const auto with = [](std::uint32_t promised) {
-    return riff(format_chunk() + "data" + bytes_of(promised, 4));
-  };
-  const auto start = std::chrono::steady_clock::now();
-  for (const std::uint32_t promised : {0U, 0xffffffffU, 0x7ffff000U, 0x7fffffffU}) {
-    CAPTURE(promised);
-    for (const std::int64_t size : {4 * kGiB + 8, 5 * kGiB, 1024 * kGiB}) {
-      CHECK(hollow_file(with(promised), size).refusal ==
-            "has more than 4 GiB of samples, more than WAV can hold; convert it to FLAC or W64 "
-            "(byte 40)");
-    }
-    const HollowFile streamed = hollow_file(with(promised), 3 * kGiB);
-    CHECK(streamed.refusal.empty());
-    CHECK(streamed.layout.end == 3 * kGiB);
-    CHECK(streamed.layout.remarks.size() == 1);
-  }
-  // The longest that a header can tell of: 36 bytes of the 0xffffffff are not samples.
-  constexpr std::int64_t kLongest = 0xffffffff - 36 - 1;
-  const HollowFile longest = hollow_file(with(0), kBegin + kLongest);
-  CHECK(longest.refusal.empty());
-  CHECK(longest.layout.head.substr(4, 4) == bytes_of(0xfffffffe, 4));
-  CHECK(contains(hollow_file(with(0), kBegin + kLongest + 2).refusal, "more than 4 GiB"));
-  // Beyond 2 GiB a length may also be meant as it stands.
-  const HollowFile whole = hollow_file(with(0x80000000), kBegin + 2 * kGiB);
-  CHECK(whole.layout.end == kBegin + 2 * kGiB);
-  CHECK(whole.layout.remarks.empty());
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
-}
-
-TEST_CASE("sound faults: what follows more than 2 GiB of samples is not read as samples") {
-  const TemporaryFolder folder;
-  const std::string path = folder / "a.wav", tail = chunk("LIST", "abcd");
-  constexpr std::int64_t kEnd = 44 + (std::int64_t{1} << 31);
-  write_text(path, riff(format_chunk() + "data" + bytes_of(0x80000000, 4)));
-  std::filesystem::resize_file(path, kEnd);
-  std::ofstream(path, std::ios::binary | std::ios::app) << tail;
-  const SoundLayout layout = sound_layout(path, SoundBytes(path, SoundSource::files));
-  CHECK(layout.end == kEnd);
-  CHECK(layout.remarks.empty());
-}
-
-TEST_CASE("sound faults: a file that is all holes is refused at once") {
-  constexpr std::int64_t kSize = std::int64_t{1} << 30;
-  const auto start = std::chrono::steady_clock::now();
-  CHECK(hollow_file(riff(""), kSize).refusal ==
-        "has more than 10000 chunks; get it again (byte 80012)");
-  CHECK(hollow_file(riff(format_chunk()), kSize).refusal ==
-        "has more than 10000 chunks; get it again (byte 80028)");
-  std::string flac = silent_flac(0);
-  flac[4] = '\0';  // more blocks of metadata follow
-  CHECK(hollow_file(flac, kSize).refusal ==
-        "has more than 10000 blocks of metadata; get it again (byte 40004)");
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
-  // Chunks that are there, before the samples and where samples could begin.
-  std::string many;
-  for (int n = 0; n < 9'998; ++n) many += chunk("LIST", "");
-  const std::string good = format_chunk(), data = chunk("data", counting(100));
-  CHECK(accepted(riff(good + many + data)).frames == 100);
-  many += chunk("LIST", "") + chunk("LIST", "") + chunk("LIST", "");
-  CHECK(contains(refusal(riff(good + many + data)), "has more than 10000 chunks"));
-  CHECK(contains(refusal(riff(good + chunk("data", "") + many)), "has more than 10000 chunks"));
 }
 
 TEST_CASE("sound faults: every sample format has the bits that libsndfile gives") {
