@@ -3,6 +3,7 @@
 // Numbers that are not tensors go into the file's metadata as JSON, whose decimal digits give every
 // double back exactly.
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "nas/one_shot.h"
@@ -146,6 +147,15 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   check(history_.empty() || history_.front().choices.size() == choices_.size(),
         "SupernetSearch::load_state", "must be given a history of these ", choices_.size(),
         " choices");
+  if (history_.empty()) return;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {  // of the first epoch, which all others equal
+    const SupernetChoice& choice = *choices_[i].choice;
+    const ChoiceRecord& record = history_.front().choices[i];
+    check(record.name == choice.name() && std::ssize(record.candidates) == choice.candidate_count(),
+          "SupernetSearch::load_state", "must be given a history of choice ",
+          json_quoted(choice.name()), " with ", choice.candidate_count(), " candidates; got ",
+          json_quoted(record.name), " with ", record.candidates.size());
+  }
 }
 
 }  // namespace serenade

@@ -166,7 +166,7 @@ ends 0 'a truncated cache' "$serenade" evaluate $model --corpus demo --cache cac
 diff before.txt out.txt || fail 'a truncated cache changes a result'
 bash -c 'exit 0' &
 wait $!
-touch "cache/0123456789abcdef-0123456789abcdef.pack.$!.0.partial"
+touch -d '2 hours ago' "cache/0123456789abcdef-0123456789abcdef.pack.$!.0.partial"
 ends 0 'a cache with remains' "$serenade" evaluate $model --corpus demo --cache cache
 find cache -name '*.partial' | grep -q . && fail 'remains of a killed writer stay in the cache'
 

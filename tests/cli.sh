@@ -216,6 +216,8 @@ holds out.txt '"parameters": 703540'
 # As many threads as the environment says, else as processors may be used.
 OMP_NUM_THREADS=3 accept info --json
 holds out.txt '"threads": 3,'
+OMP_NUM_THREADS=1000000 accept info --json
+holds out.txt '"threads": 4096,'
 if command -v taskset >/dev/null; then
   env -u OMP_NUM_THREADS taskset -c "$(taskset -cp $$ | grep -oE '[0-9]+$')" "$serenade" info --json >out.txt
   holds out.txt '"threads": 1,'

@@ -4,9 +4,13 @@
 
 namespace serenade::cpu {
 
+/// Threads that a user can ask for. More help no machine, and a number too many by mistake would
+/// end in a system that starts no more of them.
+inline constexpr int kMostThreads = 4096;
+
 /// Threads of the kernels that the calling thread runs from now on, at least 1; 0 means the number
-/// that a thread begins with: OMP_NUM_THREADS, where the environment has it, else
-/// available_processors().
+/// that a thread begins with: OMP_NUM_THREADS, where the environment has it, but at most
+/// kMostThreads; else available_processors().
 void set_threads(int count);
 
 /// The number in use by the calling thread.

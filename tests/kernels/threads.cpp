@@ -71,6 +71,18 @@ TEST_CASE("every piece of a loop is done once, for any number of threads") {
   }
 }
 
+TEST_CASE("the environment asks for threads, but not for more than can be of use") {
+  CHECK(cpu::threads_of_environment("3") == 3);
+  CHECK(cpu::threads_of_environment("4,2") == 4);
+  CHECK(cpu::threads_of_environment("4096") == 4096);
+  CHECK(cpu::threads_of_environment("4097") == 4096);
+  CHECK(cpu::threads_of_environment("1000000") == 4096);
+  CHECK(cpu::threads_of_environment(nullptr) == cpu::available_processors());
+  for (const char* no_number : {"", "many", "0", "-2", "99999999999999999999"}) {
+    CHECK(cpu::threads_of_environment(no_number) == cpu::available_processors());
+  }
+}
+
 TEST_CASE("many short loops in a row, with pauses in which the threads fall asleep") {
   const Threads threads(3);
   std::int64_t total = 0;

@@ -267,6 +267,31 @@ TEST_CASE("search: a state that does not fit changes nothing") {
   bad = good;
   bad.metadata.at("search.history") = "[{}]";
   refused(bad);
+  // The history of another search: whole in itself, but of other choices.
+  const auto refused_history = [&](const auto& change) {
+    std::vector<SearchRecord> history = history_from_json(good.metadata.at("search.history"));
+    change(history.at(0).choices);
+    SafetensorsFile other = good;
+    other.metadata.at("search.history") = history_json(history);
+    CHECK_THROWS_WITH_AS(search.load_state(other), doctest::Contains("must be given a history of"),
+                         std::invalid_argument);
+    refused(other);
+  };
+  refused_history([](std::vector<ChoiceRecord>& choices) { choices.pop_back(); });
+  refused_history([](std::vector<ChoiceRecord>& choices) { choices.back().name = "another"; });
+  refused_history([](std::vector<ChoiceRecord>& choices) {
+    choices.back().candidates.emplace_back("another");
+    choices.back().alphas.push_back(0);
+    choices.back().probabilities.push_back(0);
+    choices.back().updates.push_back(0);
+  });
+  refused_history([](std::vector<ChoiceRecord>& choices) {
+    choices.back().candidates.pop_back();
+    choices.back().alphas.pop_back();
+    choices.back().probabilities.pop_back();
+    choices.back().updates.pop_back();
+    choices.back().best = 0;
+  });
   bad = good;
   bad.metadata.at("search.alpha_optimizer.numbers") = R"({"learning_rate": "fast"})";
   refused(bad);

@@ -79,7 +79,7 @@ OverwritePolicy OutputOptions::overwrite() const {
 
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "threads; 0: one per processor that may be used")
-      ->check(CLI::Range(0, 4096));
+      ->check(CLI::Range(0, cpu::kMostThreads));
 }
 
 void use_threads(int threads) {

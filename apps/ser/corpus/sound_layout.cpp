@@ -82,7 +82,12 @@ SoundLayout flac_layout(const std::string& path, const SoundBytes& bytes, std::i
   layout.begin = at + 4;
   layout.end = bytes.size();
   bool last = false;
-  while (!last) {
+  for (int count = 1; !last; ++count) {
+    if (count > kMostChunks) {  // a file that is all holes has no end of them, and costs no disk
+      throw InputError(path + ": has more than " + std::to_string(kMostChunks) +
+                       " blocks of metadata; get it again (byte " + std::to_string(layout.begin) +
+                       ")");
+    }
     const std::string block = bytes.text(layout.begin, 4);
     if (block.size() < 4) throw InputError(path + ": ends within its FLAC header; get it again");
     last = (block[0] & 0x80) != 0;

@@ -18,6 +18,7 @@ namespace serenade::ser {
 inline constexpr int kLowestRate = 1000;     ///< Hz
 inline constexpr int kHighestRate = 384000;  ///< Hz
 inline constexpr int kMostChannels = 8;
+inline constexpr int kMostChunks = 10'000;  ///< of a WAV file; as many blocks of metadata in FLAC
 
 /// What libsndfile is to read: `head`, and then the bytes [begin, end) of the file.
 struct SoundLayout {

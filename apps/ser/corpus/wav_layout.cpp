@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t kLongestFormat = 65536;        // bytes of a fmt chunk
 constexpr std::uint32_t kUnknownLength = 0x7ffff000;  // what programs write that cannot go back
+constexpr std::int64_t kLongestRiff = 0xffffffff;     // bytes that its header can promise
 constexpr unsigned kPcm = 1, kFloat = 3, kExtensible = 0xfffe;
 
 std::uint32_t number_at(std::string_view text, std::size_t at, int bytes) {
@@ -47,7 +48,8 @@ class Wav {
       refuse(8, "is RIFF, but not WAVE ('" + shown(head.substr(8)) + "'); convert it to WAV");
     }
     std::int64_t at = 12;
-    while (at + 8 <= bytes_.size()) {
+    for (int count = 1; at + 8 <= bytes_.size(); ++count) {
+      if (count > kMostChunks) refuse_many(at);
       const std::string chunk = bytes_.text(at, 8);
       const std::string id = chunk.substr(0, 4);
       const std::int64_t length = number_at(chunk, 4, 4), left = bytes_.size() - at - 8;
@@ -67,6 +69,11 @@ class Wav {
  private:
   [[noreturn]] void refuse(std::int64_t at, const std::string& problem) const {
     throw InputError(path_ + ": " + problem + " (byte " + std::to_string(at) + ")");
+  }
+
+  // A file may be all holes, which cost no disk: to walk through its empty chunks would take hours.
+  [[noreturn]] void refuse_many(std::int64_t at) const {
+    refuse(at, "has more than " + std::to_string(kMostChunks) + " chunks; get it again");
   }
 
   void format(std::int64_t at, std::int64_t length) {
@@ -125,7 +132,8 @@ class Wav {
     SoundLayout layout;
     const std::int64_t left = bytes_.size() - begin;
     std::int64_t length = promised;
-    if ((promised == 0 && !only_chunks(begin)) || (promised >= kUnknownLength && promised > left)) {
+    if ((promised == 0 && !only_chunks(begin)) ||
+        (promised >= kUnknownLength && (promised > left || !ends_at(begin + length)))) {
       layout.remarks.push_back(
           "its length was never filled in, as in a stream: it is read to its end");
       length = left;
@@ -135,6 +143,11 @@ class Wav {
       refuse(begin - 4, "is cut short: its header promises " + std::to_string(length / unit) +
                             (align_ > 0 ? " frames" : " bytes") + ", and " +
                             std::to_string(left / unit) + " are there; get it again");
+    }
+    const auto format_size = static_cast<std::int64_t>(format_.size());
+    if (length + format_size + 20 > kLongestRiff) {  // libsndfile would be told a part of it
+      refuse(begin - 4,
+             "has more than 4 GiB of samples, more than WAV can hold; convert it to FLAC or W64");
     }
     if (align_ == 0) {
       layout.end = bytes_.size();
@@ -146,17 +159,22 @@ class Wav {
       length -= length % align_;
     }
     const auto size = static_cast<std::uint32_t>(length);
-    const auto format_size = static_cast<std::uint32_t>(format_.size());
-    layout.head = "RIFF" + little_endian(size + format_size + 20) + "WAVEfmt " +
-                  little_endian(format_size) + format_ + "data" + little_endian(size);
+    const auto format_bytes = static_cast<std::uint32_t>(format_size);
+    layout.head = "RIFF" + little_endian(size + format_bytes + 20) + "WAVEfmt " +
+                  little_endian(format_bytes) + format_ + "data" + little_endian(size);
     layout.begin = begin;
     layout.end = begin + length;
     return layout;
   }
 
+  // Whether samples that end there can be all of them. A recording of 2 GiB or more has a length
+  // that programs also write for an unknown one; what follows it tells the two apart.
+  bool ends_at(std::int64_t end) const { return only_chunks(end) || only_chunks(end + end % 2); }
+
   // Whether whole chunks, and nothing else, lie between there and the end.
   bool only_chunks(std::int64_t at) const {
-    while (at + 8 <= bytes_.size()) {
+    for (int count = 1; at + 8 <= bytes_.size(); ++count) {
+      if (count > kMostChunks) refuse_many(at);
       const std::string chunk = bytes_.text(at, 8);
       if (!is_known_id(std::string_view(chunk).substr(0, 4))) return false;
       const std::int64_t length = number_at(chunk, 4, 4);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <ostream>
 #include <string_view>
@@ -48,16 +49,21 @@ std::uint64_t index_checksum(Header header, const std::vector<FeaturePack::Entry
   return checksum(&header, sizeof header);
 }
 
-bool read_at(int file, void* target, std::uint64_t bytes, std::uint64_t offset) {
+// What a disk or a network refuses may be there the next time: that says nothing of the file.
+enum class Reading { whole, cut_short, refused };
+
+Reading read_at(int file, void* target, std::uint64_t bytes, std::uint64_t offset) {
   auto* next = static_cast<char*>(target);
   while (bytes > 0) {
     const ssize_t got = pread(file, next, bytes, static_cast<off_t>(offset));
-    if (got <= 0) return false;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Reading::refused;
+    if (got == 0) return Reading::cut_short;
     next += got;
     bytes -= static_cast<std::uint64_t>(got);
     offset += static_cast<std::uint64_t>(got);
   }
-  return true;
+  return Reading::whole;
 }
 
 // What is mapped can be cut short by others, and a disk can fail: the next access to it is then a
@@ -132,15 +138,21 @@ FeaturePack::FeaturePack(std::string path, std::int64_t bins)
   close(file);
 }
 
-// False: the file is damaged.
+// False: the file is damaged. One that cannot be read has no entries.
 bool FeaturePack::read_index(int file, std::uint64_t bytes) {
   Header header;
-  if (!read_at(file, &header, sizeof header, 0) || header.magic != kMagic) return false;
+  Reading reading = read_at(file, &header, sizeof header, 0);
+  if (reading == Reading::refused) return true;
+  if (reading == Reading::cut_short || header.magic != kMagic) return false;
   if (header.version != kVersion || header.bins != bins_) return true;  // of another program
   if (header.count > (bytes - sizeof header) / sizeof(Entry)) return false;
   entries_.resize(header.count);
-  if (!read_at(file, entries_.data(), header.count * sizeof(Entry), sizeof header) ||
-      header.checksum != index_checksum(header, entries_)) {
+  reading = read_at(file, entries_.data(), header.count * sizeof(Entry), sizeof header);
+  if (reading == Reading::refused) {
+    entries_.clear();
+    return true;
+  }
+  if (reading == Reading::cut_short || header.checksum != index_checksum(header, entries_)) {
     return false;
   }
   const std::uint64_t column = value_bytes(bins_, 1);

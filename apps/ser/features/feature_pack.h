@@ -40,7 +40,7 @@ class FeaturePack {
   };
 
   /// Reads the index. A file of another kind, version or number of bins has no entries; neither has
-  /// a damaged one.
+  /// a damaged one, nor one that the system refuses to read.
   FeaturePack(std::string path, std::int64_t bins);
 
   const std::string& path() const { return path_; }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 
 #include "apps/ser/common/files.h"
@@ -24,13 +25,21 @@ constexpr const char* kSuffix = ".pack";
 // and IEMOCAP become 650 packs.
 constexpr std::uint64_t kPackBytes = std::uint64_t{64} << 20;
 
+// Nobody writes a pack for as long as this.
+constexpr std::chrono::hours kPatience(1);
+
 // Whether a file was left by a writer that is no more: its name ends .PID.NUMBER.partial
-// (tensor/files.h).
-bool is_abandoned(const std::string& name) {
+// (tensor/files.h). Where computers share the folder, that process may live on another one, which
+// cannot be asked; so the file must be old as well.
+bool is_abandoned(const fs::path& path) {
+  const std::string name = path.filename().string();
   const std::size_t end = name.find(std::string(kSuffix) + ".");
   if (end == std::string::npos || !name.ends_with(kPartialSuffix)) return false;
   const int writer = std::atoi(name.c_str() + end + std::string(kSuffix).size() + 1);
-  return writer > 0 && kill(writer, 0) != 0 && errno == ESRCH;
+  if (writer <= 0 || kill(writer, 0) == 0 || errno != ESRCH) return false;
+  std::error_code error;
+  const fs::file_time_type written = fs::last_write_time(path, error);
+  return !error && fs::file_time_type::clock::now() - written > kPatience;
 }
 
 }  // namespace
@@ -43,7 +52,7 @@ FeatureStore::FeatureStore(const std::string& folder, const FeatureSettings& set
   for (fs::directory_iterator file(folder, error), end; !error && file != end;
        file.increment(error)) {
     const std::string name = file->path().filename().string();
-    if (is_abandoned(name)) fs::remove(file->path(), ignored);
+    if (is_abandoned(file->path())) fs::remove(file->path(), ignored);
     if (name.starts_with(settings_key_ + "-") && name.ends_with(kSuffix)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());

@@ -5,11 +5,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -89,6 +92,14 @@ double processor_quota(const std::string& membership, const std::string& root) {
     if (found > 0 && (smallest == 0 || found < smallest)) smallest = found;
   }
   return smallest;
+}
+
+int threads_of_environment(const char* value) {
+  if (value == nullptr) return available_processors();
+  const std::string_view text(value);
+  int count = 0;  // of "4,2", a list by levels of nesting, the first counts
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && count > 0 ? std::min(count, kMostThreads) : available_processors();
 }
 
 int available_processors() {

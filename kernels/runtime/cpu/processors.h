@@ -1,5 +1,6 @@
 #pragma once
-// The processors that a control group (cgroup, version 1 or 2) leaves to a process.
+// The processors that a control group (cgroup, version 1 or 2) leaves to a process, and the threads
+// that its environment asks for.
 
 #include <string>
 
@@ -9,5 +10,9 @@ namespace serenade::cpu {
 /// the groups around it; 0 where there is none. `membership` is the text of /proc/self/cgroup,
 /// `root` the folder where control groups are mounted: /sys/fs/cgroup.
 double processor_quota(const std::string& membership, const std::string& root);
+
+/// The threads that a value of OMP_NUM_THREADS asks for, at most kMostThreads; without one, or with
+/// one that is no number, available_processors().
+int threads_of_environment(const char* value);
 
 }  // namespace serenade::cpu

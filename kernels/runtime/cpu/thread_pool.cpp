@@ -6,14 +6,13 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "kernels/runtime/cpu/parallel.h"
+#include "kernels/runtime/cpu/processors.h"
 #include "kernels/runtime/threads.h"
 
 #if defined(__x86_64__)
@@ -54,15 +53,7 @@ bool spin(const Ready& ready) {
 }
 
 int default_threads() {
-  static const int threads = [] {
-    const char* text = std::getenv("OMP_NUM_THREADS");
-    if (text == nullptr) return available_processors();
-    const std::string_view value(text);
-    int count = 0;  // of "4,2", a list by levels of nesting, the first counts
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-    return error == std::errc() && count > 0 && end != value.data() ? count
-                                                                    : available_processors();
-  }();
+  static const int threads = threads_of_environment(std::getenv("OMP_NUM_THREADS"));
   return threads;
 }
 

@@ -16,42 +16,11 @@
 #include "apps/ser/corpus/audio.h"
 #include "tensor/files.h"
 #include "tests/apps/ser/common/files.h"
+#include "tests/apps/ser/corpus/wav_bytes.h"
 
 namespace serenade::ser {
 
 namespace {
-
-std::string bytes_of(std::uint32_t value, int count) {
-  std::string text;
-  for (int i = 0; i < count; ++i) text += static_cast<char>(value >> 8 * i & 0xff);
-  return text;
-}
-
-std::string chunk(const std::string& id, const std::string& body) {
-  return id + bytes_of(static_cast<std::uint32_t>(body.size()), 4) + body +
-         (body.size() % 2 == 1 ? std::string(1, '\0') : "");
-}
-
-struct Format {
-  unsigned tag = 1, channels = 1, rate = 16000, align = 2, bits = 16;
-};
-
-std::string format_chunk(const Format& f = {}) {
-  return chunk("fmt ", bytes_of(f.tag, 2) + bytes_of(f.channels, 2) + bytes_of(f.rate, 4) +
-                           bytes_of(f.rate * f.align, 4) + bytes_of(f.align, 2) +
-                           bytes_of(f.bits, 2));
-}
-
-// The samples 0, 1, 2, .. of 16 bits, so that each is known.
-std::string counting(unsigned frames) {
-  std::string data;
-  for (unsigned n = 0; n < frames; ++n) data += bytes_of(n, 2);
-  return data;
-}
-
-std::string riff(const std::string& chunks) {
-  return "RIFF" + bytes_of(static_cast<std::uint32_t>(chunks.size() + 4), 4) + "WAVE" + chunks;
-}
 
 std::string floats(const std::vector<float>& samples) {
   return {reinterpret_cast<const char*>(samples.data()), samples.size() * sizeof(float)};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -88,11 +89,36 @@ TEST_CASE("feature store: what a killed writer left is removed, a living one's i
   const std::string name = "0123456789abcdef-0123456789abcdef.pack.";
   const std::string dead = name + std::to_string(child) + ".0.partial";
   const std::string living = name + std::to_string(getpid()) + ".7.partial";
-  for (const std::string& file : {dead, living, std::string("mine.partial")}) {
+  // Its writer may live on another computer, where its number belongs to somebody.
+  const std::string fresh = name + std::to_string(child) + ".1.partial";
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (const std::string& file : {dead, living, fresh, std::string("mine.partial")}) {
     write_text(folder / file, "x");
+    if (file != fresh) {
+      std::filesystem::last_write_time(folder / file, now - std::chrono::hours(2));
+    }
   }
   FeatureStore store(folder.path(), feature_preset("mel"));
-  CHECK(names_in(folder.path()) == std::vector<std::string>{living, "mine.partial"});
+  std::vector<std::string> kept = {living, fresh, "mine.partial"};
+  std::sort(kept.begin(), kept.end());
+  CHECK(names_in(folder.path()) == kept);
+}
+
+TEST_CASE("feature store: a pack that the system refuses to read is absent, not damaged") {
+  // A file of the system whose first bytes no process can read: that is an EIO.
+  constexpr const char* kUnreadable = "/proc/self/mem";
+  std::ifstream file(kUnreadable, std::ios::binary);
+  if (!file || file.get() != EOF) return;  // not on this system
+  const TemporaryFolder folder;
+  const FeatureSettings settings = feature_preset("mel");
+  const FeaturePack pack(kUnreadable, 64);
+  CHECK_FALSE(pack.damaged());
+  CHECK(pack.entries().empty());
+  const std::string link = folder / (settings_key(settings) + "-0123456789abcdef.pack");
+  std::filesystem::create_symlink(kUnreadable, link);
+  FeatureStore store(folder.path(), settings);
+  CHECK_FALSE(store.find(5));
+  CHECK(std::filesystem::is_symlink(link));
 }
 
 TEST_CASE("feature store: a cache file that is cut short in use ends the program with a line") {
