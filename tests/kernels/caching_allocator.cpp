@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <set>
 
 using namespace serenade;
 
@@ -15,19 +16,26 @@ struct FakeSystem {
   static constexpr bool kKeepsBlocks = true;
   static constexpr bool kTrims = true;
   static inline bool exhausted = false;
-  static inline std::int64_t blocks = 0;
+  static inline std::set<void*> blocks;
 
   void* allocate(std::size_t bytes) {
     if (exhausted) return nullptr;
-    ++blocks;
-    return std::malloc(bytes);
+    return *blocks.insert(std::malloc(bytes)).first;
   }
   void free(void* block) {
-    --blocks;
+    blocks.erase(block);
     std::free(block);
   }
   void on_allocate(void*, std::size_t) {}
   void on_deallocate(void*) {}
+};
+
+// The cache of a process lives as long as it does; those of tests leave their blocks to this.
+struct Cleanup {
+  ~Cleanup() {
+    for (void* block : FakeSystem::blocks) std::free(block);
+    FakeSystem::blocks.clear();
+  }
 };
 
 constexpr std::size_t kMegabyte = std::size_t{1} << 20;
@@ -35,6 +43,7 @@ constexpr std::size_t kMegabyte = std::size_t{1} << 20;
 }  // namespace
 
 TEST_CASE("files of forty lengths leave at most twice what the longest needs, and a little") {
+  const Cleanup cleanup;
   CachingAllocator<FakeSystem> cache;
   for (std::size_t seconds = 1; seconds <= 40; ++seconds) {
     void* features = cache.allocate(seconds * 8 * kMegabyte);
@@ -49,6 +58,7 @@ TEST_CASE("files of forty lengths leave at most twice what the longest needs, an
 }
 
 TEST_CASE("what a step asks for again and again stays, and the sizes of long ago go first") {
+  const Cleanup cleanup;
   CachingAllocator<FakeSystem> cache;
   void* old = cache.allocate(100 * kMegabyte);
   cache.deallocate(old);
@@ -68,6 +78,7 @@ TEST_CASE("what a step asks for again and again stays, and the sizes of long ago
 }
 
 TEST_CASE("when the system has no more, free blocks go back and the rest is as it was") {
+  const Cleanup cleanup;
   CachingAllocator<FakeSystem> cache;
   void* kept = cache.allocate(100);
   cache.deallocate(cache.allocate(5000));

@@ -17,9 +17,9 @@ class Interrupted : public std::runtime_error {
   int signal_;
 };
 
-/// While one lives, SIGINT, SIGTERM and SIGHUP do not end the program but set stop_signal(). Another
-/// one, two seconds later, ends it at once; sooner, it is taken for the same. A signal that the
-/// program was started to ignore (nohup) stays ignored.
+/// While one lives, SIGINT, SIGTERM and SIGHUP do not end the program but set stop_signal().
+/// Another one, two seconds later, ends it at once; sooner, it is taken for the same. A signal that
+/// the program was started to ignore (nohup) stays ignored.
 class StopOnSignals {
  public:
   StopOnSignals();

@@ -11,8 +11,8 @@
 namespace serenade::ser {
 
 /// What the bits of a run depend on beside its configuration, each under the words for a message:
-/// the recordings with their labels and samples, the architecture that is trained, the device and its
-/// kernels, this program's version.
+/// the recordings with their labels and samples, the architecture that is trained, the device and
+/// its kernels, this program's version.
 using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 
 Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded);
