@@ -101,6 +101,10 @@ void run_in(RunFolder& folder, const std::string& name, const Config& config,
 void run_experiment(const std::string& name, const RunOptions& options) {
   options.machine.apply();
   const Config config = resumed_config(options.settings, options.output);
+  if (config.corpus.empty() && options.output.resume) {
+    throw InputError(options.output.folder + ": there is nothing to resume here; look for a " +
+                     "misspelt --out, or give all settings");
+  }
   if (config.corpus.empty()) {
     throw InputError(name +
                      ": give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");

@@ -43,10 +43,19 @@ bool holds_something(const std::string& folder) {
 
 bool is_marked(const std::string& folder) { return fs::exists(folder + "/" + kMark); }
 
-// Folders of before the mark: by all that a run or table has from its beginning.
+// Folders of before the mark: by all that a run or table has from its beginning, and a
+// configuration that is one of ours, for other programs have files of that name, too.
 bool is_old_result(const std::string& folder) {
-  return fs::exists(folder + "/config.json") &&
-         (fs::exists(folder + "/checkpoint") || fs::exists(folder + "/cells"));
+  const std::string path = folder + "/config.json";
+  if (!fs::is_regular_file(path)) return false;
+  if (!fs::exists(folder + "/checkpoint") && !fs::exists(folder + "/cells")) return false;
+  try {
+    const Json config = parse_json<Json>(read_text_file(path), path);
+    return config.is_object() && config.contains("system") &&
+           config.contains("random_architectures");
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 // Names that nobody gives to a run of his own.
@@ -126,7 +135,11 @@ void require_same_config(const FolderPlan& plan, const std::string& folder) {
 
 void require_same_fingerprint(const FolderPlan& plan, const Json& mark,
                               const Fingerprint& fingerprint) {
-  if (!mark.is_object() || !mark.contains("fingerprint")) return;
+  if (!mark.is_object() || !mark.contains("fingerprint")) {
+    std::cerr << plan.path << ": no " << kMark << ", so nobody can tell whether the recordings and "
+              << "the machine are those that it was begun with\n";
+    return;
+  }
   for (const auto& [what, now] : fingerprint) {
     const std::string then = mark["fingerprint"].value(what, now);
     if (then != now) {
@@ -210,6 +223,11 @@ void check_folder(const FolderPlan& plan) {
                          "); choose another --out");
       }
       const Json mark = read_mark(work);
+      if (is_marked(work) && !mark.is_object()) {
+        throw InputError(
+            plan.path + ": " + kMark + " is damaged, so nobody can tell whether the " +
+            "recordings and the machine are still the same; start over with --replace");
+      }
       const std::string kind = mark.is_object()              ? mark.value("kind", plan.kind)
                                : fs::exists(work + "/cells") ? "table"
                                                              : "run";

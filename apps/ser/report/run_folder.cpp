@@ -96,6 +96,12 @@ std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
   const std::string text = read_text_file(path);
   try {
     FoldRun run = fold_run_from_json(text);
+    const std::string folder = file("folds/" + file_name_of(fold) + "/");
+    for (const char* name : {"genotype.json", "model.safetensors", "predictions.csv"}) {
+      if (fs::is_regular_file(folder + name)) continue;
+      if (tell_) tell_(folder + name + ": not there; the fold is run again");
+      return std::nullopt;
+    }
     // Of before, runs do not say how many epochs they were to have.
     if (run.planned_epochs == 0 || run.planned_epochs == epochs_) return run;
   } catch (const std::runtime_error& error) {

@@ -63,7 +63,11 @@ TEST_CASE("result folder: a folder of somebody else is never replaced, resumed o
       {"config", {{"config.json", "{}"}}},
       {"thesis", {{"config.json", "{}"}, {"thesis.tex", "precious"}}},
       {"looks_like_one", {{"config.json", to_json(Config())}, {"checkpoint/notes.txt", "mine"}}},
-      {"hidden", {{".git/config", "mine"}}}};
+      {"hidden", {{".git/config", "mine"}}},
+      {"model",
+       {{"config.json", R"({"model_type": "bert"})"},
+        {"model.safetensors", "mine"},
+        {"checkpoint/opt.safetensors", "mine"}}}};
   for (const auto& [name, files] : foreign) {
     CAPTURE(name);
     for (const auto& [file, text] : files) write_text(folder / name + "/" + file, text);
@@ -320,6 +324,7 @@ TEST_CASE("result folder: every state of a folder has a way on") {
   { ResultFolder resumed(resume_of(path)); }
   write_text(path + "/serenade.json", "{");
   CHECK(contains(message_of<InputError>([&] { stored_folder_config(path); }), "--replace"));
+  CHECK(contains(refusal_of(resume_of(path)), "serenade.json is damaged"));
   CHECK(refusal_of(replace_of(path)).empty());
   write_text(path + "/serenade.json",
              R"({"format": "serenade-folder-1", "kind": 3, "fingerprint": [1], "replaces": {}})");
