@@ -1,11 +1,11 @@
 #include "apps/ser/common/interrupt.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <ctime>
 
 namespace serenade::ser {

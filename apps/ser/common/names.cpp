@@ -80,7 +80,7 @@ std::string name_fault(std::string_view name, std::size_t longest) {
 }
 
 std::string speaker_fault(std::string_view speaker) {
-  const std::string fault = name_fault(speaker);
+  std::string fault = name_fault(speaker);
   const std::size_t room = kLongestFileName - kFoldPrefix;
   if (!fault.empty() || encoded(speaker).size() <= room) return fault;
   return "is too long for the name of a folder (" + std::to_string(encoded(speaker).size()) +

@@ -2,11 +2,10 @@
 
 #include "apps/ser/features/feature_store.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 
 #include "apps/ser/common/files.h"
