@@ -41,6 +41,8 @@ grep -q '^SERENADE_SANITIZE:STRING=.' "$build/CMakeCache.txt" 2>/dev/null &&
 command -v espeak-ng >/dev/null || { echo "skipped: espeak-ng, which speaks the corpus, is not here"; exit 77; }
 work=$(mktemp -d)
 cd "$work" || exit 1
+# In the list that LD_PRELOAD is, a space ends a name.
+cp "$shim" "$work/shim.so" && shim=$work/shim.so
 . "$here/runs.sh"
 : >found
 
