@@ -144,7 +144,7 @@ class SupernetProblem : public Problem {
   void resume() {
     if (observer_.checkpoints == nullptr) return;
     const std::optional<SafetensorsFile> state = observer_.checkpoints->load(key());
-    if (!state || state->metadata.count("search") == 0 ||
+    if (!state || !state->metadata.contains("search") ||
         state->metadata.at("search") != identity()) {
       return;
     }
