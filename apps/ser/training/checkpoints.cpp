@@ -1,6 +1,7 @@
 #include "apps/ser/training/checkpoints.h"
 
 #include <filesystem>
+#include <new>
 #include <vector>
 
 #include "apps/ser/common/error.h"
@@ -65,6 +66,17 @@ void Checkpoints::remove_all(const std::string& folder) {
 
 void Checkpoints::remove() {
   for (const auto& [stage, checkpoint] : stages_) checkpoint.remove();
+}
+
+void take_over(const std::string& stage, const std::function<void()>& load) {
+  try {
+    load();
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw InputError(stage + ": what is kept of it cannot be continued (" + error.what() +
+                     "); start over with --replace");
+  }
 }
 
 }  // namespace serenade::ser

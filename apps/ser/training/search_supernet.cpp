@@ -4,7 +4,6 @@
 #include "apps/ser/training/search_supernet.h"
 
 #include <algorithm>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -148,19 +147,14 @@ class SupernetProblem : public Problem {
         state->metadata.at("search") != identity()) {
       return;
     }
-    try {
+    take_over(key(), [&] {
       strategy_.load_state(*state);
       const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
       schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
       progress.at("seconds").get_to(seconds_);
       draws_ = progress.at("draws").get<std::uint64_t>();
       epochs_ = records_from_json(progress.at("epochs").dump());
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception& error) {
-      throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
-                       "); start over with --replace");
-    }
+    });
     if (!observer_.on_epoch) return;
     for (const EpochRecord& record : epochs_) observer_.on_epoch(record);
   }

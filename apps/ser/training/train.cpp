@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 #include <nlohmann/json.hpp>
 
 #include "apps/ser/common/compute_device.h"
-#include "apps/ser/common/error.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/records.h"
@@ -249,7 +247,7 @@ SafetensorsFile TrainingRun::state() const {
 void TrainingRun::load(const SafetensorsFile& state) {
   const auto text = state.metadata.find("training");
   if (text == state.metadata.end() || text->second != identity().dump()) return;
-  try {
+  take_over(key(), [&] {
     const json progress = parse_json<json>(state.metadata.at("progress"), "progress");
     if (progress.at("epoch").get<int>() > config_.epochs + 1) return;  // of a longer training
     recognizer_->load_state_dict(part_of(state, "net."));
@@ -267,12 +265,7 @@ void TrainingRun::load(const SafetensorsFile& state) {
       fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
       kept_[i].training.epochs = records_from_json(fold.at("epochs").dump());
     }
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw InputError(key() + ": what is kept of it cannot be continued (" + error.what() +
-                     "); start over with --replace");
-  }
+  });
   if (!observer_.on_epoch) return;
   for (const EpochRecord& record : kept_.front().training.epochs) observer_.on_epoch(record);
 }
