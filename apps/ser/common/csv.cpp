@@ -9,11 +9,11 @@
 
 namespace serenade::ser {
 
-namespace {
-
-[[noreturn]] void refuse(const std::string& path, int line, const std::string& problem) {
+void refuse_row(const std::string& path, int line, const std::string& problem) {
   throw InputError(shown(path) + ":" + std::to_string(line) + ": " + problem);
 }
+
+namespace {
 
 // From UTF-16, whose byte order mark has been seen.
 std::string utf8_of(const std::string& path, std::string_view bytes, bool little_endian) {
@@ -25,11 +25,11 @@ std::string utf8_of(const std::string& path, std::string_view bytes, bool little
   std::string text;
   int line = 1;
   for (std::size_t i = 0; i < bytes.size(); i += 2) {
-    if (i + 1 == bytes.size()) refuse(path, line, "ends within a character of UTF-16");
+    if (i + 1 == bytes.size()) refuse_row(path, line, "ends within a character of UTF-16");
     std::uint32_t value = unit(i);
     if (value >= 0xd800 && value < 0xe000) {  // one of a pair
       const std::uint32_t second = value < 0xdc00 && i + 3 < bytes.size() ? unit(i + 2) : 0;
-      if (second < 0xdc00 || second > 0xdfff) refuse(path, line, "is not UTF-16");
+      if (second < 0xdc00 || second > 0xdfff) refuse_row(path, line, "is not UTF-16");
       value = 0x10000 + ((value - 0xd800) << 10) + (second - 0xdc00);
       i += 2;
     }
@@ -52,12 +52,13 @@ void check_characters(const std::string& path, std::string_view text) {
   while (!text.empty()) {
     const CodePoint point = first_code_point(text);
     if (point.bytes == 0) {
-      refuse(path, line,
-             "is not UTF-8: '" + shown(text.substr(0, std::min<std::size_t>(12, text.find('\n')))) +
-                 "'; save it as UTF-8, or convert it: iconv -f LATIN1 -t UTF-8");
+      refuse_row(path, line,
+                 "is not UTF-8: '" +
+                     shown(text.substr(0, std::min<std::size_t>(12, text.find('\n')))) +
+                     "'; save it as UTF-8, or convert it: iconv -f LATIN1 -t UTF-8");
     }
     if (point.value == 0) {
-      refuse(path, line, "holds a zero byte; save it as UTF-8, not as UTF-16 or a spreadsheet");
+      refuse_row(path, line, "holds a zero byte; save it as UTF-8, not as UTF-16 or a spreadsheet");
     }
     const bool mac = point.value == '\r' && (text.size() == 1 || text[1] != '\n');
     if (point.value == '\n' || mac) ++line;
@@ -89,13 +90,13 @@ class CsvParser {
     row_.line = line_;
     for (at_ = 0; at_ < text_.size(); ++at_) {
       if (++row_bytes_ > kLongestCsvRow) {
-        refuse(path_, row_.line,
-               "the row is longer than " + std::to_string(kLongestCsvRow) +
-                   " bytes; is a quote not closed?");
+        refuse_row(path_, row_.line,
+                   "the row is longer than " + std::to_string(kLongestCsvRow) +
+                       " bytes; is a quote not closed?");
       }
       quoted_ ? take_quoted(text_[at_]) : take(text_[at_]);
     }
-    if (quoted_) refuse(path_, row_.line, "a quote is not closed");
+    if (quoted_) refuse_row(path_, row_.line, "a quote is not closed");
     end_row();
     return std::move(rows_);
   }
@@ -127,7 +128,7 @@ class CsvParser {
       end_field();
     } else if (c != '\r' && !(was_quoted_ && (c == ' ' || c == '\t'))) {
       if (was_quoted_) {
-        refuse(path_, line_, "text after a closing quote; double the quotes inside");
+        refuse_row(path_, line_, "text after a closing quote; double the quotes inside");
       }
       field_ += c;
     }
@@ -135,8 +136,8 @@ class CsvParser {
 
   void end_field() {
     if (row_.fields.size() == kMostCsvFields) {
-      refuse(path_, row_.line,
-             "the row has more than " + std::to_string(kMostCsvFields) + " fields");
+      refuse_row(path_, row_.line,
+                 "the row has more than " + std::to_string(kMostCsvFields) + " fields");
     }
     row_.fields.push_back(was_quoted_ ? field_ : trimmed(field_));
     field_.clear();

@@ -20,6 +20,9 @@ struct CsvRow {
   std::vector<std::string> fields;
 };
 
+/// Throws InputError: "path:line: problem", the path as it can be shown.
+[[noreturn]] void refuse_row(const std::string& path, int line, const std::string& problem);
+
 /// The rows of a CSV file, without blank ones. Throws InputError with the path and line of what is
 /// no CSV: a quote that is not closed, text after one, bytes that are not UTF-8, a zero byte, a row
 /// that is too long; and IoError where the file cannot be read.

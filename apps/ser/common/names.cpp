@@ -42,12 +42,6 @@ std::string encoded(std::string_view id) {
   return name;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 }  // namespace
 
 std::string shown(std::string_view text) {
@@ -95,22 +89,6 @@ std::string file_name_of(std::string_view id) {
                      std::to_string(kLongestFileName) + "); give it a shorter name");
   }
   return name;
-}
-
-std::string id_of_file_name(std::string_view name) {
-  std::string id;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (name[i] != '%') {
-      id += name[i];
-    } else if (i + 2 < name.size() && hex_digit(name[i + 1]) >= 0 && hex_digit(name[i + 2]) >= 0) {
-      id += static_cast<char>(hex_digit(name[i + 1]) * 16 + hex_digit(name[i + 2]));
-      i += 2;
-    }
-  }
-  if (encoded(id) != name) {
-    throw InputError("'" + shown(name) + "': is no name that was made from an id");
-  }
-  return id;
 }
 
 }  // namespace serenade::ser

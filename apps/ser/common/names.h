@@ -29,7 +29,4 @@ std::string speaker_fault(std::string_view speaker);
 /// would be longer than kLongestFileName.
 std::string file_name_of(std::string_view id);
 
-/// The id that file_name_of made the name from. Throws InputError if it made no such name.
-std::string id_of_file_name(std::string_view name);
-
 }  // namespace serenade::ser

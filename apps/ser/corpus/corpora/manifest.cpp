@@ -29,10 +29,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-[[noreturn]] void refuse(const std::string& path, int line, const std::string& problem) {
-  throw InputError(shown(path) + ":" + std::to_string(line) + ": " + problem);
-}
-
 int class_of(const std::string& label) {
   static const std::map<std::string, int> labels = {
       {"neutral", kNeutral}, {"neu", kNeutral}, {"angry", kAngry},     {"anger", kAngry},
@@ -67,19 +63,19 @@ class Manifest {
       // What tables are saved with that number their rows.
       if (i == 0 && (name.empty() || name == "unnamed: 0")) continue;
       if (!known.contains(name)) {
-        refuse(path_, row.line,
-               "unknown column \"" + shown(row.fields[i].substr(0, kLongestName)) +
-                   "\"; the first line must be path,label,speaker and may add "
-                   "group,start,end");
+        refuse_row(path_, row.line,
+                   "unknown column \"" + shown(row.fields[i].substr(0, kLongestName)) +
+                       "\"; the first line must be path,label,speaker and may add "
+                       "group,start,end");
       }
-      if (!columns_.emplace(name, i).second) refuse(path_, row.line, "two columns " + name);
+      if (!columns_.emplace(name, i).second) refuse_row(path_, row.line, "two columns " + name);
     }
     for (const char* name : {"path", "label", "speaker"}) {
       if (!columns_.contains(name)) {
-        refuse(path_, row.line,
-               std::string("no column \"") + name +
-                   "\"; the first line must be "
-                   "path,label,speaker and may add group,start,end");
+        refuse_row(path_, row.line,
+                   std::string("no column \"") + name +
+                       "\"; the first line must be "
+                       "path,label,speaker and may add group,start,end");
       }
     }
     width_ = row.fields.size();
@@ -97,19 +93,19 @@ class Manifest {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
         value < 0) {
-      refuse(path_, row.line,
-             name + " must be seconds, 0 or more" +
-                 (text.find(',') != std::string::npos ? ", with a point for the comma" : "") +
-                 "; got \"" + shown(text.substr(0, kLongestName)) + "\"");
+      refuse_row(path_, row.line,
+                 name + " must be seconds, 0 or more" +
+                     (text.find(',') != std::string::npos ? ", with a point for the comma" : "") +
+                     "; got \"" + shown(text.substr(0, kLongestName)) + "\"");
     }
     return value;
   }
 
   void read_row(const CsvRow& row) {
     if (row.fields.size() != width_) {
-      refuse(path_, row.line,
-             std::to_string(row.fields.size()) + " fields where the first line has " +
-                 std::to_string(width_));
+      refuse_row(path_, row.line,
+                 std::to_string(row.fields.size()) + " fields where the first line has " +
+                     std::to_string(width_));
     }
     const std::string path = field(row, "path"), label = field(row, "label");
     check_names(row);
@@ -129,7 +125,7 @@ class Manifest {
     recording.session = -1;
     recording.range = {seconds(row, "start", 0), seconds(row, "end", -1)};
     if (recording.range.end >= 0 && recording.range.end <= recording.range.start) {
-      refuse(path_, row.line, "end must be later than start");
+      refuse_row(path_, row.line, "end must be later than start");
     }
     if (recording.range.start > 0 || recording.range.end >= 0) {
       recording.id += "#" + field(row, "start") + "-" + field(row, "end");
@@ -137,7 +133,7 @@ class Manifest {
     if (recording.label < 0) {
       ++corpus_.left_out[label];
     } else if (!seen_.insert(recording.id).second) {
-      refuse(path_, row.line, recording.id + " is listed twice; remove one of the two rows");
+      refuse_row(path_, row.line, recording.id + " is listed twice; remove one of the two rows");
     } else {
       rows_.push_back(row.line);
       corpus_.recordings.push_back(std::move(recording));
@@ -146,7 +142,7 @@ class Manifest {
 
   void check_names(const CsvRow& row) const {
     const auto check = [&](const char* name, const std::string& fault) {
-      if (!fault.empty()) refuse(path_, row.line, std::string(name) + " " + fault);
+      if (!fault.empty()) refuse_row(path_, row.line, std::string(name) + " " + fault);
     };
     check("path", name_fault(field(row, "path"), kLongestPath));
     check("speaker", speaker_fault(field(row, "speaker")));
@@ -170,10 +166,10 @@ class Manifest {
       const Recording& recording = corpus_.recordings[i];
       const auto [found, fresh] = group_of.emplace(recording.speaker, recording.group);
       if (!fresh && found->second != recording.group) {
-        refuse(path_, rows_[i],
-               "speaker " + recording.speaker + " is in the groups \"" + found->second +
-                   "\" and \"" + recording.group +
-                   "\"; a speaker belongs to one, so that speakers stay apart");
+        refuse_row(path_, rows_[i],
+                   "speaker " + recording.speaker + " is in the groups \"" + found->second +
+                       "\" and \"" + recording.group +
+                       "\"; a speaker belongs to one, so that speakers stay apart");
       }
       sessions[recording.group] = 0;
     }
