@@ -5,20 +5,7 @@
 #
 #   bash tests/bad_input.sh BUILD_DIR       runs BUILD_DIR/serenade; needs espeak-ng for a corpus
 set -u
-build=$(realpath "${1:?usage: tests/bad_input.sh BUILD_DIR}")
-serenade=$build/serenade
-[ -x "$serenade" ] || { echo "FAIL: no program $serenade; build it first"; exit 1; }
-export OMP_NUM_THREADS=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
-checks=0
-
-fail() {
-  echo "FAIL: $*"
-  failed=1
-}
+. "$(dirname "$0")/common/program.sh"
 
 ends() {  # ends CODE NAME COMMAND..: exit code; NAME is for the message; output in out.txt, err.txt
   local code=$1 name=$2
@@ -28,10 +15,6 @@ ends() {  # ends CODE NAME COMMAND..: exit code; NAME is for the message; output
   local status=$?
   [ $status -eq "$code" ] || fail "$name: exit code $status, not $code: $(tail -n 1 err.txt)"
   [ "$(grep -c '^serenade: ' err.txt)" -le 1 ] || fail "$name: several errors: $(cat err.txt)"
-}
-
-holds() {  # holds FILE WORD: the file has the word
-  grep -qF -e "$2" "$1" || fail "$1 lacks '$2': $(head -c 300 "$1")"
 }
 
 silence() { head -c "$1" /dev/zero; }

@@ -7,21 +7,7 @@
 # exit code; stdout stays empty. What can be known at the start is refused before any other line
 # (`refuse`); what shows itself later comes after lines of progress (`refuse_later`).
 set -u
-build=$(realpath "${1:?usage: tests/cli.sh BUILD_DIR}")
-serenade=$build/serenade
-[ -x "$serenade" ] || { echo "FAIL: no program $serenade; build it first"; exit 1; }
-# Networks this small gain nothing from threads, and on a busy machine waiting for them costs most.
-export OMP_NUM_THREADS=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
-checks=0
-
-fail() {
-  echo "FAIL: $*"
-  failed=1
-}
+. "$(dirname "$0")/common/program.sh"
 
 refuse_later() {  # refuse_later CODE WORD ARGUMENTS..: exit code, and one line that holds WORD
   local code=$1 word=$2
@@ -45,10 +31,6 @@ refuse() {  # the same, with nothing else on stderr
 accept() {  # accept ARGUMENTS..: exit code 0; stdout stays in out.txt
   checks=$((checks + 1))
   timeout 120 "$serenade" "$@" >out.txt 2>err.txt || fail "serenade $*: exit code $?: $(cat err.txt)"
-}
-
-holds() {  # holds FILE WORD: the file has the word
-  grep -qF -e "$2" "$1" || fail "$1 lacks '$2': $(head -c 300 "$1")"
 }
 
 wav() {  # wav FILE BYTES: 22,050 Hz, two channels, 16 bit, BYTES (16000 or 0) of samples

@@ -54,8 +54,8 @@ class Checkpoints {
   double cost_ = 0;                        // seconds that it took
 };
 
-/// Calls `load`, which takes a kept state over. What it throws, but for a lack of memory, becomes an
-/// InputError that names the stage and the way on.
+/// Calls `load`, which takes a kept state over. What it throws, but for a lack of memory, becomes
+/// an InputError that names the stage and the way on.
 void take_over(const std::string& stage, const std::function<void()>& load);
 
 }  // namespace serenade::ser

@@ -38,9 +38,13 @@ struct StoppingObserver {
 
 constexpr int kNever = 1 << 30;
 
-std::vector<std::string> timeless_texts(std::vector<TrainedFold> folds) {
+// All folds of a run, without the times they took.
+std::vector<std::string> texts_of(const Config& config, const LoadedCorpus& loaded,
+                                  const Observer& observer) {
   std::vector<std::string> texts;
-  for (TrainedFold& fold : folds) texts.push_back(to_json(timeless(std::move(fold.run))));
+  for (TrainedFold& fold : run_folds(config, loaded, loaded.folds, observer)) {
+    texts.push_back(to_json(timeless(std::move(fold.run))));
+  }
   return texts;
 }
 
@@ -74,9 +78,7 @@ TEST_CASE("resume: a run stopped at any step ends with the same bits") {
     const bool shared = std::string(mode) == "joint" || std::string(mode) == "random";
     if (shared) config.direction = Direction::both;
     const LoadedCorpus loaded = prepare_corpus(config);
-    const auto run = [&](const Observer& observer) {
-      return timeless_texts(run_folds(config, loaded, loaded.folds, observer));
-    };
+    const auto run = [&](const Observer& observer) { return texts_of(config, loaded, observer); };
     StoppingObserver whole(folder / "whole-" + mode, kNever);
     const std::vector<std::string> wanted = run({});
     CHECK(run(whole.observer) == wanted);  // keeping changes nothing
@@ -102,9 +104,7 @@ TEST_CASE("resume: three stops, and states damaged in between") {
   const TemporaryFolder folder;
   const Config config = resumable_config(make_tone_corpus(folder), kGruAtt, "dropout");
   const LoadedCorpus loaded = prepare_corpus(config);
-  const auto run = [&](const Observer& observer) {
-    return timeless_texts(run_folds(config, loaded, loaded.folds, observer));
-  };
+  const auto run = [&](const Observer& observer) { return texts_of(config, loaded, observer); };
   const std::vector<std::string> wanted = run({});
   for (const int stop : {3, 2, 4}) {
     StoppingObserver part(folder / "run-", stop);
@@ -135,8 +135,8 @@ TEST_CASE("resume: three stops, and states damaged in between") {
   const FoldData data = make_fold_data(config, loaded, loaded.folds.front());
   const auto steps_per_epoch = batch_count(data.train, config.batch_size);
   StoppingObserver grown(folder / "run-", kNever);
-  const auto more = timeless_texts(run_folds(longer, loaded, loaded.folds, grown.observer));
-  CHECK(more == timeless_texts(run_folds(longer, loaded, loaded.folds, {})));
+  const auto more = texts_of(longer, loaded, grown.observer);
+  CHECK(more == texts_of(longer, loaded, {}));
   CHECK(grown.steps_seen == 2 * steps_per_epoch);
 }
 
@@ -144,9 +144,7 @@ TEST_CASE("resume: a signal keeps the state and stops, and the second half ends 
   const TemporaryFolder folder;
   const Config config = resumable_config(make_tone_corpus(folder), kGruAtt, "dropout");
   const LoadedCorpus loaded = prepare_corpus(config);
-  const auto run = [&](const Observer& observer) {
-    return timeless_texts(run_folds(config, loaded, loaded.folds, observer));
-  };
+  const auto run = [&](const Observer& observer) { return texts_of(config, loaded, observer); };
   const std::vector<std::string> wanted = run({});
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string prefix = folder / "run" + std::to_string(signal) + "-";
