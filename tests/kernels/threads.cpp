@@ -16,6 +16,7 @@
 #include "kernels/runtime/cpu/parallel.h"
 #include "kernels/runtime/cpu/processors.h"
 #include "kernels/runtime/cpu/thread_pool.h"
+#include "tests/temporary_folder.h"
 
 using namespace serenade;
 
@@ -30,11 +31,6 @@ struct Threads {
 // A made-up file system of control groups.
 class Groups {
  public:
-  explicit Groups(const std::string& name)
-      : root_(std::filesystem::temp_directory_path() / ("serenade_groups_" + name)) {
-    std::filesystem::remove_all(root_);
-  }
-  ~Groups() { std::filesystem::remove_all(root_); }
   Groups& write(const std::string& path, const std::string& text) {
     const std::filesystem::path file = root_ / path;
     std::filesystem::create_directories(file.parent_path());
@@ -42,11 +38,11 @@ class Groups {
     return *this;
   }
   double quota(const std::string& membership) const {
-    return cpu::processor_quota(membership, root_.string());
+    return cpu::processor_quota(membership, root_.path());
   }
 
  private:
-  std::filesystem::path root_;
+  TemporaryFolder root_;
 };
 
 }  // namespace
@@ -170,7 +166,7 @@ TEST_CASE("where the system gives no thread, the caller does the work alone") {
 #endif
 
 TEST_CASE("quotas of control groups, version 2") {
-  Groups groups("v2");
+  Groups groups;
   groups.write("cpu.max", "max 100000\n")
       .write("pod/cpu.max", "150000 100000\n")
       .write("pod/tight/cpu.max", "50000 100000\n")
@@ -187,7 +183,7 @@ TEST_CASE("quotas of control groups, version 2") {
 }
 
 TEST_CASE("quotas of control groups, version 1") {
-  Groups groups("v1");
+  Groups groups;
   groups.write("cpu,cpuacct/job/cpu.cfs_quota_us", "250000\n")
       .write("cpu,cpuacct/job/cpu.cfs_period_us", "100000\n")
       .write("cpu/cpu.cfs_quota_us", "-1\n")

@@ -12,24 +12,21 @@
 #include <ostream>
 #include <stdexcept>
 
+#include "tests/temporary_folder.h"
+
 using namespace serenade;
 namespace fs = std::filesystem;
 
 namespace {
 
-// A folder of its own, removed at the end of the scope.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("serenade_test_files_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const char* name) const { return (path / name).string(); }
-  auto count() const { return std::distance(fs::directory_iterator(path), {}); }
-};
+auto count(const TemporaryFolder& folder) {
+  return std::distance(fs::directory_iterator(folder.path()), {});
+}
 
 }  // namespace
 
 TEST_CASE("files: every byte is read back, and an empty file is empty") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string bytes("a\0b\r\n\xff", 6);
   write_file(folder / "bytes", bytes);
   CHECK(read_file(folder / "bytes") == bytes);
@@ -37,11 +34,11 @@ TEST_CASE("files: every byte is read back, and an empty file is empty") {
   CHECK(read_file(folder / "bytes") == "");
   write_file(folder / "pieces", [](std::ostream& out) { out << "one " << 2; });
   CHECK(read_file(folder / "pieces") == "one 2");
-  CHECK(folder.count() == 2);
+  CHECK(count(folder) == 2);
 }
 
 TEST_CASE("files: a failure names the file and the reason, and changes nothing") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_file(folder / "kept", "old");
   CHECK_THROWS_WITH_AS(read_file("/nowhere/x"),
                        "/nowhere/x: cannot be read: No such file or directory", std::runtime_error);
@@ -64,17 +61,17 @@ TEST_CASE("files: a failure names the file and the reason, and changes nothing")
   fs::create_directories(folder / "taken/inside");
   CHECK_THROWS_AS(write_file(folder / "taken", "new"), std::runtime_error);
   CHECK(read_file(folder / "kept") == "old");
-  CHECK(folder.count() == 2);
+  CHECK(count(folder) == 2);
 }
 
 TEST_CASE("files: a link stays a link, and what it points to is written anew") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_file(folder / "kept", "old");
   fs::create_symlink("kept", folder / "link");
   write_file(folder / "link", "new");
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(read_file(folder / "kept") == "new");
-  CHECK(folder.count() == 2);
+  CHECK(count(folder) == 2);
 }
 
 TEST_CASE("files: a device stays a device") {
@@ -87,13 +84,13 @@ TEST_CASE("files: a device stays a device") {
 }
 
 TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {
-  const Folder folder;
+  const TemporaryFolder folder;
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK(read_file(folder / "pipe") == "");
 }
 
 TEST_CASE("files: what cannot be brought to the disk is named") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_file(folder / "log", "line\n");
   synchronise_file(folder / "log");
   CHECK_THROWS_WITH_AS(synchronise_file(folder / "absent"),
@@ -102,13 +99,13 @@ TEST_CASE("files: what cannot be brought to the disk is named") {
 }
 
 TEST_CASE("files: what a killed program left unfinished is removed, and nothing else") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_file(folder / "kept", "old");
   for (const char* name : {"kept.12.0.partial", "other.3.1.partial"}) {
     std::ofstream(folder / name) << "half";
   }
-  remove_partial_files(folder.path.string());
-  CHECK(folder.count() == 1);
+  remove_partial_files(folder.path());
+  CHECK(count(folder) == 1);
   CHECK(read_file(folder / "kept") == "old");
   remove_partial_files("/nowhere");
 }
