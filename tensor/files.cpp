@@ -13,6 +13,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "tensor/descriptor.h"
+
 namespace serenade {
 
 namespace {
@@ -24,23 +26,6 @@ namespace fs = std::filesystem;
   throw std::runtime_error(path + ": " + what +
                            (number != 0 ? std::string(": ") + std::strerror(number) : ""));
 }
-
-// A file descriptor, closed at the end of its scope.
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags) : number_(open(path.c_str(), flags | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  bool valid() const { return number_ >= 0; }
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 // Brings what was written to the disk itself. Some file systems cannot do that for a folder.
 bool synchronise(const std::string& path, int flags) {

@@ -48,20 +48,10 @@ SoundBytes::SoundBytes(const std::string& path, SoundSource source) : path_(path
     throw InputError(path + ": is a device or a socket, not a file; name a sound file");
   }
   // Opening a pipe that nobody writes to would wait for ever.
-  file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file_ < 0) refuse_to_open(path, errno);
+  file_ = Descriptor(path, O_RDONLY | O_NONBLOCK);
+  if (!file_.valid()) refuse_to_open(path, errno);
   size_ = about.st_size;
-  if (!pipe) return;
-  try {
-    read_pipe();
-  } catch (...) {
-    close(file_);
-    throw;
-  }
-}
-
-SoundBytes::~SoundBytes() {
-  if (file_ >= 0) close(file_);
+  if (pipe) read_pipe();
 }
 
 void SoundBytes::read_pipe() {
@@ -70,7 +60,7 @@ void SoundBytes::read_pipe() {
   std::array<char, 1 << 16> block;
   bool writer_seen = false;
   while (true) {
-    const ssize_t got = ::read(file_, block.data(), block.size());
+    const ssize_t got = ::read(file_.number(), block.data(), block.size());
     if (got > 0) {
       memory_.append(block.data(), static_cast<std::size_t>(got));
       if (static_cast<std::int64_t>(memory_.size()) > kMostPipeBytes) {
@@ -85,7 +75,7 @@ void SoundBytes::read_pipe() {
       poll(nullptr, 0, 20);  // milliseconds
     } else if (errno == EAGAIN) {
       writer_seen = true;
-      pollfd waiting{file_, POLLIN, 0};
+      pollfd waiting{file_.number(), POLLIN, 0};
       poll(&waiting, 1, -1);
     } else if (errno != EINTR) {
       throw IoError(path_ + ": cannot be read: " + std::strerror(errno));
@@ -104,7 +94,7 @@ std::int64_t SoundBytes::read(std::int64_t offset, void* to, std::int64_t count)
   }
   std::int64_t done = 0;
   while (done < count) {
-    const ssize_t got = pread(file_, static_cast<char*>(to) + done,
+    const ssize_t got = pread(file_.number(), static_cast<char*>(to) + done,
                               static_cast<std::size_t>(count - done), offset + done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return -1;

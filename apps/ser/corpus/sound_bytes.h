@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tensor/descriptor.h"
+
 namespace serenade::ser {
 
 /// What may be opened: a corpus is made of files; a single sound may also come through a pipe.
@@ -16,9 +18,6 @@ class SoundBytes {
   /// such a program. Throws InputError where there is no such file, or where it is a folder, a
   /// device or a broken link; IoError where the system refuses it.
   SoundBytes(const std::string& path, SoundSource source);
-  ~SoundBytes();
-  SoundBytes(const SoundBytes&) = delete;
-  SoundBytes& operator=(const SoundBytes&) = delete;
 
   static constexpr std::int64_t kMostPipeBytes = std::int64_t{1} << 30;
   static constexpr double kPipePatience = 2;
@@ -34,7 +33,7 @@ class SoundBytes {
   void read_pipe();
 
   std::string path_;
-  int file_ = -1;
+  Descriptor file_;
   std::int64_t size_ = 0;
   bool in_memory_ = false;
   std::string memory_;

@@ -15,6 +15,7 @@
 
 #include "apps/ser/common/error.h"
 #include "tensor/checksum.h"
+#include "tensor/descriptor.h"
 #include "tensor/files.h"
 
 namespace serenade::ser {
@@ -126,16 +127,14 @@ void write_pack(const std::string& path, std::int64_t bins,
 
 FeaturePack::FeaturePack(std::string path, std::int64_t bins)
     : path_(std::move(path)), bins_(bins) {
-  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return;
+  const Descriptor file(path_, O_RDONLY | O_NONBLOCK);
   struct stat about = {};
-  if (fstat(file, &about) == 0 && S_ISREG(about.st_mode)) {
+  if (file.valid() && fstat(file.number(), &about) == 0 && S_ISREG(about.st_mode)) {
     bytes_ = static_cast<std::uint64_t>(about.st_size);
     inode_ = about.st_ino;
-    damaged_ = !read_index(file, bytes_);
+    damaged_ = !read_index(file.number(), bytes_);
     if (damaged_) entries_.clear();
   }
-  close(file);
 }
 
 // False: the file is damaged. One that cannot be read has no entries.
@@ -169,13 +168,11 @@ bool FeaturePack::read_index(int file, std::uint64_t bytes) {
 std::shared_ptr<const void> FeaturePack::map() {
   const std::lock_guard lock(mutex_);
   if (map_) return map_;
-  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return nullptr;
+  const Descriptor file(path_, O_RDONLY | O_NONBLOCK);
   struct stat about = {};
-  const bool same = fstat(file, &about) == 0 && about.st_ino == inode_ &&
+  const bool same = file.valid() && fstat(file.number(), &about) == 0 && about.st_ino == inode_ &&
                     static_cast<std::uint64_t>(about.st_size) == bytes_;
-  void* memory = same ? mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file, 0) : MAP_FAILED;
-  close(file);
+  void* memory = same ? mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file.number(), 0) : MAP_FAILED;
   if (memory == MAP_FAILED) return nullptr;
   watch_bus_errors();
   map_ = std::shared_ptr<const void>(

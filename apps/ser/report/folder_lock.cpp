@@ -1,6 +1,5 @@
 #include "apps/ser/report/folder_lock.h"
 
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 #include <cstring>
 #include <iostream>
 #include <thread>
-#include <utility>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
@@ -47,29 +45,15 @@ bool take(const std::string& folder, int file) {
   return true;
 }
 
-class Closing {
- public:
-  explicit Closing(int file) : file_(file) {}
-  ~Closing() {
-    if (file_ >= 0) close(file_);
-  }
-  Closing(const Closing&) = delete;
-  Closing& operator=(const Closing&) = delete;
-  int keep() { return std::exchange(file_, -1); }
-
- private:
-  int file_;
-};
-
 }  // namespace
 
-FolderLock::FolderLock(const std::string& folder) {
+FolderLock::FolderLock(const std::string& folder)
+    : file_(folder + "/" + kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW, 0644) {
   const std::string path = folder + "/" + kLockFile;
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (file < 0) {
+  if (!file_.valid()) {
     throw IoError(path + ": cannot be made: " + std::strerror(errno) + "; check the permissions");
   }
-  Closing closing(file);
+  const int file = file_.number();
   if (!take(folder, file)) {
     std::cerr << folder << ": this file system has no locks; let only one process write here\n";
   }
@@ -84,16 +68,11 @@ FolderLock::FolderLock(const std::string& folder) {
     throw IoError(path + ": cannot be written: " + std::strerror(errno) +
                   "; check the free space and the permissions");
   }
-  file_ = closing.keep();
 }
 
-FolderLock::~FolderLock() { close(file_); }
-
 void check_not_locked(const std::string& folder) {
-  const int file = open((folder + "/" + kLockFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (file < 0) return;
-  const Closing closing(file);
-  take(folder, file);
+  const Descriptor file(folder + "/" + kLockFile, O_RDONLY | O_NOFOLLOW);
+  if (file.valid()) take(folder, file.number());
 }
 
 }  // namespace serenade::ser

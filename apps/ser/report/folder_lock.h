@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "tensor/descriptor.h"
+
 namespace serenade::ser {
 
 /// The file in a folder that its writer holds. It stays there; what counts is who holds it.
@@ -15,12 +17,9 @@ class FolderLock {
   /// Throws InputError naming the process and host that hold the folder, IoError where the lock
   /// cannot be made. A file system without locks is said on stderr.
   explicit FolderLock(const std::string& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
 
  private:
-  int file_ = -1;
+  Descriptor file_;
 };
 
 /// Throws InputError if somebody holds the folder; changes nothing.
