@@ -33,7 +33,8 @@ std::unique_ptr<Optimizer> OneShot::make_weight_optimizer(const NamedParameters&
 }
 
 std::unique_ptr<Optimizer> OneShot::make_alpha_optimizer(const NamedParameters& alphas) const {
-  return std::make_unique<Adam>(alphas, Adam::Options{.lr = options_.alpha_learning_rate});
+  const double rate = trains_jointly() ? options_.learning_rate : options_.alpha_learning_rate;
+  return std::make_unique<Adam>(alphas, Adam::Options{.lr = rate});
 }
 
 Genotype OneShot::derive(const std::vector<std::vector<double>>& alphas) const {

@@ -62,8 +62,9 @@ class OneShot : public Strategy {
   virtual Path draw(const Draw& draw) const;
   /// Factor on the initial weights of a choice's n candidates.
   virtual real initial_gain(std::int64_t /*n*/) const { return 1; }
-  /// Whether alpha learns from the training batches, in the same steps as W; there are then no
-  /// architecture steps.
+  /// Whether alpha learns from the training batches, in the same steps and at the same learning
+  /// rate as W (Wu et al., section 4.2: the constant rate is that of bi-level alphas); there are
+  /// then no architecture steps.
   virtual bool trains_jointly() const { return false; }
   /// dL/d alpha of an architecture step; runs with the paths of that phase.
   virtual ArchitectureGradient architecture_gradient(const ArchitectureStep& step) const;

@@ -138,10 +138,10 @@ struct StrategyOptions {
   std::int64_t epochs = 60;  ///< of the supernet
   Bilevel bilevel = Bilevel::alternating;
   std::int64_t architecture_epochs = 20;  ///< two_stage only
-  double learning_rate = 1e-3;  ///< of W at the start; schedules set it on the weight optimiser
-  double alpha_learning_rate = 1e-3;
-  std::int64_t num_masked = 1;  ///< dropout: candidates masked per choice and step
-  bool renormalize = false;     ///< dropout: divide by the survivors' sum, not by (N - m) / N
+  double learning_rate = 1e-3;            ///< of W at the start (SupernetSearch::set_learning_rate)
+  double alpha_learning_rate = 1e-3;      ///< constant; alphas trained jointly have the rate of W
+  std::int64_t num_masked = 1;            ///< dropout: candidates masked per choice and step
+  bool renormalize = false;  ///< dropout: divide by the survivors' sum, not by (N - m) / N
   // Black-box strategies.
   std::int64_t trials = 5;
   /// none: the architecture to be trained.

@@ -221,6 +221,11 @@ bool SupernetSearch::trains_architecture() const {
   return method_.options().bilevel == Bilevel::alternating || epoch() >= method_.options().epochs;
 }
 
+void SupernetSearch::set_learning_rate(double rate) {
+  weight_optimizer_->set_learning_rate(rate);
+  if (method_.trains_jointly()) alpha_optimizer_->set_learning_rate(rate);
+}
+
 std::vector<std::vector<double>> SupernetSearch::alphas() const {
   std::vector<std::vector<double>> values;
   for (const ChoiceLayers& here : choices_) values.push_back(here.choice->alpha_values());

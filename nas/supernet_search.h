@@ -79,7 +79,9 @@ class SupernetSearch {
   std::int64_t total_epochs() const;
   bool finished() const;
 
-  /// For learning-rate schedules.
+  /// For learning-rate schedules: the rate of W, and of alpha where both take the same steps
+  /// (OneShot::trains_jointly). Elsewhere alpha keeps the rate that it has.
+  void set_learning_rate(double rate);
   Optimizer& weight_optimizer() { return *weight_optimizer_; }
   Optimizer& alpha_optimizer() { return *alpha_optimizer_; }
 

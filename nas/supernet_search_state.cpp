@@ -38,12 +38,15 @@ std::string fingerprint_of(const OneShot& method) {
   // says when the second stage begins.
   const StrategyOptions& options = method.options();
   const bool two_stage = options.bilevel == Bilevel::two_stage;
+  // Of joint searches before, alphas had a constant rate: these are not continued at another.
+  const Json alpha_rate =
+      method.trains_jointly() ? Json("of the weights") : Json(options.alpha_learning_rate);
   const Json json = {{"space", method.space().hash()},
                      {"strategy", method.name()},
                      {"options", method.fingerprint()},
                      {"bilevel", to_string(options.bilevel)},
                      {"weight_epochs", two_stage ? options.epochs : 0},
-                     {"alpha_learning_rate", options.alpha_learning_rate},
+                     {"alpha_learning_rate", alpha_rate},
                      {"seed", options.seed}};
   return json.dump();
 }

@@ -135,6 +135,19 @@ TEST_CASE("search: who is trained when") {
     CHECK(changed("weights"));
     CHECK_THROWS_AS(search.architecture_step(loss), std::invalid_argument);
   }
+  SUBCASE("joint alphas have the weights' rate from the first step on, bi-level ones their own") {
+    for (const auto& [name, alpha_rate] : {std::pair{"joint", 0.5}, {"dropout", 0.125}}) {
+      INFO(name);
+      const std::unique_ptr<OneShot> method =
+          method_of(name, {.learning_rate = 0.5, .alpha_learning_rate = 0.125});
+      SupernetSearch search(*net, *method);
+      CHECK(search.weight_optimizer().learning_rate() == 0.5);
+      CHECK(search.alpha_optimizer().learning_rate() == alpha_rate);
+      search.set_learning_rate(0.25);
+      CHECK(search.weight_optimizer().learning_rate() == 0.25);
+      CHECK(search.alpha_optimizer().learning_rate() == std::min(alpha_rate, 0.25));
+    }
+  }
   SUBCASE("what is frozen stays, weights and alphas") {
     for (auto& [name, parameter] : net->named_parameters()) {
       if (name == "down.alpha" || name == "across.ops.1.weight") {
@@ -307,6 +320,21 @@ TEST_CASE("search: a state that does not fit changes nothing") {
   }
   CHECK_NOTHROW(search.load_state(good));
   CHECK(same_numbers(search.save_state().tensors, good.tensors));
+}
+
+TEST_CASE("search: a joint state whose alphas had a constant rate is refused") {
+  const std::unique_ptr<OneShot> joint = method_of("joint"), dropout = method_of("dropout");
+  SafetensorsFile state = SupernetSearch::initial_state(*joint);
+  CHECK_NOTHROW(SupernetSearch::check_state(state, *joint));
+  std::string& options = state.metadata.at("search.options");
+  const std::string now = R"("alpha_learning_rate":"of the weights")";
+  REQUIRE(contains(options, now));
+  options.replace(options.find(now), now.size(), R"("alpha_learning_rate":0.001)");
+  CHECK(
+      contains(message_of([&] { SupernetSearch::check_state(state, *joint); }), "of the weights"));
+  // Bi-level states read as before.
+  CHECK(contains(SupernetSearch::initial_state(*dropout).metadata.at("search.options"),
+                 R"("alpha_learning_rate":0.001)"));
 }
 
 TEST_CASE("search: the history as CSV and JSON") {

@@ -164,7 +164,8 @@ std::vector<Setting> training_settings() {
       int_setting("batch_size", 1, 100000, "segments per step", FIELD(batch_size)),
       real_setting("learning_rate", 0, 100,
                    "a constant rate; 0: the paper's 1e-3, 5e-4, 2e-4, 1e-4", FIELD(learning_rate)),
-      real_setting("alpha_learning_rate", 0, 100, "of the architecture parameters",
+      real_setting("alpha_learning_rate", 0, 100,
+                   "of bi-level alphas, constant; joint ones have the weights' rate",
                    FIELD(alpha_learning_rate)),
       int_setting("seed", 0, INT64_MAX, "of all random numbers", FIELD(seed)),
   };

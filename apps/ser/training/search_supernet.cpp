@@ -86,7 +86,7 @@ class SupernetProblem : public Problem {
     if (draws_) manual_seed(config_.seed, *std::exchange(draws_, std::nullopt));
     watch_ = Stopwatch();
     const int epoch = static_cast<int>(search.epoch()) + 1;
-    search.weight_optimizer().set_learning_rate(schedule_->learning_rate());
+    search.set_learning_rate(schedule_->learning_rate());
     trains_weights_ = search.trains_weights();
     record_ = {.stage = "search", .epoch = epoch, .learning_rate = schedule_->learning_rate()};
     const std::int64_t epochs = search.total_epochs();

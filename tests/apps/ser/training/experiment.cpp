@@ -6,6 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/ser/common/error.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/model_file.h"
@@ -206,6 +209,27 @@ TEST_CASE("experiment: training learns the tones") {
   const LoadedCorpus loaded = prepare_corpus(config);
   const FoldRun run = timeless_run(config, loaded, 1);
   CHECK(run.epochs.back().train_loss < 0.5 * run.epochs.front().train_loss);
+}
+
+TEST_CASE("experiment: joint alphas follow the weights' rate, not the constant one") {
+  const TemporaryFolder folder;
+  Config config = small_config(make_tone_corpus(folder), kGruAtt, "joint");
+  config.learning_rate = 1e-5;
+  config.epochs = 1;
+  const LoadedCorpus loaded = prepare_corpus(config);
+  const auto last_of = [&](double alpha_learning_rate) {
+    config.alpha_learning_rate = alpha_learning_rate;
+    return timeless_run(config, loaded, 1).history.back();
+  };
+  const SearchRecord record = last_of(1e-3);
+  CHECK(history_json({record}) == history_json({last_of(0.5)}));
+  double largest = 0;
+  for (const ChoiceRecord& choice : record.choices) {
+    for (const double alpha : choice.alphas) largest = std::max(largest, std::abs(alpha));
+  }
+  // A step of Adam is about its rate long.
+  CHECK(largest > 0);
+  CHECK(largest < 2e-5 * static_cast<double>(record.weight_steps));
 }
 
 TEST_CASE("experiment: a non-finite loss stops with NonFiniteError") {
