@@ -170,6 +170,9 @@ void SupernetSearch::drain_losses(std::size_t newest) {
     pending_.pop_front();
     const double loss = oldest.loss.get();
     if (!std::isfinite(loss)) {
+      // Whoever catches this may go on. With the guard as it is, no later step would ever update
+      // anything, and nobody would be told.
+      guard_ = NonFiniteGuard(supernet_.device());
       throw NonFiniteLoss("search: the loss of the " + to_string(oldest.phase) + " is " +
                           std::to_string(loss) + " in step " + std::to_string(oldest.step) +
                           "; a smaller learning rate may help");

@@ -194,6 +194,28 @@ TEST_CASE("search: a loss that is not finite stops before anything changes") {
   CHECK(choice_of(*net->across).path().to_string() == "1111");
 }
 
+TEST_CASE("search: once a loss that is not finite is caught, the search goes on") {
+  for (const std::string& name : supernet_strategies()) {
+    INFO(name);
+    const std::unique_ptr<OneShot> method = method_of(name);
+    const std::unique_ptr<Toy> net = toy_supernet(*method, 1), calm = toy_supernet(*method, 1);
+    SupernetSearch search(*net, *method), without(*calm, *method);
+    const auto infinite = [&] {
+      return affine(net->loss(0), std::numeric_limits<real>::infinity());
+    };
+    const StateDict start = net->state_dict();
+    CHECK_THROWS_AS(search.weight_step(infinite), NonFiniteLoss);
+    run_step(search, *net, 0);
+    if (search.trains_architecture()) {
+      CHECK_THROWS_AS(search.architecture_step(infinite), NonFiniteLoss);
+    }
+    run_step(search, *net, 1);
+    for (std::int64_t step = 0; step < 2; ++step) run_step(without, *calm, step);
+    CHECK_FALSE(same_numbers(net->state_dict(), start));
+    CHECK(same_numbers(net->state_dict(), calm->state_dict()));
+  }
+}
+
 TEST_CASE("search: a space that does not fit the supernet, and options that make no sense") {
   const std::unique_ptr<Toy> net = toy_supernet(*method_of("dropout"), 1);
   const auto search_with = [&](const SearchSpace& space) {
