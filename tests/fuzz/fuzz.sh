@@ -27,15 +27,16 @@ options() {  # options TARGET: what libFuzzer may give it
 }
 
 fuzz_one() {
-  local target=$1 corpus=$build/corpus/$1 seeds=$build/seeds/$1 log=$build/found/$1.log code
+  local target=$1 corpus=$build/corpus/$1 seeds=$build/seeds/$1 log=$build/found/$1.log code words=()
   mkdir -p "$corpus" "$seeds"
   "$fuzz" --target="$target" --write-seeds="$seeds" >"$log" 2>&1 ||
     { echo "FAIL: $target: no seeds: $(tail -n 1 "$log")"; return; }
   [ "$target" = safetensors ] && find "$golden" -name '*.safetensors' -size -8k -exec cp {} "$seeds" \;
   [ -d "$crashes/$target" ] && cp "$crashes/$target"/* "$seeds"
+  [ ! -s "$seeds.words" ] || words=("-dict=$seeds.words") # an empty one would be refused
   # shellcheck disable=SC2046
   "$fuzz" --target="$target" -runs="$runs" -max_total_time="$limit" $(options "$target") \
-    -dict="$seeds.words" -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
+    "${words[@]}" -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
     "$corpus" "$seeds" >"$log" 2>&1
   code=$?
   if [ $code -ne 0 ]; then

@@ -1,8 +1,8 @@
 // The command line, one word a line, in a folder that holds a corpus, a model, a run and foreign
 // files. The program sees nothing of the machine but this folder and one beside it (chroot; where
 // that is not allowed, words that lead out of the folder are left out). Whatever the words, it ends
-// with a code of its own and one line; the corpus and the foreign files are as they were, and
-// nothing else stands outside the folder.
+// with a code of its own and one line; the corpus and the foreign files are as they were, and what
+// is new outside the folder has a name that a word gave it (--out /elsewhere).
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -141,8 +141,8 @@ class Sandbox {
   }
 
   // Says what is not as it must be, and makes all as it was.
-  void check_and_restore() {
-    if (contents_beside_home() != root_before_) fault("something outside --out was changed");
+  void check_and_restore(const std::string& input) {
+    check_beside_home(input);
     const auto after = contents(home_);
     if (after == home_before_) return;
     for (const auto& [path, about] : home_before_) {
@@ -171,6 +171,21 @@ class Sandbox {
       ser::write_wav(home_ + "/" + path, samples);
       const char* labels[] = {"neutral", "angry", "happy", "sad"};
       csv << path << ',' << labels[i % 4] << ",s" << i / 4 << ",g" << i / 8 << '\n';
+    }
+  }
+
+  void check_beside_home(const std::string& input) {
+    const auto after = contents_beside_home();
+    for (const auto& [path, about] : root_before_) {
+      const auto found = after.find(path);
+      if (found == after.end() || found->second != about) fault("/" + path + " was changed");
+    }
+    for (const auto& [path, about] : after) {
+      if (root_before_.contains(path) || !fs::exists(root_ + "/" + path)) continue;
+      // The outermost is met first, for the paths are in order, and takes the rest with it.
+      const std::string name = fs::path(path).filename();
+      if (input.find(name) == std::string::npos) fault("/" + path + " is new, and nobody named it");
+      fs::remove_all(root_ + "/" + path);
     }
   }
 
@@ -221,7 +236,7 @@ void run(const std::string& input) {
   // After a crash the fuzzer cannot write beside the sandbox what it tried: here it is.
   scratch_file("input", input);
   const Answer answer = sandbox.run(made_quick(lines_of(input)));
-  sandbox.check_and_restore();
+  sandbox.check_and_restore(input);
   if (answer.code == 0) return;
   const Words errors = lines_of(answer.errors);
   if (answer.code < 2 || answer.code > 5) fault("exit code 1: " + answer.errors);
