@@ -141,8 +141,7 @@ void require_same_fingerprint(const FolderPlan& plan, const Json& mark,
     return;
   }
   for (const auto& [what, now] : fingerprint) {
-    const std::string former = former_fingerprint(what);
-    const std::string then = mark["fingerprint"].value(what, former.empty() ? now : former);
+    const std::string then = mark["fingerprint"].value(what, now);
     if (then != now) {
       throw InputError(plan.path + ": cannot resume, the " + what + " was " + then +
                        " and is now " + now + ", which would mix two kinds of results; " +

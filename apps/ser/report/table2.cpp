@@ -99,7 +99,7 @@ TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFo
   TableRuns table;
   table.plan = plan;
   table.plan.resolve();
-  folder.begin(fingerprint_of(plan.config, loaded, plan.modes));
+  folder.begin(fingerprint_of(plan.config, loaded));
   table.corpus = loaded.corpus.name;
   table.synthetic = loaded.corpus.synthetic;
   table.corpus_warnings = loaded.corpus.warnings();

@@ -1,7 +1,5 @@
 #include "apps/ser/training/fingerprint.h"
 
-#include <algorithm>
-
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/training/search.h"
 #include "kernels/gemm/gemm.h"
@@ -11,8 +9,6 @@
 namespace serenade::ser {
 
 namespace {
-
-constexpr const char* kJointRate = "learning rate of joint alphas";
 
 std::string corpus_text(const Corpus& corpus) {
   Fnv all;
@@ -31,23 +27,13 @@ std::string corpus_text(const Corpus& corpus) {
 
 }  // namespace
 
-Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded,
-                           std::vector<std::string> modes) {
-  Fingerprint fingerprint = {{"corpus", corpus_text(loaded.corpus)},
-                             {"architecture", configured_genotype(config).summary()},
-                             {"device", compute_device_name()},
-                             {"instruction set (SERENADE_ISA)", cpu::to_string(cpu::active_isa())},
-                             {"OpenBLAS core (OPENBLAS_CORETYPE)", cpu::openblas_core()},
-                             {"version of serenade", SERENADE_VERSION}};
-  modes.push_back(config.mode);
-  if (std::find(modes.begin(), modes.end(), "joint") != modes.end()) {
-    fingerprint.emplace_back(kJointRate, "that of the weights");
-  }
-  return fingerprint;
-}
-
-std::string former_fingerprint(const std::string& what) {
-  return what == kJointRate ? "constant" : "";
+Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded) {
+  return {{"corpus", corpus_text(loaded.corpus)},
+          {"architecture", configured_genotype(config).summary()},
+          {"device", compute_device_name()},
+          {"instruction set (SERENADE_ISA)", cpu::to_string(cpu::active_isa())},
+          {"OpenBLAS core (OPENBLAS_CORETYPE)", cpu::openblas_core()},
+          {"version of serenade", SERENADE_VERSION}};
 }
 
 }  // namespace serenade::ser

@@ -15,12 +15,6 @@ namespace serenade::ser {
 /// its kernels, this program's version.
 using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 
-/// modes: of the run, where there are more than config.mode.
-Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded,
-                           std::vector<std::string> modes = {});
-
-/// What runs of former versions were made with, under the words of entries that these did not have
-/// yet; "" for entries that may be missing.
-std::string former_fingerprint(const std::string& what);
+Fingerprint fingerprint_of(const Config& config, const LoadedCorpus& loaded);
 
 }  // namespace serenade::ser

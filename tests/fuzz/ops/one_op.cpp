@@ -37,8 +37,9 @@ struct Operands {
   }
   Indices labels(std::int64_t count, std::int64_t classes) const {
     Indices all;
+    const std::int64_t first = n(1) % std::max<std::int64_t>(1, classes);
     for (std::int64_t i = 0; i < count; ++i)
-      all.push_back((i + n(1)) % std::max<std::int64_t>(1, classes));
+      all.push_back((i + first) % std::max<std::int64_t>(1, classes));
     return all;
   }
 };

@@ -275,14 +275,6 @@ TEST_CASE("result folder: a resumed run has the same configuration, recordings a
     CHECK(contains(message_of<InputError>([&] { resumed.begin(other); }),
                    "cannot resume, the " + what + " was "));
   }
-  // A joint run of a former version, which did not name the rate, had another one.
-  Fingerprint joint = kFingerprint;
-  joint.emplace_back("learning rate of joint alphas", "that of the weights");
-  {
-    ResultFolder resumed(resume_of(path));
-    CHECK(contains(message_of<InputError>([&] { resumed.begin(joint); }),
-                   "the learning rate of joint alphas was constant"));
-  }
   plan = resume_of(path);
   plan.kind = "table";
   CHECK(contains(refusal_of(plan), "holds a run, not a table"));

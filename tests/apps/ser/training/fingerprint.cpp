@@ -64,18 +64,4 @@ TEST_CASE("fingerprint: the instruction set and the architecture that is trained
   for (const char* what : {"device", "OpenBLAS", "version"}) CHECK(entry(before, what) != "absent");
 }
 
-TEST_CASE("fingerprint: the rate of joint alphas, which runs of before did not name") {
-  const TemporaryFolder folder;
-  const Config config = small_config(make_tone_corpus(folder), kGruAtt, "joint");
-  const LoadedCorpus loaded = prepare_corpus(config);
-  const std::string rate = "learning rate of joint alphas";
-  CHECK(entry(fingerprint_of(config, loaded), rate) == "that of the weights");
-  CHECK(former_fingerprint(rate) == "constant");
-  CHECK(former_fingerprint("device").empty());
-  Config other = config;
-  other.mode = "dropout";
-  CHECK(entry(fingerprint_of(other, loaded), rate) == "absent");
-  CHECK(entry(fingerprint_of(other, loaded, {"none", "joint"}), rate) != "absent");
-}
-
 }  // namespace serenade::ser
