@@ -249,8 +249,7 @@ TEST_CASE("builder: a shared choice is one choice to the search: drawn once, upd
   const SearchSpace space = shared_space();
   for (const std::string& name : supernet_strategies()) {
     INFO(name);
-    const std::unique_ptr<OneShot> method =
-        make_one_shot(name, space, {.alpha_learning_rate = 0.1});
+    const std::unique_ptr<OneShot> method = make_one_shot(name, space, {.learning_rate = 0.1});
     manual_seed(5);
     Builder all(*method);
     Shared net(all);
