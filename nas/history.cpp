@@ -106,18 +106,19 @@ std::string history_csv(const std::vector<SearchRecord>& history) {
 }
 
 std::string history_json(const std::vector<SearchRecord>& history) {
-  Json list = Json::array();
+  std::string list;  // the tree of one epoch at a time: a tree takes ten times the text
   for (const SearchRecord& record : history) {
     Json choices = Json::array();
     for (const ChoiceRecord& choice : record.choices) choices.push_back(to_json(choice));
-    list.push_back({{"epoch", record.epoch},
-                    {"weight_steps", record.weight_steps},
-                    {"architecture_steps", record.architecture_steps},
-                    {"weight_loss", record.weight_loss},
-                    {"architecture_loss", record.architecture_loss},
-                    {"layers", choices}});
+    const Json epoch = {{"epoch", record.epoch},
+                        {"weight_steps", record.weight_steps},
+                        {"architecture_steps", record.architecture_steps},
+                        {"weight_loss", record.weight_loss},
+                        {"architecture_loss", record.architecture_loss},
+                        {"layers", choices}};
+    list += (list.empty() ? "" : ",") + epoch.dump();
   }
-  return list.dump();
+  return '[' + list + ']';
 }
 
 std::vector<SearchRecord> history_from_json(const std::string& text) {

@@ -48,9 +48,9 @@ json record_json(const EpochRecord& e) {
 }  // namespace
 
 std::string records_json(const std::vector<EpochRecord>& records) {
-  json list = json::array();
-  for (const EpochRecord& record : records) list.push_back(record_json(record));
-  return list.dump();
+  std::string list;
+  for (const EpochRecord& record : records) list += (list.empty() ? "" : ",") + to_json(record);
+  return '[' + list + ']';
 }
 
 std::vector<EpochRecord> records_from_json(const std::string& text) {

@@ -153,7 +153,7 @@ class SupernetProblem : public Problem {
       schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
       progress.at("seconds").get_to(seconds_);
       draws_ = progress.at("draws").get<std::uint64_t>();
-      epochs_ = records_from_json(progress.at("epochs").dump());
+      epochs_ = records_from_json(state->metadata.at("epochs"));
     });
     if (!observer_.on_epoch) return;
     for (const EpochRecord& record : epochs_) observer_.on_epoch(record);
@@ -176,10 +176,10 @@ class SupernetProblem : public Problem {
     SafetensorsFile state = strategy_.save_state();
     const json progress = {{"schedule", json::parse(schedule_json(schedule_->state()))},
                            {"seconds", seconds()},
-                           {"draws", default_draws()},
-                           {"epochs", json::parse(records_json(epochs_))}};
+                           {"draws", default_draws()}};
     state.metadata["search"] = identity();
     state.metadata["problem"] = progress.dump();
+    state.metadata["epochs"] = records_json(epochs_);
     observer_.checkpoints->save(key(), std::move(state));
   }
 
