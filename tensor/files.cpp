@@ -50,6 +50,7 @@ std::string target_of(const std::string& path) {
 }  // namespace
 
 std::string read_file(const std::string& path) {
+  constexpr std::size_t kEndless = 1 << 28;  // bytes; of a device or a pipe nobody knows the end
   errno = 0;
   // Without waiting, so that a named pipe that nobody writes to is empty and does not hang.
   const Descriptor file(path, O_RDONLY | O_NONBLOCK);
@@ -67,6 +68,9 @@ std::string read_file(const std::string& path) {
     if (count == 0) return content;
     if (count > 0) {
       content.append(block.data(), static_cast<std::size_t>(count));
+      if (!S_ISREG(status.st_mode) && content.size() > kEndless) {
+        throw std::runtime_error(path + ": cannot be read: after 256 MB of it there is no end");
+      }
     } else if (errno != EINTR) {
       fail(path, "cannot be read to its end");
     }

@@ -8,8 +8,8 @@
 
 namespace serenade {
 
-/// The content of a file, byte for byte. A pipe is read to its end; one that nobody writes to is
-/// empty.
+/// The content of a file, byte for byte. A pipe is read to its end, at most 256 MB; one that nobody
+/// writes to is empty.
 std::string read_file(const std::string& path);
 
 /// Writes a file beside its name, brings it to the disk, and then renames it: whoever opens `path`

@@ -90,7 +90,7 @@ status=$? # refused when it is read, or its answer is
 # Long recordings in little memory -----------------------------------------------------------------
 
 wav long.wav 1500
-if ! grep -q '^SERENADE_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" 2>/dev/null; then
+if ! grep -q '^SERENADE_SANITIZE:STRING=.' "$build/CMakeCache.txt" 2>/dev/null; then
   ends 0 'half an hour in 512 MB' bash -c "ulimit -Sv 512000; '$serenade' predict $model long.wav"
   holds out.txt long.wav
   ends 0 'features of half an hour in 512 MB' \

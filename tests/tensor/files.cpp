@@ -89,6 +89,11 @@ TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {
   CHECK(read_file(folder / "pipe") == "");
 }
 
+TEST_CASE("files: what has no end is not read for ever") {
+  CHECK_THROWS_WITH_AS(read_file("/dev/zero"), doctest::Contains("there is no end"),
+                       std::runtime_error);
+}
+
 TEST_CASE("files: what cannot be brought to the disk is named") {
   const TemporaryFolder folder;
   write_file(folder / "log", "line\n");
