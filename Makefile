@@ -17,7 +17,8 @@
 #   make tsan       everything that has threads under the thread sanitizer
 #   make coverage   which lines the tests run, and which branches of parsers and checkpoints
 #   make fuzz       readers of files, the command line, and float against double under libFuzzer;
-#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some (needs clang)
+#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some, SEED=1 the same
+#                   ones every time (needs clang)
 #   make kills      KILLS=200 runs killed at random moments, taken up again, and compared
 #   make torture    2,000 of them, and every crash point, fault of the disk and lack of memory
 #   make clean      remove build/
@@ -146,7 +147,7 @@ define variant
 	@cmake --build $(BUILD)/$(1) -j $(JOBS) --target $(2)
 endef
 # $(call ctests,NAME,TESTS) runs these tests of build/NAME.
-ctests = cd $(BUILD)/$(1) && ctest --output-on-failure --no-tests=error -R '^($(subst $(eval) ,|,$(strip $(2))))$$'
+ctests = cd $(BUILD)/$(1) && ctest -j $(JOBS) --output-on-failure --no-tests=error -R '^($(subst $(eval) ,|,$(strip $(2))))$$'
 
 # The oldest clang that we build with, and Debian 12's newest. clang 14 has no lambdas that capture
 # structured bindings, which doctest's CAPTURE makes of them, so it shows itself by all but doctests.
@@ -185,6 +186,7 @@ coverage: setup
 CLANGXX ?= $(shell command -v clang++-$(LLVM) || command -v clang++)
 RUNS ?= 50000
 TARGETS ?=
+SEED ?= 0
 fuzz: setup
 	@[ -n "$(CLANGXX)" ] || { echo "make fuzz: please install clang" >&2; exit 2; }
 	@mkdir -p $(BUILD)/fuzz
@@ -192,7 +194,7 @@ fuzz: setup
 	  -DCMAKE_CXX_COMPILER=$(CLANGXX) $(QUICK) $(CMAKE_FLAGS) \
 	  >$(BUILD)/fuzz/configure.log 2>&1 || { cat $(BUILD)/fuzz/configure.log >&2; exit 1; }
 	@cmake --build $(BUILD)/fuzz -j $(JOBS) --target serenade_fuzz
-	@bash tests/fuzz/fuzz.sh $(BUILD)/fuzz "$(RUNS)" "$(TARGETS)"
+	@SEED=$(SEED) bash tests/fuzz/fuzz.sh $(BUILD)/fuzz "$(RUNS)" "$(TARGETS)"
 
 KILLS ?= 200
 shim: setup

@@ -4,14 +4,15 @@
 #   bash tests/fuzz/fuzz.sh BUILD_DIR [RUNS [TARGET,..]]
 #
 # BUILD_DIR holds serenade_fuzz (make fuzz). RUNS: inputs per target, 50,000 if not given; no target
-# takes longer than LIMIT seconds (3,600). What was found to lead somewhere new is kept in
+# takes longer than LIMIT seconds (3,600). SEED: where the random inputs begin, another place every
+# time if not given. What was found to lead somewhere new is kept in
 # BUILD_DIR/corpus/TARGET and is where the next call begins; what breaks the program is written to
 # BUILD_DIR/found/TARGET-*, named in a line FAIL: .., and makes the exit code 1.
 set -u
 here=$(dirname "$(realpath "$0")")
 build=$(realpath "${1:?usage: tests/fuzz/fuzz.sh BUILD_DIR [RUNS [TARGET,..]]}")
 export fuzz=$build/serenade_fuzz build golden=$here/../golden crashes=$here/crashes
-export runs=${2:-50000} limit=${LIMIT:-3600}
+export runs=${2:-50000} limit=${LIMIT:-3600} seed=${SEED:-0}
 [ -x "$fuzz" ] || { echo "FAIL: no program $fuzz; \`make fuzz\` builds it"; exit 1; }
 targets=${3:-$(cd "$here/targets" && printf '%s\n' *.cpp | sed 's/\.cpp$//' | paste -sd ,)}
 [ -w /dev/shm ] && export TMPDIR=/dev/shm  # the inputs become files, many a second
@@ -35,7 +36,7 @@ fuzz_one() {
   [ -d "$crashes/$target" ] && cp "$crashes/$target"/* "$seeds"
   [ ! -s "$seeds.words" ] || words=("-dict=$seeds.words") # an empty one would be refused
   # shellcheck disable=SC2046
-  "$fuzz" --target="$target" -runs="$runs" -max_total_time="$limit" $(options "$target") \
+  "$fuzz" --target="$target" -seed="$seed" -runs="$runs" -max_total_time="$limit" $(options "$target") \
     "${words[@]}" -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
     "$corpus" "$seeds" >"$log" 2>&1
   code=$?

@@ -16,6 +16,11 @@ std::int64_t valid_steps(const UnfoldShape& s, std::int64_t w) {
   return std::clamp<std::int64_t>(s.steps - w * s.step, 0, s.size);
 }
 
+// Where window w begins in its row: at its end, if it begins beyond.
+std::int64_t first_step(const UnfoldShape& s, std::int64_t w) {
+  return std::min(w * s.step, s.steps);
+}
+
 }  // namespace
 
 void unfold_forward(real* y, const real* x, const UnfoldShape& s) {
@@ -23,7 +28,7 @@ void unfold_forward(real* y, const real* x, const UnfoldShape& s) {
   parallel_items(total, s.rows * s.size, [&](std::int64_t nw) {
     const std::int64_t n = nw / s.count, w = nw % s.count, valid = valid_steps(s, w);
     for (std::int64_t r = 0; r < s.rows; ++r) {
-      const real* from = x + (n * s.rows + r) * s.steps + w * s.step;
+      const real* from = x + (n * s.rows + r) * s.steps + first_step(s, w);
       real* to = y + (nw * s.rows + r) * s.size;
       for (std::int64_t t = 0; t < valid; ++t) to[t] = from[t];
       for (std::int64_t t = valid; t < s.size; ++t) to[t] = 0;
@@ -39,7 +44,7 @@ void unfold_backward(real* dx, const real* dy, const UnfoldShape& s) {
     for (std::int64_t w = 0; w < s.count; ++w) {
       const std::int64_t valid = valid_steps(s, w);
       const real* from = dy + ((n * s.count + w) * s.rows + r) * s.size;
-      real* to = dx + nr * s.steps + w * s.step;
+      real* to = dx + nr * s.steps + first_step(s, w);
       for (std::int64_t t = 0; t < valid; ++t) to[t] += from[t];
     }
   });
