@@ -172,7 +172,7 @@ asan: setup
 # runs side by side.
 tsan: setup
 	$(call variant,tsan,serenade serenade_tests serenade_tests_apps,-DSERENADE_SANITIZE=thread $(QUICK))
-	@export TSAN_OPTIONS=halt_on_error=1; set -e; \
+	@export TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1; set -e; \
 	$(BUILD)/tsan/serenade_tests --source-file='*/tests/kernels/*,*/tests/nas/path.cpp'; \
 	$(BUILD)/tsan/serenade_tests_apps --source-file='*/features/*,*/data/*,*/report/table2.cpp'
 
