@@ -135,6 +135,20 @@ TEST_CASE("checkpoint: a file of a later version is refused, not set aside") {
   CHECK(std::filesystem::exists(folder / "state"));
 }
 
+TEST_CASE("checkpoint: a state that cannot become the previous one is not overwritten") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "state.safetensors";
+  const Checkpoint checkpoint(path);
+  SafetensorsFile state;
+  state.metadata["number"] = "1";
+  checkpoint.save(state);
+  std::filesystem::create_directories(path + ".previous/full");
+  state.metadata["number"] = "2";
+  CHECK_THROWS_WITH_AS(checkpoint.save(state), doctest::Contains("cannot be renamed"),
+                       std::runtime_error);
+  CHECK(Checkpoint(path).load()->metadata.at("number") == "1");
+}
+
 TEST_CASE("checkpoint: an optimiser goes on as if there had been no break") {
   Linear whole({.in_features = 3, .out_features = 2}), other({.in_features = 3, .out_features = 2});
   Adam adam(whole.named_parameters(), {.lr = 0.1});

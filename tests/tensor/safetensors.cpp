@@ -168,6 +168,7 @@ TEST_CASE("a header is an object of objects with three keys each, and of nothing
                                  std::string("{\"a\":\"F32\"}"),
                                  std::string("{\"a\":4}"),
                                  std::string("{\"a\":null}"),
+                                 std::string("{\"a\":true}"),
                                  std::string("{\"a\":{\"dtype\":32}}"),
                                  std::string("{\"a\":{\"dtype\":[]}}"),
                                  std::string("{\"__metadata__\":{\"k\":1}}"),
@@ -193,6 +194,12 @@ TEST_CASE("a header is an object of objects with three keys each, and of nothing
     CHECK(answer.find("json.exception") == std::string::npos);
     CHECK(answer.find('\n') == std::string::npos);
   }
+  CHECK(refusal("{" + entry("[4]", "[0,16]", std::string(65'537, 'n')) + "}").find("64 kB") !=
+        std::string::npos);
+  std::string many = "{\"__metadata__\":{";
+  for (int i = 0; i <= 100'000; ++i) many += "\"" + std::to_string(i) + "\":\"\",";
+  many.back() = '}';
+  CHECK(refusal(many + "}").find(" names") != std::string::npos);
   CHECK(refusal("{" + a + "} x").find("byte ") != std::string::npos);
   CHECK(refusal("{" + a + "}   ") == "accepted");
 }
@@ -214,6 +221,12 @@ TEST_CASE("only a regular file is read, and its header before anything is alloca
                          std::runtime_error);
     std::filesystem::remove(path);
   }
+  // A header of 101 MB, in a file that is longer.
+  std::ofstream(path, std::ios::binary) << std::string("\x40\x6f\x05\x06\0\0\0\0", 8);
+  std::filesystem::resize_file(path, 200'000'000);
+  CHECK_THROWS_WITH_AS(read_safetensors(path),
+                       doctest::Contains("the 100 MB that the format allows"), std::runtime_error);
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("what no reader could take back is not written") {
@@ -237,4 +250,6 @@ TEST_CASE("a missing name is answered with the names there are") {
   file.tensors["weight"] = Tensor({1});
   CHECK_THROWS_WITH(file.tensor("wieght"),
                     "model.safetensors: no tensor named wieght; it holds weight");
+  CHECK_THROWS_WITH(file.integer("labels"),
+                    "model.safetensors: no integers named labels; it holds weight");
 }

@@ -89,6 +89,21 @@ std::vector<std::string> ids(const Corpus& corpus) {
 
 }  // namespace
 
+TEST_CASE(
+    "corpus: labels of IEMOCAP that cannot be read are listed, and their dialogue is left out") {
+  const TemporaryFolder folder;
+  const std::string root = folder / "IEMOCAP_full_release";
+  write_iemocap(root);
+  const std::string labels = root + "/Session3/dialog/EmoEvaluation/Ses03M_impro05a.txt";
+  std::filesystem::remove(labels);
+  std::filesystem::create_symlink("nowhere.txt", labels);
+  const Corpus corpus = load_corpus({.root = root});
+  CHECK(corpus.recordings.size() == 6);
+  REQUIRE(corpus.skipped.size() == 1);
+  CHECK(corpus.skipped[0].path == labels);
+  CHECK(corpus.skipped[0].reason == "is no file, or a link to none");
+}
+
 TEST_CASE("corpus: IEMOCAP's tree, its traps, and its label sets") {
   const TemporaryFolder folder;
   const std::string root = folder / "IEMOCAP_full_release";

@@ -32,10 +32,10 @@ std::string float_wav(const std::vector<float>& samples, unsigned rate = 16000) 
 }
 
 void write_sound(const std::string& path, int format, const std::vector<float>& samples,
-                 int channels = 1) {
+                 int channels = 1, int rate = 16000) {
   SF_INFO info{};
   info.format = format;
-  info.samplerate = 16000;
+  info.samplerate = rate;
   info.channels = channels;
   SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
   REQUIRE(file != nullptr);
@@ -311,6 +311,21 @@ TEST_CASE("sound faults: FLAC of unknown length is counted") {
   CHECK(accepted(tagged).samples == whole);
 }
 
+TEST_CASE("sound faults: headers of FLAC and pages of Ogg that are none, rates beyond any sound") {
+  const TemporaryFolder folder;
+  write_sound(folder / "a", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, noise(2000));
+  std::string flac = read_file(folder / "a");
+  CHECK(contains(refusal(flac.substr(0, 20)), "its FLAC header is damaged"));
+  flac[7] = 33;  // bytes of its first block
+  CHECK(contains(refusal(flac), "its FLAC header is damaged; get it again (byte 4)"));
+  write_sound(folder / "a", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, noise(2000), 1, 500000);
+  CHECK(contains(refusal(read_file(folder / "a")), "its header says 500000 Hz and 1 channels"));
+  write_sound(folder / "a", SF_FORMAT_OGG | SF_FORMAT_VORBIS, noise(32000));
+  std::string ogg = read_file(folder / "a");
+  ogg[ogg.rfind("OggS")] = 'o';
+  CHECK(contains(refusal(ogg), "no page where the next one must be"));
+}
+
 TEST_CASE("sound faults: MP3 is decoded to its end whatever its length was estimated as") {
   const TemporaryFolder folder;
   // A loud second, and a silent one of fewer bytes: by the first bytes the file looks shorter.
@@ -400,6 +415,8 @@ TEST_CASE("sound faults: pipes, devices and links") {
   writer.join();
   CHECK(audio.samples.size() == 90000);
   CHECK(contains(message_of<InputError>([] { read_audio("/dev/zero"); }), "is a device"));
+  CHECK(contains(message_of<InputError>([&] { read_audio(folder / std::string(300, 'n')); }),
+                 "the name is too long"));
   std::filesystem::create_symlink("nowhere.wav", folder / "link.wav");
   CHECK(contains(message_of<InputError>([&] { read_audio(folder / "link.wav"); }), "is a link to"));
   std::filesystem::create_symlink("loop.wav", folder / "loop.wav");

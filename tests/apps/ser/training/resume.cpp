@@ -181,6 +181,30 @@ TEST_CASE("resume: states are kept at a hundredth of the time at most, and remov
   CHECK(fs::exists(folder / "run-train%20fold.safetensors"));
   checkpoints.remove();
   CHECK(fs::is_empty(folder.path()));
+  checkpoints.save("train fold", state);
+  checkpoints.save("train fold", state);  // and the one before it
+  Checkpoints::remove_all(folder.path());
+  CHECK(fs::is_empty(folder.path()));
   Checkpoints nowhere(folder / "absent/run-", 0);
   CHECK_THROWS_AS(nowhere.save("train fold", state), IoError);
+}
+
+TEST_CASE("resume: a state of a later version stops the run, and says what to do") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run-search.safetensors";
+  Checkpoint(path).save({});
+  SafetensorsFile state = read_safetensors(path);
+  state.metadata.at("checkpoint.format") = "2";
+  state.metadata.erase("checkpoint.hash");
+  state.metadata["checkpoint.hash"] = content_hash(state);
+  write_safetensors(path, state);
+  Checkpoints checkpoints(folder / "run-", 5);
+  try {
+    checkpoints.load("search");
+    FAIL("a state of a later version is taken");
+  } catch (const IoError& error) {
+    CHECK(error.what() == path +
+                              ": written by a later version of this program; remove the file to "
+                              "run this part again");
+  }
 }
