@@ -27,8 +27,8 @@ constexpr double kLearningRate = 1e-3;
 // Compares what Adam made of a parameter, or of the loss. Adam divides each gradient by its own
 // size: where a gradient is nothing but float rounding, its parameter may go the other way, by up
 // to one learning rate per step, and from then on the loss differs too. So float asks for a small
-// difference of the whole tensor and allows a single entry one such step; double is strict. How much
-// of them is rounding depends on the compiler: of CNN_SeqCap's conv3 the difference is 3.4e-4 of its
+// difference of the whole tensor and allows a single entry one such step; double is strict. How
+// much is rounding depends on the compiler: of CNN_SeqCap's conv3 the difference is 3.4e-4 of its
 // size with clang 19 at -O1, less than 3e-4 with g++ 12.
 void check_trained(const Tensor& actual, const Tensor& expected, const std::string& what) {
   if (sizeof(real) == 8) return check_close(actual, expected, what, kTolerance);
