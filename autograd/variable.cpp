@@ -1,6 +1,7 @@
 #include "autograd/variable.h"
 
 #include <atomic>
+#include <ostream>
 #include <utility>
 
 #include "autograd/engine.h"
@@ -115,6 +116,14 @@ Variable make_result(const char* name, Tensor value, const std::vector<Variable>
   for (const Variable& input : inputs) node->inputs.push_back(input.node());
   result.state_->node = std::move(node);
   return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Variable& variable) {
+  if (!variable.defined()) return out << "undefined variable";
+  out << variable.value();
+  if (!variable.requires_grad()) return out;
+  const Node& node = *variable.node();
+  return node.is_leaf ? out << " requires_grad" : out << " grad_fn=" << node.name;
 }
 
 }  // namespace serenade

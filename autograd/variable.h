@@ -10,6 +10,7 @@
 // needs it captures itself, so an activation that no backward needs dies with its last handle.
 
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <vector>
 
@@ -85,6 +86,10 @@ class Variable {
 
   friend Variable make_result(const char*, Tensor, const std::vector<Variable>&, BackwardFunction);
 };
+
+/// The value as a Tensor prints it, then " requires_grad" for a leaf that asked for a gradient and
+/// " grad_fn=mul" for a result of mul that will pass one on.
+std::ostream& operator<<(std::ostream& out, const Variable& variable);
 
 /// How every function returns its result: wraps `value` and, unless NoGrad is on or no input
 /// requires a gradient, records a node. `backward` receives the gradients in the order of `inputs`.

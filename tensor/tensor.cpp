@@ -95,15 +95,18 @@ std::vector<real> Tensor::to_vector() const {
 
 Tensor Tensor::reshape(Shape shape) const {
   check_defined("reshape");
+  check(shape.size() <= kMaxDims, "reshape", "at most ", kMaxDims, " axes; got ", shape);
   Shape wanted = shape;
   const auto inferred = std::find(wanted.begin(), wanted.end(), -1);
   if (inferred != wanted.end()) {
     *inferred = 1;
     const std::int64_t known = element_count(wanted, "reshape");
-    check(known > 0, "reshape", "-1 must not stand beside a size of 0; got ", shape);
+    check(known > 0, "reshape",
+          "-1 must not stand beside a size of 0, where any size would do; got ", shape_, " to ",
+          shape);
     *inferred = numel_ / known;
   }
-  check(element_count(wanted, "reshape") == numel_ && wanted.size() <= kMaxDims, "reshape",
+  check(element_count(wanted, "reshape") == numel_, "reshape",
         "the number of elements must stay the same; got ", shape_, " to ", shape);
   Tensor result = contiguous();
   result.strides_ = row_major_strides(wanted);
@@ -151,8 +154,8 @@ Tensor Tensor::slice(std::int64_t axis, std::int64_t start, std::int64_t length)
 
 Tensor Tensor::expand(const Shape& shape) const {
   check_defined("expand");
-  check(shape.size() >= shape_.size() && shape.size() <= kMaxDims &&
-            broadcast_shapes("expand", shape_, shape) == shape,
+  check(shape.size() <= kMaxDims, "expand", "at most ", kMaxDims, " axes; got ", shape);
+  check(shape.size() >= shape_.size() && broadcast_shapes("expand", shape_, shape) == shape,
         "expand", "the shape must broadcast to the larger one; got ", shape_, " to ", shape);
   Tensor result = *this;
   result.shape_ = shape;

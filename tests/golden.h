@@ -3,8 +3,8 @@
 //
 // A small set lies in tests/golden (its README says how it was made). Where the full set is present
 // beside the project (../shared/golden, or the folder that SERENADE_GOLDEN names), it is used
-// instead, and a test program fails if a file of the families it is responsible for was never
-// opened.
+// instead, file by file, and a test program fails if a file of the families it is responsible for
+// was never opened.
 
 #include <functional>
 #include <iosfwd>
@@ -36,8 +36,10 @@ void check_close(const Tensor& actual, const Tensor& expected, const std::string
                  double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-5);
 
 /// Runs f on the named inputs of a file, feeds it the file's dy, and compares y and every d_<name>.
+/// In a file of several cases, those of case `which`: <which>.y and so on.
 void check_golden_op(const std::string& file, const std::vector<std::string>& inputs,
-                     const std::function<Variable(const std::vector<Variable>&)>& f);
+                     const std::function<Variable(const std::vector<Variable>&)>& f,
+                     const std::string& which = "");
 
 /// Prints the files never opened and returns 1 if there are any, else 0.
 int report_unused_golden_files(std::ostream& out);

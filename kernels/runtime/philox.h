@@ -8,11 +8,7 @@
 
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define SERENADE_HOST_DEVICE __host__ __device__
-#else
-#define SERENADE_HOST_DEVICE
-#endif
+#include "kernels/runtime/host_device.h"
 
 namespace serenade {
 

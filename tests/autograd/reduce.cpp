@@ -12,6 +12,22 @@ namespace {
 
 using Inputs = std::vector<Variable>;
 
+template <class Axis>
+concept IsAxis = requires(const Variable& x, Axis axis) {
+  sum(x, axis);
+  mean(x, axis);
+  max(x, axis);
+  sum(x, axis, true);
+};
+template <class Axis>
+concept IsAxisOfOne = requires(const Variable& x, Axis axis) {
+  sum(x, axis);
+}
+|| requires(const Variable& x, Axis axis) { mean(x, axis); }
+|| requires(const Variable& x, Axis axis) { max(x, axis); };
+static_assert(IsAxis<int> && IsAxis<std::int64_t>);
+static_assert(!IsAxisOfOne<bool>, "sum(x, true) would be the sum along axis 1");
+
 }  // namespace
 
 TEST_CASE("sum, mean and max: gradients along every axis, kept or not, and of all elements") {

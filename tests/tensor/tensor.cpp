@@ -63,6 +63,13 @@ TEST_CASE("empty tensors and scalars") {
 
 TEST_CASE("bad arguments say what must hold and what was got") {
   const Tensor a = counting({2, 3});
+  CHECK_THROWS_WITH(Tensor({0, 3}).reshape({0, -1}),
+                    "reshape: -1 must not stand beside a size of 0, where any size would do; got "
+                    "[0, 3] to [0, -1]");
+  CHECK_THROWS_WITH(Tensor({1}).reshape(Shape(9, 1)),
+                    "reshape: at most 8 axes; got [1, 1, 1, 1, 1, 1, 1, 1, 1]");
+  CHECK_THROWS_WITH(Tensor({1}).expand(Shape(9, 1)),
+                    "expand: at most 8 axes; got [1, 1, 1, 1, 1, 1, 1, 1, 1]");
   CHECK_THROWS_WITH(a.reshape({4, 2}),
                     "reshape: the number of elements must stay the same; got [2, 3] to [4, 2]");
   CHECK_THROWS_WITH(a.slice(1, 2, 2),

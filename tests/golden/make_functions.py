@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Writes the golden values of pointwise functions, with PyTorch 2 in float64.
+
+  python3 tests/golden/make_functions.py
+
+arithmetic.safetensors and activations.safetensors hold many cases each: case "pow" has pow.a and
+pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold the
+points at which conventions differ: zeros, bounds, equal pairs.
+"""
+import json
+import pathlib
+import struct
+
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+torch.manual_seed(13)
+
+
+def write(name, tensors):
+    header, data = {}, b""
+    for key, tensor in tensors.items():
+        values = tensor.detach().contiguous().flatten().tolist()
+        packed = struct.pack(f"<{len(values)}d", *values)
+        header[key] = {"dtype": "F64", "shape": list(tensor.shape),
+                       "data_offsets": [len(data), len(data) + len(packed)]}
+        data += packed
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path = pathlib.Path(__file__).parent / (name + ".safetensors")
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def add_case(tensors, case, function, **inputs):
+    inputs = {name: value.clone().requires_grad_() for name, value in inputs.items()}
+    y = function(*inputs.values())
+    dy = torch.randn(y.shape)
+    gradients = torch.autograd.grad((y * dy).sum(), list(inputs.values()))
+    tensors.update({f"{case}.{name}": value for name, value in inputs.items()})
+    tensors[f"{case}.y"], tensors[f"{case}.dy"] = y, dy
+    tensors.update({f"{case}.d_{name}": g for name, g in zip(inputs, gradients)})
+
+
+any_sign = torch.cat([torch.tensor([0.0, -1, 1, 6, -3, 25]), 3 * torch.randn(14)])
+positive = any_sign.abs() + 0.1
+rows, row = torch.randn(4, 5), torch.randn(5)
+rows[1] = row  # equal pairs
+mask = torch.randn(4, 1) > 0
+
+arithmetic = {"where.mask": mask.double()}
+for case, function, x in [
+        ("sqrt", torch.sqrt, positive), ("rsqrt", torch.rsqrt, positive),
+        ("square", torch.square, any_sign), ("abs", torch.abs, any_sign),
+        ("sign", torch.sign, any_sign), ("erf", torch.erf, any_sign),
+        ("clamp", lambda v: torch.clamp(v, -1, 1), any_sign),
+        ("pow_0", lambda v: torch.pow(v, 0), any_sign),
+        ("pow_3", lambda v: torch.pow(v, 3), any_sign),
+        ("pow_-1.5", lambda v: torch.pow(v, -1.5), positive),
+        ("right_sub", lambda v: 2 - v, any_sign), ("right_div", lambda v: 1 / v, positive),
+        ("div", lambda v: v / 3, any_sign)]:
+    add_case(arithmetic, case, function, x=x)
+add_case(arithmetic, "pow", torch.pow, a=rows.abs(), b=row)
+add_case(arithmetic, "pow_of_0", torch.pow, a=torch.zeros(3), b=torch.tensor([0.0, 1, 2.5]))
+add_case(arithmetic, "maximum", torch.maximum, a=rows, b=row)
+add_case(arithmetic, "minimum", torch.minimum, a=rows, b=row)
+add_case(arithmetic, "where", lambda a, b: torch.where(mask, a, b), a=rows, b=row)
+add_case(arithmetic, "masked_fill", lambda x: x.masked_fill(mask, -2.5), x=rows)
+write("arithmetic", arithmetic)
+
+activations = {}
+for case, function in [
+        ("leaky_relu", F.leaky_relu), ("leaky_relu_0.2", lambda v: F.leaky_relu(v, 0.2)),
+        ("elu", F.elu), ("elu_1.5", lambda v: F.elu(v, 1.5)), ("gelu", F.gelu),
+        ("gelu_tanh", lambda v: F.gelu(v, approximate="tanh")), ("silu", F.silu),
+        ("softplus", F.softplus), ("softplus_2_5", lambda v: F.softplus(v, 2, 5)),
+        ("hardtanh", F.hardtanh), ("relu6", F.relu6)]:
+    add_case(activations, case, function, x=any_sign)
+write("activations", activations)
