@@ -1,6 +1,9 @@
-// Reductions: sum, mean and maximum, of all elements or along one axis.
+// Reductions over all elements or over some axes, and running sums.
 
 #include "kernels/elementwise/reduce.h"
+
+#include <algorithm>
+#include <cmath>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
@@ -16,20 +19,44 @@ struct AxisView {
   Shape reduced;
 };
 
-AxisView view_along(const char* op, const Shape& shape, std::int64_t axis, bool keepdim) {
-  const auto at =
-      static_cast<std::size_t>(normalized_axis(op, axis, static_cast<std::int64_t>(shape.size())));
-  AxisView view;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    (i < at ? view.outer : i == at ? view.axis : view.inner) *= shape[i];
-    if (i != at) view.reduced.push_back(shape[i]);
-    if (i == at && keepdim) view.reduced.push_back(1);
-  }
-  return view;
-}
-
 // All elements in one axis, to a scalar.
 AxisView view_whole(const Shape& shape) { return {1, element_count(shape), 1, {}}; }
+
+struct Reduction {
+  Variable x;
+  AxisView view;
+};
+
+// x seen along `list`. Axes that are no neighbours are first brought together at the end.
+Reduction reduce_over(const char* name, const Variable& x, const AxisList& list, bool keepdim) {
+  check_defined(name, x);
+  const Shape& shape = x.shape();
+  std::vector<bool> reduced(shape.size(), false);
+  for (const std::int64_t axis : list.axes()) {
+    const auto at = static_cast<std::size_t>(normalized_axis(name, axis, x.dim()));
+    check(!reduced[at], name, "axes must differ; got axis ", at, " twice");
+    reduced[at] = true;
+  }
+  check(!list.axes().empty(), name, "at least one axis; got none");
+  Reduction result{x, {}};
+  std::vector<std::int64_t> kept, gone;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    (reduced[i] ? gone : kept).push_back(static_cast<std::int64_t>(i));
+    if (!reduced[i]) result.view.reduced.push_back(shape[i]);
+    if (reduced[i] && keepdim) result.view.reduced.push_back(1);
+  }
+  const auto size = [&](std::int64_t axis) { return shape[static_cast<std::size_t>(axis)]; };
+  const bool neighbours = gone.back() - gone.front() + 1 == std::ssize(gone);
+  for (const std::int64_t axis : gone) result.view.axis *= size(axis);
+  for (const std::int64_t axis : kept) {
+    (neighbours && axis > gone.front() ? result.view.inner : result.view.outer) *= size(axis);
+  }
+  if (!neighbours) {
+    kept.insert(kept.end(), gone.begin(), gone.end());
+    result.x = permute(x, kept);
+  }
+  return result;
+}
 
 Variable scaled_sum(const char* name, const Variable& x, const AxisView& view, real factor) {
   const Tensor input = x.value().contiguous();
@@ -47,16 +74,27 @@ Variable mean_over(const Variable& x, const AxisView& view) {
   return scaled_sum("mean", x, view, static_cast<real>(1 / static_cast<double>(view.axis)));
 }
 
+// y where the tensor s is positive, 0 elsewhere, with y = f(s): f must not see a 0, where its
+// derivative may be infinite.
+template <class Function>
+Variable where_positive(const Variable& s, Function f) {
+  const Variable one(Tensor::scalar(1, s.device())), zero(Tensor::scalar(0, s.device()));
+  const Tensor positive = ne(s, zero);  // also where it is NaN, which is to stay
+  return where(positive, f(where(positive, s, one)), zero);
+}
+
 }  // namespace
+
+// Sums --------------------------------------------------------------------------------------------
 
 Variable sum(const Variable& x) {
   check_defined("sum", x);
   return scaled_sum("sum", x, view_whole(x.shape()), 1);
 }
 
-Variable sum(const Variable& x, std::int64_t axis, bool keepdim) {
-  check_defined("sum", x);
-  return scaled_sum("sum", x, view_along("sum", x.shape(), axis, keepdim), 1);
+Variable sum(const Variable& x, const AxisList& axes, bool keepdim) {
+  const Reduction over = reduce_over("sum", x, axes, keepdim);
+  return scaled_sum("sum", over.x, over.view, 1);
 }
 
 Variable mean(const Variable& x) {
@@ -64,25 +102,105 @@ Variable mean(const Variable& x) {
   return mean_over(x, view_whole(x.shape()));
 }
 
-Variable mean(const Variable& x, std::int64_t axis, bool keepdim) {
-  check_defined("mean", x);
-  return mean_over(x, view_along("mean", x.shape(), axis, keepdim));
+Variable mean(const Variable& x, const AxisList& axes, bool keepdim) {
+  const Reduction over = reduce_over("mean", x, axes, keepdim);
+  return mean_over(over.x, over.view);
 }
 
-Variable max(const Variable& x, std::int64_t axis, bool keepdim) {
-  check_defined("max", x);
-  const AxisView view = view_along("max", x.shape(), axis, keepdim);
-  check(view.axis >= 1, "max", "the axis must hold an element; got ", x.shape());
-  const std::int64_t outer = view.outer, length = view.axis, inner = view.inner;
-  const Tensor input = x.value().contiguous();
-  Tensor y = Tensor::empty(view.reduced, x.device());
+Variable var(const Variable& x, const AxisList& axes, real correction, bool keepdim) {
+  const auto count = static_cast<real>(reduce_over("var", x, axes, keepdim).view.axis);
+  check(correction >= 0 && count > correction, "var",
+        "there must be more elements than the correction; got ", count, " of ", x.shape(),
+        " and correction ", correction);
+  return sum(square(x - mean(x, axes, true)), axes, keepdim) / (count - correction);
+}
+
+Variable stddev(const Variable& x, const AxisList& axes, real correction, bool keepdim) {
+  check_defined("stddev", x);
+  return sqrt(var(x, axes, correction, keepdim));
+}
+
+Variable logsumexp(const Variable& x, const AxisList& axes, bool keepdim) {
+  check_defined("logsumexp", x);
+  Tensor largest;
+  {
+    const NoGrad no_grad;
+    const Variable top = max(x, axes, true);
+    // Where the largest is infinite, x - largest would be NaN.
+    largest = where(eq(abs(top), Tensor::scalar(INFINITY, x.device())),
+                    Variable(Tensor::scalar(0, x.device())), top)
+                  .value();
+  }
+  const Variable total = log(sum(exp(x - Variable(largest)), axes, true)) + Variable(largest);
+  return keepdim ? total : reshape(total, reduce_over("logsumexp", x, axes, false).view.reduced);
+}
+
+Variable norm(const Variable& x, const AxisList& axes, real p, bool keepdim) {
+  check_defined("norm", x);
+  check(p >= 1, "norm", "p must be at least 1; got ", p);
+  if (p == 1) return sum(abs(x), axes, keepdim);
+  if (std::isinf(p)) return max(abs(x), axes, keepdim);
+  if (p == 2) {
+    return where_positive(sum(square(x), axes, keepdim), [](const Variable& s) { return sqrt(s); });
+  }
+  return where_positive(sum(pow(abs(x), p), axes, keepdim),
+                        [p](const Variable& s) { return pow(s, 1 / p); });
+}
+
+// Extremes ----------------------------------------------------------------------------------------
+
+Variable max(const Variable& x, const AxisList& axes, bool keepdim) {
+  const Reduction over = reduce_over("max", x, axes, keepdim);
+  check(over.view.axis >= 1, "max", "the axis must hold an element; got ", x.shape());
+  const std::int64_t outer = over.view.outer, length = over.view.axis, inner = over.view.inner;
+  const Tensor input = over.x.value().contiguous();
+  Tensor y = Tensor::empty(over.view.reduced, x.device());
   KERNEL(y.device(), max_forward, y.data(), input.data(), outer, length, inner);
-  return make_result("max", y, {x},
+  return make_result("max", y, {over.x},
                      [input, y, outer, length, inner](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
                        KERNEL(dy.device(), max_backward, d[0].data(), dy.data(), input.data(),
                               y.data(), outer, length, inner);
                      });
+}
+
+Variable min(const Variable& x, const AxisList& axes, bool keepdim) {
+  check_defined("min", x);
+  return -max(-x, axes, keepdim);
+}
+
+Indices argmax(const Variable& x, std::int64_t axis) {
+  const AxisView view = reduce_over("argmax", x, axis, false).view;
+  check(view.axis >= 1, "argmax", "the axis must hold an element; got ", x.shape());
+  const Tensor input = x.value().to(Device::cpu).contiguous();
+  Indices found;
+  found.reserve(static_cast<std::size_t>(view.outer * view.inner));
+  for (std::int64_t outer = 0; outer < view.outer; ++outer) {
+    for (std::int64_t inner = 0; inner < view.inner; ++inner) {
+      const real* lane = input.data() + outer * view.axis * view.inner + inner;
+      std::int64_t best = 0;
+      for (std::int64_t k = 1; k < view.axis; ++k) {
+        const real value = lane[k * view.inner], old = lane[best * view.inner];
+        if (value > old || (std::isnan(value) && !std::isnan(old))) best = k;
+      }
+      found.push_back(best);
+    }
+  }
+  return found;
+}
+
+// Running sums ------------------------------------------------------------------------------------
+
+Variable cumsum(const Variable& x, std::int64_t axis) {
+  const AxisView view = reduce_over("cumsum", x, axis, false).view;
+  const std::int64_t outer = view.outer, length = view.axis, inner = view.inner;
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), cumsum_forward, y.data(), input.data(), outer, length, inner);
+  return make_result("cumsum", y, {x}, [outer, length, inner](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), cumsum_backward, d[0].data(), dy.data(), outer, length, inner);
+  });
 }
 
 }  // namespace serenade

@@ -1,6 +1,6 @@
 #pragma once
-// Reductions along one axis. A tensor is seen as [outer, axis, inner], row-major: the axis in the
-// middle is reduced. All elements at once: outer = inner = 1.
+// Reductions and running sums along one axis. A tensor is seen as [outer, axis, inner], row-major:
+// the axis in the middle is reduced. All elements at once: outer = inner = 1.
 
 #include <cstdint>
 
@@ -19,8 +19,16 @@ DECLARE_KERNEL(void sum_backward(real* dx, const real* dy, real factor, std::int
 /// y = largest element along the axis; NaN where there is one. axis >= 1.
 DECLARE_KERNEL(void max_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
                                 std::int64_t inner));
-/// dx += dy at the first element that equals the maximum. x, y: as in the forward pass.
+/// dx += dy at the first element that equals the maximum, or at the first NaN. x, y: as in the
+/// forward pass.
 DECLARE_KERNEL(void max_backward(real* dx, const real* dy, const real* x, const real* y,
                                  std::int64_t outer, std::int64_t axis, std::int64_t inner));
+
+/// y_k = x_0 + .. + x_k along the axis, added in that order. Both [outer, axis, inner].
+DECLARE_KERNEL(void cumsum_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
+                                   std::int64_t inner));
+/// dx_k += dy_k + dy_k+1 + .. along the axis, added from the end.
+DECLARE_KERNEL(void cumsum_backward(real* dx, const real* dy, std::int64_t outer, std::int64_t axis,
+                                    std::int64_t inner));
 
 }  // namespace serenade

@@ -113,7 +113,8 @@ TEST_CASE("pointwise: functions of two, with broadcasting") {
     for (const Shape& shape : {Shape{}, Shape{5}, Shape{4, 1, 3, 1}}) {
       if (a.size() > 3 || a == Shape{2, 1, 5}) continue;  // do not broadcast with all of them
       const Tensor mask = Variable(random_tensor(shape, 4)) > 0;
-      check_op("where", {x, y}, [&](const Inputs& in) { return where(mask, in[0], in[1]); });
+      check_op("where", {x, y},
+               [&](const Inputs& in) { return where(mask.to(in[0].device()), in[0], in[1]); });
     }
   }
   check_golden_op("arithmetic", {"a", "b"}, power, "pow");
@@ -129,8 +130,12 @@ TEST_CASE("pointwise: functions of two, with broadcasting") {
 
 TEST_CASE("where and masked_fill: golden values; what is not chosen does not matter") {
   const Tensor mask = golden("arithmetic").tensor("where.mask");
-  const Function choose = [&](const Inputs& in) { return where(mask, in[0], in[1]); };
-  const Function fill = [&](const Inputs& in) { return masked_fill(in[0], mask, real(-2.5)); };
+  const Function choose = [&](const Inputs& in) {
+    return where(mask.to(in[0].device()), in[0], in[1]);
+  };
+  const Function fill = [&](const Inputs& in) {
+    return masked_fill(in[0], mask.to(in[0].device()), real(-2.5));
+  };
   check_golden_op("arithmetic", {"a", "b"}, choose, "where");
   check_golden_op("arithmetic", {"x"}, fill, "masked_fill");
   check_op("masked_fill", {random_tensor({4, 3}, 1)}, fill);

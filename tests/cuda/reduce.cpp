@@ -99,6 +99,25 @@ TEST_CASE("cuda reduce: maximum") {
   }
 }
 
+TEST_CASE("cuda reduce: running sums") {
+  for (const AxisShape& s : kShapes) {
+    CAPTURE(s.outer);
+    CAPTURE(s.axis);
+    CAPTURE(s.inner);
+    const Values x = random_values(s.count(), 1), before = random_values(s.count(), 3);
+    Values expected(x.size()), expected_dx = before;
+    cpu::cumsum_forward(expected.data(), x.data(), s.outer, s.axis, s.inner);
+    cpu::cumsum_backward(expected_dx.data(), x.data(), s.outer, s.axis, s.inner);
+    CHECK(on_device(cuda::cumsum_forward, x, s.count(), s) == expected);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(before), d(x);
+      cuda::cumsum_backward(out.data(), d.data(), s.outer, s.axis, s.inner);
+      return out.values();
+    });
+    CHECK(dx == expected_dx);
+  }
+}
+
 TEST_CASE("cuda reduce: of equal values the first gets the gradient") {
   for (const AxisShape& s : {AxisShape{2, 5, 1}, AxisShape{2, 1500, 1}, AxisShape{2, 5, 2}}) {
     const auto lanes = static_cast<std::size_t>(s.lanes());

@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic.safetensors and activations.safetensors hold many cases each: case "pow" has pow.a and
+arithmetic.safetensors, activations.safetensors and reductions.safetensors hold many cases each: case "pow" has pow.a and
 pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold the
 points at which conventions differ: zeros, bounds, equal pairs.
 """
@@ -78,3 +78,21 @@ for case, function in [
         ("hardtanh", F.hardtanh), ("relu6", F.relu6)]:
     add_case(activations, case, function, x=any_sign)
 write("activations", activations)
+
+# Over axes that are neighbours (12), that are not (02), and one alone.
+reductions, x = {}, torch.randn(2, 3, 4)
+x[0, 1, 2] = 0
+for tag, axes in [("02", (0, 2)), ("12", (1, 2)), ("1", (1,))]:
+    for case, function in [
+            ("sum", torch.sum), ("mean", torch.mean), ("var", torch.var), ("stddev", torch.std),
+            ("var_0", lambda v, a: torch.var(v, a, correction=0)), ("max", torch.amax),
+            ("min", torch.amin), ("logsumexp", torch.logsumexp),
+            ("norm_1", lambda v, a: torch.linalg.vector_norm(v, 1, a)),
+            ("norm_2", lambda v, a: torch.linalg.vector_norm(v, 2, a)),
+            ("norm_3", lambda v, a: torch.linalg.vector_norm(v, 3, a)),
+            ("norm_inf", lambda v, a: torch.linalg.vector_norm(v, float("inf"), a))]:
+        add_case(reductions, case + "_" + tag, lambda v: function(v, axes), x=x)
+add_case(reductions, "norm_of_0", lambda v: torch.linalg.vector_norm(v, 2, (1,)), x=torch.zeros(2, 3))
+for axis in range(3):
+    add_case(reductions, f"cumsum_{axis}", lambda v: torch.cumsum(v, axis), x=x)
+write("reductions", reductions)

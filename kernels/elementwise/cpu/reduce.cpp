@@ -1,4 +1,4 @@
-// Reductions along one axis on the host.
+// Reductions and running sums along one axis on the host.
 
 #include "kernels/elementwise/reduce.h"
 
@@ -67,10 +67,34 @@ void max_backward(real* dx, const real* dy, const real* x, const real* y, std::i
   parallel_items(outer * inner, axis, [=](std::int64_t lane) {
     const std::int64_t start = lane / inner * axis * inner + lane % inner;
     for (std::int64_t k = 0; k < axis; ++k) {
-      if (x[start + k * inner] == y[lane]) {
+      const real value = x[start + k * inner];
+      if (value == y[lane] || (value != value && y[lane] != y[lane])) {
         dx[start + k * inner] += dy[lane];
         return;
       }
+    }
+  });
+}
+
+// In double: thousands of terms one after the other would cost float three digits.
+void cumsum_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
+                    std::int64_t inner) {
+  parallel_items(outer * inner, axis, [=](std::int64_t lane) {
+    const std::int64_t start = lane / inner * axis * inner + lane % inner;
+    double total = 0;
+    for (std::int64_t i = start, end = start + axis * inner; i < end; i += inner) {
+      y[i] = static_cast<real>(total += static_cast<double>(x[i]));
+    }
+  });
+}
+
+void cumsum_backward(real* dx, const real* dy, std::int64_t outer, std::int64_t axis,
+                     std::int64_t inner) {
+  parallel_items(outer * inner, axis, [=](std::int64_t lane) {
+    const std::int64_t start = lane / inner * axis * inner + lane % inner;
+    double total = 0;
+    for (std::int64_t i = start + (axis - 1) * inner; i >= start; i -= inner) {
+      dx[i] += static_cast<real>(total += static_cast<double>(dy[i]));
     }
   });
 }

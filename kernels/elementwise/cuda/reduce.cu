@@ -84,6 +84,9 @@ __global__ void __launch_bounds__(kBlockRow)
   if (threadIdx.x == 0) y[blockIdx.x] = best;
 }
 
+/// Whether an element is the one that was found: NaN is where there is one.
+__device__ bool is_maximum(real x, real best) { return x == best || (x != x && best != best); }
+
 __global__ void __launch_bounds__(kLoopThreads)
     max_columns_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy,
                          GlobalPointer<const real> x, GlobalPointer<const real> y,
@@ -92,7 +95,7 @@ __global__ void __launch_bounds__(kLoopThreads)
     const std::int64_t outer = i / inner, start = outer * axis * inner + (i - outer * inner);
     const real best = y[i], d = dy[i];
     std::int64_t k = 0;
-    while (k < axis && x[start + k * inner] != best) ++k;
+    while (k < axis && !is_maximum(x[start + k * inner], best)) ++k;
     if (k < axis) dx[start + k * inner] += d;
   }
 }
@@ -106,12 +109,34 @@ __global__ void __launch_bounds__(kBlockRow)
   const real best = y[blockIdx.x];
   std::int64_t first = axis;
   for (std::int64_t k = threadIdx.x; k < axis && first == axis; k += blockDim.x) {
-    if (x[start + k] == best) first = k;
+    if (is_maximum(x[start + k], best)) first = k;
   }
   first = block_reduce(first, SharedPointer<std::int64_t>(scratch), Smaller{});
   if (threadIdx.x == 0 && first < axis) {
     const real d = dy[blockIdx.x];
     dx[start + first] += d;
+  }
+}
+
+// Running sums ------------------------------------------------------------------------------------
+
+/// One thread per column, in double; `backward`: from the end, added to what `to` holds.
+__global__ void __launch_bounds__(kLoopThreads)
+    running_sums(GlobalPointer<real> to, GlobalPointer<const real> from, std::int64_t axis,
+                 std::int64_t inner, std::int64_t columns, bool backward) {
+  for (std::int64_t i = loop_begin(); i < columns; i += grid_stride()) {
+    const std::int64_t outer = i / inner, start = outer * axis * inner + (i - outer * inner);
+    double total = 0;
+    for (std::int64_t k = 0; k < axis; ++k) {
+      const std::int64_t at = start + (backward ? axis - 1 - k : k) * inner;
+      const real term = from[at];
+      total += static_cast<double>(term);
+      if (backward) {
+        to[at] += static_cast<real>(total);
+      } else {
+        to[at] = static_cast<real>(total);
+      }
+    }
   }
 }
 
@@ -168,6 +193,22 @@ void max_backward(real* dx, const real* dy, const real* x, const real* y, std::i
     SERENADE_LAUNCH(max_rows_backward, dim3(static_cast<unsigned>(columns)),
                     dim3(static_cast<unsigned>(threads)), 0, current_stream(), dx, dy, x, y, axis);
   }
+}
+
+void cumsum_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
+                    std::int64_t inner) {
+  const std::int64_t columns = outer * inner;
+  if (columns == 0) return;
+  SERENADE_LAUNCH(running_sums, loop_grid(columns), dim3(kLoopThreads), 0, current_stream(), y, x,
+                  axis, inner, columns, false);
+}
+
+void cumsum_backward(real* dx, const real* dy, std::int64_t outer, std::int64_t axis,
+                     std::int64_t inner) {
+  const std::int64_t columns = outer * inner;
+  if (columns == 0) return;
+  SERENADE_LAUNCH(running_sums, loop_grid(columns), dim3(kLoopThreads), 0, current_stream(), dx, dy,
+                  axis, inner, columns, true);
 }
 
 }  // namespace serenade::cuda
