@@ -195,6 +195,18 @@ Variable permute(const Variable& x, const std::vector<std::int64_t>& order);
 Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b);
 Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::int64_t length);
 Variable concat(const std::vector<Variable>& parts, std::int64_t axis);
+/// The parts, all of one shape, beside each other along a new axis.
+Variable stack(const std::vector<Variable>& parts, std::int64_t axis = 0);
+/// Pieces of `size` along an axis, the last one smaller where they do not divide it evenly.
+std::vector<Variable> split(const Variable& x, std::int64_t size, std::int64_t axis = 0);
+/// split into pieces of ceil(size / count): at most `count` of them.
+std::vector<Variable> chunk(const Variable& x, std::int64_t count, std::int64_t axis = 0);
+/// Repeats axes of size 1 and adds axes in front, as broadcasting does.
+Variable expand(const Variable& x, const Shape& shape);
+/// Tiles: the whole of x, counts[k] times along axis k; more counts than axes add axes in front.
+Variable repeat(const Variable& x, const std::vector<std::int64_t>& counts);
+/// The elements along these axes in reverse order.
+Variable flip(const Variable& x, const AxisList& axes);
 /// Adds `before` and `after` zeros along an axis.
 Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after);
 /// Cuts overlapping windows out of the last axis: [N, C, F, T] to [N, windows, C, F, size]. Windows
@@ -202,6 +214,33 @@ Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int
 /// it holds at least one step that no earlier window has: 1 + max(0, ceil((T - size) / step))
 /// windows.
 Variable unfold(const Variable& x, std::int64_t size, std::int64_t step);
+
+// Choosing by number ------------------------------------------------------------------------------
+//
+// Indices lie in host memory, row-major where they belong to a shape, in 0 .. size of the axis - 1.
+
+/// Slices indices[0], indices[1], .. of an axis: rows of an embedding, an order, a subset.
+Variable index_select(const Variable& x, std::int64_t axis, const Indices& indices);
+/// y[.., k, ..] = x[.., indices[.., k, ..], ..]. shape: of the indices and of y; that of x but for
+/// the axis.
+Variable gather(const Variable& x, std::int64_t axis, const Indices& indices, const Shape& shape);
+/// x, with source[.., k, ..] added at [.., indices[.., k, ..], ..], in the order of k. One index
+/// for each element of source, whose shape is that of x but for the axis.
+Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indices,
+                     const Variable& source);
+struct TopK {
+  Variable values;
+  Indices indices;  ///< one for each of the values, row-major
+};
+/// The k largest along an axis, the largest first, the earlier first on ties; NaN counts as the
+/// largest.
+TopK topk(const Variable& x, std::int64_t k, std::int64_t axis = -1);
+
+/// [N, classes]: 1 at each index, 0 elsewhere.
+Tensor one_hot(const Indices& indices, std::int64_t classes);
+/// [rows, columns]: 1 at (i, j) where j - i <= diagonal (tril), or >= diagonal (triu), else 0.
+Tensor tril_mask(std::int64_t rows, std::int64_t columns, std::int64_t diagonal = 0);
+Tensor triu_mask(std::int64_t rows, std::int64_t columns, std::int64_t diagonal = 0);
 
 // Linear algebra ----------------------------------------------------------------------------------
 

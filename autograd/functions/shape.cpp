@@ -5,6 +5,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/broadcast.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
@@ -141,6 +142,75 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
       if (d.wants(i)) add_part(d[i], dy, at, starts[i]);
     }
   });
+}
+
+Variable stack(const std::vector<Variable>& parts, std::int64_t axis) {
+  check(!parts.empty(), "stack", "at least one part; got none");
+  std::vector<Variable> rows;
+  for (const Variable& part : parts) {
+    check_defined("stack", part);
+    check(part.shape() == parts[0].shape(), "stack", "parts must have the same shape; got ",
+          parts[0].shape(), " and ", part.shape());
+    Shape shape = part.shape();
+    shape.insert(shape.begin() + normalized_axis("stack", axis, part.dim() + 1), 1);
+    rows.push_back(reshape(part, shape));
+  }
+  return concat(rows, axis);
+}
+
+std::vector<Variable> split(const Variable& x, std::int64_t size, std::int64_t axis) {
+  check_defined("split", x);
+  const std::int64_t at = normalized_axis("split", axis, x.dim());
+  check(size >= 1, "split", "pieces must have a size; got ", size);
+  std::vector<Variable> pieces;
+  for (std::int64_t start = 0; start < x.size(at); start += std::min(size, x.size(at) - start)) {
+    pieces.push_back(slice(x, at, start, std::min(size, x.size(at) - start)));
+  }
+  return pieces;
+}
+
+std::vector<Variable> chunk(const Variable& x, std::int64_t count, std::int64_t axis) {
+  check_defined("chunk", x);
+  const std::int64_t size = x.size(normalized_axis("chunk", axis, x.dim()));
+  check(count >= 1, "chunk", "there must be a piece; got ", count);
+  return split(x, std::max<std::int64_t>(1, size / count + (size % count > 0 ? 1 : 0)), axis);
+}
+
+Variable expand(const Variable& x, const Shape& shape) {
+  check_defined("expand", x);
+  const Tensor repeated = x.value().expand(shape);  // a view
+  element_count(shape, "expand");
+  return make_result(
+      "expand", repeated.clone(), {x}, [from = x.shape(), shape](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, make_broadcast(from, shape));
+      });
+}
+
+Variable repeat(const Variable& x, const std::vector<std::int64_t>& counts) {
+  check_defined("repeat", x);
+  check(std::ssize(counts) >= x.dim() && std::ssize(counts) <= kMaxDims, "repeat",
+        "a count for each axis, at most ", kMaxDims, " in all; got ", counts.size(), " for ",
+        x.shape());
+  Shape total(counts.size() - x.shape().size(), 1);
+  total.insert(total.end(), x.shape().begin(), x.shape().end());
+  Variable y = reshape(x, total);
+  for (std::size_t axis = 0; axis < counts.size(); ++axis) {
+    check(counts[axis] >= 0 && counts[axis] <= kMaxElements, "repeat",
+          "counts must not be negative, nor beyond 2^58; got ", counts[axis]);
+    element_count({counts[axis], y.shape()[axis]}, "repeat");
+    Shape tiled = y.shape();
+    tiled[axis] *= counts[axis];
+    element_count(tiled, "repeat");
+    Shape outer{1, 1, 1};
+    for (std::size_t i = 0; i < tiled.size(); ++i) {
+      if (i != axis) outer[i < axis ? 0 : 2] *= tiled[i];
+    }
+    if (counts[axis] == 1) continue;
+    const std::int64_t block = y.shape()[axis] * outer[2];
+    y = reshape(expand(reshape(y, {outer[0], 1, block}), {outer[0], counts[axis], block}), tiled);
+  }
+  return y;
 }
 
 Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int64_t after) {

@@ -102,6 +102,22 @@ TEST_CASE("boundaries: broadcasts and products that no memory holds") {
   check_refused("concat", [&] { concat({most, most, most, most, most}, 0); });
 }
 
+TEST_CASE("boundaries: choosing and repeating") {
+  const Variable x = ones({2, 3});
+  check_extremes_refused("index_select", [&](auto n) { index_select(x, 1, {n}); });
+  check_extremes_refused("index_select", [&](auto n) { index_select(x, n, {0}); });
+  check_extremes_refused("gather", [&](auto n) { gather(x, 1, {0, n}, {2, 1}); });
+  check_extremes_refused("gather", [&](auto n) { gather(x, 1, {0}, {2, n}); });
+  check_extremes_refused("scatter_add", [&](auto n) { scatter_add(x, 1, {0, n}, ones({2, 1})); });
+  check_extremes_refused("topk", [&](auto n) { topk(x, n); });
+  check_extremes_refused("repeat", [&](auto n) { repeat(x, {n, n}); });
+  check_extremes_refused("expand", [&](auto n) { expand(x, {n, 2, 3}); });
+  check_extremes_refused("one_hot", [&](auto n) { one_hot({n}, 3); });
+  check_extremes_refused("stack", [&](auto n) { stack({x}, n); });
+  check_extremes_refused("cumsum", [&](auto n) { cumsum(x, n); });
+  check_extremes_refused("sum", [&](auto n) { sum(x, {0, n}); });
+}
+
 TEST_CASE("boundaries: labels, lengths and iterations") {
   const Variable scores = ones({1, 3}), sequence = ones({1, 4, 2});
   check_extremes_refused("cross_entropy", [&](auto n) { cross_entropy(scores, {n}); });
@@ -162,6 +178,15 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   unary("flatten", [](const Variable& v) { flatten(v); });
   unary("permute", [](const Variable& v) { permute(v, {}); });
   unary("transpose", [](const Variable& v) { transpose(v, 0, 1); });
+  unary("stack", [](const Variable& v) { stack({v}); });
+  unary("split", [](const Variable& v) { split(v, 1); });
+  unary("chunk", [](const Variable& v) { chunk(v, 1); });
+  unary("expand", [](const Variable& v) { expand(v, {1}); });
+  unary("repeat", [](const Variable& v) { repeat(v, {1}); });
+  unary("flip", [](const Variable& v) { flip(v, 0); });
+  unary("index_select", [](const Variable& v) { index_select(v, 0, {0}); });
+  unary("gather", [](const Variable& v) { gather(v, 0, {0}, {1}); });
+  unary("topk", [](const Variable& v) { topk(v, 1); });
   unary("slice", [](const Variable& v) { slice(v, 0, 0, 1); });
   unary("pad", [](const Variable& v) { pad(v, 0, 0, 1); });
   unary("unfold", [](const Variable& v) { unfold(v, 1, 1); });
@@ -197,6 +222,9 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   binary("ge", flat, [](const Variable& a, const Variable& b) { ge(a, b); });
   binary("eq", flat, [](const Variable& a, const Variable& b) { eq(a, b); });
   binary("ne", flat, [](const Variable& a, const Variable& b) { ne(a, b); });
+  binary("scatter_add", flat, [](const Variable& a, const Variable& b) {
+    scatter_add(a, 0, {0, 0, 0, 0}, b);
+  });
   binary("pow", flat, [](const Variable& a, const Variable& b) { serenade::pow(a, b); });
   binary("where", flat, [](const Variable& a, const Variable& b) { where(Tensor({1}), a, b); });
   check_refused("where", [&] { where(Tensor(), flat, flat); });

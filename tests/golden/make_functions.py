@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic.safetensors, activations.safetensors and reductions.safetensors hold many cases each: case "pow" has pow.a and
+arithmetic, activations, reductions and indexing (.safetensors) hold many cases each: case "pow" has pow.a and
 pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold the
 points at which conventions differ: zeros, bounds, equal pairs.
 """
@@ -96,3 +96,19 @@ add_case(reductions, "norm_of_0", lambda v: torch.linalg.vector_norm(v, 2, (1,))
 for axis in range(3):
     add_case(reductions, f"cumsum_{axis}", lambda v: torch.cumsum(v, axis), x=x)
 write("reductions", reductions)
+
+# Choosing by number, and what moves elements.
+indexing, x, source = {}, torch.randn(3, 4, 2), torch.randn(3, 5, 2)
+rows, columns = torch.tensor([2, 0, 2, 3, 2]), torch.randint(0, 4, (3, 5, 2))
+indexing["columns"] = columns.double()
+add_case(indexing, "index_select", lambda v: torch.index_select(v, 1, rows), x=x)
+add_case(indexing, "gather", lambda v: torch.gather(v, 1, columns), x=x)
+add_case(indexing, "scatter_add", lambda v, s: torch.scatter_add(v, 1, columns, s), x=x, source=source)
+add_case(indexing, "flip", lambda v: torch.flip(v, (0, 2)), x=x)
+add_case(indexing, "topk", lambda v: torch.topk(v, 2, 1).values, x=x)
+add_case(indexing, "stack", lambda a, b: torch.stack((a, b), 1), a=x[0], b=x[1])
+add_case(indexing, "split", lambda v: torch.split(v, 3, 1)[1], x=x)
+add_case(indexing, "chunk", lambda v: torch.chunk(v, 3, 1)[0], x=x)
+add_case(indexing, "expand", lambda v: v.expand(5, 3, 4, 2), x=x[:, :1].contiguous())
+add_case(indexing, "repeat", lambda v: v.repeat(2, 1, 3, 2), x=x)
+write("indexing", indexing)
