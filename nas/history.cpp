@@ -106,7 +106,7 @@ std::string history_csv(const std::vector<SearchRecord>& history) {
 }
 
 std::string history_json(const std::vector<SearchRecord>& history) {
-  std::string list;  // the tree of one epoch at a time: a tree takes ten times the text
+  std::string list = "[";  // the tree of one epoch at a time: a tree takes ten times the text
   for (const SearchRecord& record : history) {
     Json choices = Json::array();
     for (const ChoiceRecord& choice : record.choices) choices.push_back(to_json(choice));
@@ -116,9 +116,10 @@ std::string history_json(const std::vector<SearchRecord>& history) {
                         {"weight_loss", record.weight_loss},
                         {"architecture_loss", record.architecture_loss},
                         {"layers", choices}};
-    list += (list.empty() ? "" : ",") + epoch.dump();
+    if (list.size() > 1) list += ',';
+    list += epoch.dump();
   }
-  return '[' + list + ']';
+  return list += ']';
 }
 
 std::vector<SearchRecord> history_from_json(const std::string& text) {

@@ -128,13 +128,11 @@ std::string json_text(const std::string& path, const std::string& text) {
   }
 }
 
-// An object of values that are JSON already.
-std::string json_object(const std::string& path, const std::map<std::string, std::string>& values) {
-  std::string text = "{";
-  for (const auto& [key, value] : values) {
-    text += (text.size() > 1 ? "," : "") + json_text(path, key) + ":" + value;
-  }
-  return text + "}";
+// Appends one member of an object that text is the beginning of, but for its value.
+void append_key(std::string& text, const std::string& path, const std::string& key) {
+  if (text.back() != '{') text += ',';
+  text += json_text(path, key);
+  text += ':';
 }
 
 }  // namespace
@@ -167,12 +165,22 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   for (const auto& [name, integers] : file.integers) {
     describe(name, "I64", integers.shape, integers.values.size() * sizeof(std::int64_t));
   }
-  if (!file.metadata.empty()) {
-    std::map<std::string, std::string> texts;
-    for (const auto& [key, value] : file.metadata) texts[key] = json_text(path, value);
-    entries["__metadata__"] = json_object(path, texts);
+  constexpr const char* kMetadata = "__metadata__";
+  if (!file.metadata.empty()) entries[kMetadata] = "";
+  // Texts may be long, a search's history for instance, so there is one copy of each.
+  std::string text = "{";
+  for (const auto& [name, entry] : entries) {
+    append_key(text, path, name);
+    text += entry;
+    if (name != kMetadata) continue;
+    text += '{';
+    for (const auto& [key, value] : file.metadata) {
+      append_key(text, path, key);
+      text += json_text(path, value);
+    }
+    text += '}';
   }
-  std::string text = json_object(path, entries);
+  text += '}';
   text.append((8 - text.size() % 8) % 8, ' ');
 
   write_file(path, [&](std::ostream& out) {
