@@ -240,6 +240,8 @@ void run(const std::string& input) {
   if (answer.code == 0) return;
   const Words errors = lines_of(answer.errors);
   if (answer.code < 2 || answer.code > 5) fault("exit code 1: " + answer.errors);
+  // A file's own failure begins with its name, which may be anything.
+  if (input.find("serenade: ") != std::string::npos) return;
   const auto ours = std::count_if(errors.begin(), errors.end(), [](const std::string& line) {
     return line.starts_with("serenade: ");
   });
