@@ -17,8 +17,8 @@
 #   make tsan       everything that has threads under the thread sanitizer
 #   make coverage   which lines the tests run, and which branches of parsers and checkpoints
 #   make fuzz       readers of files, the command line, and float against double under libFuzzer;
-#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some, SEED=1 the same
-#                   ones every time (needs clang)
+#                   RUNS=50000 inputs each, TARGETS=config,audio,.. only some, SEED=1 where they
+#                   begin (needs clang)
 #   make kills      KILLS=200 runs killed at random moments, taken up again, and compared
 #   make torture    2,000 of them, and every crash point, fault of the disk and lack of memory
 #   make clean      remove build/
