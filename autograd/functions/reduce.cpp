@@ -22,13 +22,12 @@ struct AxisView {
 // All elements in one axis, to a scalar.
 AxisView view_whole(const Shape& shape) { return {1, element_count(shape), 1, {}}; }
 
-struct Reduction {
-  Variable x;
+struct AxisOrder {
   AxisView view;
+  std::vector<std::int64_t> order;  // in which the reduced axes are neighbours; empty: they are
 };
 
-// x seen along `list`. Axes that are no neighbours are first brought together at the end.
-Reduction reduce_over(const char* name, const Variable& x, const AxisList& list, bool keepdim) {
+AxisOrder order_of(const char* name, const Variable& x, const AxisList& list, bool keepdim) {
   check_defined(name, x);
   const Shape& shape = x.shape();
   std::vector<bool> reduced(shape.size(), false);
@@ -38,7 +37,7 @@ Reduction reduce_over(const char* name, const Variable& x, const AxisList& list,
     reduced[at] = true;
   }
   check(!list.axes().empty(), name, "at least one axis; got none");
-  Reduction result{x, {}};
+  AxisOrder result;
   std::vector<std::int64_t> kept, gone;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     (reduced[i] ? gone : kept).push_back(static_cast<std::int64_t>(i));
@@ -52,10 +51,25 @@ Reduction reduce_over(const char* name, const Variable& x, const AxisList& list,
     (neighbours && axis > gone.front() ? result.view.inner : result.view.outer) *= size(axis);
   }
   if (!neighbours) {
-    kept.insert(kept.end(), gone.begin(), gone.end());
-    result.x = permute(x, kept);
+    result.order = kept;
+    result.order.insert(result.order.end(), gone.begin(), gone.end());
   }
   return result;
+}
+
+AxisView view_over(const char* name, const Variable& x, const AxisList& axes, bool keepdim) {
+  return order_of(name, x, axes, keepdim).view;
+}
+
+struct Reduction {
+  Variable x;
+  AxisView view;
+};
+
+// x seen along its axes; those that are no neighbours are brought together at the end.
+Reduction reduce_over(const char* name, const Variable& x, const AxisList& axes, bool keepdim) {
+  const AxisOrder found = order_of(name, x, axes, keepdim);
+  return {found.order.empty() ? x : permute(x, found.order), found.view};
 }
 
 Variable scaled_sum(const char* name, const Variable& x, const AxisView& view, real factor) {
@@ -74,13 +88,13 @@ Variable mean_over(const Variable& x, const AxisView& view) {
   return scaled_sum("mean", x, view, static_cast<real>(1 / static_cast<double>(view.axis)));
 }
 
-// y where the tensor s is positive, 0 elsewhere, with y = f(s): f must not see a 0, where its
+// y where the tensor s is not 0, 0 elsewhere, with y = f(s): f must not see a 0, where its
 // derivative may be infinite.
 template <class Function>
-Variable where_positive(const Variable& s, Function f) {
+Variable where_not_zero(const Variable& s, Function f) {
   const Variable one(Tensor::scalar(1, s.device())), zero(Tensor::scalar(0, s.device()));
-  const Tensor positive = ne(s, zero);  // also where it is NaN, which is to stay
-  return where(positive, f(where(positive, s, one)), zero);
+  const Tensor mask = ne(s, zero);  // 1 also where s is NaN, which is to stay
+  return where(mask, f(where(mask, s, one)), zero);
 }
 
 }  // namespace
@@ -108,7 +122,7 @@ Variable mean(const Variable& x, const AxisList& axes, bool keepdim) {
 }
 
 Variable var(const Variable& x, const AxisList& axes, real correction, bool keepdim) {
-  const auto count = static_cast<real>(reduce_over("var", x, axes, keepdim).view.axis);
+  const auto count = static_cast<real>(view_over("var", x, axes, keepdim).axis);
   check(correction >= 0 && count > correction, "var",
         "there must be more elements than the correction; got ", count, " of ", x.shape(),
         " and correction ", correction);
@@ -132,7 +146,7 @@ Variable logsumexp(const Variable& x, const AxisList& axes, bool keepdim) {
                   .value();
   }
   const Variable total = log(sum(exp(x - Variable(largest)), axes, true)) + Variable(largest);
-  return keepdim ? total : reshape(total, reduce_over("logsumexp", x, axes, false).view.reduced);
+  return keepdim ? total : reshape(total, view_over("logsumexp", x, axes, false).reduced);
 }
 
 Variable norm(const Variable& x, const AxisList& axes, real p, bool keepdim) {
@@ -141,9 +155,9 @@ Variable norm(const Variable& x, const AxisList& axes, real p, bool keepdim) {
   if (p == 1) return sum(abs(x), axes, keepdim);
   if (std::isinf(p)) return max(abs(x), axes, keepdim);
   if (p == 2) {
-    return where_positive(sum(square(x), axes, keepdim), [](const Variable& s) { return sqrt(s); });
+    return where_not_zero(sum(square(x), axes, keepdim), [](const Variable& s) { return sqrt(s); });
   }
-  return where_positive(sum(pow(abs(x), p), axes, keepdim),
+  return where_not_zero(sum(pow(abs(x), p), axes, keepdim),
                         [p](const Variable& s) { return pow(s, 1 / p); });
 }
 
@@ -170,7 +184,7 @@ Variable min(const Variable& x, const AxisList& axes, bool keepdim) {
 }
 
 Indices argmax(const Variable& x, std::int64_t axis) {
-  const AxisView view = reduce_over("argmax", x, axis, false).view;
+  const AxisView view = view_over("argmax", x, axis, false);
   check(view.axis >= 1, "argmax", "the axis must hold an element; got ", x.shape());
   const Tensor input = x.value().to(Device::cpu).contiguous();
   Indices found;
@@ -192,7 +206,7 @@ Indices argmax(const Variable& x, std::int64_t axis) {
 // Running sums ------------------------------------------------------------------------------------
 
 Variable cumsum(const Variable& x, std::int64_t axis) {
-  const AxisView view = reduce_over("cumsum", x, axis, false).view;
+  const AxisView view = view_over("cumsum", x, axis, false);
   const std::int64_t outer = view.outer, length = view.axis, inner = view.inner;
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());

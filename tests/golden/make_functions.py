@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the golden values of pointwise functions, with PyTorch 2 in float64.
+"""Writes the golden values of functions.h that PyTorch 2.15 gives, in float64.
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions and indexing (.safetensors) hold many cases each: case "pow" has pow.a and
-pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold the
-points at which conventions differ: zeros, bounds, equal pairs.
+arithmetic, activations, reductions and indexing (.safetensors) hold many cases each: case "pow" has
+pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
+the points at which conventions differ: zeros, bounds, equal pairs.
 """
 import json
 import pathlib

@@ -48,9 +48,12 @@ json record_json(const EpochRecord& e) {
 }  // namespace
 
 std::string records_json(const std::vector<EpochRecord>& records) {
-  std::string list;
-  for (const EpochRecord& record : records) list += (list.empty() ? "" : ",") + to_json(record);
-  return '[' + list + ']';
+  std::string list = "[";
+  for (const EpochRecord& record : records) {
+    if (list.size() > 1) list += ',';
+    list += to_json(record);
+  }
+  return list += ']';
 }
 
 std::vector<EpochRecord> records_from_json(const std::string& text) {

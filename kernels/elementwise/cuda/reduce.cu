@@ -140,6 +140,14 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
+void launch_running_sums(real* to, const real* from, std::int64_t outer, std::int64_t axis,
+                         std::int64_t inner, bool backward) {
+  const std::int64_t columns = outer * inner;
+  if (columns == 0) return;
+  SERENADE_LAUNCH(running_sums, loop_grid(columns), dim3(kLoopThreads), 0, current_stream(), to,
+                  from, axis, inner, columns, backward);
+}
+
 }  // namespace
 
 void sum_forward(real* y, const real* x, real factor, std::int64_t outer, std::int64_t axis,
@@ -197,18 +205,12 @@ void max_backward(real* dx, const real* dy, const real* x, const real* y, std::i
 
 void cumsum_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
                     std::int64_t inner) {
-  const std::int64_t columns = outer * inner;
-  if (columns == 0) return;
-  SERENADE_LAUNCH(running_sums, loop_grid(columns), dim3(kLoopThreads), 0, current_stream(), y, x,
-                  axis, inner, columns, false);
+  launch_running_sums(y, x, outer, axis, inner, false);
 }
 
 void cumsum_backward(real* dx, const real* dy, std::int64_t outer, std::int64_t axis,
                      std::int64_t inner) {
-  const std::int64_t columns = outer * inner;
-  if (columns == 0) return;
-  SERENADE_LAUNCH(running_sums, loop_grid(columns), dim3(kLoopThreads), 0, current_stream(), dx, dy,
-                  axis, inner, columns, true);
+  launch_running_sums(dx, dy, outer, axis, inner, true);
 }
 
 }  // namespace serenade::cuda
