@@ -30,6 +30,10 @@ struct AllocationCounts {
 DECLARE_KERNEL(AllocationCounts allocation_counts());
 DECLARE_KERNEL(void reset_allocation_peak());
 
+/// Gives the system back what the host's heap keeps of memory that was freed, where the C library
+/// can. To be called after work that took much for a moment, such as the copy of a whole state.
+void return_freed_memory();
+
 /// destination[i] = value for i < count.
 DECLARE_KERNEL(void fill(real* destination, real value, std::int64_t count));
 

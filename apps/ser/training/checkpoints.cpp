@@ -7,6 +7,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/interrupt.h"
 #include "apps/ser/common/names.h"
+#include "kernels/runtime/memory.h"
 
 namespace serenade::ser {
 
@@ -50,6 +51,7 @@ void Checkpoints::save(const std::string& stage, SafetensorsFile state) {
   } catch (const std::runtime_error& error) {
     throw IoError(std::string(error.what()) + "; check the free space and the permissions");
   }
+  return_freed_memory();  // or each state leaves holes, and a long run grows by them
   last_ = Clock::now();
   cost_ = std::chrono::duration<double>(last_ - start).count();
   if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");

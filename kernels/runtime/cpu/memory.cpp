@@ -3,6 +3,7 @@
 #include "kernels/runtime/memory.h"
 
 #ifdef __linux__
+#include <malloc.h>
 #include <sys/mman.h>
 #endif
 
@@ -187,3 +188,13 @@ void scatter_add_strided(real* destination, const real* source, const std::int64
 }
 
 }  // namespace serenade::cpu
+
+namespace serenade {
+
+void return_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+}  // namespace serenade
