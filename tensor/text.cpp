@@ -1,6 +1,7 @@
 #include "tensor/text.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace serenade {
@@ -27,11 +28,17 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {
-  if (known.empty()) return "";
-  return *std::min_element(known.begin(), known.end(),
-                           [&](const std::string& a, const std::string& b) {
-                             return edit_distance(word, a) < edit_distance(word, b);
-                           });
+  constexpr std::size_t kLongest = 100;  // what a file calls a word may be a book
+  const std::string beginning = word.substr(0, kLongest);
+  std::string nearest;
+  std::size_t fewest = std::numeric_limits<std::size_t>::max();
+  for (const std::string& candidate : known) {
+    const std::size_t changes = edit_distance(beginning, candidate);
+    if (changes >= fewest) continue;
+    fewest = changes;
+    nearest = candidate;
+  }
+  return nearest;
 }
 
 std::size_t find_word(const std::string& what, const std::string& word,

@@ -8,7 +8,7 @@
 namespace serenade {
 
 /// The word that takes the fewest single-letter changes (Levenshtein distance) to become `word`;
-/// the first of several, empty if `known` is empty. For messages.
+/// the first of several, empty if `known` is empty. Only the first 100 letters count. For messages.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 /// The index of `word` in `known`. Throws std::invalid_argument otherwise, in one line:

@@ -78,6 +78,14 @@ echo x >broken.wav
 ends 2 'features: a bad file among good ones' "$serenade" features broken.wav good.wav
 holds out.txt good.wav
 
+# A word that is a book -----------------------------------------------------------------------------
+
+{ printf '{"'; silence 5000000 | tr '\0' a; echo '": 1}'; } >book.json
+ends 2 'a key of five million letters' timeout 20 "$serenade" "${train[@]}" --corpus demo --config book.json --out book
+holds err.txt "book.json: unknown key 'aaaa"
+holds err.txt 'bytes left out'
+[ "$(wc -c <err.txt)" -lt 5000 ] || fail "a line of $(wc -c <err.txt) bytes"
+
 # Values that are not finite -----------------------------------------------------------------------
 
 { head -c -4 $model; printf '\x00\x00\xc0\x7f'; } >nan.safetensors

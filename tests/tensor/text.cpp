@@ -27,6 +27,9 @@ TEST_CASE("text: the nearest word is the one with the fewest changes, the first 
   CHECK(nearest_word("choice", {"schema", "system", "choices"}) == "choices");
   CHECK(nearest_word("", {"abc", "a"}) == "a");
   CHECK(nearest_word("x", {}).empty());
+  // What comes after a hundred letters costs no time, and does not count.
+  CHECK(nearest_word("pool" + std::string(100, 'x') + "convolution", {"convolution", "pool"}) ==
+        "pool");
 }
 
 TEST_CASE("text: a word that is not in the list is answered with the list") {

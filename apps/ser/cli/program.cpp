@@ -25,7 +25,15 @@ namespace serenade::ser {
 
 namespace {
 
+// A message quotes what is wrong, and a key of a file may be a book.
+constexpr std::size_t kLongestMessage = 4000, kShownEnd = 1000;
+
 int fail(int code, std::string message) {
+  if (message.size() > kLongestMessage) {
+    const std::size_t left_out = message.size() - kLongestMessage;
+    message.replace(kLongestMessage - kShownEnd, left_out,
+                    ".. (" + std::to_string(left_out) + " bytes left out) ..");
+  }
   std::replace(message.begin(), message.end(), '\n', ' ');  // one line, whatever a library says
   std::cerr << "serenade: " << shown(message) << std::endl;
   return code;
