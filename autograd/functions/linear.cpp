@@ -12,15 +12,10 @@
 
 namespace serenade {
 
-Variable matmul(const Variable& a, const Variable& b) {
-  check_defined("matmul", a, b);
-  const bool matrices = a.dim() >= 2 && a.dim() == b.dim();
-  const bool same_leading =
-      matrices && std::equal(a.shape().begin(), a.shape().end() - 2, b.shape().begin());
-  check(same_leading && a.size(-1) == b.size(-2), "matmul",
-        "must be [.., M, K] and [.., K, N] with the same leading sizes; got ", a.shape(), " and ",
-        b.shape());
-  check_same_device("matmul", a, b);
+namespace {
+
+// Matrices with the same leading sizes.
+Variable product(const Variable& a, const Variable& b) {
   const std::int64_t M = a.size(-2), K = a.size(-1), N = b.size(-1);
   Shape shape = a.shape();
   shape.back() = N;
@@ -43,6 +38,65 @@ Variable matmul(const Variable& a, const Variable& b) {
                                 saved_left.data(), M * K, dy.data(), M * N, 1, d[1].data(), K * N);
                        }
                      });
+}
+
+Shape leading(const Variable& x) { return {x.shape().begin(), x.shape().end() - 2}; }
+
+Variable with_leading(const Variable& x, Shape shape) {
+  shape.insert(shape.end(), x.shape().end() - 2, x.shape().end());
+  return expand(x, shape);
+}
+
+bool broadcasts(const Shape& a, const Shape& b) {
+  for (std::size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
+    const std::int64_t left = a[a.size() - i], right = b[b.size() - i];
+    if (left != right && left != 1 && right != 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Variable matmul(const Variable& a, const Variable& b) {
+  check_defined("matmul", a, b);
+  check_same_device("matmul", a, b);
+  const bool row = a.dim() == 1, column = b.dim() == 1;
+  check(a.dim() >= 1 && b.dim() >= 1 && a.size(-1) == b.size(column ? 0 : -2), "matmul",
+        "must be [.., M, K] and [.., K, N], or a vector [K]; got ", a.shape(), " and ", b.shape());
+  if (row || column) {
+    Variable y =
+        matmul(row ? reshape(a, {1, a.size(0)}) : a, column ? reshape(b, {b.size(0), 1}) : b);
+    Shape shape = y.shape();
+    if (column) shape.pop_back();
+    if (row) shape.erase(shape.end() - (column ? 1 : 2));
+    return reshape(y, shape);
+  }
+  const Shape left = leading(a), right = leading(b);
+  if (left == right) return product(a, b);
+  check(broadcasts(left, right), "matmul", "leading axes must broadcast; got ", a.shape(), " and ",
+        b.shape());
+  if (right.empty()) {  // one matrix for all rows
+    Shape shape = a.shape();
+    shape.back() = b.size(1);
+    return reshape(product(flatten(a, 0, -2), b), shape);
+  }
+  const Shape shape = broadcast_shapes("matmul", left, right);
+  return product(with_leading(a, shape), with_leading(b, shape));
+}
+
+Variable bmm(const Variable& a, const Variable& b) {
+  check_defined("bmm", a, b);
+  check_same_device("bmm", a, b);
+  check(a.dim() == 3 && b.dim() == 3 && a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm",
+        "must be [B, M, K] and [B, K, N]; got ", a.shape(), " and ", b.shape());
+  return product(a, b);
+}
+
+Variable outer(const Variable& a, const Variable& b) {
+  check_defined("outer", a, b);
+  check(a.dim() == 1 && b.dim() == 1, "outer", "must be two vectors; got ", a.shape(), " and ",
+        b.shape());
+  return reshape(a, {a.size(0), 1}) * b;
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {

@@ -61,13 +61,13 @@ AxisView view_over(const char* name, const Variable& x, const AxisList& axes, bo
   return order_of(name, x, axes, keepdim).view;
 }
 
-struct Reduction {
+struct ReducedView {
   Variable x;
   AxisView view;
 };
 
 // x seen along its axes; those that are no neighbours are brought together at the end.
-Reduction reduce_over(const char* name, const Variable& x, const AxisList& axes, bool keepdim) {
+ReducedView reduce_over(const char* name, const Variable& x, const AxisList& axes, bool keepdim) {
   const AxisOrder found = order_of(name, x, axes, keepdim);
   return {found.order.empty() ? x : permute(x, found.order), found.view};
 }
@@ -107,7 +107,7 @@ Variable sum(const Variable& x) {
 }
 
 Variable sum(const Variable& x, const AxisList& axes, bool keepdim) {
-  const Reduction over = reduce_over("sum", x, axes, keepdim);
+  const ReducedView over = reduce_over("sum", x, axes, keepdim);
   return scaled_sum("sum", over.x, over.view, 1);
 }
 
@@ -117,7 +117,7 @@ Variable mean(const Variable& x) {
 }
 
 Variable mean(const Variable& x, const AxisList& axes, bool keepdim) {
-  const Reduction over = reduce_over("mean", x, axes, keepdim);
+  const ReducedView over = reduce_over("mean", x, axes, keepdim);
   return mean_over(over.x, over.view);
 }
 
@@ -164,7 +164,7 @@ Variable norm(const Variable& x, const AxisList& axes, real p, bool keepdim) {
 // Extremes ----------------------------------------------------------------------------------------
 
 Variable max(const Variable& x, const AxisList& axes, bool keepdim) {
-  const Reduction over = reduce_over("max", x, axes, keepdim);
+  const ReducedView over = reduce_over("max", x, axes, keepdim);
   check(over.view.axis >= 1, "max", "the axis must hold an element; got ", x.shape());
   const std::int64_t outer = over.view.outer, length = over.view.axis, inner = over.view.inner;
   const Tensor input = over.x.value().contiguous();

@@ -118,9 +118,17 @@ TEST_CASE("boundaries: choosing and repeating") {
   check_extremes_refused("sum", [&](auto n) { sum(x, {0, n}); });
 }
 
+TEST_CASE("boundaries: normalisation") {
+  const Variable x = ones({2, 4, 3});
+  check_extremes_refused("group_norm", [&](auto n) { group_norm(x, n); });
+  check_extremes_refused("layer_norm", [&](auto n) { layer_norm(x, {n}); });
+  check_extremes_refused("rms_norm", [&](auto n) { rms_norm(x, {n, n}); });
+}
+
 TEST_CASE("boundaries: labels, lengths and iterations") {
   const Variable scores = ones({1, 3}), sequence = ones({1, 4, 2});
   check_extremes_refused("cross_entropy", [&](auto n) { cross_entropy(scores, {n}); });
+  check_extremes_refused("nll_loss", [&](auto n) { nll_loss(scores, {n}); });
   check_extremes_refused("margin_loss", [&](auto n) { margin_loss(scores, {n}); });
   const GruWeights w = {ones({3, 2}), ones({3, 1}), ones({3}), ones({3})};
   check_extremes_refused("gru", [&](auto n) { gru(sequence, {w}, {}, {.lengths = {n}}); });
@@ -193,7 +201,13 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   unary("softmax", [](const Variable& v) { softmax(v, 0); });
   unary("log_softmax", [](const Variable& v) { log_softmax(v, 0); });
   unary("cross_entropy", [](const Variable& v) { cross_entropy(v, {0}); });
+  unary("nll_loss", [](const Variable& v) { nll_loss(v, {0}); });
   unary("margin_loss", [](const Variable& v) { margin_loss(v, {0}); });
+  unary("batch_norm", [](const Variable& v) { batch_norm(v, {}, {}); });
+  unary("layer_norm", [](const Variable& v) { layer_norm(v, {1}); });
+  unary("rms_norm", [](const Variable& v) { rms_norm(v, {1}); });
+  unary("group_norm", [](const Variable& v) { group_norm(v, 1); });
+  unary("instance_norm", [](const Variable& v) { instance_norm(v); });
   unary("max_pool2d", [](const Variable& v) { max_pool2d(v, {1, 1}); });
   unary("squash", [](const Variable& v) { squash(v); });
   unary("capsule_norm", [](const Variable& v) { capsule_norm(v); });
@@ -230,6 +244,17 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   check_refused("where", [&] { where(Tensor(), flat, flat); });
   check_refused("masked_fill", [&] { masked_fill(flat, Tensor(), 0); });
   binary("matmul", flat, [](const Variable& a, const Variable& b) { matmul(a, b); });
+  binary("bmm", flat, [](const Variable& a, const Variable& b) { bmm(a, b); });
+  binary("outer", flat, [](const Variable& a, const Variable& b) { outer(a, b); });
+  binary("mse_loss", flat, [](const Variable& a, const Variable& b) { mse_loss(a, b); });
+  binary("l1_loss", flat, [](const Variable& a, const Variable& b) { l1_loss(a, b); });
+  binary("smooth_l1_loss", flat,
+         [](const Variable& a, const Variable& b) { smooth_l1_loss(a, b); });
+  binary("huber_loss", flat, [](const Variable& a, const Variable& b) { huber_loss(a, b); });
+  binary("binary_cross_entropy_with_logits", flat,
+         [](const Variable& a, const Variable& b) { binary_cross_entropy_with_logits(a, b); });
+  binary("kl_div", flat, [](const Variable& a, const Variable& b) { kl_div(a, b); });
+  binary("cross_entropy", flat, [](const Variable& a, const Variable& b) { cross_entropy(a, b); });
   binary("linear", flat, [](const Variable& a, const Variable& b) { linear(a, b); });
   binary("conv2d", x, [](const Variable& a, const Variable& b) { conv2d(a, b); });
   binary("conv2d_relu_maxpool", x, [](const Variable& a, const Variable& b) {

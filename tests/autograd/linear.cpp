@@ -19,9 +19,21 @@ Variable linear_with_bias(const Inputs& in) { return linear(in[0], in[1], in[2])
 
 TEST_CASE("matmul: gradients for matrices, batches, thin sizes and one matrix used twice") {
   const auto product = [](const Inputs& in) { return matmul(in[0], in[1]); };
-  const std::vector<std::pair<Shape, Shape>> shapes = {
-      {{3, 5}, {5, 2}}, {{1, 4}, {4, 3}},       {{3, 4}, {4, 1}},
-      {{1, 1}, {1, 1}}, {{2, 3, 2}, {2, 2, 4}}, {{2, 1, 3, 2}, {2, 1, 2, 3}}};
+  const std::vector<std::pair<Shape, Shape>> shapes = {{{3, 5}, {5, 2}},
+                                                       {{1, 4}, {4, 3}},
+                                                       {{3, 4}, {4, 1}},
+                                                       {{1, 1}, {1, 1}},
+                                                       {{2, 3, 2}, {2, 2, 4}},
+                                                       {{2, 1, 3, 2}, {2, 1, 2, 3}},
+                                                       {{4}, {4}},
+                                                       {{4}, {4, 3}},
+                                                       {{2, 4}, {4}},
+                                                       {{1}, {2, 1, 3}},
+                                                       {{2, 3, 4}, {4}},
+                                                       {{2, 3, 4}, {4, 2}},
+                                                       {{3, 4}, {2, 4, 2}},
+                                                       {{2, 1, 3, 2}, {3, 2, 2}},
+                                                       {{1, 2, 2}, {3, 2, 1}}};
   for (const auto& [a, b] : shapes) {
     check_op("matmul", {random_tensor(a, 1), random_tensor(b, 2)}, product);
   }
@@ -36,14 +48,51 @@ TEST_CASE("matmul: values") {
   CHECK(matmul(no_columns, no_rows).value().to_vector() == std::vector<real>(6, 0));
 }
 
-TEST_CASE("matmul refuses what does not fit") {
-  CHECK_THROWS_WITH_AS(matmul(Variable(Tensor({2, 3})), Variable(Tensor({2, 3}))),
-                       "matmul: must be [.., M, K] and [.., K, N] with the same leading sizes; "
-                       "got [2, 3] and [2, 3]",
-                       std::invalid_argument);
-  CHECK_THROWS_AS(matmul(Variable(Tensor({2, 2, 3})), Variable(Tensor({3, 3, 2}))),
-                  std::invalid_argument);
-  CHECK_THROWS_AS(matmul(Variable(Tensor({3})), Variable(Tensor({3}))), std::invalid_argument);
+TEST_CASE("bmm, outer: gradients") {
+  check_op("bmm", {random_tensor({2, 3, 4}, 1), random_tensor({2, 4, 1}, 2)},
+           [](const Inputs& in) { return bmm(in[0], in[1]); });
+  check_op("outer", {random_tensor({3}, 1), random_tensor({4}, 2)},
+           [](const Inputs& in) { return outer(in[0], in[1]); });
+}
+
+TEST_CASE("products: golden values") {
+  for (const char* which :
+       {"vectors", "row", "column", "row_batch", "one_right", "one_left", "both"}) {
+    check_golden_op(
+        "products", {"a", "b"}, [](const Inputs& in) { return matmul(in[0], in[1]); }, which);
+  }
+  check_golden_op(
+      "products", {"a", "b"}, [](const Inputs& in) { return bmm(in[0], in[1]); }, "bmm");
+  check_golden_op(
+      "products", {"a", "b"}, [](const Inputs& in) { return outer(in[0], in[1]); }, "outer");
+}
+
+TEST_CASE("matmul: an empty batch, and a batch of one beside a batch of none") {
+  CHECK(matmul(Tensor({0, 2, 3}), Tensor({3, 4})).shape() == Shape{0, 2, 4});
+  CHECK(matmul(Tensor({1, 2, 3}), Tensor({0, 3, 4})).shape() == Shape{0, 2, 4});
+  CHECK(matmul(Tensor({3, 0}), Tensor({0})).value().to_vector() == std::vector<real>(3, 0));
+}
+
+TEST_CASE("products refuse what does not fit") {
+  const auto refused = [](const char* message, auto f) {
+    CHECK_THROWS_WITH_AS(f(), message, std::invalid_argument);
+  };
+  refused("matmul: must be [.., M, K] and [.., K, N], or a vector [K]; got [2, 3] and [2, 3]", [] {
+    matmul(Tensor({2, 3}), Tensor({2, 3}));
+  });
+  refused("matmul: must be [.., M, K] and [.., K, N], or a vector [K]; got [3] and [2]",
+          [] { matmul(Tensor({3}), Tensor({2})); });
+  refused("matmul: must be [.., M, K] and [.., K, N], or a vector [K]; got [] and [1]",
+          [] { matmul(Tensor(Shape{}), Tensor({1})); });
+  refused("matmul: leading axes must broadcast; got [2, 2, 3] and [3, 3, 2]", [] {
+    matmul(Tensor({2, 2, 3}), Tensor({3, 3, 2}));
+  });
+  refused("bmm: must be [B, M, K] and [B, K, N]; got [1, 2, 3] and [2, 3, 2]", [] {
+    bmm(Tensor({1, 2, 3}), Tensor({2, 3, 2}));
+  });
+  refused("outer: must be two vectors; got [2, 1] and [2]", [] {
+    outer(Tensor({2, 1}), Tensor({2}));
+  });
 }
 
 TEST_CASE("linear: gradients with and without bias, for one vector, a batch and a sequence") {

@@ -59,7 +59,7 @@ TEST_CASE("cross_entropy: gradients, plain and weighted, with a class of weight 
   check_op("cross_entropy", {logits},
            [&](const Inputs& in) { return cross_entropy(in[0], labels); });
   check_op("cross_entropy", {logits}, [&](const Inputs& in) {
-    return cross_entropy(in[0], labels, {2, 0, 0.5, 1});
+    return cross_entropy(in[0], labels, {.class_weights = {2, 0, 0.5, 1}});
   });
   check_op("cross_entropy", {random_tensor({1, 1})},
            [](const Inputs& in) { return cross_entropy(in[0], {0}); });
@@ -89,7 +89,7 @@ TEST_CASE("cross_entropy: the weighted mean is what its definition says") {
       -(0.5 * static_cast<double>(logs.at({0, 1})) + 3 * static_cast<double>(logs.at({1, 0})) +
         0.5 * static_cast<double>(logs.at({2, 1}))) /
       4;
-  CHECK(static_cast<double>(cross_entropy(logits, labels, weights).item()) ==
+  CHECK(static_cast<double>(cross_entropy(logits, labels, {.class_weights = weights}).item()) ==
         doctest::Approx(expected).epsilon(1e-6));
 }
 
@@ -99,6 +99,135 @@ TEST_CASE("cross_entropy: a hopeless sample costs a finite amount") {
   CHECK(loss.item() == 2000);
   backward(loss);
   CHECK(logits.grad().to_vector() == std::vector<real>{1, -1});
+}
+
+TEST_CASE("losses of numbers: gradients, away from the places where they bend") {
+  const Tensor x = random_tensor({3, 4}, 1, 2), target = random_tensor({3, 4}, 2);
+  const Tensor chance = sigmoid(random_tensor({3, 4}, 3)).value();
+  const Tensor weight = exp(random_tensor({3, 1}, 4)).value();
+  const Tensor pos_weight = exp(random_tensor({4}, 5)).value();
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none}) {
+    const auto check = [&](const char* name, const Tensor& second, auto f) {
+      check_op(name, {x, second}, [&](const Inputs& in) { return f(in[0], in[1]); });
+    };
+    using V = Variable;
+    check("mse_loss", target, [&](const V& a, const V& b) { return mse_loss(a, b, reduction); });
+    check("l1_loss", target, [&](const V& a, const V& b) { return l1_loss(a, b, reduction); });
+    for (const real width : {real(0.5), real(3)}) {
+      check("smooth_l1_loss", target,
+            [&](const V& a, const V& b) { return smooth_l1_loss(a, b, width, reduction); });
+      check("huber_loss", target,
+            [&](const V& a, const V& b) { return huber_loss(a, b, width, reduction); });
+    }
+    check("binary_cross_entropy_with_logits", chance, [&](const V& a, const V& b) {
+      return binary_cross_entropy_with_logits(a, b, {.reduction = reduction});
+    });
+    check("binary_cross_entropy_with_logits", chance, [&](const V& a, const V& b) {
+      const Device device = a.device();
+      return binary_cross_entropy_with_logits(
+          a, b, {weight.to(device), pos_weight.to(device), reduction});
+    });
+    for (const bool log_target : {false, true}) {
+      check("kl_div", log_target ? target : chance, [&](const V& a, const V& b) {
+        return kl_div(a, b, {.log_target = log_target, .reduction = reduction});
+      });
+    }
+  }
+}
+
+TEST_CASE("losses of classes: gradients, with places, ignored labels, smoothing and shares") {
+  const Tensor rows = random_tensor({5, 4}, 1), image = random_tensor({2, 4, 3}, 2);
+  const Tensor shares = softmax(random_tensor({2, 4, 3}, 3), 1).value();
+  const Indices labels = {2, 0, 1, 2, 3}, places = {3, 0, 2, -100, 2, 2};
+  const std::vector<real> weights = {2, 0, real(0.5), 1};
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none}) {
+    for (const bool weighted : {false, true}) {
+      const std::vector<real> class_weights = weighted ? weights : std::vector<real>();
+      const NllOptions of_labels{class_weights, 2, reduction};
+      const CrossEntropyOptions smooth{class_weights, -100, real(0.3), reduction};
+      const CrossEntropyOptions plain{class_weights, 0, 0, reduction};
+      check_op("nll_loss", {rows},
+               [&](const Inputs& in) { return nll_loss(in[0], labels, of_labels); });
+      check_op("cross_entropy", {rows},
+               [&](const Inputs& in) { return cross_entropy(in[0], labels, plain); });
+      check_op("cross_entropy", {image},
+               [&](const Inputs& in) { return cross_entropy(in[0], places, smooth); });
+      check_op("cross_entropy", {image, shares},
+               [&](const Inputs& in) { return cross_entropy(in[0], in[1], smooth); });
+    }
+  }
+}
+
+TEST_CASE("losses: golden values") {
+  const Golden file = golden("losses");
+  const std::vector<real> weights = file.tensor("class_weights").to_vector();
+  const Tensor weight = file.tensor("weight"), pos_weight = file.tensor("pos_weight");
+  const Indices labels = {2, 0, 1, 3, 2}, places = {3, 0, 2, 1, 2, 2};
+  for (const auto& [reduction, word] : enum_names(Reduction{})) {
+    const auto pair = [&, ending = "_" + word](const std::string& which, auto f) {
+      check_golden_op(
+          "losses", {"x", "target"}, [&](const Inputs& in) { return f(in[0], in[1]); },
+          which + ending);
+    };
+    const auto one = [&, ending = "_" + word](const std::string& which, auto f) {
+      check_golden_op(
+          "losses", {"x"}, [&](const Inputs& in) { return f(in[0]); }, which + ending);
+    };
+    using V = Variable;
+    const Reduction r = reduction;
+    pair("mse", [&](const V& a, const V& b) { return mse_loss(a, b, r); });
+    pair("l1", [&](const V& a, const V& b) { return l1_loss(a, b, r); });
+    pair("smooth_l1", [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 1, r); });
+    pair("smooth_l1_0.5", [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 0.5, r); });
+    pair("huber_0.5", [&](const V& a, const V& b) { return huber_loss(a, b, 0.5, r); });
+    pair("bce", [&](const V& a, const V& b) {
+      return binary_cross_entropy_with_logits(a, b, {.reduction = r});
+    });
+    pair("bce_weighted", [&](const V& a, const V& b) {
+      return binary_cross_entropy_with_logits(a, b, {weight, pos_weight, r});
+    });
+    pair("kl_div", [&](const V& a, const V& b) { return kl_div(a, b, {.reduction = r}); });
+    pair("kl_div_log", [&](const V& a, const V& b) { return kl_div(a, b, {true, r}); });
+    pair("shares", [&](const V& a, const V& b) {
+      return cross_entropy(a, b, {weights, -100, real(0.2), r});
+    });
+    struct Variant {
+      const char* tag;
+      std::vector<real> weights;
+      std::int64_t ignored;
+      real smoothing;
+    };
+    for (const Variant& v : {Variant{"", {}, -100, 0}, Variant{"_ignored", weights, 2, 0},
+                             Variant{"_smooth", weights, 0, real(0.1)}}) {
+      const CrossEntropyOptions options{v.weights, v.ignored, v.smoothing, r};
+      const std::string tag = v.tag;
+      one("rows" + tag, [&](const V& a) { return cross_entropy(a, labels, options); });
+      one("image" + tag, [&](const V& a) { return cross_entropy(a, places, options); });
+      one("nll" + tag, [&](const V& a) { return nll_loss(a, places, {v.weights, v.ignored, r}); });
+    }
+  }
+}
+
+TEST_CASE("losses: sure and wrong costs a finite amount, what does not count costs nothing") {
+  const Variable x(Tensor::from({1000, -1000, 0}, {3}), true);
+  const Variable loss = binary_cross_entropy_with_logits(x, Tensor::from({0, 1, 1}, {3}),
+                                                         {.reduction = Reduction::none});
+  CHECK(loss.value().at({0}) == 1000);
+  CHECK(loss.value().at({1}) == 1000);
+  CHECK(static_cast<double>(loss.value().at({2})) == doctest::Approx(std::log(2.0)));
+  backward(sum(loss));
+  CHECK(x.grad().to_vector() == std::vector<real>{1, -1, real(-0.5)});
+
+  const Tensor sure = Tensor::from({0, 1}, {2}), halves = Tensor::from({-1, -2}, {2});
+  const Variable divergence = kl_div(halves, sure, {.reduction = Reduction::none});
+  CHECK(divergence.value().to_vector() == std::vector<real>{0, 2});
+
+  const Variable log_p(Tensor::from({0, -INFINITY, -INFINITY, 0}, {2, 2}), true);
+  const Variable ignored =
+      nll_loss(log_p, {1, 1}, {.class_weights = {1, 0}, .reduction = Reduction::sum});
+  CHECK(ignored.item() == 0);
+  backward(ignored);
+  CHECK(log_p.grad().to_vector() == std::vector<real>(4, 0));
 }
 
 TEST_CASE("margin_loss: gradients and values") {
@@ -122,12 +251,27 @@ TEST_CASE("losses say which label or weight is wrong") {
   CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 3}),
                        "cross_entropy: labels must be 0 .. 2; got 3 for sample 1",
                        std::invalid_argument);
-  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {1, 1}),
+  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {.class_weights = {1, 1}}),
                        doctest::Contains("one weight per class"), std::invalid_argument);
-  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {1, -1, 1}),
+  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {.class_weights = {1, -1, 1}}),
                        doctest::Contains("must not be negative"), std::invalid_argument);
-  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {0, 0, 1}),
+  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {.class_weights = {0, 0, 1}}),
                        doctest::Contains("positive weight"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(cross_entropy(logits, {5, 5}, {.ignore_index = 5}),
+                       doctest::Contains("not be ignored"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(cross_entropy(logits, {0, 1}, {.label_smoothing = real(1.5)}),
+                       doctest::Contains("label_smoothing must be in 0 .. 1; got 1.5"),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(nll_loss(logits, {0, -100, 1}), doctest::Contains("got 3 labels for [2, 3]"),
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(mse_loss(Tensor({3, 1}), Tensor({3})),
+                       "mse_loss: input and target must have one shape; got [3, 1] and [3]",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(huber_loss(logits, logits, 0), "huber_loss: delta must be positive; got 0",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      binary_cross_entropy_with_logits(logits, logits, {.weight = Tensor::ones({4, 2, 3})}),
+      doctest::Contains("must broadcast"), std::invalid_argument);
   CHECK_THROWS_WITH_AS(margin_loss(logits, {-1, 0}), doctest::Contains("margin_loss: labels"),
                        std::invalid_argument);
   CHECK_THROWS_WITH_AS(softmax(Variable(Tensor({2, 0})), 1), doctest::Contains("softmax: the axis"),

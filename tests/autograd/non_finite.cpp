@@ -65,8 +65,46 @@ TEST_CASE("NaN: losses") {
   const Indices labels = {0, 3, 1};
   check_spreads("cross_entropy", {scores},
                 [&](const Inputs& in) { return cross_entropy(in[0], labels); });
+  check_spreads("cross_entropy", {scores}, [&](const Inputs& in) {
+    return cross_entropy(in[0], labels, {.label_smoothing = real(0.1)});
+  });
+  check_spreads("nll_loss", {random_tensor({3, 1})},  // it reads nothing but what the labels name
+                [](const Inputs& in) {
+                  return nll_loss(in[0], {0, 0, 0});
+                });
   check_spreads("margin_loss", {scores},
                 [&](const Inputs& in) { return margin_loss(in[0], labels); });
+  const Tensor chances = sigmoid(random_tensor({3, 4}, 1)).value();
+  const auto of_numbers = [&](const char* name, auto f) {
+    check_spreads(name, {scores, chances}, [&](const Inputs& in) { return f(in[0], in[1]); });
+  };
+  using V = Variable;
+  of_numbers("mse_loss", [](const V& a, const V& b) { return mse_loss(a, b); });
+  of_numbers("l1_loss", [](const V& a, const V& b) { return l1_loss(a, b); });
+  of_numbers("smooth_l1_loss", [](const V& a, const V& b) { return smooth_l1_loss(a, b); });
+  of_numbers("huber_loss", [](const V& a, const V& b) { return huber_loss(a, b); });
+  of_numbers("binary_cross_entropy_with_logits",
+             [](const V& a, const V& b) { return binary_cross_entropy_with_logits(a, b); });
+  of_numbers("kl_div", [](const V& a, const V& b) { return kl_div(a, b); });
+  of_numbers("cross_entropy", [](const V& a, const V& b) { return cross_entropy(a, b); });
+}
+
+TEST_CASE("NaN: normalisation") {
+  for (const std::int64_t size : {3, 40}) {
+    const Tensor x = random_tensor({4, 6, size}), weight = random_tensor({6}, 1);
+    const Tensor of_rows = random_tensor({size}, 2);
+    check_spreads("batch_norm", {x, weight}, [](const Inputs& in) {
+      return batch_norm(in[0], {}, {}, in[1], {}, {.training = true});
+    });
+    check_spreads("group_norm", {x, weight},
+                  [](const Inputs& in) { return group_norm(in[0], 2, in[1]); });
+    check_spreads("instance_norm", {x, weight},
+                  [](const Inputs& in) { return instance_norm(in[0], in[1]); });
+    check_spreads("layer_norm", {x, of_rows},
+                  [=](const Inputs& in) { return layer_norm(in[0], {size}, in[1]); });
+    check_spreads("rms_norm", {x, of_rows},
+                  [=](const Inputs& in) { return rms_norm(in[0], {size}, in[1]); });
+  }
 }
 
 TEST_CASE("NaN: convolution and pooling, in every form") {

@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions and indexing (.safetensors) hold many cases each: case "pow" has
+arithmetic, activations, reductions, indexing, products, losses and norms (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs.
 """
@@ -112,3 +112,70 @@ add_case(indexing, "chunk", lambda v: torch.chunk(v, 3, 1)[0], x=x)
 add_case(indexing, "expand", lambda v: v.expand(5, 3, 4, 2), x=x[:, :1].contiguous())
 add_case(indexing, "repeat", lambda v: v.repeat(2, 1, 3, 2), x=x)
 write("indexing", indexing)
+
+products = {}
+for case, a, b in [("vectors", (4,), (4,)), ("row", (4,), (4, 3)), ("column", (2, 4), (4,)),
+                   ("row_batch", (3,), (2, 3, 2)), ("one_right", (2, 3, 4), (4, 2)),
+                   ("one_left", (3, 4), (2, 4, 2)), ("both", (2, 1, 3, 2), (3, 2, 2))]:
+    add_case(products, case, torch.matmul, a=torch.randn(a), b=torch.randn(b))
+add_case(products, "bmm", torch.bmm, a=torch.randn(2, 3, 4), b=torch.randn(2, 4, 2))
+add_case(products, "outer", torch.outer, a=torch.randn(3), b=torch.randn(4))
+write("products", products)
+
+# Differences at 0, at the bounds, and beyond; probabilities of 0.
+losses, x, target = {}, 2 * torch.randn(3, 4), torch.randn(3, 4)
+x[0, 0], x[1, 1], x[2, 2] = target[0, 0], target[1, 1] + 1, target[2, 2] - 0.5
+chance, pos_weight, weight = torch.rand(3, 4), torch.rand(4) + 0.5, torch.rand(3, 1)
+chance[0, :2] = torch.tensor([0.0, 1])
+losses.update({"pos_weight": pos_weight, "weight": weight})
+bce = F.binary_cross_entropy_with_logits
+for reduction in ["mean", "sum", "none"]:
+    for case, function in [
+            ("mse", F.mse_loss), ("l1", F.l1_loss), ("smooth_l1", F.smooth_l1_loss),
+            ("smooth_l1_0.5", lambda a, b, reduction: F.smooth_l1_loss(a, b, beta=0.5, reduction=reduction)),
+            ("huber_0.5", lambda a, b, reduction: F.huber_loss(a, b, delta=0.5, reduction=reduction))]:
+        add_case(losses, f"{case}_{reduction}", lambda a, b: function(a, b, reduction=reduction), x=x, target=target)
+    add_case(losses, f"bce_{reduction}", lambda a, b: bce(a, b, reduction=reduction), x=20 * x, target=chance)
+    add_case(losses, f"bce_weighted_{reduction}",
+             lambda a, b: bce(a, b, weight, pos_weight=pos_weight, reduction=reduction), x=x, target=chance)
+    add_case(losses, f"kl_div_{reduction}", lambda a, b: F.kl_div(a, b, reduction=reduction), x=x, target=chance.clamp(0.01))
+    add_case(losses, f"kl_div_log_{reduction}", lambda a, b: F.kl_div(a, b, reduction=reduction, log_target=True),
+             x=x, target=target)
+class_weights, rows, image = torch.tensor([2, 0, 0.5, 1]), torch.randn(5, 4), torch.randn(2, 4, 3)
+labels, places = torch.tensor([2, 0, 1, 3, 2]), torch.tensor([[3, 0, 2], [1, 2, 2]])
+losses["class_weights"] = class_weights
+for reduction in ["mean", "sum", "none"]:
+    for tag, w, ignored, smoothing in [("", None, -100, 0.0), ("_ignored", class_weights, 2, 0.0),
+                                       ("_smooth", class_weights, 0, 0.1)]:
+        def nll(v, l):
+            return F.nll_loss(v, l, w, reduction=reduction, ignore_index=ignored)
+
+        def ce(v, l):
+            return F.cross_entropy(v, l, w, reduction=reduction, ignore_index=ignored, label_smoothing=smoothing)
+        for case, function, v, l in [("rows", ce, rows, labels), ("image", ce, image, places),
+                                     ("nll", nll, image, places)]:
+            add_case(losses, f"{case}{tag}_{reduction}", lambda a: function(a, l), x=v)
+    add_case(losses, f"shares_{reduction}",
+             lambda a, b: F.cross_entropy(a, b, class_weights, reduction=reduction, label_smoothing=0.2),
+             x=image, target=torch.rand(2, 4, 3))
+write("losses", losses)
+
+# Over channels, groups of them and rows; the running statistics that training leaves behind.
+norms, x, matrix = {}, 3 * torch.randn(3, 4, 2, 3) + 5, torch.randn(5, 4)
+scale, shift, row_scale, row_shift = torch.randn(4), torch.randn(4), torch.randn(2, 3), torch.randn(2, 3)
+for case, v in [("batch", x), ("batch_matrix", matrix)]:
+    mean, var = torch.linspace(-1, 1, 4), torch.linspace(0.5, 2, 4)
+    norms.update({f"{case}.mean_before": mean.clone(), f"{case}.var_before": var.clone()})
+    add_case(norms, case + "_given", lambda a, w, b: F.batch_norm(a, mean, var, w, b, False, 0.1, 1e-3),
+             x=v, weight=scale, bias=shift)
+    add_case(norms, case, lambda a, w, b: F.batch_norm(a, mean, var, w, b, True, 0.3, 1e-3),
+             x=v, weight=scale, bias=shift)
+    norms.update({f"{case}.mean_after": mean, f"{case}.var_after": var})
+add_case(norms, "batch_plain", lambda a: F.batch_norm(a, None, None, None, None, True), x=x)
+add_case(norms, "layer", lambda a, w, b: F.layer_norm(a, (2, 3), w, b), x=x, weight=row_scale, bias=row_shift)
+add_case(norms, "layer_plain", lambda a: F.layer_norm(a, (3,)), x=x)
+add_case(norms, "rms", lambda a, w: F.rms_norm(a, (2, 3), w, 1e-6), x=x, weight=row_scale)
+add_case(norms, "group", lambda a, w, b: F.group_norm(a, 2, w, b), x=x, weight=scale, bias=shift)
+add_case(norms, "group_one", lambda a: F.group_norm(a, 1), x=x)
+add_case(norms, "instance", lambda a, w, b: F.instance_norm(a, None, None, w, b), x=x, weight=scale, bias=shift)
+write("norms", norms)

@@ -86,9 +86,24 @@ TEST_CASE("loss: the classes pass their settings on") {
   const Variable logits(Tensor::from({2, 0, 0, 1}, {2, 2}));
   const std::vector<real> weights = {1, 3};
   CHECK(CrossEntropyLoss({.class_weights = weights}).forward(logits, {0, 0}).item() ==
-        cross_entropy(logits, {0, 0}, weights).item());
+        cross_entropy(logits, {0, 0}, {.class_weights = weights}).item());
   CHECK(CrossEntropyLoss().forward(logits, {0, 1}).item() !=
         CrossEntropyLoss({.class_weights = weights}).forward(logits, {0, 1}).item());
+  const Tensor shares = Tensor::from({1, 0, real(0.5), real(0.5)}, {2, 2});
+  CHECK(CrossEntropyLoss({.label_smoothing = real(0.5)}).forward(logits, shares).item() ==
+        cross_entropy(logits, shares, {.label_smoothing = real(0.5)}).item());
+  CHECK(NLLLoss({.ignore_index = 1}).forward(logits, {0, 1}).item() == -2);
+  const auto total = [&](auto loss) {
+    return static_cast<double>(loss.forward(logits, shares).item());
+  };
+  constexpr Reduction sum = Reduction::sum;
+  CHECK(total(MSELoss({.reduction = sum})) == doctest::Approx(1 + 0 + 0.25 + 0.25));
+  CHECK(total(L1Loss({.reduction = sum})) == doctest::Approx(2));
+  CHECK(total(SmoothL1Loss({.beta = 2, .reduction = sum})) == doctest::Approx(0.375));
+  CHECK(total(HuberLoss({.delta = real(0.5), .reduction = sum})) == doctest::Approx(0.625));
+  CHECK(total(KLDivLoss()) == kl_div(logits, shares).item());
+  CHECK(total(BCEWithLogitsLoss({.reduction = sum})) ==
+        binary_cross_entropy_with_logits(logits, shares, {.reduction = sum}).item());
   // lengths [0.5, 0.5], label 0: (0.9 - 0.5)^2 + lambda (0.5 - 0.1)^2
   const Variable lengths(Tensor::full({1, 2}, real(0.5)));
   CHECK(MarginLoss().forward(lengths, {0}).item() == doctest::Approx(0.16 + 0.5 * 0.16));

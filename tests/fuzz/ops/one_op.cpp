@@ -1,5 +1,6 @@
 #include "tests/fuzz/ops/one_op.h"
 
+#include <cmath>
 #include <functional>
 #include <new>
 #include <stdexcept>
@@ -34,6 +35,24 @@ struct Operands {
     }
     inputs.emplace_back(tensor, true);
     return inputs.back();
+  }
+  /// One axis or two, mostly axes that `x` has.
+  AxisList axes() const {
+    if (n(1) % 3 == 0) return {n(0), n(2)};
+    return {n(0)};
+  }
+  bool keepdim() const { return n(3) % 2 == 0; }
+  /// The real number n(i) halves.
+  real half(std::size_t i) const { return real(between(i, -8, 8)) / 2; }
+  /// `count` numbers for an axis of `size`; sometimes one of them lies outside.
+  Indices indices(std::int64_t count, std::int64_t size) const {
+    Indices all;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto next = static_cast<std::uint64_t>(n(1)) + 3 * static_cast<std::uint64_t>(i);
+      all.push_back(
+          static_cast<std::int64_t>(next % static_cast<std::uint64_t>(size + (n(2) == 7))));
+    }
+    return all;
   }
   Indices labels(std::int64_t count, std::int64_t classes) const {
     Indices all;
@@ -109,6 +128,46 @@ Variable mixture(Operands& o) {
   return mixed_kernel(kernels, o.made({3}));
 }
 
+// The axis that n(0) names, 0 where there is none of it; and its size, 1 for a scalar.
+std::size_t axis_of(const Operands& o) {
+  const std::int64_t dims = o.a().dim(), axis = o.n(0);
+  if (axis < -dims || axis >= dims) return 0;
+  return static_cast<std::size_t>(axis < 0 ? axis + dims : axis);
+}
+std::int64_t axis_size(const Operands& o) {
+  return o.a().dim() > 0 ? o.a().shape()[axis_of(o)] : 1;
+}
+
+// The shape of a() with another size of one axis, and what is chosen along it.
+Shape chosen_shape(const Operands& o) {
+  Shape shape = o.a().shape();
+  if (!shape.empty()) shape[axis_of(o)] = o.between(3, 0, 4);
+  return shape;
+}
+
+Variable gathered(const Operands& o) {
+  const Shape shape = chosen_shape(o);
+  return gather(o.a(), o.n(0),
+                o.indices(element_count(shape), std::max<std::int64_t>(1, axis_size(o))), shape);
+}
+
+Variable scattered(Operands& o) {
+  const Shape shape = chosen_shape(o);
+  const Indices indices = o.indices(element_count(shape), std::max<std::int64_t>(1, axis_size(o)));
+  return scatter_add(o.a(), o.n(0), indices, o.made(shape));
+}
+
+Reduction reduction(const Operands& o) { return enum_names(Reduction{})[o.between(4, 0, 2)].first; }
+
+// How many labels scores [N, classes, ..] want.
+std::int64_t places_of(const Variable& x) {
+  return x.dim() < 2 || x.size(1) == 0 ? 0 : x.numel() / x.size(1);
+}
+
+Variable parts(const std::vector<Variable>& all, Operands& o) {
+  return all.empty() ? o.a() : concat({all.back(), all.front()}, o.n(1));
+}
+
 const std::vector<Op>& ops() {
   static const std::vector<Op> all = {
       {"add", [](Operands& o) { return add(o.a(), o.b()); }},
@@ -123,11 +182,74 @@ const std::vector<Op>& ops() {
       {"exp", [](Operands& o) { return exp(o.a()); }},
       {"log", [](Operands& o) { return log(o.a()); }},
       {"dropout", [](Operands& o) { return dropout(o.a(), 0.25, {.seed = 1}); }},
+      {"x / number", [](Operands& o) { return o.a() / o.half(0); }},
+      {"number / x", [](Operands& o) { return o.half(0) / o.a(); }},
+      {"pow", [](Operands& o) { return pow(o.a(), o.b()); }},
+      {"pow number", [](Operands& o) { return pow(o.a(), o.half(0)); }},
+      {"maximum", [](Operands& o) { return maximum(o.a(), o.b()); }},
+      {"minimum", [](Operands& o) { return minimum(o.a(), o.b()); }},
+      {"where", [](Operands& o) { return where(lt(o.a(), o.b()), o.a(), o.b()); }},
+      {"where eq", [](Operands& o) { return where(eq(o.a(), o.b()), square(o.a()), o.b()); }},
+      {"masked_fill",
+       [](Operands& o) { return masked_fill(o.a(), o.b() >= o.half(0), o.half(1)); }},
+      {"sqrt", [](Operands& o) { return sqrt(o.a()); }},
+      {"rsqrt", [](Operands& o) { return rsqrt(o.a()); }},
+      {"square", [](Operands& o) { return square(o.a()); }},
+      {"abs", [](Operands& o) { return abs(o.a()); }},
+      {"sign", [](Operands& o) { return sign(o.a()); }},
+      {"clamp", [](Operands& o) { return clamp(o.a(), o.half(0), o.half(1)); }},
+      {"erf", [](Operands& o) { return erf(o.a()); }},
+      {"leaky_relu", [](Operands& o) { return leaky_relu(o.a(), o.half(0)); }},
+      {"elu", [](Operands& o) { return elu(o.a(), o.half(0)); }},
+      {"gelu", [](Operands& o) { return gelu(o.a()); }},
+      {"gelu tanh", [](Operands& o) { return gelu(o.a(), GeluForm::tanh); }},
+      {"silu", [](Operands& o) { return silu(o.a()); }},
+      {"softplus", [](Operands& o) { return softplus(o.a(), o.half(0), real(o.n(1))); }},
+      {"relu6", [](Operands& o) { return relu6(o.a()); }},
       {"sum", [](Operands& o) { return sum(o.a()); }},
       {"sum axis", [](Operands& o) { return sum(o.a(), o.n(0), o.n(1) % 2 == 0); }},
       {"mean", [](Operands& o) { return mean(o.a()); }},
       {"mean axis", [](Operands& o) { return mean(o.a(), o.n(0), o.n(1) % 2 == 0); }},
       {"max", [](Operands& o) { return max(o.a(), o.n(0), o.n(1) % 2 == 0); }},
+      {"sum axes", [](Operands& o) { return sum(o.a(), o.axes(), o.keepdim()); }},
+      {"mean axes", [](Operands& o) { return mean(o.a(), o.axes(), o.keepdim()); }},
+      {"min axes", [](Operands& o) { return min(o.a(), o.axes(), o.keepdim()); }},
+      {"var", [](Operands& o) { return var(o.a(), o.axes(), real(o.n(4) % 2), o.keepdim()); }},
+      {"stddev", [](Operands& o) { return stddev(o.a(), o.axes(), 0, o.keepdim()); }},
+      {"logsumexp", [](Operands& o) { return logsumexp(o.a(), o.axes(), o.keepdim()); }},
+      {"norm",
+       [](Operands& o) {
+         return norm(o.a(), o.axes(), o.n(4) == 8 ? INFINITY : o.half(4), o.keepdim());
+       }},
+      {"cumsum", [](Operands& o) { return cumsum(o.a(), o.n(0)); }},
+      {"argmax", [](Operands& o) { return index_select(o.a(), o.n(0), argmax(o.a(), o.n(1))); }},
+      {"stack",
+       [](Operands& o) {
+         return stack({o.a(), o.b()}, o.n(0));
+       }},
+      {"split", [](Operands& o) { return parts(split(o.a(), o.n(0), o.n(1)), o); }},
+      {"chunk", [](Operands& o) { return parts(chunk(o.a(), o.n(0), o.n(1)), o); }},
+      {"expand",
+       [](Operands& o) {
+         return expand(o.a(), {o.n(0), o.n(1), o.n(2)});
+       }},
+      {"repeat",
+       [](Operands& o) {
+         return repeat(o.a(), {o.n(0), o.n(1), o.n(2)});
+       }},
+      {"flip", [](Operands& o) { return flip(o.a(), o.axes()); }},
+      {"index_select",
+       [](Operands& o) {
+         return index_select(
+             o.a(), o.n(0), o.indices(o.between(3, 0, 5), std::max<std::int64_t>(1, axis_size(o))));
+       }},
+      {"gather", [](Operands& o) { return gathered(o); }},
+      {"scatter_add", [](Operands& o) { return scattered(o); }},
+      {"topk", [](Operands& o) { return topk(o.a(), o.n(0), o.n(1)).values; }},
+      {"one_hot",
+       [](Operands& o) { return Variable(one_hot(o.labels(o.between(2, 0, 9), 5), o.n(0))); }},
+      {"tril_mask", [](Operands& o) { return Variable(tril_mask(o.n(0), o.n(1), o.n(2))); }},
+      {"triu_mask", [](Operands& o) { return Variable(triu_mask(o.n(0), o.n(1), o.n(2))); }},
       {"reshape",
        [](Operands& o) {
          return reshape(o.a(), {o.n(0), o.n(1), o.n(2)});
@@ -150,6 +272,8 @@ const std::vector<Op>& ops() {
       {"pad", [](Operands& o) { return pad(o.a(), o.n(0), o.n(1), o.n(2)); }},
       {"unfold", [](Operands& o) { return unfold(o.a(), o.n(0), o.n(1)); }},
       {"matmul", [](Operands& o) { return matmul(o.a(), o.b()); }},
+      {"bmm", [](Operands& o) { return bmm(o.a(), o.b()); }},
+      {"outer", [](Operands& o) { return outer(o.a(), o.b()); }},
       {"linear",
        [](Operands& o) {
          return linear(o.a(), o.made({o.between(0, 1, 17), last_size(o.a())}));
@@ -159,6 +283,34 @@ const std::vector<Op>& ops() {
       {"cross_entropy",
        [](Operands& o) {
          return cross_entropy(o.a(), o.labels(o.a().dim() > 0 ? o.a().size(0) : 0, o.n(0)));
+       }},
+      {"cross_entropy smoothed",
+       [](Operands& o) {
+         return cross_entropy(
+             o.a(), o.labels(places_of(o.a()), o.n(0)),
+             {.ignore_index = o.n(2), .label_smoothing = o.half(3) / 4, .reduction = reduction(o)});
+       }},
+      {"cross_entropy shares",
+       [](Operands& o) {
+         return cross_entropy(o.a(), o.made(o.a().shape()), {.reduction = reduction(o)});
+       }},
+      {"nll_loss",
+       [](Operands& o) {
+         return nll_loss(o.a(), o.labels(places_of(o.a()), o.n(0)),
+                         {.ignore_index = o.n(2), .reduction = reduction(o)});
+       }},
+      {"mse_loss", [](Operands& o) { return mse_loss(o.a(), o.b(), reduction(o)); }},
+      {"l1_loss", [](Operands& o) { return l1_loss(o.a(), o.b(), reduction(o)); }},
+      {"smooth_l1_loss",
+       [](Operands& o) { return smooth_l1_loss(o.a(), o.b(), o.half(0), reduction(o)); }},
+      {"huber_loss", [](Operands& o) { return huber_loss(o.a(), o.b(), o.half(0), reduction(o)); }},
+      {"binary_cross_entropy_with_logits",
+       [](Operands& o) {
+         return binary_cross_entropy_with_logits(o.a(), o.b(), {.reduction = reduction(o)});
+       }},
+      {"kl_div",
+       [](Operands& o) {
+         return kl_div(o.a(), o.b(), {.log_target = o.n(0) % 2 == 0, .reduction = reduction(o)});
        }},
       {"margin_loss",
        [](Operands& o) {
