@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <thread>
@@ -68,6 +69,35 @@ TEST_CASE("allocations are counted, the working memory of kernels included") {
   CHECK(cpu::allocation_counts().system_blocks == after.system_blocks);  // the freed block serves
 #endif
   cpu::release(first);
+}
+
+TEST_CASE("strided copies in every order of the axes, of tiles whole and cut off") {
+  const std::vector<std::int64_t> sizes = {2, 37, 3, 70};
+  const std::vector<std::int64_t> steps = {37 * 3 * 70, 3 * 70, 70, 1};
+  const std::size_t count = 2 * 37 * 3 * 70;
+  std::vector<real> source(count), dense(count), expected(count), back(count), sums(count, 1);
+  for (std::size_t i = 0; i < count; ++i) source[i] = static_cast<real>(i);
+  std::vector<std::size_t> order = {0, 1, 2, 3};
+  do {
+    std::int64_t shape[4], strides[4];
+    for (std::size_t k = 0; k < 4; ++k) {
+      shape[k] = sizes[order[k]];
+      strides[k] = steps[order[k]];
+    }
+    std::size_t next = 0;
+    for (std::int64_t a = 0; a < shape[0]; ++a)
+      for (std::int64_t b = 0; b < shape[1]; ++b)
+        for (std::int64_t c = 0; c < shape[2]; ++c)
+          for (std::int64_t d = 0; d < shape[3]; ++d)
+            expected[next++] = source[static_cast<std::size_t>(a * strides[0] + b * strides[1] +
+                                                               c * strides[2] + d * strides[3])];
+    cpu::gather_strided(dense.data(), source.data(), shape, strides, 4);
+    CHECK(dense == expected);
+    cpu::scatter_strided(back.data(), dense.data(), shape, strides, 4);
+    CHECK(back == source);
+    cpu::scatter_add_strided(sums.data(), dense.data(), shape, strides, 4);
+  } while (std::next_permutation(order.begin(), order.end()));
+  for (std::size_t i = 0; i < count; ++i) CHECK(sums[i] == 1 + 24 * source[i]);
 }
 
 TEST_CASE("strided copies read and write what they should") {

@@ -84,7 +84,46 @@ View simplify(const std::int64_t* shape, const std::int64_t* strides, int dims) 
   return view;
 }
 
-// Calls row(contiguous offset, strided offset, length, stride) for every run along the last axis.
+// The axis along which strided memory is nearest; the last one where it makes no difference.
+int nearest_axis(const View& view) {
+  int nearest = view.dims - 1;
+  for (int axis = 0; axis < view.dims - 1; ++axis) {
+    if (view.strides[axis] > 0 && view.strides[axis] < view.strides[nearest]) nearest = axis;
+  }
+  return nearest;
+}
+
+// The rows of a view whose nearest axis is not its last (a transposed matrix), cut into tiles of
+// these two axes: the lines of memory that a tile needs on either side stay in the cache.
+template <class Row>
+void for_each_tile_row(const View& view, int nearest, std::int64_t rows, Row row) {
+  constexpr std::int64_t kTile = 32;
+  const int last = view.dims - 1;
+  const std::int64_t length = view.shape[last], count = view.shape[nearest];
+  const std::int64_t across = (length + kTile - 1) / kTile, down = (count + kTile - 1) / kTile;
+  parallel_items(rows / count * down * across, kTile * kTile, [&](std::int64_t tile) {
+    const std::int64_t left = tile % across * kTile, top = tile / across % down * kTile;
+    std::int64_t rest = tile / across / down, dense = left, offset = left * view.strides[last];
+    std::int64_t dense_stride = length, dense_stride_nearest = 0;
+    for (int axis = last - 1; axis >= 0; --axis) {
+      if (axis == nearest) {
+        dense_stride_nearest = dense_stride;
+      } else {
+        dense += rest % view.shape[axis] * dense_stride;
+        offset += rest % view.shape[axis] * view.strides[axis];
+        rest /= view.shape[axis];
+      }
+      dense_stride *= view.shape[axis];
+    }
+    for (std::int64_t i = top; i < std::min(count, top + kTile); ++i) {
+      row(dense + i * dense_stride_nearest, offset + i * view.strides[nearest],
+          std::min(kTile, length - left), view.strides[last]);
+    }
+  });
+}
+
+// Calls row(contiguous offset, strided offset, length, stride) for runs along the last axis that
+// cover the view.
 template <class Row>
 void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int dims, Row row) {
   for (int axis = 0; axis < dims; ++axis) {
@@ -94,6 +133,9 @@ void for_each_row(const std::int64_t* shape, const std::int64_t* strides, int di
   const int last = view.dims - 1;
   std::int64_t rows = 1;
   for (int axis = 0; axis < last; ++axis) rows *= view.shape[axis];
+  if (const int nearest = nearest_axis(view); nearest != last) {
+    return for_each_tile_row(view, nearest, rows, row);
+  }
   const std::int64_t length = view.shape[last];
   parallel_items(rows, length, [&](std::int64_t r) {
     std::int64_t rest = r, offset = 0;
