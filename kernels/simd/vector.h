@@ -63,6 +63,17 @@ template <class Pick>
   return shuffle(a, b, pick, std::make_integer_sequence<int, kLanes>{});
 }
 
+// Every lane of the result is op of all lanes of v: those half a vector apart, then a quarter, ...
+template <int distance = kLanes / 2, class Op>
+[[gnu::always_inline]] inline Vector reduce_lanes(Vector v, const Op& op) {
+  if constexpr (distance == 0) {
+    return v;
+  } else {
+    const Vector exchanged = shuffle(v, v, [](int lane) { return lane ^ distance; });
+    return reduce_lanes<distance / 2>(op(v, exchanged), op);
+  }
+}
+
 // rows[i][j] becomes rows[j][i], for kLanes rows: 2 x 2 blocks of step x step at a time.
 template <int step = 1>
 [[gnu::always_inline]] inline void transpose(Vector* rows) {

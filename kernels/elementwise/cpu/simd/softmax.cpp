@@ -67,25 +67,14 @@ struct Item {
   }
 };
 
-// Every lane of the result is op of all lanes of v: those half a vector apart, then a quarter, ...
-template <int distance = kLanes / 2, class Op>
-[[gnu::always_inline]] inline Vector warp_reduce(Vector v, const Op& op) {
-  if constexpr (distance == 0) {
-    return v;
-  } else {
-    const Vector exchanged = shuffle(v, v, [](int lane) { return lane ^ distance; });
-    return warp_reduce<distance / 2>(op(v, exchanged), op);
-  }
-}
-
 template <bool across>
 [[gnu::always_inline]] inline Vector whole_sum(Vector v) {
-  return across ? warp_reduce(v, [](Vector a, Vector b) { return a + b; }) : v;
+  return across ? reduce_lanes(v, [](Vector a, Vector b) { return a + b; }) : v;
 }
 
 template <bool across>
 [[gnu::always_inline]] inline Vector whole_largest(Vector v) {
-  return across ? warp_reduce(v, larger) : v;
+  return across ? reduce_lanes(v, larger) : v;
 }
 
 constexpr real kLowest = -__builtin_inff();  // of no consequence for a maximum, and e^it is 0

@@ -24,14 +24,11 @@ template <class Terms>
   for (; i + kLanes <= count; i += kLanes) terms(first[0], second[0], i);
   real rest_first = 0, rest_second = 0;
   for (; i < count; ++i) terms(rest_first, rest_second, i);
-  const Vector total_first = (first[0] + first[1]) + (first[2] + first[3]);
-  const Vector total_second = (second[0] + second[1]) + (second[2] + second[3]);
-  sums[0] = static_cast<double>(rest_first);
-  sums[1] = static_cast<double>(rest_second);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    sums[0] += static_cast<double>(total_first[lane]);
-    sums[1] += static_cast<double>(total_second[lane]);
-  }
+  const auto plus = [](Vector a, Vector b) { return a + b; };
+  const Vector both_first = reduce_lanes((first[0] + first[1]) + (first[2] + first[3]), plus);
+  const Vector both_second = reduce_lanes((second[0] + second[1]) + (second[2] + second[3]), plus);
+  sums[0] = static_cast<double>(both_first[0]) + static_cast<double>(rest_first);
+  sums[1] = static_cast<double>(both_second[0]) + static_cast<double>(rest_second);
 }
 
 // A vector or one element, as the sum it goes to has it.
