@@ -32,6 +32,8 @@ void first_layer_items(const Setting& setting);                       // 1 to 8 
 void gru_items(const Setting& setting);
 void capsule_items(const Setting& setting);
 void elementwise_items(const Setting& setting);
+void normalisation_items(const Setting& setting);
+void function_items(const Setting& setting);  // products, pools, losses
 void step_items(const Setting& setting, const std::string& system);
 void supernet_items(const Setting& setting, const std::string& system);
 void memory_items(const Setting& setting);

@@ -4,9 +4,9 @@
 //   bench_peers [--items conv,gru,..] [--threads 2] [--python PROGRAM] [--serenade PROGRAM]
 //               [--json FILE]
 //
-// Items: conv, first, gru, capsule, elementwise, step, supernet, memory, predict; all by default.
-// Some have parts: conv-5x5, step-gru, .. A peer that is not there is named in one line and left
-// out.
+// Items: conv, first, gru, capsule, elementwise, normalisation, function, step, supernet, memory,
+// predict; all by default. Some have parts: conv-5x5, step-gru, .. A peer that is not there is
+// named in one line and left out.
 
 #include <omp.h>
 #include <sys/resource.h>
@@ -84,6 +84,8 @@ constexpr Family kFamilies[] = {
     {"gru", gru_items},
     {"capsule", capsule_items},
     {"elementwise", elementwise_items},
+    {"normalisation", normalisation_items},
+    {"function", function_items},
     {"step-gru", [](const Setting& setting) { step_items(setting, ser::kGruAtt); }},
     {"step-capsule", [](const Setting& setting) { step_items(setting, ser::kSeqCap); }},
     {"supernet-gru", [](const Setting& setting) { supernet_items(setting, ser::kGruAtt); }},

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -177,13 +178,14 @@ Contender PyTorch::contender(const Prepared& item, const std::string& pass,
       const Json request = {{"do", "round"}, {"number", number}, {"pass", pass}, {"calls", count}};
       const Json answer = Json::parse(ask(request.dump()), nullptr, false);
       if (!answer.is_object() || !answer.contains("ms")) {
-        throw std::runtime_error("PyTorch: " + pass + " broke off");
+        const std::string reason = answer.is_object() ? answer.value("error", "") : "no answer";
+        throw std::runtime_error("PyTorch: " + pass + " broke off: " + reason);
       }
       return answer["ms"].get<double>();
     };
     let_threads_sleep();
     if (*last < 30) *last = calls(1);
-    return *last = calls(*last > 5 ? 1 : static_cast<int>(5 / (*last + 0.05)));
+    return *last = calls(std::max(1, static_cast<int>(5 / (*last + 0.05))));
   };
   return {.name = "PyTorch",
           .version = version_,

@@ -172,6 +172,20 @@ def elementwise(count):
     return Item(passes | best.passes, {"exp": "eager", "softmax": "eager"} | best.forms)
 
 
+def function(shapes, expression):
+    """An expression of the inputs x, w, b: its value, and with the gradients of its sum."""
+    names = "xwb"[:len(shapes)]
+    f = eval(f"lambda {', '.join(names)}: {expression}", {"F": F, "torch": torch})
+    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+
+    def forward():
+        with torch.no_grad():
+            f(*inputs)
+    return Item({"forward": lambda calls: clock(forward, calls),
+                 "with gradients": lambda calls: clock(
+                     lambda: torch.autograd.grad(f(*inputs).sum(), inputs), calls)})
+
+
 # Whole systems ------------------------------------------------------------------------------------
 
 def read_safetensors(path):
@@ -275,6 +289,7 @@ def predict(name, bins, frames):
 
 
 ITEMS = {"convolution": convolution, "gru": gru, "capsules": capsules, "elementwise": elementwise,
+         "function": function,
          "step": step, "predict": predict}
 
 

@@ -1,0 +1,142 @@
+// Functions of autograd beside PyTorch's: forward alone, and with the gradients of the sum of the
+// result by all inputs. A row is a line of the table below.
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "tensor/random.h"
+#include "tests/bench/peers/items.h"
+
+namespace serenade::bench {
+
+namespace {
+
+using Inputs = std::vector<Variable>;
+
+struct Case {
+  std::string name;
+  std::vector<Shape> shapes;  // of the inputs x, w, b; of PyTorch's too
+  Variable (*ours)(const Inputs& in);
+  std::string pytorch;  // an expression of x, w, b and F
+  double asked = 0;     // of the values with their gradients
+};
+
+const std::vector<Case>& normalisations() {
+  static const std::vector<Case> all = {
+      {"batch_norm [32, 64, 56, 56]",
+       {{32, 64, 56, 56}, {64}, {64}},
+       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       "F.batch_norm(x, None, None, w, b, True)",
+       1.5},
+      {"batch_norm [128, 16, 32, 32]",
+       {{128, 16, 32, 32}, {16}, {16}},
+       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       "F.batch_norm(x, None, None, w, b, True)",
+       1.5},
+      {"batch_norm [4096, 256]",
+       {{4096, 256}, {256}, {256}},
+       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       "F.batch_norm(x, None, None, w, b, True)"},
+      {"layer_norm [32, 512, 256]",
+       {{32, 512, 256}, {256}, {256}},
+       [](const Inputs& in) { return layer_norm(in[0], {256}, in[1], in[2]); },
+       "F.layer_norm(x, (256,), w, b)",
+       1.5},
+      {"layer_norm [64, 100, 768]",
+       {{64, 100, 768}, {768}, {768}},
+       [](const Inputs& in) { return layer_norm(in[0], {768}, in[1], in[2]); },
+       "F.layer_norm(x, (768,), w, b)",
+       1.5},
+      {"rms_norm [32, 512, 256]",
+       {{32, 512, 256}, {256}},
+       [](const Inputs& in) { return rms_norm(in[0], {256}, in[1]); },
+       "F.rms_norm(x, (256,), w)"},
+      {"group_norm of 8, [32, 64, 56, 56]",
+       {{32, 64, 56, 56}, {64}, {64}},
+       [](const Inputs& in) { return group_norm(in[0], 8, in[1], in[2]); },
+       "F.group_norm(x, 8, w, b)"},
+  };
+  return all;
+}
+
+const std::vector<Case>& functions() {
+  static const std::vector<Case> all = {
+      {"matmul [16, 8, 128, 64] x [64, 128]",
+       {{16, 8, 128, 64}, {64, 128}},
+       [](const Inputs& in) { return matmul(in[0], in[1]); },
+       "x @ w"},
+      {"max_pool2d 3x3, stride 1, [32, 64, 32, 32]",
+       {{32, 64, 32, 32}},
+       [](const Inputs& in) {
+         return max_pool2d(in[0], {3, 3}, {{1, 1}, {1, 1}});
+       },
+       "F.max_pool2d(x, 3, 1, 1)",
+       1.5},
+      {"avg_pool2d 3x3, stride 1, [32, 64, 32, 32]",
+       {{32, 64, 32, 32}},
+       [](const Inputs& in) {
+         return avg_pool2d(in[0], {3, 3}, {{1, 1}, {1, 1}});
+       },
+       "F.avg_pool2d(x, 3, 1, 1)",
+       1.5},
+      {"max_pool2d 3x3, stride 2, [32, 64, 56, 56]",
+       {{32, 64, 56, 56}},
+       [](const Inputs& in) {
+         return max_pool2d(in[0], {3, 3}, {{2, 2}, {1, 1}});
+       },
+       "F.max_pool2d(x, 3, 2, 1)"},
+      {"mse_loss of a million",
+       {{1024, 1024}, {1024, 1024}},
+       [](const Inputs& in) { return mse_loss(in[0], in[1]); },
+       "F.mse_loss(x, w)"},
+      {"cross_entropy of shares [4096, 1000]",
+       {{4096, 1000}, {4096, 1000}},
+       [](const Inputs& in) { return cross_entropy(in[0], in[1]); },
+       "F.cross_entropy(x, w)"},
+  };
+  return all;
+}
+
+void run_cases(const Setting& setting, const std::string& title, const std::vector<Case>& cases) {
+  setting.report.heading(title + ": values, and values with all gradients of their sum");
+  for (const Case& one : cases) {
+    Inputs inputs;
+    for (const Shape& shape : one.shapes) {
+      inputs.emplace_back(randn(shape), true);
+    }
+    std::optional<PyTorch::Prepared> item;
+    if (setting.pytorch != nullptr) {
+      const nlohmann::json arguments = {{"shapes", one.shapes}, {"expression", one.pytorch}};
+      item = setting.pytorch->prepare("function", arguments.dump());
+    }
+    const auto row = [&](const std::string& pass, std::function<void()> work, double asked) {
+      std::vector<std::optional<Contender>> peers;
+      if (item) peers.push_back(asking(setting.pytorch->contender(*item, pass), asked));
+      setting.report.contest(one.name + ", " + pass, ours(std::move(work)), peers);
+    };
+    row(
+        "forward",
+        [&] {
+          const NoGrad no_grad;
+          one.ours(inputs);
+        },
+        0);
+    row(
+        "with gradients", [&] { grad(sum(one.ours(inputs)), inputs); }, one.asked);
+    if (setting.pytorch != nullptr) setting.pytorch->drop();
+  }
+}
+
+}  // namespace
+
+void normalisation_items(const Setting& setting) {
+  run_cases(setting, "Normalisation", normalisations());
+}
+
+void function_items(const Setting& setting) { run_cases(setting, "Functions", functions()); }
+
+}  // namespace serenade::bench
