@@ -16,7 +16,8 @@
 //   linear.h          matmul bmm outer linear
 //   loss.h            softmax log_softmax; mse_loss l1_loss smooth_l1_loss huber_loss
 //                     binary_cross_entropy_with_logits kl_div nll_loss cross_entropy margin_loss
-//   convolution.h     conv2d max_pool2d conv2d_relu_maxpool conv2d_relu_maxpool_branches
+//   convolution.h     conv2d conv2d_relu_maxpool conv2d_relu_maxpool_branches
+//   pooling.h         max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d
 //   normalisation.h   batch_norm layer_norm rms_norm group_norm instance_norm
 //   mixed.h           mixed_kernel mixed_bias unused_taps: a searched convolution
 //   recurrent.h       gru gru_last_state attention_pooling
@@ -31,6 +32,7 @@
 #include "autograd/functions/loss.h"
 #include "autograd/functions/mixed.h"
 #include "autograd/functions/normalisation.h"
+#include "autograd/functions/pooling.h"
 #include "autograd/functions/recurrent.h"
 #include "autograd/functions/reduce.h"
 #include "autograd/functions/shape.h"

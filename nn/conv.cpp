@@ -31,6 +31,18 @@ MaxPool2d::MaxPool2d(const Options& chosen) : options(chosen) {
         "window must be positive; got ", options.window[0], " x ", options.window[1]);
 }
 
-Variable MaxPool2d::forward(const Variable& x) { return max_pool2d(x, options.window); }
+Variable MaxPool2d::forward(const Variable& x) {
+  return max_pool2d(x, options.window, {options.stride, options.padding, options.dilation});
+}
+
+AvgPool2d::AvgPool2d(const Options& chosen) : options(chosen) {
+  check(options.window[0] > 0 && options.window[1] > 0, "AvgPool2d",
+        "window must be positive; got ", options.window[0], " x ", options.window[1]);
+}
+
+Variable AvgPool2d::forward(const Variable& x) {
+  return avg_pool2d(x, options.window,
+                    {options.stride, options.padding, options.count_include_pad});
+}
 
 }  // namespace serenade

@@ -32,18 +32,54 @@ class Conv2d : public Layer {
   Variable bias;  ///< undefined without bias
 };
 
-/// Largest value of each window; windows do not overlap and incomplete ones are dropped.
-/// x: [N, C, H, W]; result [N, C, H / window[0], W / window[1]].
+/// Largest value of each window; without a stride, windows lie beside each other. Incomplete ones
+/// are dropped. x: [N, C, H, W]; result [N, C, H / window[0], W / window[1]] by default; else see
+/// autograd/functions/pooling.h.
 class MaxPool2d : public Layer {
  public:
   struct Options {
     std::array<std::int64_t, 2> window = {2, 2};
+    std::array<std::int64_t, 2> stride = {0, 0};  ///< {0, 0}: that of the window
+    std::array<std::int64_t, 2> padding = {0, 0};
+    std::array<std::int64_t, 2> dilation = {1, 1};
   };
 
   explicit MaxPool2d(const Options& options);
   Variable forward(const Variable& x) override;
 
   const Options options;
+};
+
+/// Mean of each window.
+class AvgPool2d : public Layer {
+ public:
+  struct Options {
+    std::array<std::int64_t, 2> window = {2, 2};
+    std::array<std::int64_t, 2> stride = {0, 0};  ///< {0, 0}: that of the window
+    std::array<std::int64_t, 2> padding = {0, 0};
+    bool count_include_pad = true;
+  };
+
+  explicit AvgPool2d(const Options& options);
+  Variable forward(const Variable& x) override;
+
+  const Options options;
+};
+
+/// Mean, largest value of windows that make the result `size`: {1, 1} is over the whole map.
+class AdaptiveAvgPool2d : public Layer {
+ public:
+  explicit AdaptiveAvgPool2d(std::array<std::int64_t, 2> chosen) : size(chosen) {}
+  Variable forward(const Variable& x) override { return adaptive_avg_pool2d(x, size); }
+
+  const std::array<std::int64_t, 2> size;
+};
+class AdaptiveMaxPool2d : public Layer {
+ public:
+  explicit AdaptiveMaxPool2d(std::array<std::int64_t, 2> chosen) : size(chosen) {}
+  Variable forward(const Variable& x) override { return adaptive_max_pool2d(x, size); }
+
+  const std::array<std::int64_t, 2> size;
 };
 
 }  // namespace serenade

@@ -9,6 +9,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/optional.h"
 #include "kernels/capsule/squash.h"
 #include "kernels/capsule/unfold.h"
 #include "kernels/runtime/ceil_div.h"
@@ -148,15 +149,6 @@ CapsuleShape routing_shape(const char* op, const Tensor& u_hat) {
   return {.N = u_hat.size(0), .I = u_hat.size(1), .J = u_hat.size(2), .O = u_hat.size(3)};
 }
 
-Tensor contiguous_or_undefined(const Variable& x) {
-  return x.defined() ? x.value().contiguous() : Tensor();
-}
-
-const real* data_or_null(const Tensor& x) { return x.defined() ? x.data() : nullptr; }
-
-/// Where to add the gradient of input i, or null.
-real* wanted(Gradients& d, std::size_t i) { return d.wants(i) ? d[i].data() : nullptr; }
-
 }  // namespace
 
 Variable capsule_votes(const Variable& u, const Variable& weight) {
@@ -177,13 +169,13 @@ Variable capsule_routing(const Variable& u_hat, const Variable& bias,
                          const RoutingOptions& options) {
   check_defined("capsule_routing", u_hat);
   const CapsuleShape sizes = routing_shape("capsule_routing", u_hat.value());
-  const Tensor votes = u_hat.value().contiguous(), b = contiguous_or_undefined(bias);
+  const Tensor votes = u_hat.value().contiguous(), b = contiguous_or_none(bias);
   const RoutingPlan plan = routing_plan("capsule_routing", sizes, b, votes.device(), options);
   const CapsuleShape& shape = plan.shape;
   Tensor v = Tensor::empty({shape.N, shape.J, shape.O}, votes.device());
   Tensor s = Tensor::empty({shape.N, shape.iterations, shape.J, shape.O}, votes.device());
-  KERNEL(votes.device(), capsule_routing_forward, v.data(), s.data(), votes.data(), data_or_null(b),
-         shape);
+  KERNEL(votes.device(), capsule_routing_forward, v.data(), s.data(), votes.data(),
+         pointer_or_null(b), shape);
   return make_result("capsule_routing", v, {u_hat, bias},
                      [votes, s, plan](const Tensor& dv, Gradients& d) {
                        KERNEL(dv.device(), capsule_routing_backward, wanted(d, 0), wanted(d, 1),
@@ -195,13 +187,13 @@ Variable capsule_layer(const Variable& u, const Variable& weight, const Variable
                        const RoutingOptions& options) {
   const CapsuleShape sizes = votes_shape("capsule_layer", u, weight);
   const Tensor input = u.value().contiguous(), w = weight.value().contiguous();
-  const Tensor b = contiguous_or_undefined(bias);
+  const Tensor b = contiguous_or_none(bias);
   const RoutingPlan plan = routing_plan("capsule_layer", sizes, b, input.device(), options);
   const CapsuleShape& shape = plan.shape;
   Tensor v = Tensor::empty({shape.N, shape.J, shape.O}, input.device());
   Tensor s = Tensor::empty({shape.N, shape.iterations, shape.J, shape.O}, input.device());
   KERNEL(input.device(), capsule_layer_forward, v.data(), s.data(), input.data(), w.data(),
-         data_or_null(b), shape);
+         pointer_or_null(b), shape);
   return make_result(
       "capsule_layer", v, {u, weight, bias}, [input, w, s, plan](const Tensor& dv, Gradients& d) {
         KERNEL(dv.device(), capsule_layer_backward, wanted(d, 0), wanted(d, 1), wanted(d, 2),
@@ -220,8 +212,8 @@ Tensor routing_coefficients(const Tensor& u_hat, const Tensor& bias,
   const CapsuleShape& shape = plan.shape;
   Tensor v = Tensor::empty({shape.N, shape.J, shape.O}, votes.device());
   Tensor s = Tensor::empty({shape.N, shape.iterations, shape.J, shape.O}, votes.device());
-  KERNEL(votes.device(), capsule_routing_forward, v.data(), s.data(), votes.data(), data_or_null(b),
-         shape);
+  KERNEL(votes.device(), capsule_routing_forward, v.data(), s.data(), votes.data(),
+         pointer_or_null(b), shape);
   Tensor c = Tensor::empty({shape.iterations, shape.N, shape.I, shape.J}, votes.device());
   KERNEL(votes.device(), capsule_routing_coefficients, c.data(), votes.data(), s.data(), shape);
   return c;

@@ -1,4 +1,4 @@
-// Convolution and max-pooling (formulas: kernels/conv2d/conv2d.h, kernels/pool/pool.h).
+// Convolution, alone and with pooling (formulas: kernels/conv2d/conv2d.h).
 
 #include <algorithm>
 #include <iterator>
@@ -8,20 +8,15 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/optional.h"
+#include "autograd/functions/positions.h"
 #include "kernels/conv2d/conv2d.h"
-#include "kernels/pool/pool.h"
 #include "kernels/runtime/ceil_div.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
 namespace {
-
-// Device memory for the positions of maxima, shared with the backward closure.
-template <class Position>
-std::shared_ptr<Storage> position_storage(std::int64_t count, Device device) {
-  return std::make_shared<Storage>(static_cast<std::size_t>(count) * sizeof(Position), device);
-}
 
 Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& weight,
                           const Variable& bias, const Conv2dOptions& options,
@@ -73,12 +68,6 @@ Conv2dShape checked_shape(const char* op, const Variable& x, const Variable& wei
   return shape;
 }
 
-Tensor contiguous_or_none(const Variable& x) {
-  return x.defined() ? x.value().contiguous() : Tensor();
-}
-
-const real* pointer_or_null(const Tensor& x) { return x.defined() ? x.data() : nullptr; }
-
 }  // namespace
 
 Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
@@ -127,28 +116,6 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
           KERNEL(dy.device(), conv2d_backward_bias, d[2].data(), dy.data(), shape);
         }
       });
-}
-
-Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window) {
-  check_defined("max_pool2d", x);
-  check(x.dim() == 4, "max_pool2d", "input must be [N, C, H, W]; got ", x.shape());
-  const PoolShape shape = {x.size(0) * x.size(1), x.size(2), x.size(3), window[0], window[1]};
-  check(window[0] >= 1 && window[1] >= 1 && shape.height >= window[0] && shape.width >= window[1],
-        "max_pool2d", "window must be at least 1 x 1 and fit the input; got window ", window[0],
-        " x ", window[1], " and input ", x.shape());
-  check(window[0] * window[1] <= std::numeric_limits<std::int32_t>::max(), "max_pool2d",
-        "a window holds at most 2^31 - 1 elements; got ", window[0], " x ", window[1]);
-  const Tensor input = x.value().contiguous();
-  Tensor y = Tensor::empty({x.size(0), x.size(1), shape.out_h(), shape.out_w()}, input.device());
-  const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
-  KERNEL(input.device(), max_pool2d_forward, y.data(),
-         static_cast<std::int32_t*>(positions->data()), input.data(), shape);
-  return make_result("max_pool2d", y, {x}, [positions, shape](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) {
-      KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
-             static_cast<const std::int32_t*>(positions->data()), shape);
-    }
-  });
 }
 
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,

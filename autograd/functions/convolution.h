@@ -1,5 +1,5 @@
 #pragma once
-// Convolution and pooling. Conventions: autograd/functions.h.
+// Convolution, alone and with pooling. Conventions: autograd/functions.h.
 
 #include <array>
 #include <cstdint>
@@ -30,10 +30,6 @@ Padding same_padding(std::array<std::int64_t, 2> kernel,
 /// not read, so that a kernel may leave that tap out; see the function of that name below.
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias = {},
                 const Conv2dOptions& options = {}, std::uint64_t unused_taps = 0);
-
-/// Window = stride; incomplete windows at the end are dropped; on ties the gradient goes to the
-/// first maximum in row-major order. x: [N, C, H, W].
-Variable max_pool2d(const Variable& x, std::array<std::int64_t, 2> window);
 
 /// max_pool2d(relu(conv2d(x, weight, bias, options)), window) in one pass: the map before pooling
 /// is never stored, only a byte per pooled element. unused_taps: as for conv2d.

@@ -4,6 +4,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/optional.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -21,15 +22,6 @@ void check_parameter(const char* op, const char* name, const Parameter& paramete
 void check_epsilon(const char* op, real epsilon) {
   check(epsilon >= 0, op, "epsilon must not be negative; got ", epsilon);
 }
-
-const real* values_of(const Tensor& tensor) { return tensor.defined() ? tensor.data() : nullptr; }
-
-Tensor contiguous_or_none(const Variable& x) {
-  return x.defined() ? x.value().contiguous() : Tensor();
-}
-
-// The gradient that input i asks for, or null.
-real* wanted(Gradients& d, std::size_t i) { return d.wants(i) ? d[i].data() : nullptr; }
 
 // Planes ------------------------------------------------------------------------------------------
 
@@ -59,16 +51,16 @@ Variable plane_norm(const char* op, const Variable& x, const Variable& weight, c
          variance = statistics.variance;
   if (given) {
     KERNEL(y.device(), plane_norm_apply, y.data(), input.data(), mean.data(), variance.data(),
-           values_of(w), values_of(b), s);
+           pointer_or_null(w), pointer_or_null(b), s);
   } else {
     KERNEL(y.device(), plane_norm_forward, y.data(), mean.data(), variance.data(), input.data(),
-           values_of(w), values_of(b), s);
+           pointer_or_null(w), pointer_or_null(b), s);
   }
   return make_result(op, y, {x, weight, bias},
                      [input, w, mean, variance, s, given](const Tensor& dy, Gradients& d) {
                        KERNEL(dy.device(), plane_norm_backward, wanted(d, 0), wanted(d, 1),
                               wanted(d, 2), dy.data(), input.data(), mean.data(), variance.data(),
-                              values_of(w), s, given);
+                              pointer_or_null(w), s, given);
                      });
 }
 
@@ -111,11 +103,11 @@ Variable row_norm(const char* op, const Variable& x, const Variable& weight, con
   Tensor y = Tensor::empty(x.shape(), x.device());
   Tensor mean = Tensor::empty({s.rows}, x.device()), variance = Tensor::empty({s.rows}, x.device());
   KERNEL(y.device(), row_norm_forward, y.data(), mean.data(), variance.data(), input.data(),
-         values_of(w), values_of(b), s);
+         pointer_or_null(w), pointer_or_null(b), s);
   return make_result(
       op, y, {x, weight, bias}, [input, w, mean, variance, s](const Tensor& dy, Gradients& d) {
         KERNEL(dy.device(), row_norm_backward, wanted(d, 0), wanted(d, 1), wanted(d, 2), dy.data(),
-               input.data(), mean.data(), variance.data(), values_of(w), s);
+               input.data(), mean.data(), variance.data(), pointer_or_null(w), s);
       });
 }
 

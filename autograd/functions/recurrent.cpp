@@ -5,6 +5,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/optional.h"
 #include "kernels/gru/gru.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
@@ -100,7 +101,7 @@ Variable gru(const Variable& x, const std::vector<GruWeights>& directions, const
   }
   std::vector<Tensor> values;
   for (const Variable& input : inputs) {
-    values.push_back(input.defined() ? input.value().contiguous() : Tensor());
+    values.push_back(contiguous_or_none(input));
   }
   const Shape saved_shape = {sizes.directions, sizes.batch, sizes.steps, 4, sizes.hidden};
   Tensor saved = Tensor::empty(saved_shape, x.device());
@@ -110,16 +111,15 @@ Variable gru(const Variable& x, const std::vector<GruWeights>& directions, const
   return make_result(
       "gru", y, inputs,
       [values, y, saved, lengths = options.lengths, sizes](const Tensor& dy, Gradients& d) {
-        const auto wanted = [&](std::size_t i) { return d.wants(i) ? d[i].data() : nullptr; };
         std::vector<GruParameterGradients> gradients;
         for (std::size_t i = kWeights; i < values.size(); i += kPerDirection) {
-          gradients.push_back({.weight_ih = wanted(i),
-                               .weight_hh = wanted(i + 1),
-                               .bias_ih = wanted(i + 2),
-                               .bias_hh = wanted(i + 3)});
+          gradients.push_back({.weight_ih = wanted(d, i),
+                               .weight_hh = wanted(d, i + 1),
+                               .bias_ih = wanted(d, i + 2),
+                               .bias_hh = wanted(d, i + 3)});
         }
-        KERNEL(dy.device(), gru_backward, wanted(kX), wanted(kH0), gradients.data(), dy.data(),
-               y.data(), saved.data(), values[kX].data(), start_pointer(values),
+        KERNEL(dy.device(), gru_backward, wanted(d, kX), wanted(d, kH0), gradients.data(),
+               dy.data(), y.data(), saved.data(), values[kX].data(), start_pointer(values),
                parameter_pointers(values).data(), lengths_or_null(lengths), sizes);
       });
 }

@@ -64,6 +64,15 @@ TEST_CASE("boundaries: windows, strides and paddings") {
   });
   check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, 2}); });
   check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, n}); });
+  check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {2, 2}, {.padding = {0, n}}); });
+  check_extremes_refused("max_pool2d", [&](auto n) {
+    max_pool2d(x, {2, 2}, {.dilation = {n, 1}});
+  });
+  check_refused("max_pool2d", [&] { max_pool2d(x, {2, 2}, {.stride = {0, 1}}); });
+  check_extremes_refused("avg_pool2d", [&](auto n) { avg_pool2d(x, {1, n}); });
+  check_extremes_refused("avg_pool2d", [&](auto n) { avg_pool2d(x, {2, 2}, {.padding = {n, n}}); });
+  check_extremes_refused("adaptive_avg_pool2d", [&](auto n) { adaptive_avg_pool2d(x, {n, n}); });
+  check_extremes_refused("adaptive_max_pool2d", [&](auto n) { adaptive_max_pool2d(x, {1, n}); });
   check_extremes_refused("conv2d_relu_maxpool", [&](auto n) {
     conv2d_relu_maxpool(x, weight, {}, {}, {1, n});
   });
@@ -209,6 +218,9 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   unary("group_norm", [](const Variable& v) { group_norm(v, 1); });
   unary("instance_norm", [](const Variable& v) { instance_norm(v); });
   unary("max_pool2d", [](const Variable& v) { max_pool2d(v, {1, 1}); });
+  unary("avg_pool2d", [](const Variable& v) { avg_pool2d(v, {1, 1}); });
+  unary("adaptive_avg_pool2d", [](const Variable& v) { adaptive_avg_pool2d(v, {1, 1}); });
+  unary("adaptive_max_pool2d", [](const Variable& v) { adaptive_max_pool2d(v, {1, 1}); });
   unary("squash", [](const Variable& v) { squash(v); });
   unary("capsule_norm", [](const Variable& v) { capsule_norm(v); });
   unary("append_norms", [](const Variable& v) { append_norms(v); });

@@ -125,6 +125,19 @@ TEST_CASE("NaN: convolution and pooling, in every form") {
       }
     }
   }
+  const Tensor small = random_tensor({2, 2, 7, 9});
+  check_spreads("max_pool2d", {small}, [](const Inputs& in) {
+    return max_pool2d(in[0], {3, 3}, {.stride = {1, 2}, .padding = {1, 1}});
+  });
+  check_spreads("avg_pool2d", {small}, [](const Inputs& in) {
+    return avg_pool2d(in[0], {3, 3}, {.stride = {1, 2}, .padding = {1, 1}});
+  });
+  check_spreads("adaptive_avg_pool2d", {small}, [](const Inputs& in) {
+    return adaptive_avg_pool2d(in[0], {3, 4});
+  });
+  check_spreads("adaptive_max_pool2d", {small}, [](const Inputs& in) {
+    return adaptive_max_pool2d(in[0], {3, 4});
+  });
   const Tensor large = random_tensor({1, 1, 128, 300});
   check_spreads(
       "conv2d_relu_maxpool_branches",

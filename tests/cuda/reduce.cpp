@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise/softmax.h"
 #include "kernels/pool/pool.h"
+#include "kernels/pool/windows.h"
 #include "tests/cuda/device_case.h"
 
 using namespace serenade;
@@ -220,5 +221,58 @@ TEST_CASE("cuda pool: forward and backward") {
       return out.values();
     });
     CHECK(dx == expected_dx);
+  }
+}
+
+TEST_CASE("cuda pool: windows of every kind") {
+  const auto axis = [](std::int64_t size, std::int64_t window, std::int64_t stride,
+                       std::int64_t padding, std::int64_t dilation) -> WindowAxis {
+    const std::int64_t reach = dilation * (window - 1) + 1;
+    return {size, (size + 2 * padding - reach) / stride + 1, window, stride, padding, dilation};
+  };
+  const WindowShape shapes[] = {
+      {2, axis(5, 3, 1, 1, 1), axis(9, 3, 1, 1, 1), true},
+      {3, axis(6, 2, 3, 0, 1), axis(7, 4, 2, 2, 1), false},
+      {1, axis(8, 3, 1, 2, 2), axis(40, 1, 1, 0, 1), true},
+      {2, {.size = 5, .out = 3, .window = 0}, {.size = 7, .out = 9, .window = 0}, false}};
+  for (const WindowShape& s : shapes) {
+    CAPTURE(s.rows.window);
+    const auto results = static_cast<std::size_t>(s.planes * s.rows.out * s.columns.out);
+    const Values x = with_ties(random_values(s.planes * s.rows.size * s.columns.size, 1));
+    const Values before = random_values(static_cast<std::int64_t>(x.size()), 2);
+    const Values dy = random_values(static_cast<std::int64_t>(results), 3);
+    Values largest(results), largest_dx = before, mean(results), mean_dx = before;
+    std::vector<std::int32_t> index(results);
+    cpu::window_max_forward(largest.data(), index.data(), x.data(), s);
+    cpu::window_max_backward(largest_dx.data(), dy.data(), index.data(), s);
+    CHECK(run_repeatedly([&] {
+            const DeviceValues out(results), in(x);
+            const DeviceVector<std::int32_t> places(results);
+            cuda::window_max_forward(out.data(), places.data(), in.data(), s);
+            CHECK(places.values() == index);
+            return out.values();
+          }) == largest);
+    const Values dx = run_repeatedly([&] {
+      const DeviceValues out(before), d(dy);
+      const DeviceVector<std::int32_t> places(index);
+      cuda::window_max_backward(out.data(), d.data(), places.data(), s);
+      return out.values();
+    });
+    CHECK(relative_error(dx, largest_dx) < kGradientTolerance);
+    if (s.rows.dilation > 1) continue;
+    cpu::window_mean_forward(mean.data(), x.data(), s);
+    cpu::window_mean_backward(mean_dx.data(), dy.data(), s);
+    const Values y = run_repeatedly([&] {
+      const DeviceValues out(results), in(x);
+      cuda::window_mean_forward(out.data(), in.data(), s);
+      return out.values();
+    });
+    CHECK(relative_error(y, mean) < kForwardTolerance);
+    const Values dmean = run_repeatedly([&] {
+      const DeviceValues out(before), d(dy);
+      cuda::window_mean_backward(out.data(), d.data(), s);
+      return out.values();
+    });
+    CHECK(relative_error(dmean, mean_dx) < kGradientTolerance);
   }
 }

@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions, indexing, products, losses and norms (.safetensors) hold many cases each: case "pow" has
+arithmetic, activations, reductions, indexing, products, losses, norms and pools (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs.
 """
@@ -179,3 +179,16 @@ add_case(norms, "group", lambda a, w, b: F.group_norm(a, 2, w, b), x=x, weight=s
 add_case(norms, "group_one", lambda a: F.group_norm(a, 1), x=x)
 add_case(norms, "instance", lambda a, w, b: F.instance_norm(a, None, None, w, b), x=x, weight=scale, bias=shift)
 write("norms", norms)
+
+pools, x = {}, torch.randn(2, 2, 5, 7)
+x[0, 0, 1:4, 1:4] = 2.0  # ties
+for case, function in [
+        ("max", lambda v: F.max_pool2d(v, 3, 1, 1)), ("max_stride", lambda v: F.max_pool2d(v, (3, 2), (2, 1), (1, 0))),
+        ("max_dilation", lambda v: F.max_pool2d(v, (2, 3), (1, 2), (1, 1), 2)),
+        ("avg", lambda v: F.avg_pool2d(v, 3, 1, 1)),
+        ("avg_inside", lambda v: F.avg_pool2d(v, (3, 2), 2, 1, count_include_pad=False)),
+        ("avg_blocks", lambda v: F.avg_pool2d(v, (2, 3))),
+        ("adaptive_avg", lambda v: F.adaptive_avg_pool2d(v, (3, 4))),
+        ("adaptive_max", lambda v: F.adaptive_max_pool2d(v, (4, 3)))]:
+    add_case(pools, case, function, x=x)
+write("pools", pools)

@@ -103,6 +103,22 @@ TEST_CASE("conv: the fused path gives what its three parts give") {
   CHECK_THROWS_AS(MaxPool2d({.window = {0, 1}}), std::invalid_argument);
 }
 
+TEST_CASE("pooling layers pass their options on") {
+  const Tensor x = random_tensor({2, 3, 7, 9});
+  CHECK(MaxPool2d({.window = {3, 2}, .stride = {1, 2}, .padding = {1, 0}, .dilation = {2, 1}})
+            .forward(x)
+            .value()
+            .to_vector() == max_pool2d(x, {3, 2}, {{1, 2}, {1, 0}, {2, 1}}).value().to_vector());
+  CHECK(AvgPool2d({.window = {3, 3}, .padding = {1, 1}, .count_include_pad = false})
+            .forward(x)
+            .value()
+            .to_vector() == avg_pool2d(x, {3, 3}, {{0, 0}, {1, 1}, false}).value().to_vector());
+  CHECK(AdaptiveAvgPool2d({2, 4}).forward(x).shape() == Shape{2, 3, 2, 4});
+  CHECK(AdaptiveMaxPool2d({1, 1}).forward(x).value().to_vector() ==
+        max(x, {2, 3}).value().to_vector());
+  CHECK_THROWS_AS(AvgPool2d({.window = {1, 0}}), std::invalid_argument);
+}
+
 TEST_CASE("conv: a stack of layers agrees with the golden one") {
   const Golden g = golden("stack_conv");
   Conv2d a({.in_channels = 1, .out_channels = 2, .kernel_size = {2, 8}});

@@ -119,6 +119,10 @@ Variable capsules(Operands& o, bool votes_only) {
                     : capsule_layer(u, affine(weight, real(0.125)), {}, {.iterations = 2});
 }
 
+Variable routing(Operands& o) {
+  return capsule_routing(o.made({1, o.between(0, 1, 9), o.between(1, 1, 5), 3}));
+}
+
 Variable mixture(Operands& o) {
   const std::int64_t out = o.between(0, 1, 3), in = o.between(1, 1, 3);
   std::vector<Variable> kernels;
@@ -326,6 +330,32 @@ const std::vector<Op>& ops() {
        [](Operands& o) {
          return max_pool2d(o.a(), {o.n(0), o.n(1)});
        }},
+      {"max_pool2d any",
+       [](Operands& o) {
+         return max_pool2d(o.a(), {o.n(0), o.n(1)},
+                           {{o.n(2), o.n(3)}, {o.n(4), o.n(5)}, {o.n(6), o.n(7)}});
+       }},
+      {"avg_pool2d",
+       [](Operands& o) {
+         return avg_pool2d(o.a(), {o.n(0), o.n(1)},
+                           {{o.n(2), o.n(3)}, {o.n(4), o.n(5)}, o.n(6) % 2 == 0});
+       }},
+      {"adaptive_avg_pool2d",
+       [](Operands& o) {
+         return adaptive_avg_pool2d(o.a(), {o.n(0), o.n(1)});
+       }},
+      {"adaptive_max_pool2d",
+       [](Operands& o) {
+         return adaptive_max_pool2d(o.a(), {o.n(0), o.n(1)});
+       }},
+      {"batch_norm",
+       [](Operands& o) { return batch_norm(o.a(), {}, {}, {}, {}, {.training = true}); }},
+      {"layer_norm",
+       [](Operands& o) {
+         return layer_norm(o.a(), {last_size(o.a())}, o.made({last_size(o.a())}));
+       }},
+      {"rms_norm", [](Operands& o) { return rms_norm(o.a(), {last_size(o.a())}, {}, real(1e-3)); }},
+      {"group_norm", [](Operands& o) { return group_norm(o.a(), o.n(0)); }},
       {"conv2d_relu_maxpool", [](Operands& o) { return convolution(o, true); }, true},
       {"mixed_kernel", [](Operands& o) { return mixture(o); }},
       {"mixed_bias",
@@ -339,10 +369,7 @@ const std::vector<Op>& ops() {
       {"append_norms", [](Operands& o) { return append_norms(o.a()); }},
       {"capsule_votes", [](Operands& o) { return capsules(o, true); }},
       {"capsule_layer", [](Operands& o) { return capsules(o, false); }},
-      {"capsule_routing",
-       [](Operands& o) {
-         return capsule_routing(o.made({1, o.between(0, 1, 9), o.between(1, 1, 5), 3}));
-       }},
+      {"capsule_routing", [](Operands& o) { return routing(o); }},
   };
   return all;
 }

@@ -1,0 +1,159 @@
+// Pooling (formulas: kernels/pool/pool.h, kernels/pool/windows.h).
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "autograd/engine.h"
+#include "autograd/functions.h"
+#include "autograd/functions/positions.h"
+#include "kernels/pool/pool.h"
+#include "kernels/pool/windows.h"
+#include "kernels/runtime/ceil_div.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+namespace {
+
+using Pair = std::array<std::int64_t, 2>;
+
+void check_images(const char* op, const Variable& x) {
+  check_defined(op, x);
+  check(x.dim() == 4, op, "input must be [N, C, H, W]; got ", x.shape());
+}
+
+// Windows of the size of the stride, which have kernels of their own.
+Variable max_of_blocks(const Variable& x, Pair window) {
+  const PoolShape shape = {x.size(0) * x.size(1), x.size(2), x.size(3), window[0], window[1]};
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty({x.size(0), x.size(1), shape.out_h(), shape.out_w()}, input.device());
+  const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
+  KERNEL(input.device(), max_pool2d_forward, y.data(),
+         static_cast<std::int32_t*>(positions->data()), input.data(), shape);
+  return make_result("max_pool2d", y, {x}, [positions, shape](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) {
+      KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
+             static_cast<const std::int32_t*>(positions->data()), shape);
+    }
+  });
+}
+
+// The gaps of a window may be all that lies in the image.
+void check_no_window_is_empty(const char* op, const WindowAxis& axis) {
+  if (axis.padding == 0) return;
+  for (std::int64_t i = 0; i < axis.out; ++i) {
+    const std::int64_t begin = axis.begin(i);
+    const std::int64_t before = begin < 0 ? ceil_div(-begin, axis.dilation) : 0;
+    check(before < axis.window && begin + before * axis.dilation < axis.size, op,
+          "a window with gaps must hold an element of the input; window ", i, " does not");
+  }
+}
+
+WindowAxis sliding_axis(const char* op, const Variable& x, int axis, Pair window, Pair stride,
+                        Pair padding, Pair dilation) {
+  const auto k = static_cast<std::size_t>(axis);
+  const std::int64_t size = x.size(2 + axis);
+  check(window[k] >= 1 && window[k] <= kMaxElements && dilation[k] >= 1 &&
+            dilation[k] <= kMaxElements / window[k],
+        op, "window and dilation must be at least 1, and a window reach over less than 2^58; got ",
+        window[k], " and ", dilation[k]);
+  const std::int64_t reach = dilation[k] * (window[k] - 1) + 1;
+  check(stride[k] >= 1, op, "strides must be at least 1; got ", stride[0], " and ", stride[1]);
+  check(padding[k] >= 0 && padding[k] <= reach / 2, op,
+        "padding must be between 0 and half of what a window reaches over, ", reach / 2, "; got ",
+        padding[k]);
+  check(size + 2 * padding[k] >= reach, op,
+        "the window must fit the padded input; it reaches over ", reach, " of ",
+        size + 2 * padding[k]);
+  const WindowAxis result = {.size = size,
+                             .out = (size + 2 * padding[k] - reach) / stride[k] + 1,
+                             .window = window[k],
+                             // A longer stride takes no further step either.
+                             .stride = std::min(stride[k], size + 2 * padding[k]),
+                             .padding = padding[k],
+                             .dilation = dilation[k]};
+  check_no_window_is_empty(op, result);
+  return result;
+}
+
+WindowShape sliding(const char* op, const Variable& x, Pair window, Pair stride, Pair padding,
+                    Pair dilation = {1, 1}) {
+  check_images(op, x);
+  if (stride == Pair{0, 0}) stride = window;
+  return {.planes = x.size(0) * x.size(1),
+          .rows = sliding_axis(op, x, 0, window, stride, padding, dilation),
+          .columns = sliding_axis(op, x, 1, window, stride, padding, dilation)};
+}
+
+WindowShape adaptive(const char* op, const Variable& x, Pair size) {
+  check_images(op, x);
+  const auto axis = [&](int k) -> WindowAxis {
+    const std::int64_t out = size[static_cast<std::size_t>(k)];
+    check(out >= 1 && x.size(2 + k) >= 1, op, "sizes must be at least 1; got ", size[0], " x ",
+          size[1], " of input ", x.shape());
+    check(out <= kMaxElements / x.size(2 + k), op, "the result is too large; got ", size[0], " x ",
+          size[1]);
+    return {.size = x.size(2 + k), .out = out, .window = 0};
+  };
+  return {
+      .planes = x.size(0) * x.size(1), .rows = axis(0), .columns = axis(1), .count_padding = false};
+}
+
+Shape result_shape(const char* op, const Variable& x, const WindowShape& s) {
+  Shape shape = {x.size(0), x.size(1), s.rows.out, s.columns.out};
+  element_count(shape, op);
+  return shape;
+}
+
+Variable largest(const char* op, const Variable& x, const WindowShape& s) {
+  check(s.rows.size * s.columns.size <= std::numeric_limits<std::int32_t>::max(), op,
+        "a map holds at most 2^31 - 1 elements; got input ", x.shape());
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(result_shape(op, x, s), input.device());
+  const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
+  KERNEL(input.device(), window_max_forward, y.data(),
+         static_cast<std::int32_t*>(positions->data()), input.data(), s);
+  return make_result(op, y, {x}, [positions, s](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) {
+      KERNEL(dy.device(), window_max_backward, d[0].data(), dy.data(),
+             static_cast<const std::int32_t*>(positions->data()), s);
+    }
+  });
+}
+
+Variable average(const char* op, const Variable& x, const WindowShape& s) {
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(result_shape(op, x, s), input.device());
+  KERNEL(input.device(), window_mean_forward, y.data(), input.data(), s);
+  return make_result(op, y, {x}, [s](const Tensor& dy, Gradients& d) {
+    if (d.wants(0)) KERNEL(dy.device(), window_mean_backward, d[0].data(), dy.data(), s);
+  });
+}
+
+}  // namespace
+
+Variable max_pool2d(const Variable& x, Pair window, const MaxPoolOptions& options) {
+  const WindowShape s =
+      sliding("max_pool2d", x, window, options.stride, options.padding, options.dilation);
+  const bool blocks = s.rows.stride == window[0] && s.columns.stride == window[1] &&
+                      options.padding == Pair{0, 0} && options.dilation == Pair{1, 1} &&
+                      window[0] * window[1] <= std::numeric_limits<std::int32_t>::max();
+  return blocks ? max_of_blocks(x, window) : largest("max_pool2d", x, s);
+}
+
+Variable avg_pool2d(const Variable& x, Pair window, const AvgPoolOptions& options) {
+  WindowShape s = sliding("avg_pool2d", x, window, options.stride, options.padding);
+  s.count_padding = options.count_include_pad;
+  return average("avg_pool2d", x, s);
+}
+
+Variable adaptive_avg_pool2d(const Variable& x, Pair size) {
+  return average("adaptive_avg_pool2d", x, adaptive("adaptive_avg_pool2d", x, size));
+}
+
+Variable adaptive_max_pool2d(const Variable& x, Pair size) {
+  return largest("adaptive_max_pool2d", x, adaptive("adaptive_max_pool2d", x, size));
+}
+
+}  // namespace serenade
