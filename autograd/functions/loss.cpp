@@ -1,5 +1,5 @@
-// Losses. Those of numbers are composed of other functions; cross_entropy has a kernel of its own
-// where every sample of a matrix counts the same way, which is what training a classifier needs.
+// Losses. Those of numbers are formulas; those of classes are composed of other functions, but for
+// cross_entropy of a matrix of which every row counts, which is what training a classifier needs.
 
 #include "kernels/elementwise/loss.h"
 
@@ -9,6 +9,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/pointwise.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -33,12 +34,6 @@ void check_pair(const char* op, const Variable& x, const Variable& target) {
 
 void check_width(const char* op, const char* name, real width) {
   check(width > 0 && std::isfinite(width), op, name, " must be positive; got ", width);
-}
-
-// d^2 / 2 where |d| < width, else width (|d| - width / 2).
-Variable huber(const Variable& x, const Variable& target, real width) {
-  const Variable distance = abs(x - target);
-  return where(distance < width, square(distance) / 2, width * (distance - width / 2));
 }
 
 // Losses of labels --------------------------------------------------------------------------------
@@ -183,37 +178,38 @@ Variable mean_of_matrix(const Variable& logits, const Indices& labels,
 
 Variable mse_loss(const Variable& x, const Variable& target, Reduction reduction) {
   check_pair("mse_loss", x, target);
-  return reduced(square(x - target), reduction);
+  return reduced(binary("mse_loss", x, target, formulas::SquaredDifference{}), reduction);
 }
 
 Variable l1_loss(const Variable& x, const Variable& target, Reduction reduction) {
   check_pair("l1_loss", x, target);
-  return reduced(abs(x - target), reduction);
+  return reduced(binary("l1_loss", x, target, formulas::AbsoluteDifference{}), reduction);
 }
 
 Variable smooth_l1_loss(const Variable& x, const Variable& target, real beta, Reduction reduction) {
   check_pair("smooth_l1_loss", x, target);
   check_width("smooth_l1_loss", "beta", beta);
-  return reduced(huber(x, target, beta) / beta, reduction);
+  const formulas::HuberDifference formula{beta, 1 / beta};
+  return reduced(binary("smooth_l1_loss", x, target, formula), reduction);
 }
 
 Variable huber_loss(const Variable& x, const Variable& target, real delta, Reduction reduction) {
   check_pair("huber_loss", x, target);
   check_width("huber_loss", "delta", delta);
-  return reduced(huber(x, target, delta), reduction);
+  const formulas::HuberDifference formula{delta, 1};
+  return reduced(binary("huber_loss", x, target, formula), reduction);
 }
 
 Variable binary_cross_entropy_with_logits(const Variable& logits, const Variable& target,
                                           const BinaryCrossEntropyOptions& options) {
   const char* op = "binary_cross_entropy_with_logits";
   check_pair(op, logits, target);
-  // -ln sigmoid(x) = softplus(-x) and -ln(1 - sigmoid(x)) = x + softplus(-x).
-  constexpr real kExact = 40;  // from there e^-x is lost beside 1, in double too
-  Variable of_true = softplus(-logits, 1, kExact);
-  if (options.pos_weight.defined()) {
-    of_true = (1 + (Variable(options.pos_weight) - 1) * target) * of_true;
+  Variable losses = binary(op, logits, target, formulas::BinaryCrossEntropy{});
+  if (options.pos_weight.defined()) {  // -(weight - 1) t ln p more; -ln p = softplus(-x)
+    constexpr real kExact = 40;        // from there e^-x is lost beside 1, in double too
+    const Variable more = Variable(options.pos_weight) - 1;
+    losses = losses + more * target * softplus(-logits, 1, kExact);
   }
-  Variable losses = (1 - target) * logits + of_true;
   if (options.weight.defined()) losses = losses * options.weight;
   check(losses.shape() == logits.shape(), op,
         "weight and pos_weight must broadcast to the input; got ", logits.shape(), " and losses ",
@@ -223,12 +219,9 @@ Variable binary_cross_entropy_with_logits(const Variable& logits, const Variable
 
 Variable kl_div(const Variable& log_q, const Variable& target, const KlDivOptions& options) {
   check_pair("kl_div", log_q, target);
-  if (options.log_target) return reduced(exp(target) * (target - log_q), options.reduction);
-  const Variable zero(Tensor::scalar(0, target.device()));
-  const Variable one(Tensor::scalar(1, target.device()));
-  const Tensor occurs = gt(target, zero);  // 0 ln 0 = 0
-  const Variable entropy = target * log(where(occurs, target, one));
-  return reduced(where(occurs, entropy, zero) - target * log_q, options.reduction);
+  return reduced(options.log_target ? binary("kl_div", log_q, target, formulas::LogDivergence{})
+                                    : binary("kl_div", log_q, target, formulas::Divergence{}),
+                 options.reduction);
 }
 
 Variable nll_loss(const Variable& log_probabilities, const Indices& labels,

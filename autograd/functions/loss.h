@@ -49,8 +49,8 @@ struct KlDivOptions {
   /// of N has sum / N ("batchmean" elsewhere).
   Reduction reduction = Reduction::mean;
 };
-/// Kullback-Leibler divergence of q from the target p: p (ln p - ln q), 0 where p = 0. The first
-/// input is ln q.
+/// Kullback-Leibler divergence of q from the target p: p (ln p - ln q), 0 where p = 0, where the
+/// gradient by p is infinite. The first input is ln q.
 Variable kl_div(const Variable& log_q, const Variable& target, const KlDivOptions& options = {});
 
 // Losses of classes: scores [N, classes], or [N, classes, d, ..] with one label 0 .. classes-1 for

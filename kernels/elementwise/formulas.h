@@ -162,6 +162,61 @@ struct Minimum {
   FORMULA gradient_b(real d, real a, real b) const { return gradient_a(d, b, a); }
 };
 
+// Losses of a number x beside its target t.
+
+struct SquaredDifference {
+  FORMULA value(real x, real t) const { return (x - t) * (x - t); }
+  FORMULA gradient_a(real d, real x, real t) const { return d * (2 * (x - t)); }
+  FORMULA gradient_b(real d, real x, real t) const { return gradient_a(d, t, x); }
+};
+
+/// Gradient 0 where they are equal.
+struct AbsoluteDifference {
+  FORMULA value(real x, real t) const { return std::abs(x - t); }
+  FORMULA gradient_a(real d, real x, real t) const { return Abs{}.gradient(d, x - t); }
+  FORMULA gradient_b(real d, real x, real t) const { return gradient_a(d, t, x); }
+};
+
+/// scale (x - t)^2 / 2 where |x - t| < width, else scale width (|x - t| - width / 2).
+struct HuberDifference {
+  real width, scale;
+  FORMULA value(real x, real t) const {
+    const real distance = std::abs(x - t);
+    return scale * (distance < width ? distance * distance / 2 : width * (distance - width / 2));
+  }
+  FORMULA gradient_a(real d, real x, real t) const {
+    const real difference = x - t;
+    return d * (scale * (difference <= -width ? -width : difference >= width ? width : difference));
+  }
+  FORMULA gradient_b(real d, real x, real t) const { return gradient_a(d, t, x); }
+};
+
+/// -t ln s - (1 - t) ln(1 - s) with s = sigmoid(x): (1 - t) x + ln(1 + e^-x), without overflow.
+struct BinaryCrossEntropy {
+  FORMULA value(real x, real t) const {
+    return (x > 0 ? x : real(0)) - t * x + std::log1p(std::exp(-std::abs(x)));
+  }
+  FORMULA gradient_a(real d, real x, real t) const {
+    const real power = std::exp(-std::abs(x));
+    return d * ((x > 0 ? 1 : power) / (1 + power) - t);
+  }
+  FORMULA gradient_b(real d, real x, real) const { return -d * x; }
+};
+
+/// t (ln t - x), 0 where t is.
+struct Divergence {
+  FORMULA value(real x, real t) const { return t == 0 ? -t * x : t * (std::log(t) - x); }
+  FORMULA gradient_a(real d, real, real t) const { return -d * t; }
+  FORMULA gradient_b(real d, real x, real t) const { return d * (std::log(t) + 1 - x); }
+};
+
+/// e^t (t - x): t is the logarithm of the target.
+struct LogDivergence {
+  FORMULA value(real x, real t) const { return std::exp(t) * (t - x); }
+  FORMULA gradient_a(real d, real, real t) const { return -d * std::exp(t); }
+  FORMULA gradient_b(real d, real x, real t) const { return d * (std::exp(t) * (t - x + 1)); }
+};
+
 // Comparisons: 1 where they hold, else 0. No number equals NaN or stands in an order with it.
 struct Less {
   FORMULA value(real a, real b) const { return a < b ? real(1) : real(0); }

@@ -57,6 +57,12 @@ DECLARE_KERNEL(void select_forward(real* y, const real* mask, const real* a, con
   B(Power)                         \
   B(Maximum)                       \
   B(Minimum)                       \
+  B(SquaredDifference)             \
+  B(AbsoluteDifference)            \
+  B(HuberDifference)               \
+  B(BinaryCrossEntropy)            \
+  B(Divergence)                    \
+  B(LogDivergence)                 \
   C(Less)                          \
   C(LessEqual)                     \
   C(Equal)                         \

@@ -26,6 +26,10 @@ void for_each_pair(const Broadcast& s, Use use) {
         b += position * s.stride_b[axis];
       }
       const std::int64_t stop = std::min(end, (begin / length + 1) * length);
+      if (step_a == 1 && step_b == 1) {  // a loop that the compiler may turn into vectors
+        a -= begin, b -= begin;
+        for (; begin < stop; ++begin) use(begin, a + begin, b + begin);
+      }
       for (; begin < stop; ++begin, a += step_a, b += step_b) use(begin, a, b);
     }
   });

@@ -1,0 +1,70 @@
+#pragma once
+// A formula of kernels/elementwise/formulas.h as a function with its gradients.
+
+#include "autograd/engine.h"
+#include "autograd/functions/broadcast.h"
+#include "autograd/variable.h"
+#include "kernels/elementwise/pointwise.h"
+#include "tensor/check.h"
+
+namespace serenade {
+
+/// Of one number.
+template <class Formula>
+Variable unary(const char* name, const Variable& x, const Formula& formula) {
+  check_defined(name, x);
+  const Tensor input = x.value().contiguous();
+  Tensor y = Tensor::empty(x.shape(), x.device());
+  KERNEL(y.device(), unary_forward, y.data(), input.data(), y.numel(), formula);
+  return make_result(name, y, {x}, [input, formula](const Tensor& dy, Gradients& d) {
+    if (!d.wants(0)) return;
+    KERNEL(dy.device(), unary_backward, d[0].data(), dy.data(), input.data(), dy.numel(), formula);
+  });
+}
+
+/// Calls add(g), which adds the gradient of an operand at every element of the result, and brings
+/// that to the operand's own shape: at once where the operand is not repeated.
+template <class Add>
+void add_operand_gradient(Tensor& d_operand, const Tensor& dy, Add add) {
+  if (d_operand.shape() == dy.shape()) {
+    add(d_operand);
+    return;
+  }
+  Tensor whole(dy.shape(), dy.device());
+  add(whole);
+  KERNEL(dy.device(), add_backward, d_operand.data(), whole.data(), 1,
+         make_broadcast(d_operand.shape(), dy.shape()));
+}
+
+/// The values alone of one of two numbers; the operands broadcast.
+template <class Formula>
+Tensor binary_value(const char* name, const Variable& a, const Variable& b,
+                    const Formula& formula) {
+  check_defined(name, a, b);
+  check_same_device(name, a, b);
+  Tensor y = Tensor::empty(broadcast_shapes(name, a.shape(), b.shape()), a.device());
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  KERNEL(y.device(), binary_forward, y.data(), left.data(), right.data(),
+         make_broadcast(a.shape(), b.shape()), formula);
+  return y;
+}
+
+/// Of two numbers.
+template <class Formula>
+Variable binary(const char* name, const Variable& a, const Variable& b, const Formula& formula) {
+  const Tensor y = binary_value(name, a, b, formula);
+  const Tensor left = a.value().contiguous(), right = b.value().contiguous();
+  return make_result(name, y, {a, b}, [left, right, formula](const Tensor& dy, Gradients& d) {
+    const Broadcast axes = make_broadcast(left.shape(), right.shape());
+    for (const Operand by : {Operand::a, Operand::b}) {
+      const std::size_t input = by == Operand::a ? 0 : 1;
+      if (!d.wants(input)) continue;
+      add_operand_gradient(d[input], dy, [&](Tensor& g) {
+        KERNEL(g.device(), binary_backward, g.data(), dy.data(), left.data(), right.data(), axes,
+               formula, by);
+      });
+    }
+  });
+}
+
+}  // namespace serenade
