@@ -12,12 +12,13 @@
 //   reduce.h          sum mean max min var stddev logsumexp norm cumsum argmax
 //   shape.h           reshape flatten permute transpose slice concat stack split chunk expand
 //                     repeat flip pad unfold
-//   index.h           index_select gather scatter_add topk one_hot tril_mask triu_mask
+//   index.h           index_select embedding gather scatter_add topk one_hot tril_mask triu_mask
 //   linear.h          matmul bmm outer linear
 //   loss.h            softmax log_softmax; mse_loss l1_loss smooth_l1_loss huber_loss
 //                     binary_cross_entropy_with_logits kl_div nll_loss cross_entropy margin_loss
-//   convolution.h     conv2d conv2d_relu_maxpool conv2d_relu_maxpool_branches
-//   pooling.h         max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d
+//   convolution.h     conv2d conv1d conv_transpose2d; conv2d_relu_maxpool
+//                     conv2d_relu_maxpool_branches
+//   pooling.h         max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d interpolate
 //   normalisation.h   batch_norm layer_norm rms_norm group_norm instance_norm
 //   mixed.h           mixed_kernel mixed_bias unused_taps: a searched convolution
 //   recurrent.h       gru gru_last_state attention_pooling

@@ -8,6 +8,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/convolution_parts.h"
 #include "autograd/functions/optional.h"
 #include "autograd/functions/positions.h"
 #include "kernels/conv2d/conv2d.h"
@@ -97,6 +98,10 @@ Padding same_padding(std::array<std::int64_t, 2> kernel, std::array<std::int64_t
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
                 const Conv2dOptions& options, std::uint64_t unused_taps) {
+  if (!is_plain(options)) {
+    check(unused_taps == 0, "conv2d", "unused taps are those of one group without dilation");
+    return conv2d_by_parts(x, weight, bias, options);
+  }
   const Conv2dShape shape = checked_shape("conv2d", x, weight, bias, options, unused_taps);
   const Tensor input = x.value().contiguous();
   const Tensor kernel = weight.value().contiguous();
@@ -121,6 +126,9 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
                              const Conv2dOptions& options, std::array<std::int64_t, 2> window,
                              std::uint64_t unused_taps) {
+  if (!is_plain(options)) {
+    return max_pool2d(relu(conv2d(x, weight, bias, options, unused_taps)), window);
+  }
   const Conv2dShape shape =
       checked_shape("conv2d_relu_maxpool", x, weight, bias, options, unused_taps);
   const auto [pool_h, pool_w] = window;

@@ -71,6 +71,31 @@ Variable index_select(const Variable& x, std::int64_t axis, const Indices& indic
   });
 }
 
+Variable embedding(const Variable& table, const Indices& indices, const Shape& shape,
+                   std::optional<std::int64_t> padding_index) {
+  check_defined("embedding", table);
+  check(table.dim() == 2, "embedding", "the table must be [entries, D]; got ", table.shape());
+  const auto count = static_cast<std::int64_t>(indices.size());
+  check(shape.empty() || element_count(shape, "embedding") == count, "embedding",
+        "there must be one index for each element of the shape; got ", count, " for ", shape);
+  for (const std::int64_t index : indices) {
+    check(index >= 0 && index < table.size(0), "embedding", "indices must be 0 .. ",
+          table.size(0) - 1, "; got ", index);
+  }
+  Variable rows = index_select(table, 0, indices);
+  if (padding_index) {
+    check(*padding_index >= 0 && *padding_index < table.size(0), "embedding",
+          "padding_index must be 0 .. ", table.size(0) - 1, "; got ", *padding_index);
+    std::vector<real> is_padding;
+    for (const std::int64_t index : indices) is_padding.push_back(index == *padding_index);
+    const Tensor mask = Tensor::from(is_padding, {count, 1}).to(table.device());
+    rows = where(mask, rows.detach(), rows);
+  }
+  Shape result = shape.empty() ? Shape{count} : shape;
+  result.push_back(table.size(1));
+  return reshape(rows, result);
+}
+
 Variable gather(const Variable& x, std::int64_t axis, const Indices& indices, const Shape& shape) {
   const std::size_t at = checked_axis("gather", x, axis);
   check_chosen("gather", x, at, indices, shape);

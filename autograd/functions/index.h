@@ -2,6 +2,7 @@
 // Elements chosen by number. Conventions: autograd/functions.h.
 
 #include <cstdint>
+#include <optional>
 
 #include "autograd/functions/indices.h"
 #include "autograd/variable.h"
@@ -13,6 +14,10 @@ namespace serenade {
 
 /// Slices indices[0], indices[1], .. of an axis: rows of an embedding, an order, a subset.
 Variable index_select(const Variable& x, std::int64_t axis, const Indices& indices);
+/// Rows of a table [entries, D], one for each index: [shape, D], as many indices as `shape` has
+/// elements; [indices, D] without a shape. The row of padding_index gets no gradient.
+Variable embedding(const Variable& table, const Indices& indices, const Shape& shape = {},
+                   std::optional<std::int64_t> padding_index = {});
 /// y[.., k, ..] = x[.., indices[.., k, ..], ..]. shape: of the indices and of y; that of x but for
 /// the axis.
 Variable gather(const Variable& x, std::int64_t axis, const Indices& indices, const Shape& shape);

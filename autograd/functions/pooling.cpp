@@ -156,4 +156,50 @@ Variable adaptive_max_pool2d(const Variable& x, Pair size) {
   return largest("adaptive_max_pool2d", x, adaptive("adaptive_max_pool2d", x, size));
 }
 
+namespace {
+
+// The elements i H / H' along an axis.
+Variable nearest_along(const Variable& x, std::int64_t axis, std::int64_t size) {
+  Indices from;
+  for (std::int64_t i = 0; i < size; ++i) from.push_back(i * x.size(axis) / size);
+  return index_select(x, axis, from);
+}
+
+// Between the two elements around each place along an axis.
+Variable linear_along(const Variable& x, std::int64_t axis, std::int64_t size, bool align_corners) {
+  const std::int64_t before = x.size(axis);
+  Indices low, high;
+  std::vector<real> shares;  // of the higher one
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double place =
+        align_corners ? (size == 1 ? 0 : double(i) * double(before - 1) / double(size - 1))
+                      : std::max(0.0, (double(i) + 0.5) * double(before) / double(size) - 0.5);
+    const auto lower = std::min(static_cast<std::int64_t>(place), before - 1);
+    low.push_back(lower);
+    high.push_back(std::min(lower + 1, before - 1));
+    shares.push_back(static_cast<real>(place - static_cast<double>(lower)));
+  }
+  Shape along(x.shape().size(), 1);
+  along[static_cast<std::size_t>(axis)] = size;
+  const Variable share = Tensor::from(shares, along).to(x.device());
+  return index_select(x, axis, low) * (1 - share) + index_select(x, axis, high) * share;
+}
+
+}  // namespace
+
+Variable interpolate(const Variable& x, Pair size, const InterpolateOptions& options) {
+  check_images("interpolate", x);
+  for (std::size_t k = 0; k < 2; ++k) {
+    check(size[k] >= 1 && x.shape()[2 + k] >= 1 && size[k] <= kMaxElements / x.shape()[2 + k],
+          "interpolate", "sizes must be at least 1, and the result smaller than 2^58; got ",
+          size[0], " x ", size[1], " of input ", x.shape());
+  }
+  element_count({x.size(0), x.size(1), size[0], size[1]}, "interpolate");
+  if (options.mode == Interpolation::nearest) {
+    return nearest_along(nearest_along(x, 2, size[0]), 3, size[1]);
+  }
+  return linear_along(linear_along(x, 2, size[0], options.align_corners), 3, size[1],
+                      options.align_corners);
+}
+
 }  // namespace serenade

@@ -1,5 +1,5 @@
 #pragma once
-// Pooling. Conventions: autograd/functions.h.
+// Pooling and resizing. Conventions: autograd/functions.h.
 //
 // x: [N, C, H, W]; result [N, C, H', W'] with H' = floor((H + 2 padding - reach) / stride) + 1,
 // where a window of R rows reaches over dilation (R - 1) + 1. Over all of a map: adaptive, to
@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "autograd/variable.h"
+#include "tensor/enum_names.h"
 
 namespace serenade {
 
@@ -35,5 +36,20 @@ Variable avg_pool2d(const Variable& x, std::array<std::int64_t, 2> window,
 /// holds the rows floor(i H / H') .. ceil((i + 1) H / H') - 1.
 Variable adaptive_avg_pool2d(const Variable& x, std::array<std::int64_t, 2> size);
 Variable adaptive_max_pool2d(const Variable& x, std::array<std::int64_t, 2> size);
+
+enum class Interpolation { nearest, bilinear };
+inline EnumNames<Interpolation> enum_names(Interpolation) {
+  return {{Interpolation::nearest, "nearest"}, {Interpolation::bilinear, "bilinear"}};
+}
+struct InterpolateOptions {
+  Interpolation mode = Interpolation::nearest;
+  /// bilinear: the corners of the image stay its corners; else pixels are areas, and the image's
+  /// edges stay its edges.
+  bool align_corners = false;
+};
+/// An image of another size: of the element that lies at, or those that lie around,
+/// i H / H' (nearest), (i + 1/2) H / H' - 1/2, or i (H - 1) / (H' - 1) (align_corners).
+Variable interpolate(const Variable& x, std::array<std::int64_t, 2> size,
+                     const InterpolateOptions& options = {});
 
 }  // namespace serenade

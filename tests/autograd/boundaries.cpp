@@ -62,6 +62,18 @@ TEST_CASE("boundaries: windows, strides and paddings") {
   check_extremes_refused("conv2d_relu_maxpool", [&](auto n) {
     conv2d_relu_maxpool(x, weight, {}, {.padding = {.left = n}}, {1, 1});
   });
+  check_extremes_refused("conv2d", [&](auto n) { conv2d(x, weight, {}, {.dilation = {n, n}}); });
+  check_extremes_refused("conv2d", [&](auto n) { conv2d(x, weight, {}, {.groups = n}); });
+  check_extremes_refused("conv_transpose2d", [&](auto n) {
+    conv_transpose2d(x, weight, {}, {.stride = {n, n}});
+  });
+  check_extremes_refused("conv_transpose2d", [&](auto n) {
+    conv_transpose2d(x, weight, {}, {.dilation = {n, n}});
+  });
+  check_extremes_refused("conv_transpose2d", [&](auto n) {
+    conv_transpose2d(x, weight, {}, {.padding = {n, 0, n, 0}});
+  });
+  check_extremes_refused("interpolate", [&](auto n) { interpolate(x, {n, 2}); });
   check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, 2}); });
   check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {n, n}); });
   check_extremes_refused("max_pool2d", [&](auto n) { max_pool2d(x, {2, 2}, {.padding = {0, n}}); });
@@ -115,6 +127,8 @@ TEST_CASE("boundaries: choosing and repeating") {
   const Variable x = ones({2, 3});
   check_extremes_refused("index_select", [&](auto n) { index_select(x, 1, {n}); });
   check_extremes_refused("index_select", [&](auto n) { index_select(x, n, {0}); });
+  check_extremes_refused("embedding", [&](auto n) { embedding(x, {n}); });
+  check_extremes_refused("embedding", [&](auto n) { embedding(x, {0}, {}, n); });
   check_extremes_refused("gather", [&](auto n) { gather(x, 1, {0, n}, {2, 1}); });
   check_extremes_refused("gather", [&](auto n) { gather(x, 1, {0}, {2, n}); });
   check_extremes_refused("scatter_add", [&](auto n) { scatter_add(x, 1, {0, n}, ones({2, 1})); });
@@ -218,6 +232,8 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   unary("group_norm", [](const Variable& v) { group_norm(v, 1); });
   unary("instance_norm", [](const Variable& v) { instance_norm(v); });
   unary("max_pool2d", [](const Variable& v) { max_pool2d(v, {1, 1}); });
+  unary("interpolate", [](const Variable& v) { interpolate(v, {1, 1}); });
+  unary("embedding", [](const Variable& v) { embedding(v, {0}); });
   unary("avg_pool2d", [](const Variable& v) { avg_pool2d(v, {1, 1}); });
   unary("adaptive_avg_pool2d", [](const Variable& v) { adaptive_avg_pool2d(v, {1, 1}); });
   unary("adaptive_max_pool2d", [](const Variable& v) { adaptive_max_pool2d(v, {1, 1}); });
@@ -268,6 +284,11 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   binary("kl_div", flat, [](const Variable& a, const Variable& b) { kl_div(a, b); });
   binary("cross_entropy", flat, [](const Variable& a, const Variable& b) { cross_entropy(a, b); });
   binary("linear", flat, [](const Variable& a, const Variable& b) { linear(a, b); });
+  binary("conv1d", flat, [](const Variable& a, const Variable& b) { conv1d(a, b); });
+  binary("conv_transpose2d", x,
+         [](const Variable& a, const Variable& b) { conv_transpose2d(a, b); });
+  binary("conv2d", x,
+         [](const Variable& a, const Variable& b) { conv2d(a, b, {}, {.groups = 2}); });
   binary("conv2d", x, [](const Variable& a, const Variable& b) { conv2d(a, b); });
   binary("conv2d_relu_maxpool", x, [](const Variable& a, const Variable& b) {
     conv2d_relu_maxpool(a, b, {}, {}, {1, 1});

@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions, indexing, products, losses, norms and pools (.safetensors) hold many cases each: case "pow" has
+arithmetic, activations, reductions, indexing, products, losses, norms, pools and convolutions (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs.
 """
@@ -192,3 +192,28 @@ for case, function in [
         ("adaptive_max", lambda v: F.adaptive_max_pool2d(v, (4, 3)))]:
     add_case(pools, case, function, x=x)
 write("pools", pools)
+
+convolutions, x, seq = {}, torch.randn(1, 4, 5, 6), torch.randn(2, 4, 9)
+conv, up = F.conv2d, F.conv_transpose2d
+for case, function, v, w in [
+        ("groups", lambda a, b, c: conv(a, b, c, 1, 1, 1, 2), x, (6, 2, 3, 3)),
+        ("depthwise", lambda a, b, c: conv(a, b, c, 2, 1, 1, 4), x, (4, 1, 3, 2)),
+        ("dilation", lambda a, b, c: conv(a, b, c, 1, 2, 2), x, (3, 4, 3, 2)),
+        ("dilated_groups", lambda a, b, c: conv(a, b, c, (1, 2), (2, 0), (2, 3), 2), x, (4, 2, 2, 2)),
+        ("conv1d", lambda a, b, c: F.conv1d(a, b, c, 2, 2, 2), seq, (3, 4, 3)),
+        ("conv1d_groups", lambda a, b, c: F.conv1d(a, b, c, 1, 1, 1, 4), seq, (8, 1, 3)),
+        ("transpose", lambda a, b, c: up(a, b, c), x, (4, 3, 3, 2)),
+        ("transpose_stride", lambda a, b, c: up(a, b, c, 2, 1, 1), x, (4, 3, 3, 4)),
+        ("transpose_groups", lambda a, b, c: up(a, b, c, (2, 1), 1, (1, 0), 2, (1, 2)), x, (4, 2, 3, 3))]:
+    groups = {"transpose_groups": 2}.get(case, 1)
+    out = w[1] * groups if case.startswith("transpose") else w[0]
+    add_case(convolutions, case, function, x=v, weight=torch.randn(w), bias=torch.randn(out))
+table, words = torch.randn(5, 3), torch.tensor([[0, 4, 2], [2, 2, 1]])
+add_case(convolutions, "embedding", lambda t: F.embedding(words, t), table=table)
+add_case(convolutions, "embedding_padding", lambda t: F.embedding(words, t, padding_idx=2), table=table)
+image = torch.randn(1, 2, 4, 5)
+for case, size, options in [("nearest", (7, 3), {}), ("bilinear", (7, 9), {"mode": "bilinear"}),
+                            ("bilinear_small", (3, 2), {"mode": "bilinear"}),
+                            ("bilinear_corners", (7, 9), {"mode": "bilinear", "align_corners": True})]:
+    add_case(convolutions, case, lambda v: F.interpolate(v, size, **options), x=image)
+write("convolutions", convolutions)

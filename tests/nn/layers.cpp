@@ -10,6 +10,7 @@
 #include "nn/attention.h"
 #include "nn/conv.h"
 #include "nn/dropout.h"
+#include "nn/embedding.h"
 #include "nn/fused.h"
 #include "nn/gru.h"
 #include "nn/linear.h"
@@ -101,6 +102,40 @@ TEST_CASE("conv: the fused path gives what its three parts give") {
   CHECK(expected.shape() == Shape{2, 3, 3, 3});
   check_close(relu_maxpool(layer, x, {2, 3}).value(), expected, "fused");
   CHECK_THROWS_AS(MaxPool2d({.window = {0, 1}}), std::invalid_argument);
+}
+
+TEST_CASE("conv: groups, dilation, sequences, transposed: parameters and gradients") {
+  Conv2d grouped({.in_channels = 4, .out_channels = 6, .kernel_size = {3, 3}, .groups = 2});
+  CHECK(shapes_of(grouped) == Shapes{{"weight", {6, 2, 3, 3}}, {"bias", {6}}});
+  CHECK_FALSE(grouped.linear_form().has_value());
+  CHECK(grouped.forward(random_tensor({1, 4, 5, 7})).shape() == Shape{1, 6, 5, 7});
+  check_gradients(grouped, random_tensor({1, 4, 3, 4}));
+  Conv2d dilated({.in_channels = 2, .out_channels = 1, .kernel_size = {3, 2}, .dilation = {2, 3}});
+  CHECK(dilated.forward(random_tensor({1, 2, 5, 7})).shape() == Shape{1, 1, 5, 7});
+  Conv1d sequence({.in_channels = 2, .out_channels = 3, .kernel_size = 3, .padding = {2, 0}});
+  CHECK(shapes_of(sequence) == Shapes{{"weight", {3, 2, 3}}, {"bias", {3}}});
+  check_gradients(sequence, random_tensor({2, 2, 5}));
+  ConvTranspose2d up(
+      {.in_channels = 4, .out_channels = 2, .kernel_size = {2, 2}, .stride = {2, 2}});
+  CHECK(shapes_of(up) == Shapes{{"weight", {4, 2, 2, 2}}, {"bias", {2}}});
+  CHECK(up.forward(random_tensor({1, 4, 3, 5})).shape() == Shape{1, 2, 6, 10});
+  check_gradients(up, random_tensor({1, 4, 2, 2}));
+  CHECK_THROWS_WITH_AS(
+      Conv2d({.in_channels = 4, .out_channels = 6, .kernel_size = {1, 1}, .groups = 3}),
+      doctest::Contains("groups must divide"), std::invalid_argument);
+  CHECK_THROWS_AS(Conv1d({.in_channels = 1, .out_channels = 1}), std::invalid_argument);
+  CHECK_THROWS_AS(ConvTranspose2d({.in_channels = 1, .out_channels = 1}), std::invalid_argument);
+}
+
+TEST_CASE("embedding: the row of the padding is zeros and stays so") {
+  Embedding layer({.num_embeddings = 4, .embedding_dim = 3, .padding_index = 1});
+  CHECK(layer.weight.value().slice(0, 1, 1).contiguous().to_vector() == std::vector<real>(3, 0));
+  backward(sum(layer.forward({0, 1, 3, 3}, {2, 2})));
+  CHECK(layer.weight.grad().to_vector() == std::vector<real>{1, 1, 1, 0, 0, 0, 0, 0, 0, 2, 2, 2});
+  CHECK_THROWS_WITH_AS(Embedding({.num_embeddings = 4, .embedding_dim = 3, .padding_index = 4}),
+                       doctest::Contains("padding_index must be 0 .. 3; got 4"),
+                       std::invalid_argument);
+  CHECK_THROWS_AS(Embedding({.num_embeddings = 4}), std::invalid_argument);
 }
 
 TEST_CASE("pooling layers pass their options on") {

@@ -330,6 +330,29 @@ const std::vector<Op>& ops() {
        [](Operands& o) {
          return max_pool2d(o.a(), {o.n(0), o.n(1)});
        }},
+      {"conv2d by parts",
+       [](Operands& o) {
+         return conv2d(o.a(), o.b(), {},
+                       {{o.between(0, 1, 2), 1}, {o.n(1), 0, 0, o.n(2)}, {o.n(3), o.n(4)}, o.n(5)});
+       }},
+      {"conv_transpose2d",
+       [](Operands& o) {
+         return conv_transpose2d(o.a(), o.b(), {},
+                                 {{o.n(0), o.n(1)},
+                                  {o.n(2), 0, 0, o.n(3)},
+                                  {o.n(4), 0},
+                                  {1, o.n(5)},
+                                  o.between(6, 1, 2)});
+       }},
+      {"conv1d",
+       [](Operands& o) {
+         return conv1d(o.a(), o.b(), {}, {o.n(0), {o.n(1), o.n(2)}, o.n(3), o.n(4)});
+       }},
+      {"interpolate",
+       [](Operands& o) {
+         return interpolate(o.a(), {o.n(0), o.n(1)}, {Interpolation::bilinear, o.n(2) % 2 == 0});
+       }},
+      {"embedding", [](Operands& o) { return embedding(o.a(), o.indices(3, 4), {}, o.n(0)); }},
       {"max_pool2d any",
        [](Operands& o) {
          return max_pool2d(o.a(), {o.n(0), o.n(1)},
