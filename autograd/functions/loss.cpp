@@ -85,12 +85,13 @@ void check_labelled(const char* op, const Variable& scores, const Indices& label
 // How much each label counts: 0 for one that is ignored.
 std::vector<real> label_weights(const Indices& labels, const std::vector<real>& class_weights,
                                 std::int64_t ignore_index) {
-  std::vector<real> weights;
-  for (const std::int64_t label : labels) {
-    const bool equal = class_weights.empty() || label == ignore_index;
-    weights.push_back(label == ignore_index ? real(0)
-                      : equal               ? real(1)
-                                            : class_weights[static_cast<std::size_t>(label)]);
+  std::vector<real> weights(labels.size(), 1);
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    if (labels[n] == ignore_index) {
+      weights[n] = 0;
+    } else if (!class_weights.empty()) {
+      weights[n] = class_weights[static_cast<std::size_t>(labels[n])];
+    }
   }
   return weights;
 }
