@@ -137,7 +137,7 @@ Variable batch_norm(const Variable& x, Tensor running_mean, Tensor running_var,
   const std::int64_t count = s.N * s.inner;
   check(count > 1, "batch_norm", "in training a channel must have two elements; got ", x.shape());
   Tensor mean = Tensor::empty({s.C}, x.device()), variance = Tensor::empty({s.C}, x.device());
-  const Variable y = plane_norm("batch_norm", x, weight, bias, s, {mean, variance}, false);
+  Variable y = plane_norm("batch_norm", x, weight, bias, s, {mean, variance}, false);
   const NoGrad no_grad;
   move(running_mean, mean, options.momentum);
   const real correction = static_cast<real>(count) / static_cast<real>(count - 1);
