@@ -63,6 +63,8 @@ WindowAxis sliding_axis(const char* op, const Variable& x, int axis, Pair window
   check(padding[k] >= 0 && padding[k] <= reach / 2, op,
         "padding must be between 0 and half of what a window reaches over, ", reach / 2, "; got ",
         padding[k]);
+  check(padding[k] <= size, op, "padding must not be wider than the input, ", size, "; got ",
+        padding[k]);
   check(size + 2 * padding[k] >= reach, op,
         "the window must fit the padded input; it reaches over ", reach, " of ",
         size + 2 * padding[k]);
@@ -160,24 +162,27 @@ namespace {
 
 // The elements i H / H' along an axis.
 Variable nearest_along(const Variable& x, std::int64_t axis, std::int64_t size) {
-  Indices from;
-  for (std::int64_t i = 0; i < size; ++i) from.push_back(i * x.size(axis) / size);
+  Indices from(static_cast<std::size_t>(size));
+  for (std::int64_t i = 0; i < size; ++i)
+    from[static_cast<std::size_t>(i)] = i * x.size(axis) / size;
   return index_select(x, axis, from);
 }
 
 // Between the two elements around each place along an axis.
 Variable linear_along(const Variable& x, std::int64_t axis, std::int64_t size, bool align_corners) {
   const std::int64_t before = x.size(axis);
-  Indices low, high;
-  std::vector<real> shares;  // of the higher one
+  const auto count = static_cast<std::size_t>(size);
+  Indices low(count), high(count);
+  std::vector<real> shares(count);  // of the higher one
   for (std::int64_t i = 0; i < size; ++i) {
     const double place =
         align_corners ? (size == 1 ? 0 : double(i) * double(before - 1) / double(size - 1))
                       : std::max(0.0, (double(i) + 0.5) * double(before) / double(size) - 0.5);
     const auto lower = std::min(static_cast<std::int64_t>(place), before - 1);
-    low.push_back(lower);
-    high.push_back(std::min(lower + 1, before - 1));
-    shares.push_back(static_cast<real>(place - static_cast<double>(lower)));
+    const auto at = static_cast<std::size_t>(i);
+    low[at] = lower;
+    high[at] = std::min(lower + 1, before - 1);
+    shares[at] = static_cast<real>(place - static_cast<double>(lower));
   }
   Shape along(x.shape().size(), 1);
   along[static_cast<std::size_t>(axis)] = size;

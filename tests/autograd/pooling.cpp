@@ -112,6 +112,9 @@ TEST_CASE("pooling refuses what it cannot do") {
           [&] {
             max_pool2d(Tensor({1, 1, 2, 2}), {1, 2}, {{1, 1}, {0, 1}, {1, 3}});
           });
+  refused("avg_pool2d: padding must not be wider than the input, 5; got 6", [&] {
+    avg_pool2d(x, {12, 1}, {.padding = {6, 0}});
+  });
   refused("avg_pool2d: the window must fit the padded input; it reaches over 7 of 6", [&] {
     avg_pool2d(x, {1, 7});
   });

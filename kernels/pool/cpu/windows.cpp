@@ -27,12 +27,12 @@ struct Range {
 
 bool lies_in(const WindowAxis& axis, std::int64_t x) { return x >= 0 && x < axis.size; }
 
-// y = max(y, value of a tap) for the windows of a range. from: the tap of window 0, which may lie
-// outside; `position`: its position in the plane.
-void take_tap(real* __restrict y, std::int32_t* __restrict index, const real* __restrict from,
+// y = max(y, value of a tap) for the windows of a range. `position`: in the plane, of the tap of
+// window 0, which may lie outside.
+void take_tap(real* __restrict y, std::int32_t* __restrict index, const real* __restrict plane,
               std::int64_t position, const Range& range, std::int64_t stride) {
   const auto step = [&](std::int64_t j, std::int64_t at) {
-    const real value = from[at];
+    const real value = plane[position + at];
     const bool better = (value > y[j]) | (value != value) | (index[j] < 0);
     y[j] = better ? value : y[j];
     index[j] = better ? static_cast<std::int32_t>(position + at) : index[j];
@@ -56,16 +56,14 @@ void max_row(real* y, std::int32_t* index, const real* plane, const WindowShape&
       for (std::int64_t j = 0; j < s.columns.out; ++j) {
         const std::int64_t begin = s.columns.begin(j);
         for (std::int64_t b = 0; b < s.columns.count(j); ++b) {
-          take_tap(y + j, index + j, plane + start + begin + b, start + begin + b,
-                   Range({.size = 1}, 0), 1);
+          take_tap(y + j, index + j, plane, start + begin + b, Range({.size = 1}, 0), 1);
         }
       }
       continue;
     }
     for (std::int64_t b = 0; b < s.columns.window; ++b) {
       const std::int64_t offset = b * s.columns.dilation - s.columns.padding;
-      take_tap(y, index, plane + start + offset, start + offset, Range(s.columns, offset),
-               s.columns.stride);
+      take_tap(y, index, plane, start + offset, Range(s.columns, offset), s.columns.stride);
     }
   }
 }

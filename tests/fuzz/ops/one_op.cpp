@@ -42,6 +42,8 @@ struct Operands {
     return {n(0)};
   }
   bool keepdim() const { return n(3) % 2 == 0; }
+  /// n(i) as a size of images, of which a thousand by a thousand would take gigabytes.
+  std::int64_t size(std::size_t i) const { return n(i) == 1000 ? 20 : n(i); }
   /// The real number n(i) halves.
   real half(std::size_t i) const { return real(between(i, -8, 8)) / 2; }
   /// `count` numbers for an axis of `size`; sometimes one of them lies outside.
@@ -333,15 +335,18 @@ const std::vector<Op>& ops() {
       {"conv2d by parts",
        [](Operands& o) {
          return conv2d(o.a(), o.b(), {},
-                       {{o.between(0, 1, 2), 1}, {o.n(1), 0, 0, o.n(2)}, {o.n(3), o.n(4)}, o.n(5)});
+                       {{o.between(0, 1, 2), 1},
+                        {o.size(1), 0, 0, o.size(2)},
+                        {o.size(3), o.size(4)},
+                        o.size(5)});
        }},
       {"conv_transpose2d",
        [](Operands& o) {
          return conv_transpose2d(o.a(), o.b(), {},
-                                 {{o.n(0), o.n(1)},
-                                  {o.n(2), 0, 0, o.n(3)},
-                                  {o.n(4), 0},
-                                  {1, o.n(5)},
+                                 {{o.size(0), o.size(1)},
+                                  {o.size(2), 0, 0, o.size(3)},
+                                  {o.size(4), 0},
+                                  {1, o.size(5)},
                                   o.between(6, 1, 2)});
        }},
       {"conv1d",
@@ -350,7 +355,8 @@ const std::vector<Op>& ops() {
        }},
       {"interpolate",
        [](Operands& o) {
-         return interpolate(o.a(), {o.n(0), o.n(1)}, {Interpolation::bilinear, o.n(2) % 2 == 0});
+         return interpolate(o.a(), {o.size(0), o.size(1)},
+                            {Interpolation::bilinear, o.n(2) % 2 == 0});
        }},
       {"embedding", [](Operands& o) { return embedding(o.a(), o.indices(3, 4), {}, o.n(0)); }},
       {"max_pool2d any",
@@ -365,11 +371,11 @@ const std::vector<Op>& ops() {
        }},
       {"adaptive_avg_pool2d",
        [](Operands& o) {
-         return adaptive_avg_pool2d(o.a(), {o.n(0), o.n(1)});
+         return adaptive_avg_pool2d(o.a(), {o.size(0), o.size(1)});
        }},
       {"adaptive_max_pool2d",
        [](Operands& o) {
-         return adaptive_max_pool2d(o.a(), {o.n(0), o.n(1)});
+         return adaptive_max_pool2d(o.a(), {o.size(0), o.size(1)});
        }},
       {"batch_norm",
        [](Operands& o) { return batch_norm(o.a(), {}, {}, {}, {}, {.training = true}); }},
