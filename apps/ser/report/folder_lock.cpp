@@ -27,6 +27,18 @@ std::string holder_text() {
   return "process " + std::to_string(getpid()) + " on " + host.data();
 }
 
+// False where the system refuses, and errno says why. It may write a part at a time.
+bool write_whole(int file, const std::string& text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count =
+        pwrite(file, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno != EINTR) return false;
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
 [[noreturn]] void refuse(const std::string& folder, int file) {
   std::array<char, 512> holder = {};
   const ssize_t size = pread(file, holder.data(), holder.size() - 1, 0);
@@ -62,9 +74,7 @@ FolderLock::FolderLock(const std::string& folder)
   if (fstat(file, &held) != 0 || stat(path.c_str(), &there) != 0 || held.st_ino != there.st_ino) {
     throw InputError(folder + ": another process has just written into it; start again");
   }
-  const std::string holder = holder_text();
-  if (ftruncate(file, 0) != 0 ||
-      pwrite(file, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
+  if (ftruncate(file, 0) != 0 || !write_whole(file, holder_text())) {
     throw IoError(path + ": cannot be written: " + std::strerror(errno) +
                   "; check the free space and the permissions");
   }
