@@ -63,7 +63,7 @@ class KLDivLoss {
   using Options = KlDivOptions;
 
   KLDivLoss() : options{} {}
-  explicit KLDivLoss(Options chosen) : options(std::move(chosen)) {}
+  explicit KLDivLoss(const Options& chosen) : options(chosen) {}
   Variable forward(const Variable& log_q, const Variable& target) const {
     return kl_div(log_q, target, options);
   }
