@@ -19,8 +19,6 @@ namespace {
 
 using Pair = std::array<std::int64_t, 2>;
 
-constexpr Pair kNone = {1, 1};
-
 void check_kernel(const char* op, const Variable& x, const Variable& weight, const Variable& bias,
                   const char* shapes) {
   check_defined(op, x, weight);
@@ -52,6 +50,11 @@ Variable spread(const Variable& x, std::int64_t axis, std::int64_t gap) {
   together[at] *= gap + 1;
   const Variable padded = reshape(pad(reshape(x, apart), axis + 1, 0, gap), together);
   return slice(padded, axis, 0, together[at] - gap);
+}
+
+// The larger kernel that does what a dilated one does.
+Variable dilated(const Variable& weight, Pair dilation) {
+  return spread(spread(weight, 2, dilation[0] - 1), 3, dilation[1] - 1);
 }
 
 // The taps of a kernel [.., R, S] that lie between those of the dilated one, for conv2d; none where
@@ -112,7 +115,7 @@ Variable transposed(const Variable& x, const Variable& weight, const Pair& size,
 }  // namespace
 
 bool is_plain(const Conv2dOptions& options) {
-  return options.groups == 1 && options.dilation == kNone;
+  return options.groups == 1 && options.dilation == Pair{1, 1};
 }
 
 Variable conv2d_by_parts(const Variable& x, const Variable& weight, const Variable& bias,
@@ -136,8 +139,7 @@ Variable conv2d_by_parts(const Variable& x, const Variable& weight, const Variab
             x.size(3) + p.left + p.right >= reaches[1],
         op, "the padded input must be at least as large as the dilated kernel; got input ",
         x.shape(), " and a kernel that reaches over ", reaches[0], " x ", reaches[1]);
-  const Variable kernel =
-      spread(spread(weight, 2, options.dilation[0] - 1), 3, options.dilation[1] - 1);
+  const Variable kernel = dilated(weight, options.dilation);
   const Pair dilation = {taps[0] == 1 ? 1 : options.dilation[0],
                          taps[1] == 1 ? 1 : options.dilation[1]};
   const std::uint64_t between = taps_between(taps, dilation);
@@ -197,8 +199,7 @@ Variable conv_transpose2d(const Variable& x, const Variable& weight, const Varia
           size[k]);
   }
   element_count({x.size(0), out, size[0], size[1]}, op);
-  const Variable kernel =
-      spread(spread(weight, 2, options.dilation[0] - 1), 3, options.dilation[1] - 1);
+  const Variable kernel = dilated(weight, options.dilation);
   std::vector<Variable> parts;
   for (std::int64_t group = 0; group < options.groups; ++group) {
     parts.push_back(transposed(part_of_channels(x, 1, options.groups, group),
