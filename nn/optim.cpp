@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "autograd/engine.h"
@@ -67,16 +68,29 @@ bool NonFiniteGuard::stopped() const { return stopped_.item() != 0; }
 
 // The base: whom to update, and the state -------------------------------------------------------
 
-Optimizer::Optimizer(NamedParameters parameters, double learning_rate,
+Optimizer::Optimizer(std::vector<ParameterGroup> groups, double learning_rate, double weight_decay,
                      std::vector<std::string> moments)
     : moment_names_(std::move(moments)) {
   std::set<std::string> names;
-  for (const auto& [name, parameter] : parameters) {
-    check(parameter.defined(), "Optimizer", "parameters must be defined; got none for '", name,
-          "'");
-    check(names.insert(name).second, "Optimizer", "names must be unique; got '", name, "' twice");
+  std::set<const void*> seen;
+  for (const ParameterGroup& group : groups) {
+    const Setting setting{group.lr_scale, group.weight_decay.value_or(weight_decay)};
+    check(setting.lr_scale >= 0 && std::isfinite(setting.lr_scale) && setting.weight_decay >= 0 &&
+              std::isfinite(setting.weight_decay),
+          "Optimizer", "lr_scale and weight_decay must be finite and not negative; got ",
+          setting.lr_scale, " and ", setting.weight_decay);
+    for (const auto& [name, parameter] : group.parameters) {
+      check(parameter.defined(), "Optimizer", "parameters must be defined; got none for '", name,
+            "'");
+      check(names.insert(name).second, "Optimizer", "names must be unique; got '", name, "' twice");
+      if (!seen.insert(parameter.identity()).second)
+        continue;  // one parameter, under its first name
+      parameters_.emplace_back(name, parameter);
+      settings_.push_back(setting);
+    }
   }
-  parameters_ = without_repeats(std::move(parameters));
+  check(!parameters_.empty(), "Optimizer",
+        "there must be parameters; got none: has the module registered its layers?");
   check_leaves(parameters_);
   slots_.resize(parameters_.size());
   set_learning_rate(learning_rate);
@@ -116,7 +130,8 @@ void Optimizer::update(const real* stopped) {
               (slot.moments.empty() || slot.moments[0].shape() == value.shape()),
           "Optimizer", "a parameter must keep its shape and be contiguous; '", name, "' is now ",
           value.shape());
-    updates.push_back({value, parameter.grad().contiguous(), &slot.moments, slot.steps + 1});
+    updates.push_back({value, parameter.grad().contiguous(), &slot.moments, slot.steps + 1,
+                       learning_rate_ * settings_[i].lr_scale, settings_[i].weight_decay});
     updated.push_back(&slot);
   }
   apply(updates, stopped);
@@ -172,18 +187,38 @@ void Optimizer::load_state_dict(const OptimizerState& state) {
   slots_ = std::move(loaded);
 }
 
-// The two rules ---------------------------------------------------------------------------------
+// The rules -------------------------------------------------------------------------------------
+
+namespace {
+
+// Parameters alone are one group with the optimiser's own settings.
+std::vector<ParameterGroup> one_group(NamedParameters parameters) {
+  std::vector<ParameterGroup> groups(1);
+  groups[0].parameters = std::move(parameters);
+  return groups;
+}
+
+using Names = std::vector<std::string>;
+
+Names rmsprop_moments(const RMSprop::Options& options) {
+  Names names = {"square"};
+  if (options.centered) names.push_back("mean");
+  if (options.momentum != 0) names.push_back("velocity");
+  return names;
+}
+
+}  // namespace
 
 SGD::SGD(NamedParameters parameters, const Options& options)
-    : Optimizer(std::move(parameters), options.lr,
-                options.momentum != 0 ? std::vector<std::string>{"velocity"}
-                                      : std::vector<std::string>{}),
+    : SGD(one_group(std::move(parameters)), options) {}
+
+SGD::SGD(std::vector<ParameterGroup> groups, const Options& options)
+    : Optimizer(std::move(groups), options.lr, options.weight_decay,
+                options.momentum != 0 ? Names{"velocity"} : Names{}),
       options_(options) {
   check(options.momentum >= 0 && options.momentum < 1, "SGD", "momentum must be in [0, 1); got ",
         options.momentum);
   check(!options.nesterov || options.momentum > 0, "SGD", "nesterov must have a momentum; got 0");
-  check(options.weight_decay >= 0, "SGD", "weight_decay must not be negative; got ",
-        options.weight_decay);
 }
 
 void SGD::apply(const std::vector<Update>& updates, const real* stopped) {
@@ -191,39 +226,90 @@ void SGD::apply(const std::vector<Update>& updates, const real* stopped) {
     real* velocity = update.moments->empty() ? nullptr : (*update.moments)[0].data();
     Tensor value = update.value;
     KERNEL(value.device(), sgd_step, value.data(), velocity, update.gradient.data(), value.numel(),
-           {.learning_rate = learning_rate(),
+           {.learning_rate = update.learning_rate,
             .momentum = options_.momentum,
             .nesterov = options_.nesterov,
-            .weight_decay = options_.weight_decay,
+            .weight_decay = update.weight_decay,
             .stopped = stopped});
   }
 }
 
 Adam::Adam(NamedParameters parameters, const Options& options)
-    : Optimizer(std::move(parameters), options.lr, {"first_moment", "second_moment"}),
-      options_(options) {
+    : Adam(one_group(std::move(parameters)), options) {}
+
+Adam::Adam(std::vector<ParameterGroup> groups, const Options& options)
+    : Adam(std::move(groups), options, false) {}
+
+Adam::Adam(std::vector<ParameterGroup> groups, const Options& options, bool decoupled)
+    : Optimizer(std::move(groups), options.lr, options.weight_decay,
+                {"first_moment", "second_moment"}),
+      options_(options),
+      decoupled_(decoupled) {
   check(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1, "Adam",
         "betas must be in [0, 1); got ", options.beta1, " and ", options.beta2);
-  check(options.eps > 0 && options.weight_decay >= 0, "Adam",
-        "eps must be positive and weight_decay not negative; got ", options.eps, " and ",
-        options.weight_decay);
+  check(options.eps > 0, "Adam", "eps must be positive; got ", options.eps);
 }
 
 void Adam::apply(const std::vector<Update>& updates, const real* stopped) {
-  std::map<Device, std::vector<AdamTensor>> by_device;
+  // A launch for all tensors that share a device, a rate and a decay.
+  std::map<std::tuple<Device, double, double>, std::vector<AdamTensor>> launches;
   for (const Update& update : updates) {
     Tensor value = update.value;
     std::vector<Tensor>& moments = *update.moments;
-    by_device[value.device()].push_back({value.data(), moments[0].data(), moments[1].data(),
-                                         update.gradient.data(), value.numel(), update.step});
+    launches[{value.device(), update.learning_rate, update.weight_decay}].push_back(
+        {value.data(), moments[0].data(), moments[1].data(), update.gradient.data(), value.numel(),
+         update.step});
   }
-  for (const auto& [device, tensors] : by_device) {
+  for (const auto& [setting, tensors] : launches) {
+    const auto& [device, learning_rate, weight_decay] = setting;
     KERNEL(device, adam_step, tensors.data(), static_cast<std::int64_t>(tensors.size()),
-           {.learning_rate = learning_rate(),
+           {.learning_rate = learning_rate,
             .beta1 = options_.beta1,
             .beta2 = options_.beta2,
             .epsilon = options_.eps,
-            .weight_decay = options_.weight_decay,
+            .weight_decay = weight_decay,
+            .decoupled = decoupled_,
+            .stopped = stopped});
+  }
+}
+
+AdamW::AdamW(NamedParameters parameters, const Options& options)
+    : AdamW(one_group(std::move(parameters)), options) {}
+
+AdamW::AdamW(std::vector<ParameterGroup> groups, const Options& options)
+    : Adam(std::move(groups),
+           {.lr = options.lr,
+            .beta1 = options.beta1,
+            .beta2 = options.beta2,
+            .eps = options.eps,
+            .weight_decay = options.weight_decay},
+           true) {}
+
+RMSprop::RMSprop(NamedParameters parameters, const Options& options)
+    : RMSprop(one_group(std::move(parameters)), options) {}
+
+RMSprop::RMSprop(std::vector<ParameterGroup> groups, const Options& options)
+    : Optimizer(std::move(groups), options.lr, options.weight_decay, rmsprop_moments(options)),
+      options_(options) {
+  check(options.alpha >= 0 && options.alpha < 1 && options.momentum >= 0 && options.momentum < 1,
+        "RMSprop", "alpha and momentum must be in [0, 1); got ", options.alpha, " and ",
+        options.momentum);
+  check(options.eps > 0, "RMSprop", "eps must be positive; got ", options.eps);
+}
+
+void RMSprop::apply(const std::vector<Update>& updates, const real* stopped) {
+  for (const Update& update : updates) {
+    std::vector<Tensor>& moments = *update.moments;
+    real* mean = options_.centered ? moments[1].data() : nullptr;
+    real* velocity = options_.momentum != 0 ? moments.back().data() : nullptr;
+    Tensor value = update.value;
+    KERNEL(value.device(), rmsprop_step, value.data(), moments[0].data(), mean, velocity,
+           update.gradient.data(), value.numel(),
+           {.learning_rate = update.learning_rate,
+            .alpha = options_.alpha,
+            .epsilon = options_.eps,
+            .momentum = options_.momentum,
+            .weight_decay = update.weight_decay,
             .stopped = stopped});
   }
 }

@@ -12,9 +12,15 @@
 // not its count of steps. Architecture search rests on this: paths that were masked or not drawn
 // stay exactly as they were. A parameter that is given under several names is one, under the first.
 // The numbers of a parameter lie side by side and belong to no other; anything else is refused.
+//
+// Parameters that need a rate or a decay of their own come in groups:
+//
+//   AdamW optimizer({{.parameters = matrices}, {.parameters = biases, .weight_decay = 0}},
+//                   {.lr = 1e-3, .weight_decay = 0.01});
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -51,6 +57,13 @@ class NonFiniteGuard {
   Tensor stopped_;  // [1], not 0 once stopped
 };
 
+/// Parameters with a rate and a decay of their own.
+struct ParameterGroup {
+  NamedParameters parameters;
+  double lr_scale = 1;  ///< times the optimiser's learning rate, which may change
+  std::optional<double> weight_decay = {};  ///< in place of the optimiser's
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -78,7 +91,8 @@ class Optimizer {
 
  protected:
   /// moments: names of the tensors kept beside each parameter.
-  Optimizer(NamedParameters parameters, double learning_rate, std::vector<std::string> moments);
+  Optimizer(std::vector<ParameterGroup> groups, double learning_rate, double weight_decay,
+            std::vector<std::string> moments);
 
   /// One parameter that a step has to update.
   struct Update {
@@ -86,6 +100,8 @@ class Optimizer {
     Tensor gradient;
     std::vector<Tensor>* moments;  ///< in the order of the names, zero before the first step
     std::int64_t step;             ///< 1 at the first
+    double learning_rate;          ///< of its group, like the decay
+    double weight_decay;
   };
 
   /// The rule, for all parameters of a step together, so that it can be one call of a kernel.
@@ -98,11 +114,15 @@ class Optimizer {
     std::int64_t steps = 0;
     std::vector<Tensor> moments;  // empty until the first step
   };
+  struct Setting {
+    double lr_scale, weight_decay;
+  };
 
   void update(const real* stopped);
 
   NamedParameters parameters_;
-  std::vector<Slot> slots_;  // one per parameter
+  std::vector<Setting> settings_;  // one per parameter, of its group
+  std::vector<Slot> slots_;        // one per parameter
   std::vector<std::string> moment_names_;
   double learning_rate_;
 };
@@ -119,6 +139,7 @@ class SGD : public Optimizer {
   };
 
   SGD(NamedParameters parameters, const Options& options);
+  SGD(std::vector<ParameterGroup> groups, const Options& options);
 
  private:
   void apply(const std::vector<Update>& updates, const real* stopped) override;
@@ -139,6 +160,49 @@ class Adam : public Optimizer {
   };
 
   Adam(NamedParameters parameters, const Options& options);
+  Adam(std::vector<ParameterGroup> groups, const Options& options);
+
+ protected:
+  Adam(std::vector<ParameterGroup> groups, const Options& options, bool decoupled);
+
+ private:
+  void apply(const std::vector<Update>& updates, const real* stopped) override;
+  Options options_;
+  bool decoupled_ = false;
+};
+
+/// AdamW (Loshchilov & Hutter 2019, algorithm 2, in PyTorch's form): Adam whose decay does not pass
+/// through the moments, w *= 1 - lr weight_decay before the step.
+class AdamW : public Adam {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    double beta1 = 0.9;
+    double beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 1e-2;
+  };
+
+  AdamW(NamedParameters parameters, const Options& options);
+  AdamW(std::vector<ParameterGroup> groups, const Options& options);
+};
+
+/// RMSprop (Hinton 2012, lecture 6e, in PyTorch's form):
+///   g += weight_decay w;  v = alpha v + (1 - alpha) g^2;  centered: m = alpha m + (1 - alpha) g
+///   u = momentum u + g / (sqrt(v - m^2) + eps);  w -= lr u
+class RMSprop : public Optimizer {
+ public:
+  struct Options {
+    double lr = 1e-2;
+    double alpha = 0.99;
+    double eps = 1e-8;
+    double weight_decay = 0;
+    double momentum = 0;
+    bool centered = false;
+  };
+
+  RMSprop(NamedParameters parameters, const Options& options);
+  RMSprop(std::vector<ParameterGroup> groups, const Options& options);
 
  private:
   void apply(const std::vector<Update>& updates, const real* stopped) override;

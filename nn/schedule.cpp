@@ -9,6 +9,15 @@
 
 namespace serenade {
 
+namespace {
+
+// Half a cosine from one rate to another, part 0 to 1 of the way.
+double anneal(double from, double to, double part) {
+  return to + (from - to) * (1 + std::cos(std::numbers::pi * part)) / 2;
+}
+
+}  // namespace
+
 void Schedule::end_epoch(double) { ++state_.epoch; }
 
 ConstantSchedule::ConstantSchedule(double rate) : rate_(rate) {
@@ -35,8 +44,26 @@ CosineSchedule::CosineSchedule(const Options& options) : options_(options) {
 double CosineSchedule::learning_rate() const {
   const std::int64_t epoch = std::min(state_.epoch, options_.epochs);
   const double part = static_cast<double>(epoch) / static_cast<double>(options_.epochs);
-  const double height = (1 + std::cos(std::numbers::pi * part)) / 2;
-  return options_.min_rate + (options_.rate - options_.min_rate) * height;
+  return anneal(options_.rate, options_.min_rate, part);
+}
+
+OneCycleSchedule::OneCycleSchedule(const Options& options) : options_(options) {
+  check(options.max_rate > 0 && options.div_factor >= 1 && options.final_div_factor >= 1,
+        "OneCycleSchedule", "max_rate must be positive and the factors at least 1; got ",
+        options.max_rate, ", ", options.div_factor, " and ", options.final_div_factor);
+  check(options.epochs > 1 && options.warmup_part >= 0 && options.warmup_part <= 1,
+        "OneCycleSchedule", "epochs must be at least 2 and warmup_part in [0, 1]; got ",
+        options.epochs, " and ", options.warmup_part);
+}
+
+double OneCycleSchedule::learning_rate() const {
+  const double first = options_.max_rate / options_.div_factor;
+  const double last = static_cast<double>(options_.epochs - 1);
+  const double top = options_.warmup_part * static_cast<double>(options_.epochs) - 1;
+  const double at = std::min(static_cast<double>(state_.epoch), last);
+  if (at <= top) return anneal(first, options_.max_rate, top > 0 ? at / top : 1);
+  const double down = last > top ? (at - top) / (last - top) : 1;
+  return anneal(options_.max_rate, first / options_.final_div_factor, down);
 }
 
 WarmupSchedule::WarmupSchedule(const Options& options, std::unique_ptr<Schedule> then)

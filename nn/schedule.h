@@ -81,6 +81,27 @@ class CosineSchedule : public Schedule {
   Options options_;
 };
 
+/// Up and down once (Smith & Topin 2019, in PyTorch's form): from max_rate / div_factor along half a
+/// cosine to max_rate, over the first `warmup_part` of the epochs, and along another one down to the
+/// start's rate / final_div_factor in the last epoch and after it. Made for steps rather than epochs:
+/// call end_epoch() after every batch, and `epochs` is their number.
+class OneCycleSchedule : public Schedule {
+ public:
+  struct Options {
+    double max_rate = 1e-2;
+    std::int64_t epochs = 2;
+    double warmup_part = 0.3;  ///< pct_start of PyTorch
+    double div_factor = 25;
+    double final_div_factor = 1e4;
+  };
+
+  explicit OneCycleSchedule(const Options& options);
+  double learning_rate() const override;
+
+ private:
+  Options options_;
+};
+
 /// Rises to the first rate of another schedule, (epoch + 1) / (epochs + 1) of it in each of the
 /// first `epochs` epochs, and then follows that schedule from its start.
 class WarmupSchedule : public Schedule {

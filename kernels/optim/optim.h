@@ -17,6 +17,8 @@ struct AdamStep {
   double beta2 = 0.999;
   double epsilon = 1e-8;    ///< added after the square root
   double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+  /// AdamW: the decay does not reach m and v; parameter *= 1 - learning_rate * weight_decay first.
+  bool decoupled = false;
   /// [1] on the device, or null: where it is not 0 when the step is reached, nothing is updated.
   const real* stopped = nullptr;
 };
@@ -31,7 +33,7 @@ struct AdamTensor {
   std::int64_t step;  ///< number of this step, from 1
 };
 
-/// Adam (Kingma & Ba 2015, algorithm 1). With g the gradient and t the step:
+/// Adam (Kingma & Ba 2015, algorithm 1) and AdamW (Loshchilov & Hutter 2019, algorithm 2). With g the gradient and t the step:
 ///   m = beta1 m + (1 - beta1) g
 ///   v = beta2 v + (1 - beta2) g^2
 ///   parameter -= learning_rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
@@ -57,5 +59,26 @@ struct SgdStep {
 /// 0.
 DECLARE_KERNEL(void sgd_step(real* parameter, real* velocity, const real* gradient,
                              std::int64_t count, const SgdStep& options));
+
+struct RmspropStep {
+  double learning_rate = 1e-2;
+  double alpha = 0.99;
+  double epsilon = 1e-8;  ///< added after the square root
+  double momentum = 0;
+  double weight_decay = 0;  ///< L2: adds weight_decay * parameter to the gradient
+  /// [1] on the device, or null: where it is not 0 when the step is reached, nothing is updated.
+  const real* stopped = nullptr;
+};
+
+/// RMSprop (Hinton 2012, lecture 6e) in PyTorch's form:
+///   square = alpha square + (1 - alpha) g^2
+///   mean = alpha mean + (1 - alpha) g                   (centred; otherwise mean is 0)
+///   velocity = momentum velocity + g / (sqrt(square - mean^2) + epsilon)
+///   parameter -= learning_rate velocity
+/// All arrays: [count], beginning as zeros. mean null: not centred. velocity may be null where
+/// momentum is 0.
+DECLARE_KERNEL(void rmsprop_step(real* parameter, real* square, real* mean, real* velocity,
+                                 const real* gradient, std::int64_t count,
+                                 const RmspropStep& options));
 
 }  // namespace serenade

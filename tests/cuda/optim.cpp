@@ -53,7 +53,7 @@ TEST_CASE("cuda optim: one step of Adam for all tensors of a network") {
     for (const std::int64_t gap : {0, 1}) {
       CAPTURE(counts.size());
       const Network network(counts, gap);
-      const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1};
+      const AdamStep options{.learning_rate = 0.01, .weight_decay = 0.1, .decoupled = gap == 1};
       const Values parameter = random_values(network.size, 1);
       const Values gradient = random_values(network.size, 2);
       const Values m = random_values(network.size, 3);
@@ -94,6 +94,31 @@ TEST_CASE("cuda optim: stochastic gradient descent") {
         return joined(p_device.values(), v_device.values(), {});
       });
       CHECK(relative_error(actual, joined(p_cpu, v_cpu, {})) < kForwardTolerance);
+    }
+  }
+}
+
+TEST_CASE("cuda optim: RMSprop") {
+  for (const bool centred : {false, true}) {
+    for (const double momentum : {0.0, 0.9}) {
+      for (const std::int64_t count : {0, 1, 270}) {
+        const RmspropStep options{.alpha = 0.9, .momentum = momentum, .weight_decay = 0.1};
+        const Values parameter = random_values(count, 1), gradient = random_values(count, 2);
+        const Values velocity = random_values(count, 3), mean(gradient);
+        Values square = random_values(count, 4);
+        for (real& x : square) x = x * x + 10;
+        Values p_cpu = parameter, s_cpu = square, m_cpu = mean, v_cpu = velocity;
+        cpu::rmsprop_step(p_cpu.data(), s_cpu.data(), centred ? m_cpu.data() : nullptr,
+                          momentum != 0 ? v_cpu.data() : nullptr, gradient.data(), count, options);
+        const Values actual = run_repeatedly([&] {
+          const DeviceValues p(parameter), s(square), m(mean), v(velocity), g(gradient);
+          cuda::rmsprop_step(p.data(), s.data(), centred ? m.data() : nullptr,
+                             momentum != 0 ? v.data() : nullptr, g.data(), count, options);
+          return joined(p.values(), s.values(), joined(m.values(), v.values(), {}));
+        });
+        CHECK(relative_error(actual, joined(p_cpu, s_cpu, joined(m_cpu, v_cpu, {}))) <
+              kForwardTolerance);
+      }
     }
   }
 }

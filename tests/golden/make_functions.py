@@ -5,7 +5,8 @@
 
 arithmetic, activations, reductions, indexing, products, losses, norms, pools and convolutions (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
-the points at which conventions differ: zeros, bounds, equal pairs.
+the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds, for each of
+them, the parameter after every step with the same gradients.
 """
 import json
 import pathlib
@@ -217,3 +218,24 @@ for case, size, options in [("nearest", (7, 3), {}), ("bilinear", (7, 9), {"mode
                             ("bilinear_corners", (7, 9), {"mode": "bilinear", "align_corners": True})]:
     add_case(convolutions, case, lambda v: F.interpolate(v, size, **options), x=image)
 write("convolutions", convolutions)
+
+optimisers, gradients = {"start": torch.randn(3)}, torch.randn(6, 3)
+gradients[3] = 0
+optimisers["gradients"] = gradients
+for case, make in [
+        ("adamw", lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.2)),
+        ("adam_decay", lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.2)),
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.2)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, lr=0.1)),
+        ("rmsprop_momentum", lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.9, momentum=0.8, weight_decay=0.2)),
+        ("rmsprop_centered", lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.8, eps=1e-3, centered=True)),
+        ("rmsprop_all", lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.8, eps=1e-3, weight_decay=0.2, momentum=0.5,
+                                                      centered=True))]:
+    parameter = torch.nn.Parameter(optimisers["start"].clone())
+    optimiser, values = make([parameter]), []
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        optimiser.step()
+        values.append(parameter.detach().clone())
+    optimisers[case] = torch.stack(values)
+write("optimisers", optimisers)

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -89,6 +90,19 @@ TEST_CASE("adam_step of many tensors is that of each, for any instruction set an
   cpu::set_active_isa(isa);
 }
 
+TEST_CASE("decoupled decay shrinks the parameter and does not reach the moments") {
+  std::vector<real> with_decay = {2, -1}, by_hand = {real(2 * 0.975), real(-0.975)};
+  const std::vector<real> gradient = {real(0.5), real(0.25)};
+  std::vector<real> m(2), v(2), m2(2), v2(2);
+  const AdamTensor first = {with_decay.data(), m.data(), v.data(), gradient.data(), 2, 1};
+  const AdamTensor second = {by_hand.data(), m2.data(), v2.data(), gradient.data(), 2, 1};
+  cpu::adam_step(&first, 1, {.learning_rate = 0.1, .weight_decay = 0.25, .decoupled = true});
+  cpu::adam_step(&second, 1, {.learning_rate = 0.1});
+  for (int i = 0; i < 2; ++i) CHECK(with_decay[i] == doctest::Approx(by_hand[i]));
+  CHECK(m == m2);
+  CHECK(v == v2);
+}
+
 TEST_CASE("weight decay adds the parameter to the gradient in both optimisers") {
   std::vector<real> with_decay = {2, -1}, by_hand = with_decay;
   const std::vector<real> gradient = {real(0.5), real(0.25)};
@@ -124,6 +138,51 @@ TEST_CASE("sgd_step follows its formula: plain, momentum, nesterov, decay") {
   }
 }
 
+TEST_CASE("rmsprop_step follows its formula, for any instruction set and number of threads") {
+  const cpu::Isa isa = cpu::active_isa();
+  const int threads = cpu::thread_count();
+  constexpr std::int64_t kCount = 20'011;
+  for (int variant = 0; variant < 4; ++variant) {
+    CAPTURE(variant);
+    const bool centred = variant % 2 == 1, moves = variant >= 2;
+    const RmspropStep options{.learning_rate = 0.1,
+                              .alpha = 0.8,
+                              .epsilon = 1e-3,
+                              .momentum = moves ? 0.9 : 0.0,
+                              .weight_decay = 0.25};
+    std::vector<real> first;
+    for (const cpu::Isa wanted : {cpu::Isa::baseline, cpu::Isa::avx2, cpu::Isa::avx512}) {
+      if (!cpu::isa_supported(wanted)) continue;
+      cpu::set_active_isa(wanted);
+      for (const int count : {1, 2}) {
+        cpu::set_threads(count);
+        Tensor parameter = random_tensor({kCount}, 1), square(Shape{kCount}), mean(Shape{kCount}),
+               velocity(Shape{kCount});
+        Tensor expected = parameter.clone();
+        std::vector<double> s(kCount), m(kCount), u(kCount);
+        for (int step = 0; step < 3; ++step) {
+          const Tensor gradient = random_tensor({kCount}, 2 + step);
+          cpu::rmsprop_step(parameter.data(), square.data(), centred ? mean.data() : nullptr,
+                            moves ? velocity.data() : nullptr, gradient.data(), kCount, options);
+          for (std::int64_t i = 0; i < kCount; ++i) {
+            const double g = double(gradient.data()[i]) + 0.25 * double(expected.data()[i]);
+            s[i] = 0.8 * s[i] + 0.2 * g * g;
+            m[i] = centred ? 0.8 * m[i] + 0.2 * g : 0;
+            u[i] =
+                options.momentum * u[i] + g / (std::sqrt(std::max(0.0, s[i] - m[i] * m[i])) + 1e-3);
+            expected.data()[i] -= real(0.1 * u[i]);
+          }
+        }
+        check_close(parameter, expected, "parameter");
+        if (count == 1) first = parameter.to_vector();
+        CHECK(parameter.to_vector() == first);
+      }
+    }
+  }
+  cpu::set_threads(threads);
+  cpu::set_active_isa(isa);
+}
+
 TEST_CASE("a value that is not finite sets the flag, and a stopped step updates nothing") {
   const real kInfinity = std::numeric_limits<real>::infinity();
   real noted = 0;
@@ -143,6 +202,8 @@ TEST_CASE("a value that is not finite sets the flag, and a stopped step updates 
   const AdamTensor tensor = {parameter.data(), m.data(), v.data(), gradient.data(), 1, 1};
   cpu::adam_step(&tensor, 1, {.stopped = &noted});
   cpu::sgd_step(parameter.data(), nullptr, gradient.data(), 1, {.stopped = &noted});
+  cpu::rmsprop_step(parameter.data(), v.data(), nullptr, nullptr, gradient.data(), 1,
+                    {.stopped = &noted});
   CHECK(parameter[0] == 2);
   CHECK(m[0] == 0);
 }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "nn/async_scalar.h"
 #include "tests/golden.h"
@@ -73,6 +74,110 @@ TEST_CASE("optim: Adam agrees with the golden steps, moments included") {
     check_close(state.tensors.at("second_moment.p"), at("second_moments"), "second moments");
     CHECK(state.steps.at("p") == step + 1);
   }
+}
+
+TEST_CASE("optim: every rule goes PyTorch's way, step by step") {
+  const Golden g = golden("optimisers");
+  Variable p;
+  const auto row = [&](const char* name, std::int64_t step) {
+    return g.tensor(name).slice(0, step, 1).reshape({3}).contiguous().clone();
+  };
+  const auto check_case = [&](const char* name, auto make) {
+    CAPTURE(name);
+    p = Variable(g.tensor("start").clone(), true);
+    const auto optimizer = make(NamedParameters{{"p", p}});
+    for (std::int64_t step = 0; step < 6; ++step) {
+      p.set_grad(row("gradients", step));
+      optimizer->step();
+      check_close(p.value(), row(name, step), name);
+    }
+  };
+  using Parameters = const NamedParameters&;
+  check_case("adamw", [](Parameters all) {
+    return std::make_unique<AdamW>(
+        all,
+        AdamW::Options{.lr = 0.1, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-3, .weight_decay = 0.2});
+  });
+  check_case("adam_decay", [](Parameters all) {
+    return std::make_unique<Adam>(all, Adam::Options{.lr = 0.1, .weight_decay = 0.2});
+  });
+  check_case("sgd", [](Parameters all) {
+    return std::make_unique<SGD>(
+        all, SGD::Options{.lr = 0.1, .momentum = 0.9, .nesterov = true, .weight_decay = 0.2});
+  });
+  const auto rmsprop = [](const RMSprop::Options& options) {
+    return [options](Parameters all) { return std::make_unique<RMSprop>(all, options); };
+  };
+  check_case("rmsprop", rmsprop({.lr = 0.1}));
+  check_case("rmsprop_momentum",
+             rmsprop({.lr = 0.1, .alpha = 0.9, .weight_decay = 0.2, .momentum = 0.8}));
+  check_case("rmsprop_centered", rmsprop({.lr = 0.1, .alpha = 0.8, .eps = 1e-3, .centered = true}));
+  check_case("rmsprop_all", rmsprop({.lr = 0.1,
+                                     .alpha = 0.8,
+                                     .eps = 1e-3,
+                                     .weight_decay = 0.2,
+                                     .momentum = 0.5,
+                                     .centered = true}));
+}
+
+TEST_CASE("optim: AdamW without decay is Adam, bit for bit") {
+  std::vector<Variable> a = {parameter({1, 2}), parameter({3})};
+  std::vector<Variable> b = {parameter({1, 2}), parameter({3})};
+  Adam adam({{"p", a[0]}, {"q", a[1]}}, {.lr = 0.05});
+  AdamW adamw({{"p", b[0]}, {"q", b[1]}}, {.lr = 0.05, .weight_decay = 0});
+  train(adam, a, 0, 9);
+  train(adamw, b, 0, 9);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].value().to_vector() == b[i].value().to_vector());
+  }
+}
+
+namespace {
+
+// A group's parameters move as those of an optimiser with its rate and decay alone, also after the
+// rate has changed.
+template <class Rule>
+void check_groups(typename Rule::Options options) {
+  options.weight_decay = 0.1;
+  Variable p = parameter({1, 2}), q = parameter({3}), r = parameter({1, 2}), s = parameter({3});
+  Rule together(
+      {{.parameters = {{"p", p}}}, {.parameters = {{"q", q}}, .lr_scale = 0.25, .weight_decay = 0}},
+      options);
+  Rule first({{"r", r}}, options);
+  options.lr *= 0.25;
+  options.weight_decay = 0;
+  Rule second({{"s", s}}, options);
+  for (int step = 0; step < 6; ++step) {
+    if (step == 3) {
+      together.set_learning_rate(0.5);
+      first.set_learning_rate(0.5);
+      second.set_learning_rate(0.125);
+    }
+    for (Variable* v : {&p, &r}) give(*v, {real(step - 2), real(0.5)});
+    for (Variable* v : {&q, &s}) give(*v, {real(std::cos(step))});
+    together.step();
+    first.step();
+    second.step();
+  }
+  CHECK(p.value().to_vector() == r.value().to_vector());
+  CHECK(q.value().to_vector() == s.value().to_vector());
+  CHECK(together.state_dict().steps.size() == 2);
+}
+
+}  // namespace
+
+TEST_CASE("optim: groups have a rate and a decay of their own") {
+  check_groups<SGD>({.lr = 0.1, .momentum = 0.9});
+  check_groups<Adam>({.lr = 0.1});
+  check_groups<AdamW>({.lr = 0.1});
+  check_groups<RMSprop>({.lr = 0.1, .momentum = 0.5, .centered = true});
+  Variable p = parameter({1}), q = parameter({1});
+  const auto two = [&](const char* name, double lr_scale) {
+    const SGD sgd({{.parameters = {{"p", p}}}, {.parameters = {{name, q}}, .lr_scale = lr_scale}},
+                  {});
+  };
+  CHECK_THROWS_WITH_AS(two("p", 1), doctest::Contains("'p' twice"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(two("q", -1), doctest::Contains("lr_scale"), std::invalid_argument);
 }
 
 TEST_CASE("optim: Adam's first step has the size of the rate, whatever the gradient's scale") {
@@ -210,7 +315,9 @@ TEST_CASE("optim: a parameter that is given under two names is updated once, und
 
 TEST_CASE("optim: resuming gives the same bits as not stopping") {
   check_resume<Adam>({.lr = 0.05, .weight_decay = 0.01});
+  check_resume<AdamW>({.lr = 0.05});
   check_resume<SGD>({.lr = 0.05, .momentum = 0.9, .nesterov = true});
+  check_resume<RMSprop>({.lr = 0.05, .momentum = 0.9, .centered = true});
 }
 
 TEST_CASE("optim: the learning rate is part of the state") {
@@ -253,6 +360,11 @@ TEST_CASE("optim: bad settings are refused") {
   CHECK_THROWS_AS(SGD({{"p", p}}, {.nesterov = true}), std::invalid_argument);
   CHECK_THROWS_AS(Adam({{"p", p}}, {.beta1 = 1}), std::invalid_argument);
   CHECK_THROWS_AS(Adam({{"p", p}}, {.eps = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(SGD({{"p", p}}, {.weight_decay = -1}), std::invalid_argument);
+  CHECK_THROWS_AS(RMSprop({{"p", p}}, {.alpha = 1}), std::invalid_argument);
+  CHECK_THROWS_AS(RMSprop({{"p", p}}, {.eps = 0}), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(Adam(NamedParameters{}, {}), doctest::Contains("got none"),
+                       std::invalid_argument);
   CHECK_THROWS_WITH_AS(Adam({{"p", p}, {"p", p}}, {}), doctest::Contains("'p' twice"),
                        std::invalid_argument);
 }

@@ -59,6 +59,33 @@ TEST_CASE("schedule: constant, step, cosine, warmup") {
   CHECK(rates(warmup, {1, 1, 1, 1, 1}) == std::vector<double>{0.25, 0.5, 0.75, 1, 0.5});
 }
 
+TEST_CASE("schedule: one cycle goes PyTorch 2.15's way") {
+  const auto check_rates = [](const OneCycleSchedule::Options& options,
+                              const std::vector<double>& expected) {
+    OneCycleSchedule schedule(options);
+    for (const double rate : expected) {
+      CHECK(schedule.learning_rate() == doctest::Approx(rate));
+      schedule.end_epoch(1);
+    }
+    CHECK(schedule.learning_rate() == doctest::Approx(expected.back()));
+  };
+  check_rates({.max_rate = 0.1, .epochs = 10},
+              {0.004, 0.052, 0.1, 0.09504846320134738, 0.0811745653949763, 0.06112620219362893,
+               0.03887419780637107, 0.0188258346050237, 0.004951936798652629, 4e-07});
+  check_rates(
+      {.max_rate = 1, .epochs = 7, .warmup_part = 0.5, .div_factor = 10, .final_div_factor = 100},
+      {0.1, 0.41094235253127365, 0.9140576474687263, 0.9505339495172583, 0.611649206511179,
+       0.18906684397156262, 0.001});
+  check_rates(
+      {.max_rate = 0.1, .epochs = 5, .warmup_part = 0},
+      {0.0904508879153485, 0.0654509879153485, 0.03454941208465151, 0.009549512084651508, 4e-07});
+  check_rates({.max_rate = 0.1, .epochs = 5, .warmup_part = 1},
+              {0.004, 0.018058874503045733, 0.052, 0.08594112549695429, 0.1});
+  // PyTorch divides by zero where the rise has one step; here it begins at the top.
+  CHECK(OneCycleSchedule({.max_rate = 0.1, .epochs = 10, .warmup_part = 0.1}).learning_rate() ==
+        0.1);
+}
+
 TEST_CASE("schedule: a resumed schedule goes on as if uninterrupted") {
   for (std::size_t cut = 0; cut <= kLosses.size(); ++cut) {
     const auto warm = [] {

@@ -25,7 +25,9 @@ AdamFactors factors_of(const AdamStep& options, std::int64_t step) {
   return {.rate = static_cast<real>(options.learning_rate / correction1),
           .root_scale = static_cast<real>(1 / std::sqrt(correction2)),
           .epsilon = static_cast<real>(options.epsilon),
-          .decay = static_cast<real>(options.weight_decay),
+          .decay = static_cast<real>(options.decoupled ? 0 : options.weight_decay),
+          .kept = static_cast<real>(
+              options.decoupled ? 1 - options.learning_rate * options.weight_decay : 1),
           .beta1 = static_cast<real>(options.beta1),
           .beta2 = static_cast<real>(options.beta2),
           .rest1 = static_cast<real>(1 - options.beta1),
@@ -76,6 +78,22 @@ void sgd_step(real* parameter, real* velocity, const real* gradient, std::int64_
       }
       parameter[i] -= rate * direction;
     }
+  });
+}
+
+void rmsprop_step(real* parameter, real* square, real* mean, real* velocity, const real* gradient,
+                  std::int64_t count, const RmspropStep& options) {
+  if (is_stopped(options.stopped)) return;
+  const RmspropFactors factors{.rate = static_cast<real>(options.learning_rate),
+                               .epsilon = static_cast<real>(options.epsilon),
+                               .decay = static_cast<real>(options.weight_decay),
+                               .momentum = static_cast<real>(options.momentum),
+                               .alpha = static_cast<real>(options.alpha),
+                               .rest = static_cast<real>(1 - options.alpha)};
+  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
+    const auto from = [begin](real* array) { return array == nullptr ? nullptr : array + begin; };
+    optim_simd().rmsprop(parameter + begin, square + begin, from(mean), from(velocity),
+                         gradient + begin, end - begin, factors);
   });
 }
 

@@ -30,7 +30,7 @@ struct AdamEntry {
 
 /// What all tensors share.
 struct AdamConstants {
-  real epsilon, decay, beta1, beta2, rest1, rest2;
+  real epsilon, decay, kept, beta1, beta2, rest1, rest2;
 };
 
 __device__ __forceinline__ void adam_update(real& parameter, real& m, real& v, real gradient,
@@ -38,7 +38,7 @@ __device__ __forceinline__ void adam_update(real& parameter, real& m, real& v, r
   const real g = gradient + c.decay * parameter;
   m = c.beta1 * m + c.rest1 * g;
   v = c.beta2 * v + c.rest2 * g * g;
-  parameter -= rate * m / (sqrt(v) * root_scale + c.epsilon);
+  parameter = c.kept * parameter - rate * m / (sqrt(v) * root_scale + c.epsilon);
 }
 
 /// One block. v - v is 0 for finite values only.
@@ -127,6 +127,38 @@ __global__ void __launch_bounds__(kLoopThreads)
   }
 }
 
+struct RmspropConstants {
+  real rate, alpha, rest, epsilon, momentum, decay;
+};
+
+/// Bytes per parameter: 20, centred 28, with momentum 8 more. mean is null where it is not centred,
+/// velocity where momentum is 0.
+__global__ void __launch_bounds__(kLoopThreads)
+    rmsprop(GlobalPointer<real> parameter, GlobalPointer<real> square, GlobalPointer<real> mean,
+            GlobalPointer<real> velocity, GlobalPointer<const real> gradient, std::int64_t count,
+            GlobalPointer<const real> stopped, RmspropConstants c) {
+  if (is_stopped(stopped)) return;
+  for (std::int64_t i = loop_begin(); i < count; i += grid_stride()) {
+    const real p = parameter[i], d = gradient[i], s = square[i];
+    const real g = d + c.decay * p;
+    real variance = c.alpha * s + c.rest * g * g;
+    square[i] = variance;
+    if (mean) {
+      const real before = mean[i], after = c.alpha * before + c.rest * g;
+      mean[i] = after;
+      variance -= after * after;
+      variance = variance > 0 ? variance : real(0);
+    }
+    real change = g / (sqrt(variance) + c.epsilon);
+    if (c.momentum != 0) {
+      const real before = velocity[i];
+      change += c.momentum * before;
+      velocity[i] = change;
+    }
+    parameter[i] = p - c.rate * change;
+  }
+}
+
 }  // namespace
 
 void record_non_finite(real* noted, const real* values, std::int64_t count) {
@@ -153,9 +185,13 @@ void adam_step(const AdamTensor* tensors, std::int64_t count, const AdamStep& op
   }
   if (blocks == 0) return;
   const AdamConstants constants{
-      static_cast<real>(options.epsilon),   static_cast<real>(options.weight_decay),
-      static_cast<real>(options.beta1),     static_cast<real>(options.beta2),
-      static_cast<real>(1 - options.beta1), static_cast<real>(1 - options.beta2)};
+      static_cast<real>(options.epsilon),
+      static_cast<real>(options.decoupled ? 0 : options.weight_decay),
+      static_cast<real>(options.decoupled ? 1 - options.learning_rate * options.weight_decay : 1),
+      static_cast<real>(options.beta1),
+      static_cast<real>(options.beta2),
+      static_cast<real>(1 - options.beta1),
+      static_cast<real>(1 - options.beta2)};
   const OnDevice<AdamEntry> uploaded(table.data(), static_cast<std::int64_t>(table.size()));
   SERENADE_LAUNCH(adam, dim3(static_cast<unsigned>(blocks)), dim3(kLoopThreads), 0,
                   current_stream(), uploaded.data(), static_cast<int>(table.size()),
@@ -170,6 +206,17 @@ void sgd_step(real* parameter, real* velocity, const real* gradient, std::int64_
                                static_cast<real>(options.weight_decay), options.nesterov};
   SERENADE_LAUNCH(sgd, loop_grid(count), dim3(kLoopThreads), 0, current_stream(), parameter,
                   velocity, gradient, count, options.stopped, constants);
+}
+
+void rmsprop_step(real* parameter, real* square, real* mean, real* velocity, const real* gradient,
+                  std::int64_t count, const RmspropStep& options) {
+  if (count == 0) return;
+  const RmspropConstants constants{
+      static_cast<real>(options.learning_rate), static_cast<real>(options.alpha),
+      static_cast<real>(1 - options.alpha),     static_cast<real>(options.epsilon),
+      static_cast<real>(options.momentum),      static_cast<real>(options.weight_decay)};
+  SERENADE_LAUNCH(rmsprop, loop_grid(count), dim3(kLoopThreads), 0, current_stream(), parameter,
+                  square, mean, velocity, gradient, count, options.stopped, constants);
 }
 
 }  // namespace serenade::cuda
