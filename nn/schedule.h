@@ -81,10 +81,10 @@ class CosineSchedule : public Schedule {
   Options options_;
 };
 
-/// Up and down once (Smith & Topin 2019, in PyTorch's form): from max_rate / div_factor along half a
-/// cosine to max_rate, over the first `warmup_part` of the epochs, and along another one down to the
-/// start's rate / final_div_factor in the last epoch and after it. Made for steps rather than epochs:
-/// call end_epoch() after every batch, and `epochs` is their number.
+/// Up and down once (Smith & Topin 2019, in PyTorch's form): along half a cosine from
+/// max_rate / div_factor to max_rate, over the first `warmup_part` of the epochs, and along another
+/// one down to the first rate / final_div_factor, that of the last epoch and after it. Made for
+/// steps rather than epochs: call end_epoch() after every batch, and `epochs` is their number.
 class OneCycleSchedule : public Schedule {
  public:
   struct Options {
