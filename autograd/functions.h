@@ -22,9 +22,11 @@
 //   normalisation.h   batch_norm layer_norm rms_norm group_norm instance_norm
 //   mixed.h           mixed_kernel mixed_bias unused_taps: a searched convolution
 //   recurrent.h       gru gru_last_state attention_pooling
+//   attention.h       scaled_dot_product_attention
 //   capsule.h         squash capsule_norm append_norms capsule_votes capsule_routing capsule_layer
 //                     routing_coefficients
 
+#include "autograd/functions/attention.h"
 #include "autograd/functions/capsule.h"
 #include "autograd/functions/convolution.h"
 #include "autograd/functions/elementwise.h"

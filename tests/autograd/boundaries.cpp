@@ -237,6 +237,13 @@ TEST_CASE("boundaries: an input that is not there is refused by the function's n
   unary("avg_pool2d", [](const Variable& v) { avg_pool2d(v, {1, 1}); });
   unary("adaptive_avg_pool2d", [](const Variable& v) { adaptive_avg_pool2d(v, {1, 1}); });
   unary("adaptive_max_pool2d", [](const Variable& v) { adaptive_max_pool2d(v, {1, 1}); });
+  for (const int which : {0, 1, 2}) {
+    unary("scaled_dot_product_attention", [&](const Variable& v) {
+      const Variable matrix = ones({2, 2});
+      scaled_dot_product_attention(which == 0 ? v : matrix, which == 1 ? v : matrix,
+                                   which == 2 ? v : matrix);
+    });
+  }
   unary("squash", [](const Variable& v) { squash(v); });
   unary("capsule_norm", [](const Variable& v) { capsule_norm(v); });
   unary("append_norms", [](const Variable& v) { append_norms(v); });

@@ -107,6 +107,16 @@ TEST_CASE("NaN: normalisation") {
   }
 }
 
+TEST_CASE("NaN: attention") {
+  for (const std::int64_t size : {3, 40}) {
+    check_spreads(
+        "scaled_dot_product_attention",
+        {random_tensor({2, 4, size}), random_tensor({2, size, size}, 1),
+         random_tensor({2, size, 5}, 2)},
+        [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); });
+  }
+}
+
 TEST_CASE("NaN: convolution and pooling, in every form") {
   for (const std::int64_t channels : {1, 8}) {  // the first layer has a path of its own
     for (const Shape& kernel : {Shape{3, 3}, Shape{2, 8}, Shape{5, 5}}) {

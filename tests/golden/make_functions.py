@@ -3,7 +3,7 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions, indexing, products, losses, norms, pools and convolutions (.safetensors) hold many cases each: case "pow" has
+arithmetic, activations, reductions, indexing, products, losses, norms, pools, convolutions, attention_products and transformer_layers (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds, for each of
 them, the parameter after every step with the same gradients.
@@ -239,3 +239,23 @@ for case, make in [
         values.append(parameter.detach().clone())
     optimisers[case] = torch.stack(values)
 write("optimisers", optimisers)
+
+products = {"mask": (torch.rand(2, 1, 3, 5) > 0.4).double(), "bias": torch.randn(3, 5)}
+products["mask"][0, 0, 1] = 0  # a query that sees nothing
+q, k, v = torch.randn(2, 2, 3, 4), torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 3)
+for case, options in [("plain", {}), ("causal", {"is_causal": True}), ("mask", {"attn_mask": products["mask"] > 0}),
+                      ("bias", {"attn_mask": products["bias"], "scale": 0.7})]:
+    add_case(products, case, lambda *x: F.scaled_dot_product_attention(*x, **options), q=q, k=k, v=v)
+write("attention_products", products)
+
+# One layer of a transformer, all its parameters inputs.
+layers, x = {}, torch.randn(2, 3, 4)
+for case, options, causal in [("post", {}, False), ("pre", {"norm_first": True, "activation": "gelu"}, True)]:
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 5, 0.0, batch_first=True, **options)
+    names = [name for name, _ in layer.named_parameters()]
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(3) if causal else None
+
+    def run(v, *parameters):
+        return torch.func.functional_call(layer, dict(zip(names, parameters)), (v,), {"src_mask": mask})
+    add_case(layers, case, run, x=x, **{name: torch.randn(p.shape) for name, p in layer.named_parameters()})
+write("transformer_layers", layers)

@@ -97,6 +97,18 @@ const std::vector<Case>& functions() {
        {{4096, 1000}, {4096, 1000}},
        [](const Inputs& in) { return cross_entropy(in[0], in[1]); },
        "F.cross_entropy(x, w)"},
+      {"attention of 8 heads [4, 8, 512, 64]",
+       {{4, 8, 512, 64}, {4, 8, 512, 64}, {4, 8, 512, 64}},
+       [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); },
+       "F.scaled_dot_product_attention(x, w, b)",
+       1.2},
+      {"attention of 8 heads, causal [4, 8, 512, 64]",
+       {{4, 8, 512, 64}, {4, 8, 512, 64}, {4, 8, 512, 64}},
+       [](const Inputs& in) {
+         return scaled_dot_product_attention(in[0], in[1], in[2], {.causal = true});
+       },
+       "F.scaled_dot_product_attention(x, w, b, is_causal=True)",
+       1.2},
   };
   return all;
 }

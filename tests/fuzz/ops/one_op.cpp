@@ -112,6 +112,15 @@ Variable attention(Operands& o) {
   return attention_pooling(h, weights, {.relu = o.n(4) % 2 == 0});
 }
 
+Variable dot_products(Operands& o) {
+  const std::int64_t heads = o.between(0, 1, 3), queries = o.between(1, 1, 5);
+  const std::int64_t keys = o.between(2, 1, 5), size = o.between(3, 1, 4);
+  DotProductAttentionOptions options{.causal = o.n(4) % 2 == 0};
+  if (o.n(4) % 3 == 0) options.bias = o.made({queries, keys}).value();
+  return scaled_dot_product_attention(o.made({heads, queries, size}), o.made({heads, keys, size}),
+                                      o.made({heads, keys, 3}), options);
+}
+
 Variable capsules(Operands& o, bool votes_only) {
   const std::int64_t in = o.between(0, 1, 9), size = o.between(1, 1, 8);
   const Variable u = o.made({o.between(2, 1, 2), in, size});
@@ -393,6 +402,7 @@ const std::vector<Op>& ops() {
        }},
       {"gru", [](Operands& o) { return recurrent(o); }},
       {"attention_pooling", [](Operands& o) { return attention(o); }},
+      {"scaled_dot_product_attention", [](Operands& o) { return dot_products(o); }},
       {"squash", [](Operands& o) { return squash(o.a()); }},
       {"capsule_norm", [](Operands& o) { return capsule_norm(o.a()); }},
       {"append_norms", [](Operands& o) { return append_norms(o.a()); }},
