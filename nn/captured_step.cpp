@@ -1,5 +1,7 @@
 #include "nn/captured_step.h"
 
+#include "kernels/runtime/cuda_device.h"
+
 namespace serenade {
 
 CapturedStep::~CapturedStep() { KERNEL(device_, release_graph, graph_); }

@@ -4,7 +4,8 @@
 
 #include <functional>
 
-#include "kernels/runtime/cuda_device.h"
+#include "kernels/runtime/cuda_graph.h"
+#include "kernels/runtime/device.h"
 
 namespace serenade {
 

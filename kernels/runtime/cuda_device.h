@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "kernels/runtime/cuda_graph.h"
 #include "kernels/runtime/dispatch.h"
 
 namespace serenade {
@@ -28,13 +29,6 @@ enum class Float32Math { exact, tf32 };
 
 /// Whose convolutions run on the device: ours, or those of cuDNN, loaded at its first use.
 enum class ConvolutionLibrary { ours, cudnn };
-
-/// The kernels that a piece of work launched, ready to be launched again as a whole (CUDA graphs).
-struct CudaGraph {
-  void* state = nullptr;
-  int built = 0;    ///< how often one had to be made anew
-  int updated = 0;  ///< how often one only got new arguments
-};
 
 /// Runs `work`, which launches much the same kernels at each call. On the CPU that is all. On a
 /// device what it launches is captured first; the graph of an earlier call with the same sequence
