@@ -29,7 +29,7 @@ class AttentionPooling : public Layer {
 
   const Options options;
   Linear proj;
-  Variable bottom_up;
+  Parameter bottom_up;
   Linear top_down;
 };
 

@@ -31,8 +31,8 @@ class PrimaryCapsules : public Layer {
   std::int64_t capsule_count(std::int64_t bins, std::int64_t steps) const;
 
   const Options options;
-  Variable weight;
-  Variable bias;
+  Parameter weight;
+  Parameter bias;
 };
 
 /// Votes and dynamic routing: u_hat_ij = u_i W_ij, then routing by agreement (capsule_routing() in
@@ -61,8 +61,8 @@ class CapsuleLayer : public Layer {
   Variable forward(const Variable& u, const Indices& lengths);
 
   const Options options;
-  Variable weight;
-  Variable bias;  ///< undefined without bias
+  Parameter weight;
+  Parameter bias;  ///< undefined without bias
 };
 
 }  // namespace serenade

@@ -31,8 +31,8 @@ class Conv2d : public Layer {
   std::optional<LinearForm> linear_form() override;
 
   const Options options;
-  Variable weight;
-  Variable bias;  ///< undefined without bias
+  Parameter weight;
+  Parameter bias;  ///< undefined without bias
 };
 
 /// The same of sequences. x: [N, in_channels, T]; result [N, out_channels, T']. Parameters: weight
@@ -54,8 +54,8 @@ class Conv1d : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight;
-  Variable bias;  ///< undefined without bias
+  Parameter weight;
+  Parameter bias;  ///< undefined without bias
 };
 
 /// The transposed convolution: each element of x adds the kernel, times itself, to the result.
@@ -79,8 +79,8 @@ class ConvTranspose2d : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight;
-  Variable bias;  ///< undefined without bias
+  Parameter weight;
+  Parameter bias;  ///< undefined without bias
 };
 
 /// Largest value of each window; without a stride, windows lie beside each other. Incomplete ones

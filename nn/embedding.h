@@ -24,7 +24,7 @@ class Embedding : public Module {
   Variable forward(const Indices& indices, const Shape& shape = {}) const;
 
   const Options options;
-  Variable weight;
+  Parameter weight;
 };
 
 }  // namespace serenade

@@ -20,8 +20,8 @@ class Linear : public Layer {
   std::optional<LinearForm> linear_form() override;
 
   const Options options;
-  Variable weight;
-  Variable bias;  ///< undefined without bias
+  Parameter weight;
+  Parameter bias;  ///< undefined without bias
 };
 
 }  // namespace serenade

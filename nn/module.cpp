@@ -9,6 +9,15 @@
 
 namespace serenade {
 
+Parameter& Parameter::operator=(const Variable& variable) {
+  check(!defined(), "Parameter",
+        "a parameter must stay the one that its module registered; write new values with "
+        "value().copy_(..); got another Variable of shape ",
+        variable.defined() ? variable.shape() : Shape{});
+  Variable::operator=(variable);
+  return *this;
+}
+
 NamedParameters Module::named_parameters() const { return collect(&Module::parameters_); }
 
 NamedParameters Module::named_buffers() const { return collect(&Module::buffers_); }

@@ -17,6 +17,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,23 @@ using StateDict = std::map<std::string, Tensor>;
 /// Parameters with their dotted names; a Variable is a handle, so these are the parameters
 /// themselves.
 using NamedParameters = std::vector<std::pair<std::string, Variable>>;
+
+/// A parameter as a member of its module: a Variable that does not become another one, for the
+/// module would go on training the one that it knows.
+class Parameter : public Variable {
+ public:
+  Parameter() = default;
+  Parameter(const Variable& variable) : Variable(variable) {}  // NOLINT: what was registered
+  Parameter(const Parameter&) = default;
+  ~Parameter() = default;
+
+  /// Once, with what register_parameter() returned. Throws std::invalid_argument after that: other
+  /// values are written into the parameter, by value().copy_(..) or load_state_dict().
+  Parameter& operator=(const Variable& variable);
+  Parameter& operator=(const Parameter& other) {  // NOLINT: a copy of itself is refused as well
+    return *this = static_cast<const Variable&>(other);
+  }
+};
 
 class Module {
  public:
@@ -75,8 +93,8 @@ class Module {
   bool training() const { return training_; }
 
  protected:
-  /// Adds a parameter that is trained. Returns the Variable to keep as a member. Names are unique
-  /// within a module and hold no dot.
+  /// Adds a parameter that is trained. Returns the Variable to keep as a member, a Parameter. Names
+  /// are unique within a module and hold no dot.
   Variable register_parameter(const std::string& name, const Tensor& value);
   /// Adds a parameter that another module has too: the two share it.
   Variable register_parameter(const std::string& name, const Variable& shared);
@@ -96,6 +114,37 @@ class Module {
   NamedParameters parameters_, buffers_;
   std::vector<std::pair<std::string, Module*>> children_;
   bool training_ = true;
+};
+
+/// Modules in a row, named "0", "1", ..: as many blocks as an option says.
+///
+///   struct Deep : Module {
+///     ModuleList<Linear> layers;
+///     explicit Deep(int depth) {
+///       for (int i = 0; i < depth; ++i) layers.add({.in_features = 8, .out_features = 8});
+///       register_module("layers", layers);
+///     }
+///   };
+template <class M>
+class ModuleList : public Module {
+ public:
+  /// Makes a module of these options at the end, and returns it.
+  template <class Options = typename M::Options>
+  M& add(const Options& options) {
+    return add(std::make_unique<M>(options));
+  }
+  M& add(std::unique_ptr<M> module) {
+    register_module(std::to_string(modules_.size()), *module);
+    modules_.push_back(std::move(module));
+    return *modules_.back();
+  }
+
+  std::size_t size() const { return modules_.size(); }
+  M& operator[](std::size_t i) { return *modules_.at(i); }
+  const M& operator[](std::size_t i) const { return *modules_.at(i); }
+
+ private:
+  std::vector<std::unique_ptr<M>> modules_;
 };
 
 }  // namespace serenade

@@ -23,7 +23,7 @@ class BatchNorm : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight, bias;               ///< undefined without `affine`
+  Parameter weight, bias;              ///< undefined without `affine`
   Variable running_mean, running_var;  ///< undefined without `track_running_stats`
 
  protected:
@@ -60,7 +60,7 @@ class LayerNorm : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight, bias;
+  Parameter weight, bias;
 };
 
 /// The same without mean and bias.
@@ -76,7 +76,7 @@ class RMSNorm : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight;
+  Parameter weight;
 };
 
 /// Over groups of neighbouring channels of each sample. x: [N, num_channels, ..].
@@ -93,7 +93,7 @@ class GroupNorm : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight, bias;
+  Parameter weight, bias;
 };
 
 /// Over each channel of each sample. x: [N, num_features, ..]. No parameters unless `affine`.
@@ -109,7 +109,7 @@ class InstanceNorm : public Layer {
   Variable forward(const Variable& x) override;
 
   const Options options;
-  Variable weight, bias;
+  Parameter weight, bias;
 };
 
 }  // namespace serenade

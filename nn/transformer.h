@@ -38,7 +38,7 @@ class MultiheadAttention : public Layer {
                    const AttentionScope& scope = {});
 
   const Options options;
-  Variable in_proj_weight, in_proj_bias;  ///< the bias undefined without `bias`
+  Parameter in_proj_weight, in_proj_bias;  ///< the bias undefined without `bias`
   Linear out_proj;
 
  private:

@@ -180,6 +180,33 @@ TEST_CASE("module: a state that does not fit is named and changes nothing") {
   CHECK(net.first.scale.value().at({0}) == real(1));
 }
 
+TEST_CASE("module: a parameter does not become another Variable, which would not be trained") {
+  Linear layer({.in_features = 2, .out_features = 3});
+  const Variable before = layer.weight;
+  CHECK_THROWS_WITH_AS(layer.weight = Variable(Tensor({3, 2}), true),
+                       doctest::Contains("must stay the one that its module registered"),
+                       std::invalid_argument);
+  CHECK_THROWS_AS(layer.bias = layer.bias, std::invalid_argument);
+  CHECK(layer.weight.identity() == before.identity());
+  layer.weight.value().copy_(Tensor::ones({3, 2}));
+  CHECK(layer.named_parameters()[0].second.value().at({2, 1}) == real(1));
+  Linear without({.in_features = 2, .out_features = 3, .bias = false});
+  CHECK_FALSE(without.bias.defined());
+}
+
+TEST_CASE("module: a list names its modules by number") {
+  ModuleList<Linear> list;
+  for (const std::int64_t width : {2, 5}) list.add({.in_features = width, .out_features = 1});
+  list.add(std::make_unique<Linear>(Linear::Options{.in_features = 3, .out_features = 2}));
+  CHECK(list.size() == 3);
+  CHECK(list[1].weight.shape() == Shape{1, 5});
+  CHECK(list.named_parameters()[2].first == "1.weight");
+  CHECK(list.named_parameters().size() == 6);
+  list.eval();
+  CHECK_FALSE(list[2].training());
+  CHECK_THROWS_AS(list[3], std::out_of_range);
+}
+
 TEST_CASE("module: bad registrations are refused") {
   Register module, other;
   module.parameter("weight");
