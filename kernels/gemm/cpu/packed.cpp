@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "kernels/gemm/cpu/packed_simd.h"
+#include "kernels/gemm/cpu/panels_simd.h"
 #include "kernels/runtime/ceil_div.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/parallel.h"
@@ -32,6 +33,7 @@
 namespace serenade::cpu {
 
 CHOOSE_SIMD_TABLE(GemmSimd, gemm_simd);
+CHOOSE_SIMD_TABLE(PanelsSimd, panels_simd);
 
 namespace {
 

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "kernels/gemm/cpu/packed.h"
+#include "kernels/gemm/cpu/panels.h"
 #include "kernels/gru/cpu/groups.h"
-#include "kernels/gru/cpu/panels.h"
+#include "kernels/gru/cpu/gru_simd.h"
 #include "kernels/gru/gru.h"
 #include "kernels/runtime/cpu/parallel.h"
+#include "kernels/runtime/cpu/pieces.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -28,11 +30,10 @@ struct BackwardWeights {
   PackedPanels candidate;  ///< reset before only: n [H] to r h [H]
 
   static std::int64_t size(std::int64_t H) {
-    return GruMemory::size(PackedPanels::size(2 * H, H)) +
-           2 * GruMemory::size(PackedPanels::size(H, H));
+    return Pieces::size(PackedPanels::size(2 * H, H)) + 2 * Pieces::size(PackedPanels::size(H, H));
   }
 
-  BackwardWeights(GruMemory& memory, const GruParameters& p, const GruSizes& s) {
+  BackwardWeights(Pieces& memory, const GruParameters& p, const GruSizes& s) {
     const std::int64_t H = s.hidden, depth = s.reset_after ? 3 * H : 2 * H;
     gates = PackedPanels(memory.take(PackedPanels::size(depth, H)), p.weight_hh, false, depth, H);
     if (s.reset_after) return;
@@ -57,15 +58,15 @@ struct GroupMemory {
   real* bias_sums;     ///< [4 H]: of D(a_r), D(a_z), D(a_n), D(m)
 
   static std::int64_t size(std::int64_t H) {
-    return 2 * GruMemory::size(kGruRows * padded_columns(H)) + GruMemory::size(4 * H);
+    return 2 * Pieces::size(kGruRows * padded_columns(H)) + Pieces::size(4 * H);
   }
-  GroupMemory(GruMemory& memory, std::int64_t H)
+  GroupMemory(Pieces& memory, std::int64_t H)
       : d_state(memory.take_zeros(kGruRows * padded_columns(H))),
         dm(memory.take(kGruRows * padded_columns(H))),
         bias_sums(memory.take_zeros(4 * H)) {}
 };
 
-void clear_padding(const BackwardArrays& arrays, const GruGroup& group, const GruSizes& s) {
+void clear_padding(const BackwardArrays& arrays, const SequenceGroup& group, const GruSizes& s) {
   const std::int64_t H = s.hidden;
   for (std::int64_t row = 0; row < group.rows(); ++row) {
     for (std::int64_t t = group.length(row); t < s.steps; ++t) {
@@ -80,7 +81,7 @@ void clear_padding(const BackwardArrays& arrays, const GruGroup& group, const Gr
 /// The first pass over the gates of one step, i-th of those that a sequence reads. Returns what the
 /// product with W_hn or, reset after, with W_hh is applied to.
 const real* gates_backward(const BackwardArrays& arrays, const GroupMemory& own,
-                           const GruGroup& group, std::int64_t row, std::int64_t i,
+                           const SequenceGroup& group, std::int64_t row, std::int64_t i,
                            const GruSizes& s) {
   const std::int64_t H = s.hidden, t = group.time(row, i), at = group.at(row, t);
   const real* h = group.state_before(row, i, arrays.y, arrays.h0, arrays.zeros);
@@ -98,7 +99,8 @@ const real* gates_backward(const BackwardArrays& arrays, const GroupMemory& own,
 }
 
 void recurrence_backward(const BackwardArrays& arrays, const GroupMemory& own,
-                         const GruGroup& group, const BackwardWeights& weights, const GruSizes& s) {
+                         const SequenceGroup& group, const BackwardWeights& weights,
+                         const GruSizes& s) {
   const std::int64_t H = s.hidden, stride = padded_columns(H), rows = group.rows();
   const real* d[kGruRows];
   for (std::int64_t i = group.steps() - 1; i >= 0; --i) {
@@ -192,9 +194,9 @@ void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, c
   const std::int64_t K = s.directions, rows = s.batch * s.steps, H = s.hidden;
   const std::int64_t groups = gru_group_count(s), units = K * groups;
   const std::int64_t width = std::max(3 * H, padded_columns(H));
-  const std::int64_t wide = GruMemory::size(K * rows * 3 * H);
-  GruMemory memory(scratch(2 * wide + GruMemory::size(K * rows * H) + GruMemory::size(width) +
-                           K * BackwardWeights::size(H) + units * GroupMemory::size(H)));
+  const std::int64_t wide = Pieces::size(K * rows * 3 * H);
+  Pieces memory(scratch(2 * wide + Pieces::size(K * rows * H) + Pieces::size(width) +
+                        K * BackwardWeights::size(H) + units * GroupMemory::size(H)));
   const BackwardArrays arrays{
       memory.take(wide),       memory.take(wide), memory.take(K * rows * H), dh0, dy, y, saved, h0,
       memory.take_zeros(width)};
@@ -203,7 +205,7 @@ void gru_backward(real* dx, real* dh0, const GruParameterGradients* gradients, c
   std::vector<GroupMemory> own;
   for (std::int64_t unit = 0; unit < units; ++unit) own.emplace_back(memory, H);
   parallel_if(gru_worth_threads(s), units, [&](std::int64_t unit) {
-    const GruGroup group(unit / groups, unit % groups, lengths, s);
+    const SequenceGroup group = gru_group(unit / groups, unit % groups, lengths, s);
     recurrence_backward(arrays, own[unit], group, weights[unit / groups], s);
   });
   for (std::int64_t unit = 0; unit < units; ++unit) {

@@ -18,10 +18,12 @@
 #include <vector>
 
 #include "kernels/gemm/cpu/packed.h"
+#include "kernels/gemm/cpu/panels.h"
 #include "kernels/gru/cpu/groups.h"
-#include "kernels/gru/cpu/panels.h"
+#include "kernels/gru/cpu/gru_simd.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/parallel.h"
+#include "kernels/runtime/cpu/pieces.h"
 #include "kernels/runtime/cpu/scratch.h"
 
 namespace serenade::cpu {
@@ -42,11 +44,11 @@ struct ForwardWeights {
   const real* candidate_bias;  ///< [H]: b_in
 
   static std::int64_t size(std::int64_t H) {
-    return 2 * GruMemory::size(PackedPanels::size(H, 3 * H)) +
-           GruMemory::size(padded_columns(3 * H)) + GruMemory::size(H);
+    return 2 * Pieces::size(PackedPanels::size(H, 3 * H)) + Pieces::size(padded_columns(3 * H)) +
+           Pieces::size(H);
   }
 
-  ForwardWeights(GruMemory& memory, const GruParameters& p, const GruSizes& s) {
+  ForwardWeights(Pieces& memory, const GruParameters& p, const GruSizes& s) {
     const std::int64_t H = s.hidden, columns = s.reset_after ? 3 * H : 2 * H;
     gates =
         PackedPanels(memory.take(PackedPanels::size(H, columns)), p.weight_hh, true, H, columns);
@@ -71,7 +73,7 @@ struct ForwardArrays {
 };
 
 /// Zeros at and beyond the lengths.
-void clear_padding(const ForwardArrays& arrays, const GruGroup& group, const GruSizes& s) {
+void clear_padding(const ForwardArrays& arrays, const SequenceGroup& group, const GruSizes& s) {
   const std::int64_t H = s.hidden;
   for (std::int64_t row = 0; row < group.rows(); ++row) {
     for (std::int64_t t = group.length(row); t < s.steps; ++t) {
@@ -82,7 +84,7 @@ void clear_padding(const ForwardArrays& arrays, const GruGroup& group, const Gru
 }
 
 /// product: [kGruRows, padded 3 H], working memory.
-void recurrence_forward(const ForwardArrays& arrays, real* product, const GruGroup& group,
+void recurrence_forward(const ForwardArrays& arrays, real* product, const SequenceGroup& group,
                         const ForwardWeights& weights, const GruSizes& s) {
   const std::int64_t H = s.hidden, stride = padded_columns(3 * H), rows = group.rows();
   const GruSimd& simd = gru_simd();
@@ -145,15 +147,15 @@ void gru_forward(real* y, real* saved, const real* x, const real* h0,
   project_inputs(saved, x, parameters, s);
   const std::int64_t H = s.hidden, width = padded_columns(3 * H);
   const std::int64_t groups = gru_group_count(s), units = s.directions * groups;
-  const std::int64_t unit_size = GruMemory::size(kGruRows * width);
-  GruMemory memory(
-      scratch(s.directions * ForwardWeights::size(H) + GruMemory::size(width) + units * unit_size));
+  const std::int64_t unit_size = Pieces::size(kGruRows * width);
+  Pieces memory(
+      scratch(s.directions * ForwardWeights::size(H) + Pieces::size(width) + units * unit_size));
   std::vector<ForwardWeights> weights;
   for (std::int64_t k = 0; k < s.directions; ++k) weights.emplace_back(memory, parameters[k], s);
   const ForwardArrays arrays{y, saved, h0, memory.take_zeros(width)};
   real* products = memory.take(units * unit_size);
   parallel_if(gru_worth_threads(s), units, [&](std::int64_t unit) {
-    const GruGroup group(unit / groups, unit % groups, lengths, s);
+    const SequenceGroup group = gru_group(unit / groups, unit % groups, lengths, s);
     recurrence_forward(arrays, products + unit * unit_size, group, weights[unit / groups], s);
   });
 }

@@ -1,14 +1,16 @@
 #pragma once
-// How the GRU's work is cut: a group is a few sequences of one direction that walk through time
-// together. Groups need nothing from each other.
+// How a recurrent layer's work is cut: a group is a few sequences of one direction that walk
+// through time together. Groups need nothing from each other.
 
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/gru/cpu/gru_simd.h"
 #include "kernels/gru/gru.h"
 
 namespace serenade::cpu {
+
+/// Sequences of the GRU that walk through time together: how often a loaded weight is used.
+inline constexpr std::int64_t kGruRows = 8;
 
 inline std::int64_t gru_group_count(const GruSizes& s) {
   return (s.batch + kGruRows - 1) / kGruRows;
@@ -19,13 +21,18 @@ inline bool gru_worth_threads(const GruSizes& s) {
   return s.directions * s.batch * s.steps * 3 * s.hidden * s.hidden >= 1 << 20;
 }
 
-/// A group of at most kGruRows sequences in one direction, and where their data lie.
-class GruGroup {
+/// What a walk needs to know of all sequences. Letters: kernels/gru/gru.h.
+struct WalkSizes {
+  std::int64_t batch, steps, hidden, directions;
+};
+
+/// A group of at most `most_rows` sequences in one direction, and where their data lie.
+class SequenceGroup {
  public:
-  GruGroup(std::int64_t direction, std::int64_t group, const std::int64_t* lengths,
-           const GruSizes& s)
-      : sizes_(s), lengths_(lengths), direction_(direction), first_(group * kGruRows) {
-    rows_ = std::min<std::int64_t>(kGruRows, s.batch - first_);
+  SequenceGroup(std::int64_t direction, std::int64_t group, std::int64_t most_rows,
+                const std::int64_t* lengths, const WalkSizes& s)
+      : sizes_(s), lengths_(lengths), direction_(direction), first_(group * most_rows) {
+    rows_ = std::min(most_rows, s.batch - first_);
     for (std::int64_t row = 0; row < rows_; ++row) steps_ = std::max(steps_, length(row));
   }
 
@@ -58,35 +65,15 @@ class GruGroup {
   }
 
  private:
-  const GruSizes& sizes_;
+  WalkSizes sizes_;
   const std::int64_t* lengths_;
   std::int64_t direction_, first_, rows_ = 0, steps_ = 0;
 };
 
-/// Hands out pieces of one block of memory, each at a multiple of 64 bytes.
-class GruMemory {
- public:
-  explicit GruMemory(real* block) : next_(block) {}
-
-  /// What a piece of `count` reals takes of the block.
-  static std::int64_t size(std::int64_t count) {
-    constexpr std::int64_t kLine = 64 / sizeof(real);
-    return (count + kLine - 1) / kLine * kLine;
-  }
-  real* take(std::int64_t count) {
-    real* piece = next_;
-    next_ += size(count);
-    return piece;
-  }
-  /// Filled with zeros.
-  real* take_zeros(std::int64_t count) {
-    real* piece = take(count);
-    std::fill_n(piece, count, real(0));
-    return piece;
-  }
-
- private:
-  real* next_;
-};
+inline SequenceGroup gru_group(std::int64_t direction, std::int64_t group,
+                               const std::int64_t* lengths, const GruSizes& s) {
+  return SequenceGroup(direction, group, kGruRows, lengths,
+                       {s.batch, s.steps, s.hidden, s.directions});
+}
 
 }  // namespace serenade::cpu

@@ -9,19 +9,7 @@
 
 namespace serenade::cpu {
 
-/// Sequences that walk through time together: how often a loaded weight is used.
-inline constexpr std::int64_t kGruRows = 8;
-
 struct GruSimd {
-  /// out [rows, columns] = start + a [rows, depth] * matrix [depth, columns], rows <= kGruRows.
-  /// out_stride: elements between rows; start: rows of `columns` values start_stride apart,
-  /// which may be 0 or out itself; a: a pointer per row; panels: the matrix as
-  /// GemmSimd::pack_columns packs it. Columns are rounded up to whole panels: out and start must
-  /// have room for them, and what is there afterwards means nothing.
-  void (*multiply)(real* out, std::int64_t out_stride, const real* start, std::int64_t start_stride,
-                   const real* const* a, const real* panels, std::int64_t depth,
-                   std::int64_t columns, std::int64_t rows);
-
   /// Reset after: the whole cell. gates: in, the input projections of r, z, n; out, all four.
   /// product: h' W_hh and all biases but b_in, [3, H]; bias: b_in, [H]; h: the old state; y: the
   /// new.

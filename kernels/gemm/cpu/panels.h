@@ -1,11 +1,12 @@
 #pragma once
-// The recurrent weights of the GRU as its inner loops (kernels/gru/cpu/gru_simd.h) read them.
+// A matrix that is packed once and multiplied by a few rows many times: the recurrent weights of a
+// layer, at every step.
 
 #include <algorithm>
 #include <cstdint>
 
 #include "kernels/gemm/cpu/packed_simd.h"
-#include "kernels/gru/cpu/gru_simd.h"
+#include "kernels/gemm/cpu/panels_simd.h"
 
 namespace serenade::cpu {
 
@@ -15,7 +16,7 @@ inline std::int64_t padded_columns(std::int64_t columns) {
   return (columns + panel - 1) / panel * panel;
 }
 
-/// A recurrent matrix [depth, columns], packed once for all steps into memory of the caller.
+/// A matrix [depth, columns], packed into memory of the caller.
 class PackedPanels {
  public:
   /// Reals of memory that it takes.
@@ -36,14 +37,14 @@ class PackedPanels {
     }
   }
 
-  /// out [rows, padded columns] = start + a [rows, depth] * this (GruSimd::multiply).
+  /// out [rows, padded columns] = start + a [rows, depth] * this (PanelsSimd::multiply).
   void multiply(real* out, std::int64_t out_stride, const real* start, std::int64_t start_stride,
                 const real* const* a, std::int64_t rows) const {
     simd_->multiply(out, out_stride, start, start_stride, a, values_, depth_, columns_, rows);
   }
 
  private:
-  const GruSimd* simd_ = &gru_simd();
+  const PanelsSimd* simd_ = &panels_simd();
   const real* values_ = nullptr;
   std::int64_t depth_ = 0, columns_ = 0;
 };

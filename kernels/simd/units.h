@@ -1,0 +1,35 @@
+#pragma once
+// A loop over the hidden units of a recurrent layer, a lane per unit, for the sources of
+// kernels/*/cpu/simd.
+
+#include <cstdint>
+
+#include "kernels/simd/math.h"
+#include "kernels/simd/vector.h"
+
+namespace serenade::cpu::SERENADE_ISA {
+
+namespace {
+
+// kLanes hidden units from `first` on, or the `count` that are left.
+struct WholeVector {
+  std::int64_t first;
+  Vector operator[](const real* p) const { return load(p + first); }
+  void put(real* p, Vector v) const { store(p + first, v); }
+};
+struct PartVector {
+  std::int64_t first, count;
+  Vector operator[](const real* p) const { return load_part(p + first, count); }
+  void put(real* p, Vector v) const { store_part(p + first, v, count); }
+};
+
+// Calls body for all H units. A body reads `at[p]` and writes `at.put(p, v)`.
+template <class Body>
+[[gnu::always_inline]] inline void for_units(std::int64_t H, const Body& body) {
+  std::int64_t j = 0;
+  for (; j + kLanes <= H; j += kLanes) body(WholeVector{j});
+  if (j < H) body(PartVector{j, H - j});
+}
+
+}  // namespace
+}  // namespace serenade::cpu::SERENADE_ISA
