@@ -6,6 +6,7 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/functions/optional.h"
+#include "autograd/functions/sequences.h"
 #include "kernels/gru/gru.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
@@ -13,25 +14,6 @@
 namespace serenade {
 
 namespace {
-
-void check_lengths(const char* op, const Indices& lengths, std::int64_t batch, std::int64_t steps) {
-  if (lengths.empty()) return;
-  check(static_cast<std::int64_t>(lengths.size()) == batch, op,
-        "lengths must be one per sequence, ", batch, "; got ", lengths.size());
-  for (std::size_t i = 0; i < lengths.size(); ++i) {
-    check(lengths[i] >= 1 && lengths[i] <= steps, op, "lengths must be in 1 .. ", steps, "; got ",
-          lengths[i], " for sequence ", i);
-  }
-}
-
-void check_shape(const char* op, const char* what, const Variable& v, const Shape& shape) {
-  check(v.defined(), op, what, " must have shape ", shape, "; got none");
-  check(v.shape() == shape, op, what, " must have shape ", shape, "; got ", v.shape());
-}
-
-const std::int64_t* lengths_or_null(const Indices& lengths) {
-  return lengths.empty() ? nullptr : lengths.data();
-}
 
 GruSizes checked_sizes(const Variable& x, const std::vector<GruWeights>& directions,
                        const Variable& h0, const GruOptions& options) {

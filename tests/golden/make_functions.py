@@ -3,7 +3,8 @@
 
   python3 tests/golden/make_functions.py
 
-arithmetic, activations, reductions, indexing, products, losses, norms, pools, convolutions, attention_products and transformer_layers (.safetensors) hold many cases each: case "pow" has
+arithmetic, activations, reductions, indexing, products, losses, norms, pools, convolutions,
+attention_products, transformer_layers and recurrent (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds, for each of
 them, the parameter after every step with the same gradients.
@@ -259,3 +260,31 @@ for case, options, causal in [("post", {}, False), ("pre", {"norm_first": True, 
         return torch.func.functional_call(layer, dict(zip(names, parameters)), (v,), {"src_mask": mask})
     add_case(layers, case, run, x=x, **{name: torch.randn(p.shape) for name, p in layer.named_parameters()})
 write("transformer_layers", layers)
+
+
+def recurrent_case(tensors, case, layer, names, lengths=None):
+    """A layer by its parameters, in PyTorch's order; y: output, h_n and, of an LSTM, c_n, flat."""
+    def function(x, *rest):
+        states, weights = rest[:len(names)], rest[len(names):]
+        start = states if len(states) == 2 else (states[0] if states else None)
+        given = x if lengths is None else torch.nn.utils.rnn.pack_padded_sequence(x, lengths, True, False)
+        values = dict(zip([name for name, _ in layer.named_parameters()], weights))
+        output, last = torch.func.functional_call(layer, values, (given, start))
+        if lengths is not None:
+            output = torch.nn.utils.rnn.pad_packed_sequence(output, True, total_length=x.shape[1])[0]
+        last = last if isinstance(last, tuple) else (last,)
+        return torch.cat([v.flatten() for v in (output, *last)])
+    inputs = {"x": torch.randn(3, 4, 2)}
+    directions = 2 if layer.bidirectional else 1
+    inputs.update({name: torch.randn(directions * layer.num_layers, 3, 2) for name in names})
+    inputs.update({name: torch.randn(p.shape) for name, p in layer.named_parameters()})
+    add_case(tensors, case, function, **inputs)
+
+
+recurrent, nn = {}, torch.nn
+recurrent_case(recurrent, "lstm", nn.LSTM(2, 2, batch_first=True), [])
+recurrent_case(recurrent, "lstm_bi", nn.LSTM(2, 2, batch_first=True, bidirectional=True), ["h0", "c0"], [3, 1, 4])
+recurrent_case(recurrent, "lstm_layers", nn.LSTM(2, 2, 2, batch_first=True, bidirectional=True), ["h0", "c0"], [4, 2, 3])
+recurrent_case(recurrent, "tanh_bi", nn.RNN(2, 2, batch_first=True, bidirectional=True), ["h0"], [3, 1, 4])
+recurrent_case(recurrent, "relu", nn.RNN(2, 2, 1, "relu", batch_first=True), ["h0"])
+write("recurrent", recurrent)
