@@ -8,6 +8,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/lstm.h"
 #include "tensor/random.h"
 #include "tests/bench/peers/items.h"
 
@@ -19,9 +20,9 @@ using Inputs = std::vector<Variable>;
 
 struct Case {
   std::string name;
-  std::vector<Shape> shapes;  // of the inputs x, w, b; of PyTorch's too
+  std::vector<Shape> shapes;  // of the inputs x, w, b, c, d; of PyTorch's too
   Variable (*ours)(const Inputs& in);
-  std::string pytorch;  // an expression of x, w, b and F
+  std::string pytorch;  // an expression of them and F
   double asked = 0;     // of the values with their gradients
 };
 
@@ -109,6 +110,21 @@ const std::vector<Case>& functions() {
        },
        "F.scaled_dot_product_attention(x, w, b, is_causal=True)",
        1.2},
+      {"lstm of 256 cells [32, 100, 256]",
+       {{32, 100, 256}, {1024, 256}, {1024, 256}, {1024}, {1024}},
+       [](const Inputs& in) {
+         return lstm(in[0], {{in[1], in[2], in[3], in[4]}}).output;
+       },
+       "torch.lstm(x, [x.new_zeros(1, 32, 256)] * 2, [w, b, c, d], True, 1, 0, True, False, "
+       "True)[0]",
+       1},
+      {"rnn of 256 cells [32, 100, 256]",
+       {{32, 100, 256}, {256, 256}, {256, 256}, {256}, {256}},
+       [](const Inputs& in) {
+         return rnn(in[0], {{in[1], in[2], in[3], in[4]}}).output;
+       },
+       "torch.rnn_tanh(x, x.new_zeros(1, 32, 256), [w, b, c, d], True, 1, 0, True, False, "
+       "True)[0]"},
   };
   return all;
 }

@@ -173,8 +173,8 @@ def elementwise(count):
 
 
 def function(shapes, expression):
-    """An expression of the inputs x, w, b: its value, and with the gradients of its sum."""
-    names = "xwb"[:len(shapes)]
+    """An expression of the inputs x, w, b, c, d: its value, and with the gradients of its sum."""
+    names = "xwbcd"[:len(shapes)]
     f = eval(f"lambda {', '.join(names)}: {expression}", {"F": F, "torch": torch})
     inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
 

@@ -7,6 +7,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/lstm.h"
 #include "tensor/random.h"
 
 namespace serenade::fuzz {
@@ -99,6 +100,32 @@ Variable recurrent(Operands& o) {
   }
   const Variable y = gru(x, directions);
   return o.n(5) % 2 == 0 ? y : gru_last_state(y, static_cast<std::int64_t>(directions.size()));
+}
+
+// Recurrent weights are small: chaos would let rounding decide.
+std::vector<RecurrentWeights> recurrent_weights(Operands& o, std::int64_t gates, std::int64_t in,
+                                                std::int64_t hidden) {
+  std::vector<RecurrentWeights> directions;
+  for (std::int64_t i = 0; i <= o.n(4) % 2; ++i) {
+    directions.push_back({.weight_ih = o.made({gates * hidden, in}),
+                          .weight_hh = affine(o.made({gates * hidden, hidden}), real(0.125)),
+                          .bias_ih = o.n(5) % 3 == 0 ? Variable() : o.made({gates * hidden}),
+                          .bias_hh = o.made({gates * hidden})});
+  }
+  return directions;
+}
+
+Variable long_memory(Operands& o, bool cells) {
+  const std::int64_t in = o.between(0, 1, 5), hidden = o.between(1, 1, 17);
+  const Variable x = o.made({o.between(2, 1, 3), o.between(3, 1, 6), in});
+  const std::vector<RecurrentWeights> weights = recurrent_weights(o, cells ? 4 : 1, in, hidden);
+  Indices lengths;  // sometimes one of them lies outside
+  for (std::int64_t i = 0; i < x.size(0) && o.n(6) % 2 == 0; ++i) {
+    lengths.push_back((o.n(6) + i) % (x.size(1) + 1));
+  }
+  if (!cells) return rnn(x, weights, {}, {.lengths = lengths}).output;
+  const LstmResult result = lstm(x, weights, {}, {.lengths = lengths});
+  return o.n(5) % 2 == 0 ? result.output : result.last.c;
 }
 
 Variable attention(Operands& o) {
@@ -401,6 +428,8 @@ const std::vector<Op>& ops() {
          return mixed_bias({o.a(), o.b()}, o.made({2}));
        }},
       {"gru", [](Operands& o) { return recurrent(o); }},
+      {"lstm", [](Operands& o) { return long_memory(o, true); }},
+      {"rnn", [](Operands& o) { return long_memory(o, false); }},
       {"attention_pooling", [](Operands& o) { return attention(o); }},
       {"scaled_dot_product_attention", [](Operands& o) { return dot_products(o); }},
       {"squash", [](Operands& o) { return squash(o.a()); }},
