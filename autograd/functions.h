@@ -23,6 +23,7 @@
 //   mixed.h           mixed_kernel mixed_bias unused_taps: a searched convolution
 //   recurrent.h       gru gru_last_state attention_pooling
 //   attention.h       scaled_dot_product_attention
+//   lstm.h            lstm rnn, which also give their last states
 //   capsule.h         squash capsule_norm append_norms capsule_votes capsule_routing capsule_layer
 //                     routing_coefficients
 
@@ -33,6 +34,7 @@
 #include "autograd/functions/index.h"
 #include "autograd/functions/linear.h"
 #include "autograd/functions/loss.h"
+#include "autograd/functions/lstm.h"
 #include "autograd/functions/mixed.h"
 #include "autograd/functions/normalisation.h"
 #include "autograd/functions/pooling.h"

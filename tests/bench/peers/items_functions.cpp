@@ -8,7 +8,6 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "autograd/functions/lstm.h"
 #include "tensor/random.h"
 #include "tests/bench/peers/items.h"
 

@@ -7,7 +7,6 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "autograd/functions/lstm.h"
 #include "tensor/random.h"
 
 namespace serenade::fuzz {
