@@ -43,7 +43,7 @@ DEMO := $(BUILD)/demo_corpus
 RUN := $(BUILD)/run
 
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
-  libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
+  zlib1g-dev libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
 .PHONY: help setup build run test test-slow bench test-gpu bench-gpu format check-format check-tidy \
   check-clang check-clang-14 check-clang-19 asan tsan coverage fuzz shim kills torture clean
@@ -75,7 +75,7 @@ setup:
 	    command -v $$tool >/dev/null || lacking="$$lacking $$tool"; \
 	  done; \
 	  [ -z "$$lacking" ] || { echo "missing:$$lacking. Please install a C++20 compiler, CMake 3.22, pkg-config," \
-	    "OpenBLAS, KissFFT (float), doctest, nlohmann/json, libsndfile, libsoxr, CLI11 and espeak-ng" >&2; exit 2; }; \
+	    "OpenBLAS, KissFFT (float), doctest, nlohmann/json, zlib, libsndfile, libsoxr, CLI11 and espeak-ng" >&2; exit 2; }; \
 	fi
 
 build: setup
@@ -168,12 +168,12 @@ asan: setup
 	$(call variant,asan,serenade $(FLOAT_TESTS),-DSERENADE_SANITIZE=address$(comma)undefined $(QUICK))
 	@export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=0; $(call ctests,asan,$(FLOAT_TESTS) cli)
 
-# Kernels with their threads; then whatever has threads of its own in the program: features, batches,
-# runs side by side.
+# Kernels with their threads and the workers of loaders; then whatever has threads of its own in the
+# program: features, batches, runs side by side.
 tsan: setup
 	$(call variant,tsan,serenade serenade_tests serenade_tests_apps,-DSERENADE_SANITIZE=thread $(QUICK))
 	@export TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1; set -e; \
-	$(BUILD)/tsan/serenade_tests --source-file='*/tests/kernels/*,*/tests/nas/path.cpp'; \
+	$(BUILD)/tsan/serenade_tests --source-file='*/tests/kernels/*,*/tests/nas/path.cpp,*/tests/nn/data/*'; \
 	$(BUILD)/tsan/serenade_tests_apps --source-file='*/features/*,*/data/*,*/report/table2.cpp'
 
 coverage: setup

@@ -59,6 +59,8 @@ forbid 'a branch on the name of a device outside kernels/ (see kernels/runtime/d
   '[!=]= *Device::|case Device::' $outside_kernels
 forbid 'audio or command-line libraries outside apps/' \
   '^#include <(sndfile|soxr|kiss|CLI)' $(sources kernels tensor autograd nn nas)
+forbid 'zlib outside the sources of nn/data/' '^#include <zlib' \
+  $(sources "${layers[@]}" tests | grep -v '^nn/data/.*\.cpp$')
 forbid 'lines over 100 columns, which clang-format leaves in comments' '^.{101,}$' $product $(sources tests)
 forbid 'names that say nothing' '^(class|struct|namespace) \w*([Uu]til|[Hh]elper|[Mm]anager)' $product
 forbid 'work left open' '\b(TODO|FIXME|XXX)\b' $product $(sources tests)
