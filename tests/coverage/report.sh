@@ -12,7 +12,7 @@ counts=$work/counts.json
 gcovr -r . -j "$(nproc)" --exclude-unreachable-branches --exclude-throw-branches \
   --filter '(kernels|tensor|autograd|nn|nas|apps)/' --exclude '.*/(cuda|emulation)/.*' \
   --json "$counts" "$build" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
-readers='tensor/(safetensors.*|files|text|json|csv)\.cpp|nn/checkpoint\.cpp'
+readers='tensor/(safetensors.*|files|text|json|csv)\.cpp|nn/checkpoint\.cpp|nn/data/.*\.cpp'
 readers+='|nas/(genotype.*|history|strategy|supernet_search_state)\.cpp'
 readers+='|apps/ser/corpus/(corpora/.*|audio|named_files|path_spelling|sound_.*|wav_layout)\.cpp'
 readers+='|apps/ser/features/feature_(cache|pack|store)\.cpp'
