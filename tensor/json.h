@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace serenade {
 
@@ -41,15 +43,27 @@ std::string json_reason(const std::exception& error);
 /// Text in quotes as JSON has it, so that it fits one line whatever it holds; long text is cut.
 std::string json_quoted(const std::string& text);
 
-/// A whole number; throws std::invalid_argument naming `what` for any other value, also for 1.0 and
-/// for numbers beyond 63 bits.
-template <class Json>
-std::int64_t json_integer(const Json& value, const std::string& what) {
-  const bool whole =
-      value.is_number_integer() &&
-      !(value.is_number_unsigned() && value.template get<std::uint64_t>() > INT64_MAX);
-  if (!whole) throw std::invalid_argument(what + " must be a whole number below 2^63");
-  return value.template get<std::int64_t>();
+/// A whole number; throws std::invalid_argument naming `what` for any other value, also for 1.0, and
+/// for numbers that a Whole cannot hold. (The library's own get() turns 1e100 into whatever comes.)
+template <class Whole = std::int64_t, class Json>
+Whole json_integer(const Json& value, const std::string& what) {
+  const bool fits =
+      value.is_number_unsigned()
+          ? std::in_range<Whole>(value.template get<std::uint64_t>())
+          : value.is_number_integer() && std::in_range<Whole>(value.template get<std::int64_t>());
+  if (!fits) {
+    throw std::invalid_argument(what + " must be a whole number of " +
+                                std::to_string(std::numeric_limits<Whole>::min()) + " .. " +
+                                std::to_string(std::numeric_limits<Whole>::max()));
+  }
+  return value.template get<Whole>();
+}
+
+/// The whole number at `key` of an object, into `to`. Throws as json_integer() does, and what the
+/// library throws where the object has no such key.
+template <class Whole, class Json>
+void read_integer(const Json& object, const std::string& key, Whole& to) {
+  to = json_integer<Whole>(object.at(key), "'" + key + "'");
 }
 
 }  // namespace serenade

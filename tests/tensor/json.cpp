@@ -60,8 +60,22 @@ TEST_CASE("json: whole numbers, reasons and quotes") {
   CHECK(json_integer(Json(std::uint64_t{INT64_MAX}), "x") == INT64_MAX);
   for (const Json& value :
        {Json(1.0), Json(1e30), Json(std::uint64_t{1} << 63), Json("1"), Json()}) {
-    CHECK_THROWS_WITH(json_integer(value, "x"), "x must be a whole number below 2^63");
+    CHECK_THROWS_WITH(json_integer(value, "x"),
+                      "x must be a whole number of -9223372036854775808 .. 9223372036854775807");
   }
+  CHECK(json_integer<std::uint64_t>(Json(UINT64_MAX), "x") == UINT64_MAX);
+  CHECK(json_integer<int>(Json(INT32_MAX), "x") == INT32_MAX);
+  for (const Json& value : {Json(-1), Json(1e100), Json(1.0)}) {
+    CHECK_THROWS_WITH(json_integer<std::uint64_t>(value, "x"),
+                      "x must be a whole number of 0 .. 18446744073709551615");
+  }
+  CHECK_THROWS_AS(json_integer<int>(Json(std::int64_t{1} << 31), "x"), std::invalid_argument);
+  int seeds = 3;
+  CHECK_THROWS_WITH(read_integer(Json{{"seeds", 1e9 + 0.5}}, "seeds", seeds),
+                    "'seeds' must be a whole number of -2147483648 .. 2147483647");
+  CHECK(seeds == 3);
+  read_integer(Json{{"seeds", 5}}, "seeds", seeds);
+  CHECK(seeds == 5);
   try {
     Json::object().at("key");
   } catch (const Json::exception& error) {

@@ -274,9 +274,11 @@ std::optional<TablePlan> stored_plan(const std::string& path) {
   try {
     also.at("systems").get_to(plan.systems);
     also.at("modes").get_to(plan.modes);
-    also.at("seeds").get_to(plan.seeds);
+    read_integer(also, "seeds", plan.seeds);
   } catch (const Json::exception& error) {
     throw InputError(folder + ": does not say what the table has: " + json_reason(error));
+  } catch (const std::invalid_argument& error) {
+    throw InputError(folder + ": does not say what the table has: " + error.what());
   }
   return plan;
 }
@@ -296,7 +298,7 @@ TableRuns read_table(const std::string& folder) {
     table.plan.systems = document.at("systems").get<std::vector<std::string>>();
     table.plan.modes.clear();
     for (const Json& mode : document.at("modes")) table.plan.modes.push_back(mode);
-    table.plan.seeds = document.at("seeds");
+    read_integer(document, "seeds", table.plan.seeds);
     table.corpus = document.at("corpus");
     table.synthetic = document.at("synthetic");
     table.corpus_warnings = document.value("corpus_warnings", std::vector<std::string>());

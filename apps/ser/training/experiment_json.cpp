@@ -85,13 +85,15 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     }
     FoldRun result;
     result.fold = document.at("fold");
-    result.seed = document.at("seed");
+    read_integer(document, "seed", result.seed);
     result.device = document.value("device", "cpu");
     result.genotype = genotype_from_json(document.at("genotype").dump(), result.fold);
-    result.best_epoch = document.at("best_epoch");
+    read_integer(document, "best_epoch", result.best_epoch);
     result.best_validation_wa = document.at("best_validation_wa");
-    result.parameters = document.at("parameters");
-    result.planned_epochs = document.value("planned_epochs", 0);
+    read_integer(document, "parameters", result.parameters);
+    if (document.contains("planned_epochs")) {
+      read_integer(document, "planned_epochs", result.planned_epochs);
+    }
     result.weights_hash = document.value("weights_hash", "");
     result.search_seconds = document.at("search_seconds");
     result.train_seconds = document.at("train_seconds");
@@ -99,13 +101,14 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.history = history_from_json(document.at("history").dump());
     result.epochs = records_from_json(document.at("epochs").dump());
     for (const json& p : document.at("predictions")) {
-      result.predictions.push_back({.id = p.at("id"),
-                                    .speaker = p.at("speaker"),
-                                    .label = p.at("label"),
-                                    .predicted = p.at("predicted"),
-                                    .probabilities = p.at("probabilities"),
-                                    .fold = result.fold,
-                                    .seed = result.seed});
+      result.predictions.push_back(
+          {.id = p.at("id"),
+           .speaker = p.at("speaker"),
+           .label = json_integer<int>(p.at("label"), "'label'"),
+           .predicted = json_integer<int>(p.at("predicted"), "'predicted'"),
+           .probabilities = p.at("probabilities"),
+           .fold = result.fold,
+           .seed = result.seed});
     }
     check_predictions(result.predictions);
     return result;

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tensor/json.h"
+
 namespace serenade::ser {
 
 using nlohmann::json;
@@ -15,7 +17,7 @@ std::string norm_key(const json& j, const std::string& stage) {
 
 EpochRecord record_from_json(const json& j) {
   return {.stage = j.at("stage"),
-          .epoch = j.at("epoch"),
+          .epoch = json_integer<int>(j.at("epoch"), "'epoch'"),
           .learning_rate = j.at("learning_rate"),
           .train_loss = j.at("train_loss"),
           .architecture_loss = j.at("architecture_loss"),
@@ -58,7 +60,9 @@ std::string records_json(const std::vector<EpochRecord>& records) {
 
 std::vector<EpochRecord> records_from_json(const std::string& text) {
   std::vector<EpochRecord> records;
-  for (const json& record : json::parse(text)) records.push_back(record_from_json(record));
+  for (const json& record : parse_json<json>(text, "records of epochs")) {
+    records.push_back(record_from_json(record));
+  }
   return records;
 }
 
@@ -71,9 +75,9 @@ std::string schedule_json(const ScheduleState& state) {
 }
 
 ScheduleState schedule_from_json(const std::string& text) {
-  const json object = json::parse(text);
-  return {.epoch = object.at("epoch"),
-          .stage = object.at("stage"),
+  const json object = parse_json<json>(text, "schedule");
+  return {.epoch = json_integer(object.at("epoch"), "'epoch'"),
+          .stage = json_integer(object.at("stage"), "'stage'"),
           .reference_loss = object.at("reference_loss")};
 }
 

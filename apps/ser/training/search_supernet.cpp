@@ -152,7 +152,7 @@ class SupernetProblem : public Problem {
       const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
       schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
       progress.at("seconds").get_to(seconds_);
-      draws_ = progress.at("draws").get<std::uint64_t>();
+      draws_ = json_integer<std::uint64_t>(progress.at("draws"), "'draws'");
       epochs_ = records_from_json(state->metadata.at("epochs"));
     });
     if (!observer_.on_epoch) return;

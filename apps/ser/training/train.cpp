@@ -249,19 +249,20 @@ void TrainingRun::load(const SafetensorsFile& state) {
   if (text == state.metadata.end() || text->second != identity().dump()) return;
   take_over(key(), [&] {
     const json progress = parse_json<json>(state.metadata.at("progress"), "progress");
-    if (progress.at("epoch").get<int>() > config_.epochs + 1) return;  // of a longer training
+    if (json_integer(progress.at("epoch"), "'epoch'") > config_.epochs + 1)
+      return;  // of a longer training
     recognizer_->load_state_dict(part_of(state, "net."));
     load_optimizer(state, "adam.", adam_);
-    progress.at("epoch").get_to(epoch_);
-    progress.at("step").get_to(step_);
+    read_integer(progress, "epoch", epoch_);
+    read_integer(progress, "step", step_);
     progress.at("loss_sum").get_to(loss_sum_);
     progress.at("seconds").get_to(seconds_);
     schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
-    manual_seed(config_.seed, progress.at("draws"));
+    manual_seed(config_.seed, json_integer<std::uint64_t>(progress.at("draws"), "'draws'"));
     for (std::size_t i = 0; i < kept_.size(); ++i) {
       const json& fold = progress.at("folds").at(i);
       kept_[i].best = part_of(state, "best." + std::to_string(i) + ".");
-      fold.at("best_epoch").get_to(kept_[i].training.best_epoch);
+      read_integer(fold, "best_epoch", kept_[i].training.best_epoch);
       fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
       kept_[i].training.epochs = records_from_json(fold.at("epochs").dump());
     }
