@@ -48,7 +48,7 @@ const std::vector<Case> kCases = {
      false,
      real(0.1)},
     {"weights that fill a cache, groups of sixteen",
-     {.batch = 35, .steps = 3, .inputs = 3, .hidden = 183},
+     {.batch = 131, .steps = 2, .inputs = 3, .hidden = 183},
      {},
      true,
      true,

@@ -9,13 +9,13 @@
 namespace serenade::cpu {
 
 /// Sequences of a group: how often a loaded weight is used. Recurrent weights that fill the
-/// second-level cache (as of 256 units of an lstm) are worth longer groups, since they come from
-/// beyond it at every step.
+/// second-level cache (as of 256 units of an lstm) come from beyond it at every step, and are worth
+/// longer groups where enough of them are left for many threads.
 inline std::int64_t lstm_rows(const LstmSizes& s) {
-  constexpr std::int64_t kFew = 8, kMany = 16, kBytes = 512 << 10;
+  constexpr std::int64_t kFew = 8, kMany = 16, kGroups = 8, kBytes = 512 << 10;
   const std::int64_t weights = s.gates() * s.hidden * s.hidden;
   const bool large = weights * static_cast<std::int64_t>(sizeof(real)) > kBytes;
-  return large && s.batch >= 2 * kMany ? kMany : kFew;
+  return large && s.directions * s.batch >= kGroups * kMany ? kMany : kFew;
 }
 
 inline std::int64_t lstm_group_count(const LstmSizes& s) {
