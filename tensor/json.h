@@ -43,8 +43,8 @@ std::string json_reason(const std::exception& error);
 /// Text in quotes as JSON has it, so that it fits one line whatever it holds; long text is cut.
 std::string json_quoted(const std::string& text);
 
-/// A whole number; throws std::invalid_argument naming `what` for any other value, also for 1.0, and
-/// for numbers that a Whole cannot hold. (The library's own get() turns 1e100 into whatever comes.)
+/// A whole number; throws std::invalid_argument naming `what` for any other value, also for 1.0,
+/// and for one that a Whole cannot hold. (The library's own get() turns 1e100 into whatever comes.)
 template <class Whole = std::int64_t, class Json>
 Whole json_integer(const Json& value, const std::string& what) {
   const bool fits =
