@@ -59,7 +59,7 @@ class NonFiniteGuard {
 
 /// Parameters with a rate and a decay of their own.
 struct ParameterGroup {
-  NamedParameters parameters;
+  NamedParameters parameters = {};
   double lr_scale = 1;  ///< times the optimiser's learning rate, which may change
   std::optional<double> weight_decay = {};  ///< in place of the optimiser's
 };
