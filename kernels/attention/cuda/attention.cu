@@ -43,8 +43,8 @@ struct Tile {
 };
 
 /// Copies kPiece columns from `from` on of `height` rows to shared memory; zeros where none are.
-__device__ void copy_piece(SharedPointer<real> to, int height, const Rows& rows,
-                           std::int64_t from) {
+__device__ __forceinline__ void copy_piece(SharedPointer<real> to, int height, const Rows& rows,
+                                           std::int64_t from) {
   for (int i = static_cast<int>(threadIdx.x); i < height * kPiece; i += kThreads) {
     const std::int64_t row = rows.first + i / kPiece, column = from + i % kPiece;
     real value = 0;
@@ -54,7 +54,7 @@ __device__ void copy_piece(SharedPointer<real> to, int height, const Rows& rows,
 }
 
 /// This warp's row times this lane's row. Whole block; ends with a barrier.
-__device__ real product(const Tile& tile, const Rows& rows, const Rows& lanes) {
+__device__ __forceinline__ real product(const Tile& tile, const Rows& rows, const Rows& lanes) {
   real sum = 0;
   for (std::int64_t from = 0; from < rows.size; from += kPiece) {
     copy_piece(tile.rows, kRows, rows, from);
@@ -76,8 +76,8 @@ struct Columns {
 };
 
 /// sum += weight of each lane times columns `from` .. of its row. Whole block; ends with a barrier.
-__device__ void add_weighted(Columns& sum, real weight, const Tile& tile, const Rows& lanes,
-                             std::int64_t from) {
+__device__ __forceinline__ void add_weighted(Columns& sum, real weight, const Tile& tile,
+                                             const Rows& lanes, std::int64_t from) {
   copy_piece(tile.lanes, kLanes, lanes, from);
   __syncthreads();
   for (int other = 0; other < kLanes; ++other) {
@@ -112,14 +112,15 @@ struct Place {
   }
 };
 
-__device__ Rows rows_of(GlobalPointer<const real> data, std::int64_t matrix, std::int64_t count,
-                        std::int64_t size) {
+__device__ __forceinline__ Rows rows_of(GlobalPointer<const real> data, std::int64_t matrix,
+                                        std::int64_t count, std::int64_t size) {
   return {data + matrix * count * size, size, 0, count};
 }
 
 /// The score of a query and a key, out of q k^T; minus infinity where the query does not see it.
-__device__ real score_of(real product, GlobalPointer<const real> bias, std::int64_t matrix,
-                         std::int64_t query, std::int64_t key, const AttentionSizes& s) {
+__device__ __forceinline__ real score_of(real product, GlobalPointer<const real> bias,
+                                         std::int64_t matrix, std::int64_t query, std::int64_t key,
+                                         const AttentionSizes& s) {
   if (query >= s.queries || key >= s.visible(query, 0, s.keys)) return -kInfinity;
   real score = product * s.scale;
   if (bias) {
@@ -129,7 +130,8 @@ __device__ real score_of(real product, GlobalPointer<const real> bias, std::int6
   return score;
 }
 
-__global__ void __launch_bounds__(kThreads)
+/// At least two blocks per multiprocessor: left to itself, the compiler aims at four and spills.
+__global__ void __launch_bounds__(kThreads, 2)
     forward(GlobalPointer<real> y, GlobalPointer<real> log_sum, GlobalPointer<const real> q,
             GlobalPointer<const real> k, GlobalPointer<const real> v,
             GlobalPointer<const real> bias, AttentionSizes s) {
@@ -196,9 +198,9 @@ struct Probability {
   real value, gradient;
 };
 
-__device__ Probability probability_of(real score, real d_value, const BackwardArrays& a,
-                                      std::int64_t matrix, std::int64_t query,
-                                      const AttentionSizes& s) {
+__device__ __forceinline__ Probability probability_of(real score, real d_value,
+                                                      const BackwardArrays& a, std::int64_t matrix,
+                                                      std::int64_t query, const AttentionSizes& s) {
   if (score == -kInfinity) return {0, 0};
   const real log_sum = a.log_sum[matrix * s.queries + query], d = a.d[matrix * s.queries + query];
   const real p = exp(score - log_sum);
