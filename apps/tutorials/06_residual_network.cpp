@@ -34,7 +34,8 @@ TensorDataset stripes(std::int64_t count, std::uint64_t step) {
     const auto [down, right] = kDirections[static_cast<std::size_t>(n % 4)];
     const double phase = 6.3 * uniform(key, drawn++);
     for (std::int64_t i = 0; i < kSide * kSide; ++i) {
-      const double place = down * double(i / kSide) + right * double(i % kSide);
+      const std::int64_t row = i / kSide, column = i % kSide;
+      const double place = down * double(row) + right * double(column);
       const double wave = std::sin(1.6 * place / std::hypot(down, right) + phase);
       pictures.data()[n * kSide * kSide + i] = real(wave + normal(key, drawn++));
     }
@@ -108,7 +109,6 @@ int main() {
   const auto in_use = average.swap_in();
   const double right = accuracy(net, test);
   std::printf("with averaged weights: %.1f %%\n", 100 * right);
-
   // In training, each channel of a batch has mean 0 and variance 1 after normalisation.
   BatchNorm2d norm({.num_features = 1});
   const Variable normal_now = norm.forward(test.inputs() * real(3) + real(7));

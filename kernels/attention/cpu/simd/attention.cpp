@@ -32,7 +32,7 @@ template <class F>
 
 // The larger one, or NaN where either is.
 [[gnu::always_inline]] inline Vector larger(Vector a, Vector b) {
-  return (b > a) | (b != b) ? b : a;
+  return ((b > a) | (b != b)) ? b : a;
 }
 
 [[gnu::always_inline]] inline Vector sum_of_lanes(Vector v) {
