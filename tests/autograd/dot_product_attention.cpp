@@ -107,7 +107,6 @@ TEST_CASE("scaled_dot_product_attention: PyTorch's values") {
 }
 
 TEST_CASE("scaled_dot_product_attention: what sees nothing is zero, large scores and NaN") {
-  const real infinity = std::numeric_limits<real>::infinity();
   const Variable q(random_tensor({3, 2}, 1), true), k(random_tensor({4, 2}, 2), true),
       v(random_tensor({4, 2}, 3), true);
   Tensor mask = Tensor::ones({3, 4});
@@ -131,7 +130,6 @@ TEST_CASE("scaled_dot_product_attention: what sees nothing is zero, large scores
   const Tensor result = scaled_dot_product_attention(bad, k, v).value();
   CHECK(std::isfinite(result.at({0, 0})));
   CHECK(std::isnan(result.at({1, 0})));
-  CHECK(infinity > 0);
 }
 
 TEST_CASE("scaled_dot_product_attention refuses what does not fit") {

@@ -17,7 +17,7 @@ export runs=${2:-50000} limit=${LIMIT:-3600} seed=${SEED:-0}
 targets=${3:-$(cd "$here/targets" && printf '%s\n' *.cpp | sed 's/\.cpp$//' | paste -sd ,)}
 [ -w /dev/shm ] && export TMPDIR=/dev/shm  # the inputs become files, many a second
 export OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_odr_violation=0
-# Millions of inputs in half the time: short traces, little freed memory kept, stack frames not watched
+# Millions of inputs take long: short traces, little freed memory kept, stack frames not watched
 # once a function has returned.
 [ "$runs" -le 1000000 ] ||
   ASAN_OPTIONS+=:malloc_context_size=2:quarantine_size_mb=16:detect_stack_use_after_return=0

@@ -249,8 +249,8 @@ void TrainingRun::load(const SafetensorsFile& state) {
   if (text == state.metadata.end() || text->second != identity().dump()) return;
   take_over(key(), [&] {
     const json progress = parse_json<json>(state.metadata.at("progress"), "progress");
-    if (json_integer(progress.at("epoch"), "'epoch'") > config_.epochs + 1)
-      return;  // of a longer training
+    const std::int64_t epoch = json_integer(progress.at("epoch"), "'epoch'");
+    if (epoch > config_.epochs + 1) return;  // of a longer training
     recognizer_->load_state_dict(part_of(state, "net."));
     load_optimizer(state, "adam.", adam_);
     read_integer(progress, "epoch", epoch_);

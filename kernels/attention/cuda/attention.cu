@@ -8,7 +8,7 @@
 // are kPiece columns per block, the grid's second axis has the others. Sums have one order: no
 // atomics.
 //
-// For E = V = 64: 2 x 64 multiply-adds per query and key forward, and half as many reads of shared
+// For E = V = 64, a query and a key take 2 x 64 multiply-adds forward and 3 x 64 reads of shared
 // memory, which are the limit; a version on tensor cores is the next step.
 
 #include "kernels/attention/attention.h"
@@ -41,6 +41,10 @@ struct Tile {
   SharedPointer<real> lanes;  // [kLanes, kStride]
   int warp, lane;
 };
+
+__device__ __forceinline__ Tile tile_of(SharedPointer<real> rows, SharedPointer<real> lanes) {
+  return {rows, lanes, static_cast<int>(threadIdx.x / 32), static_cast<int>(threadIdx.x % 32)};
+}
 
 /// Copies kPiece columns from `from` on of `height` rows to shared memory; zeros where none are.
 __device__ __forceinline__ void copy_piece(SharedPointer<real> to, int height, const Rows& rows,
@@ -137,8 +141,7 @@ __global__ void __launch_bounds__(kThreads, 2)
             GlobalPointer<const real> bias, AttentionSizes s) {
   SERENADE_SHARED(real, row_memory, [kRows * kStride]);
   SERENADE_SHARED(real, lane_memory, [kLanes * kStride]);
-  const Tile tile{SharedPointer<real>(row_memory), SharedPointer<real>(lane_memory),
-                  static_cast<int>(threadIdx.x / 32), static_cast<int>(threadIdx.x % 32)};
+  const Tile tile = tile_of(row_memory, lane_memory);
   const Place at(s.queries);
   Rows queries = rows_of(q, at.matrix, s.queries, s.size);
   Rows keys = rows_of(k, at.matrix, s.keys, s.size);
@@ -193,6 +196,25 @@ struct BackwardArrays {
   GlobalPointer<const real> dy, log_sum, d, q, k, v, bias;
 };
 
+/// The rows of one matrix of the batch.
+struct BackwardRows {
+  Rows queries, gradients, keys, values;
+
+  __device__ __forceinline__ BackwardRows(const BackwardArrays& a, std::int64_t matrix,
+                                          const AttentionSizes& s)
+      : queries(rows_of(a.q, matrix, s.queries, s.size)),
+        gradients(rows_of(a.dy, matrix, s.queries, s.value_size)),
+        keys(rows_of(a.k, matrix, s.keys, s.size)),
+        values(rows_of(a.v, matrix, s.keys, s.value_size)) {}
+
+  __device__ __forceinline__ void from_query(std::int64_t first) {
+    queries.first = gradients.first = first;
+  }
+  __device__ __forceinline__ void from_key(std::int64_t first) {
+    keys.first = values.first = first;
+  }
+};
+
 /// A probability, and the gradient of its score.
 struct Probability {
   real value, gradient;
@@ -211,24 +233,20 @@ __global__ void __launch_bounds__(kThreads)
     backward_queries(GlobalPointer<real> dq, BackwardArrays a, AttentionSizes s) {
   SERENADE_SHARED(real, row_memory, [kRows * kStride]);
   SERENADE_SHARED(real, lane_memory, [kLanes * kStride]);
-  const Tile tile{SharedPointer<real>(row_memory), SharedPointer<real>(lane_memory),
-                  static_cast<int>(threadIdx.x / 32), static_cast<int>(threadIdx.x % 32)};
+  const Tile tile = tile_of(row_memory, lane_memory);
   const Place at(s.queries);
-  Rows queries = rows_of(a.q, at.matrix, s.queries, s.size);
-  Rows gradients = rows_of(a.dy, at.matrix, s.queries, s.value_size);
-  Rows keys = rows_of(a.k, at.matrix, s.keys, s.size);
-  Rows values = rows_of(a.v, at.matrix, s.keys, s.value_size);
-  queries.first = gradients.first = at.first;
+  BackwardRows of(a, at.matrix, s);
+  of.from_query(at.first);
   const std::int64_t query = at.first + tile.warp;
   const std::int64_t seen = s.visible(at.first + kRows - 1, 0, s.keys);
   Columns sum;
   for (std::int64_t from = 0; from < seen; from += kLanes) {
-    keys.first = values.first = from;
+    of.from_key(from);
     const real score =
-        score_of(product(tile, queries, keys), a.bias, at.matrix, query, from + tile.lane, s);
-    const real d_value = product(tile, gradients, values);
+        score_of(product(tile, of.queries, of.keys), a.bias, at.matrix, query, from + tile.lane, s);
+    const real d_value = product(tile, of.gradients, of.values);
     const Probability p = probability_of(score, d_value, a, at.matrix, query, s);
-    add_weighted(sum, p.gradient, tile, keys, at.columns);
+    add_weighted(sum, p.gradient, tile, of.keys, at.columns);
   }
   if (query >= s.queries) return;
   const std::int64_t row = at.matrix * s.queries + query;
@@ -243,27 +261,23 @@ __global__ void __launch_bounds__(kThreads)
                   AttentionSizes s) {
   SERENADE_SHARED(real, row_memory, [kRows * kStride]);
   SERENADE_SHARED(real, lane_memory, [kLanes * kStride]);
-  const Tile tile{SharedPointer<real>(row_memory), SharedPointer<real>(lane_memory),
-                  static_cast<int>(threadIdx.x / 32), static_cast<int>(threadIdx.x % 32)};
+  const Tile tile = tile_of(row_memory, lane_memory);
   const Place at(s.keys);
-  Rows queries = rows_of(a.q, at.matrix, s.queries, s.size);
-  Rows gradients = rows_of(a.dy, at.matrix, s.queries, s.value_size);
-  Rows keys = rows_of(a.k, at.matrix, s.keys, s.size);
-  Rows values = rows_of(a.v, at.matrix, s.keys, s.value_size);
-  keys.first = values.first = at.first;
+  BackwardRows of(a, at.matrix, s);
+  of.from_key(at.first);
   const std::int64_t key = at.first + tile.warp;
   Columns key_sum, value_sum;
   // The first query that may see the block's first key.
   const std::int64_t begin = s.causal ? at.first / kLanes * kLanes : 0;
   for (std::int64_t from = begin; from < s.queries; from += kLanes) {
-    queries.first = gradients.first = from;
+    of.from_query(from);
     const std::int64_t query = from + tile.lane;
-    const real dot = product(tile, keys, queries);
+    const real dot = product(tile, of.keys, of.queries);
     const real score = key < s.keys ? score_of(dot, a.bias, at.matrix, query, key, s) : -kInfinity;
-    const real d_value = product(tile, values, gradients);
+    const real d_value = product(tile, of.values, of.gradients);
     const Probability p = probability_of(score, d_value, a, at.matrix, query, s);
-    if (dk) add_weighted(key_sum, p.gradient, tile, queries, at.columns);
-    if (dv) add_weighted(value_sum, p.value, tile, gradients, at.columns);
+    if (dk) add_weighted(key_sum, p.gradient, tile, of.queries, at.columns);
+    if (dv) add_weighted(value_sum, p.value, tile, of.gradients, at.columns);
   }
   if (key >= s.keys) return;
   const std::int64_t row = at.matrix * s.keys + key;
