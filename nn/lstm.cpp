@@ -7,6 +7,19 @@
 
 namespace serenade {
 
+template <class Options>
+RecurrentStack::Sizes RecurrentStack::sizes_of(const char* op, std::int64_t gates,
+                                               const Options& options) {
+  return {.op = op,
+          .gates = gates,
+          .input_size = options.input_size,
+          .hidden_size = options.hidden_size,
+          .num_layers = options.num_layers,
+          .bidirectional = options.bidirectional,
+          .bias = options.bias,
+          .dropout = options.dropout};
+}
+
 RecurrentStack::RecurrentStack(const Sizes& sizes) : op_(sizes.op), dropout_({.p = sizes.dropout}) {
   const std::int64_t H = sizes.hidden_size;
   check(sizes.input_size > 0 && H > 0 && sizes.num_layers > 0, op_,
@@ -63,16 +76,7 @@ LstmResult RecurrentStack::run(const Variable& x, const LstmState& start, const 
   return result;
 }
 
-LSTM::LSTM(const Options& chosen)
-    : RecurrentStack({.op = "LSTM",
-                      .gates = 4,
-                      .input_size = chosen.input_size,
-                      .hidden_size = chosen.hidden_size,
-                      .num_layers = chosen.num_layers,
-                      .bidirectional = chosen.bidirectional,
-                      .bias = chosen.bias,
-                      .dropout = chosen.dropout}),
-      options(chosen) {
+LSTM::LSTM(const Options& chosen) : RecurrentStack(sizes_of("LSTM", 4, chosen)), options(chosen) {
   check(options.bias || options.forget_bias == 0, "LSTM",
         "forget_bias must be 0 without biases; got ", options.forget_bias);
   if (options.forget_bias == 0) return;
@@ -92,16 +96,7 @@ LstmResult LSTM::forward(const Variable& x, const LstmState& start, const Indice
              });
 }
 
-RNN::RNN(const Options& chosen)
-    : RecurrentStack({.op = "RNN",
-                      .gates = 1,
-                      .input_size = chosen.input_size,
-                      .hidden_size = chosen.hidden_size,
-                      .num_layers = chosen.num_layers,
-                      .bidirectional = chosen.bidirectional,
-                      .bias = chosen.bias,
-                      .dropout = chosen.dropout}),
-      options(chosen) {}
+RNN::RNN(const Options& chosen) : RecurrentStack(sizes_of("RNN", 1, chosen)), options(chosen) {}
 
 RnnResult RNN::forward(const Variable& x, const Variable& h0, const Indices& lengths) {
   const LstmResult result =

@@ -33,6 +33,9 @@ class RecurrentStack : public Layer {
     bool bidirectional, bias;
     double dropout;
   };
+  template <class Options>
+  static Sizes sizes_of(const char* op, std::int64_t gates, const Options& options);
+
   using OneLayer = std::function<LstmResult(
       const Variable& x, const std::vector<RecurrentWeights>& weights, const LstmState& start)>;
 

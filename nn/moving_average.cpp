@@ -1,22 +1,19 @@
 #include "nn/moving_average.h"
 
-#include <set>
 #include <utility>
 
 #include "kernels/optim/optim.h"
+#include "nn/optim.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
 ExponentialMovingAverage::ExponentialMovingAverage(const NamedParameters& parameters,
                                                    const Options& options)
-    : decay_(options.decay) {
+    : parameters_(without_repeats(parameters)), decay_(options.decay) {
   check(decay_ >= 0 && decay_ < 1, "ExponentialMovingAverage", "decay must be in [0, 1); got ",
         decay_);
-  std::set<const void*> seen;
-  for (const auto& [name, parameter] : parameters) {
-    if (!seen.insert(parameter.identity()).second) continue;
-    parameters_.emplace_back(name, parameter);
+  for (const auto& [name, parameter] : parameters_) {
     averages_.push_back(parameter.value().contiguous().clone());
   }
   check(!parameters_.empty(), "ExponentialMovingAverage", "there must be parameters; got none");

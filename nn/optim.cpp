@@ -20,15 +20,6 @@ namespace serenade {
 
 namespace {
 
-// A parameter that is given under several names is one parameter, under the first of them.
-NamedParameters without_repeats(NamedParameters parameters) {
-  std::set<const void*> seen;
-  std::erase_if(parameters, [&seen](const auto& named) {
-    return !seen.insert(named.second.identity()).second;
-  });
-  return parameters;
-}
-
 // A rule walks over the numbers of a parameter as one block, and over each number once.
 void check_leaves(const NamedParameters& parameters) {
   struct Block {
@@ -54,6 +45,14 @@ void check_leaves(const NamedParameters& parameters) {
 }
 
 }  // namespace
+
+NamedParameters without_repeats(NamedParameters parameters) {
+  std::set<const void*> seen;
+  std::erase_if(parameters, [&seen](const auto& named) {
+    return !seen.insert(named.second.identity()).second;
+  });
+  return parameters;
+}
 
 NonFiniteGuard::NonFiniteGuard(Device device) : stopped_({1}, device) {}
 

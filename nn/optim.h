@@ -57,6 +57,9 @@ class NonFiniteGuard {
   Tensor stopped_;  // [1], not 0 once stopped
 };
 
+/// A parameter that is given under several names is one parameter, under the first of them.
+NamedParameters without_repeats(NamedParameters parameters);
+
 /// Parameters with a rate and a decay of their own.
 struct ParameterGroup {
   NamedParameters parameters = {};

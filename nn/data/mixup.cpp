@@ -1,6 +1,7 @@
 #include <cmath>
 #include <utility>
 
+#include "autograd/functions/index.h"
 #include "nn/data/batch.h"
 #include "nn/data/transform.h"
 #include "tensor/check.h"
@@ -59,13 +60,11 @@ BatchTransform mixup(MixupOptions options) {
     const std::int64_t count = batch.size();
     if (!batch.target.defined()) {
       check(std::ssize(batch.labels) == count, kOp, "the samples must have labels or a target");
-      batch.target = Tensor({count, options.num_classes});
-      for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t label = batch.labels[static_cast<std::size_t>(i)];
+      for (const std::int64_t label : batch.labels) {
         check(label >= 0 && label < options.num_classes, kOp, "labels must be in 0 .. ",
               options.num_classes - 1, "; got ", label);
-        batch.target.data()[i * options.num_classes + label] = 1;
       }
+      batch.target = one_hot(batch.labels, options.num_classes);
     }
     const real w = static_cast<real>(symmetric_beta(split_key(key, 0), options.alpha));
     const std::vector<std::int64_t> partners = permutation(split_key(key, 1), count);
