@@ -45,12 +45,6 @@ struct StepRecord {
   std::vector<Path> paths;  ///< per choice
 };
 
-/// A loss that is not a finite number. No parameter and no alpha has been updated by it or, on a
-/// device, by the steps launched since. Once it is caught, steps update again.
-struct NonFiniteLoss : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 class SupernetSearch {
  public:
   /// The supernet and the method must outlive this. The supernet must have mixed layers for every

@@ -57,6 +57,12 @@ class NonFiniteGuard {
   Tensor stopped_;  // [1], not 0 once stopped
 };
 
+/// Thrown by a loop whose loss is not a finite number. No parameter has been updated by that loss
+/// or, on a device, by the steps launched since: a guard has seen to it.
+struct NonFiniteLoss : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// A parameter that is given under several names is one parameter, under the first of them.
 NamedParameters without_repeats(NamedParameters parameters);
 

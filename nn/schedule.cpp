@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numbers>
 #include <utility>
 
 #include "tensor/check.h"
+#include "tensor/json.h"
 
 namespace serenade {
+
+using nlohmann::json;
 
 namespace {
 
@@ -17,6 +21,19 @@ double anneal(double from, double to, double part) {
 }
 
 }  // namespace
+
+std::string to_json(const ScheduleState& state) {
+  const json object = {
+      {"epoch", state.epoch}, {"stage", state.stage}, {"reference_loss", state.reference_loss}};
+  return object.dump();
+}
+
+ScheduleState schedule_state_from_json(const std::string& text) {
+  const json object = parse_json<json>(text, "schedule");
+  return {.epoch = json_integer(object.at("epoch"), "'epoch'"),
+          .stage = json_integer(object.at("stage"), "'stage'"),
+          .reference_loss = object.at("reference_loss")};
+}
 
 void Schedule::end_epoch(double) { ++state_.epoch; }
 

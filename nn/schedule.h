@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace serenade {
 
@@ -21,6 +22,10 @@ struct ScheduleState {
   std::int64_t stage = 0;     ///< changes made so far, of schedules that follow the loss
   double reference_loss = 0;  ///< mean loss of the epoch after which the rate last changed
 };
+
+/// As JSON, and back; schedule_state_from_json throws a std::exception that says what is wrong.
+std::string to_json(const ScheduleState& state);
+ScheduleState schedule_state_from_json(const std::string& text);
 
 class Schedule {
  public:

@@ -81,4 +81,11 @@ std::string escape_xml(const std::string& text) {
   return out;
 }
 
+int display_width(const std::string& text) {
+  // In UTF-8 every byte but 10xxxxxx begins a character.
+  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
 }  // namespace serenade

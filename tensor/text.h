@@ -19,6 +19,9 @@ std::size_t find_word(const std::string& what, const std::string& word,
 /// "a, b, c" with the separator ", ".
 std::string join(const std::vector<std::string>& words, const std::string& separator);
 
+/// Characters that a UTF-8 text takes on a terminal, counting one for each code point.
+int display_width(const std::string& text);
+
 /// Escapes & < > " ' for XML and HTML and drops control characters that XML forbids.
 std::string escape_xml(const std::string& text);
 

@@ -61,3 +61,8 @@ TEST_CASE("ceil_div: whole blocks") {
   static_assert(ceil_div(0, 4) == 0 && ceil_div(1, 4) == 1 && ceil_div(4, 4) == 1);
   static_assert(ceil_div(std::int64_t{5}, std::int64_t{4}) == 2);
 }
+
+TEST_CASE("display_width counts characters, not bytes") {
+  CHECK(display_width("") == 0);
+  CHECK(display_width("m\u00b1x") == 3);
+}

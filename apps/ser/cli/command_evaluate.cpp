@@ -14,7 +14,7 @@
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/evaluation/statistics.h"

@@ -10,7 +10,7 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "apps/ser/common/interrupt.h"
+#include "nn/training/interrupt.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/report/run_progress.h"

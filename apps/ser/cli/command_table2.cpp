@@ -8,7 +8,7 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "apps/ser/common/interrupt.h"
+#include "nn/training/interrupt.h"
 #include "apps/ser/report/table2.h"
 #include "apps/ser/report/table2_results.h"
 #include "tensor/text.h"

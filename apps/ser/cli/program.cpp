@@ -17,7 +17,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
-#include "apps/ser/common/interrupt.h"
+#include "nn/training/interrupt.h"
 #include "apps/ser/common/names.h"
 #include "tensor/text.h"
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "tensor/check.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -95,13 +96,6 @@ std::string TextTable::to_markdown() const {
     text += "\n";
   }
   return text;
-}
-
-int display_width(const std::string& text) {
-  // In UTF-8 every byte but 10xxxxxx begins a character.
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
 }
 
 std::string percent(double fraction, int decimals) { return fixed(100 * fraction, decimals); }

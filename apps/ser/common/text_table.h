@@ -30,9 +30,6 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;  // an empty row is a rule
 };
 
-/// Characters that a UTF-8 text takes on a terminal, counting one for each code point.
-int display_width(const std::string& text);
-
 /// 0.7054 -> "70.54"; NaN -> "-".
 std::string percent(double fraction, int decimals = 2);
 /// A fixed number of decimals; NaN -> "-".

@@ -6,6 +6,7 @@
 
 #include "apps/ser/common/svg.h"
 #include "apps/ser/common/text_table.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 

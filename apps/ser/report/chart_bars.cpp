@@ -6,6 +6,7 @@
 #include "apps/ser/common/svg.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/chart.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 

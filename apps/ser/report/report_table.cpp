@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 #include "apps/ser/common/svg.h"
 #include "apps/ser/report/paper.h"
 #include "apps/ser/report/report.h"

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <string>
 
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/training/experiment.h"
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "nas/draw.h"
 #include "tensor/fnv.h"

@@ -5,16 +5,13 @@
 #include <vector>
 
 #include "apps/ser/common/error.h"
-#include "apps/ser/common/interrupt.h"
 #include "apps/ser/common/names.h"
-#include "kernels/runtime/memory.h"
 
 namespace serenade::ser {
 
 namespace {
 
 constexpr const char* kEnding = ".safetensors";
-constexpr double kShare = 0.01;  // of the time, for keeping states
 
 }  // namespace
 
@@ -38,23 +35,14 @@ std::optional<SafetensorsFile> Checkpoints::load(const std::string& stage) {
   return state;
 }
 
-bool Checkpoints::due(Moment moment) const {
-  if (moment == Moment::stage_end || stop_signal() != 0 || minutes_ == 0) return true;
-  const double seconds = std::chrono::duration<double>(Clock::now() - last_).count();
-  return seconds * kShare >= cost_ && (moment == Moment::epoch || seconds >= minutes_ * 60);
-}
-
 void Checkpoints::save(const std::string& stage, SafetensorsFile state) {
-  const Clock::time_point start = Clock::now();
+  const KeepingPace::Clock::time_point start = KeepingPace::Clock::now();
   try {
     stages_.try_emplace(stage, path(stage)).first->second.save(std::move(state));
   } catch (const std::runtime_error& error) {
     throw IoError(std::string(error.what()) + "; check the free space and the permissions");
   }
-  return_freed_memory();  // or each state leaves holes, and a long run grows by them
-  last_ = Clock::now();
-  cost_ = std::chrono::duration<double>(last_ - start).count();
-  if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
+  pace_.kept(start);
 }
 
 void Checkpoints::remove_all(const std::string& folder) {
@@ -74,6 +62,8 @@ void take_over(const std::string& stage, const std::function<void()>& load) {
   try {
     load();
   } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const IoError&) {
     throw;
   } catch (const std::exception& error) {
     throw InputError(stage + ": what is kept of it cannot be continued (" + error.what() +

@@ -6,33 +6,29 @@
 // steps to its last: a finished stage is one that has nothing left to do. After a break everything
 // is asked for again in the same order, and what is kept is not computed twice.
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "nn/checkpoint.h"
+#include "nn/training/state_keeper.h"
 
 namespace serenade::ser {
-
-/// When the state of a stage could be kept.
-enum class Moment { step, epoch, stage_end };
 
 class Checkpoints {
  public:
   /// prefix: of the files' names. minutes: at most so much work is lost within an epoch; 0: every
   /// step is kept. tell: is given one line about a damaged file.
   Checkpoints(std::string prefix, double minutes, std::function<void(const std::string&)> tell = {})
-      : prefix_(std::move(prefix)), minutes_(minutes), tell_(std::move(tell)) {}
+      : prefix_(std::move(prefix)), pace_(minutes), tell_(std::move(tell)) {}
 
   /// The state in which a stage was left; nothing: it has to begin. Throws IoError.
   std::optional<SafetensorsFile> load(const std::string& stage);
 
-  /// Whether to keep the state now: at the end of a stage, when a signal asks for a stop, after
-  /// `minutes`, and at the end of an epoch; but for the first two never so often that keeping takes
-  /// more than a hundredth of the time.
-  bool due(Moment moment) const;
+  /// Whether to keep the state now, as KeepingPace says; the end is that of a stage.
+  bool due(Moment moment) const { return pace_.due(moment); }
 
   /// Keeps the state of a stage. Throws IoError, and Interrupted if a signal has asked for a stop.
   void save(const std::string& stage, SafetensorsFile state);
@@ -43,19 +39,31 @@ class Checkpoints {
   static void remove_all(const std::string& folder);
 
  private:
-  using Clock = std::chrono::steady_clock;
   std::string path(const std::string& stage) const;
 
   std::string prefix_;
-  double minutes_;
+  KeepingPace pace_;
   std::function<void(const std::string&)> tell_;
   std::map<std::string, Checkpoint> stages_;
-  Clock::time_point last_ = Clock::now();  // end of the last save
-  double cost_ = 0;                        // seconds that it took
 };
 
-/// Calls `load`, which takes a kept state over. What it throws, but for a lack of memory, becomes
-/// an InputError that names the stage and the way on.
+/// One stage of an experiment, for a Trainer. The checkpoints must outlive it.
+class KeptStage : public StateKeeper {
+ public:
+  KeptStage(Checkpoints& checkpoints, std::string stage)
+      : checkpoints_(checkpoints), stage_(std::move(stage)) {}
+
+  std::optional<SafetensorsFile> load() override { return checkpoints_.load(stage_); }
+  bool due(Moment moment) const override { return checkpoints_.due(moment); }
+  void save(SafetensorsFile state) override { checkpoints_.save(stage_, std::move(state)); }
+
+ private:
+  Checkpoints& checkpoints_;
+  std::string stage_;
+};
+
+/// Calls `load`, which takes a kept state over. What it throws, but for a lack of memory and an
+/// IoError, becomes an InputError that names the stage and the way on.
 void take_over(const std::string& stage, const std::function<void()>& load);
 
 }  // namespace serenade::ser

@@ -10,6 +10,7 @@
 #include "apps/ser/training/training_loop.h"
 #include "nas/strategy.h"
 #include "nn/checkpoint.h"
+#include "nn/training/stopwatch.h"
 #include "tensor/check.h"
 
 namespace serenade::ser {

@@ -5,10 +5,10 @@
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
-#include "apps/ser/common/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/features/device_features.h"
 #include "kernels/runtime/async_copy.h"
+#include "nn/training/progress.h"
 
 namespace serenade::ser {
 

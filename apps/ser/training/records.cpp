@@ -68,17 +68,4 @@ std::vector<EpochRecord> records_from_json(const std::string& text) {
 
 std::string to_json(const EpochRecord& record) { return record_json(record).dump(); }
 
-std::string schedule_json(const ScheduleState& state) {
-  const json object = {
-      {"epoch", state.epoch}, {"stage", state.stage}, {"reference_loss", state.reference_loss}};
-  return object.dump();
-}
-
-ScheduleState schedule_from_json(const std::string& text) {
-  const json object = parse_json<json>(text, "schedule");
-  return {.epoch = json_integer(object.at("epoch"), "'epoch'"),
-          .stage = json_integer(object.at("stage"), "'stage'"),
-          .reference_loss = object.at("reference_loss")};
-}
-
 }  // namespace serenade::ser

@@ -19,6 +19,8 @@
 #include "nas/mixed_layer.h"
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
+#include "nn/training/step_losses.h"
+#include "nn/training/stopwatch.h"
 #include "tensor/json.h"
 
 namespace serenade::ser {
@@ -92,7 +94,7 @@ class SupernetProblem : public Problem {
     const std::int64_t epochs = search.total_epochs();
     losses_.emplace(
         supernet_->device(),
-        [this, epoch, epochs](std::int64_t step, double loss) {
+        [this, epoch, epochs](std::int64_t step, double loss, std::int64_t) {
           if (!observer_.on_step) return;
           observer_.on_step("search", (epoch - 1) * steps_ + step + 1, epochs * steps_,
                             epoch_text(epoch, static_cast<int>(epochs), loss));
@@ -136,7 +138,7 @@ class SupernetProblem : public Problem {
     seconds_ = 0;
     record_ = {};
     if (observer_.on_epoch) observer_.on_epoch(epochs_.back());
-    if (due(search.finished() ? Moment::stage_end : Moment::epoch)) keep();
+    if (due(search.finished() ? Moment::end : Moment::epoch)) keep();
   }
 
   /// Goes on from what the observer's checkpoints hold of the search.
@@ -150,7 +152,7 @@ class SupernetProblem : public Problem {
     take_over(key(), [&] {
       strategy_.load_state(*state);
       const json progress = parse_json<json>(state->metadata.at("problem"), "problem");
-      schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
+      schedule_->load_state(schedule_state_from_json(progress.at("schedule").dump()));
       progress.at("seconds").get_to(seconds_);
       draws_ = json_integer<std::uint64_t>(progress.at("draws"), "'draws'");
       epochs_ = records_from_json(state->metadata.at("epochs"));
@@ -174,7 +176,7 @@ class SupernetProblem : public Problem {
 
   void keep() {
     SafetensorsFile state = strategy_.save_state();
-    const json progress = {{"schedule", json::parse(schedule_json(schedule_->state()))},
+    const json progress = {{"schedule", json::parse(serenade::to_json(schedule_->state()))},
                            {"seconds", seconds()},
                            {"draws", default_draws()}};
     state.metadata["search"] = identity();

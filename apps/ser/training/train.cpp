@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/records.h"
 #include "apps/ser/training/training_loop.h"
-#include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "nn/captured_step.h"
 #include "nn/optim.h"
+#include "nn/training/trainer.h"
 #include "tensor/json.h"
 
 namespace serenade::ser {
@@ -31,12 +31,20 @@ double mean_loss(const std::vector<Prediction>& predictions) {
 }
 
 // One network in training, for all folds that share its training set.
-class TrainingRun {
+class TrainingRun : public TrainingTask {
  public:
   TrainingRun(const Config& config, const std::vector<const FoldData*>& folds,
               const Genotype& genotype, const Observer& observer, const std::string& stage);
 
   std::vector<Training> run();
+
+  std::int64_t steps() const override { return batch_count(train_, config_.batch_size); }
+  void begin_epoch(int epoch, std::int64_t first_step) override;
+  std::int64_t next_batch() override;
+  Variable loss() override;
+  void end_epoch(EpochMetrics& metrics) override;
+  void save(SafetensorsFile& state) const override;
+  void load(const SafetensorsFile& state) override;
 
  private:
   // What a fold has of it.
@@ -45,19 +53,10 @@ class TrainingRun {
     StateDict best;  // the weights of the best epoch
   };
 
-  std::int64_t steps() const { return batch_count(train_, config_.batch_size); }
-  double segments_of(std::int64_t step) const;
-  void run_epoch();
-  AsyncScalar run_step(const Batch& batch);
-  void end_epoch();
+  TrainerOptions trainer_options();
   void validate(const FoldData& data, const EpochRecord& record, Kept& kept);
-
-  // Keeping the state, and going on from it.
-  std::string key() const { return stage_key(stage_, folds_.front()->fold); }
-  void keep_if_due(Moment moment);
-  SafetensorsFile state() const;
-  void load(const SafetensorsFile& state);
-  json identity() const;
+  void tell(const EpochMetrics& metrics);
+  std::string identity() const;
 
   const Config& config_;
   const std::vector<const FoldData*>& folds_;
@@ -67,17 +66,10 @@ class TrainingRun {
   const Dataset& train_;
   std::unique_ptr<Recognizer> recognizer_;
   Adam adam_;
-  NonFiniteGuard guard_;
-  CapturedStep captured_;
   BatchQueue batches_;
+  std::optional<Batch> batch_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<Kept> kept_;  // per fold
-  // Of the epoch in progress.
-  int epoch_ = 1;
-  std::int64_t step_ = 0;  // done
-  double loss_sum_ = 0;    // over the segments of those steps
-  double seconds_ = 0;     // before the break, if there was one
-  Stopwatch watch_;
 };
 
 std::unique_ptr<Recognizer> fresh_recognizer(const Config& config, const Genotype& genotype) {
@@ -97,20 +89,40 @@ TrainingRun::TrainingRun(const Config& config, const std::vector<const FoldData*
       train_(folds.front()->train),
       recognizer_(fresh_recognizer(config, genotype)),
       adam_(recognizer_->named_parameters(), {}),
-      guard_(recognizer_->device()),
-      captured_(recognizer_->device()),
       batches_(train_, recognizer_->device()),
       schedule_(make_schedule(config)),
       kept_(folds.size()) {}
 
-std::vector<Training> TrainingRun::run() {
-  if (observer_.checkpoints != nullptr) {
-    if (const auto state = observer_.checkpoints->load(key())) load(*state);
+TrainerOptions TrainingRun::trainer_options() {
+  TrainerOptions options;
+  options.epochs = config_.epochs;
+  options.schedule = schedule_.get();
+  options.seed = config_.seed;
+  options.identity = identity();
+  options.on_epoch = [this](const EpochMetrics& metrics) { tell(metrics); };
+  if (observer_.on_step) {
+    options.on_step = [this](const StepProgress& step) {
+      observer_.on_step(stage_, step.done, step.total,
+                        epoch_text(step.epoch, config_.epochs, step.loss));
+    };
   }
-  for (; epoch_ <= config_.epochs;
-       keep_if_due(epoch_ > config_.epochs ? Moment::stage_end : Moment::epoch)) {
-    run_epoch();
-    end_epoch();
+  return options;
+}
+
+std::vector<Training> TrainingRun::run() {
+  TrainerOptions options = trainer_options();
+  const std::string key = stage_key(stage_, folds_.front()->fold);
+  std::optional<KeptStage> stage;
+  if (observer_.checkpoints != nullptr) {
+    options.keeper = &stage.emplace(*observer_.checkpoints, key);
+  }
+  Trainer trainer(*recognizer_, adam_, std::move(options));
+  take_over(key, [&] { trainer.resume(*this); });
+  try {
+    trainer.run(*this);
+  } catch (const NonFiniteLoss& error) {
+    throw NonFiniteError(stage_ + ": " + error.what() +
+                         "; try a smaller learning_rate, and look at the features of the corpus");
   }
   std::vector<Training> trainings;
   for (Kept& kept : kept_) {
@@ -124,68 +136,32 @@ std::vector<Training> TrainingRun::run() {
   return trainings;
 }
 
-// Steps -------------------------------------------------------------------------------------------
+// Epochs ------------------------------------------------------------------------------------------
 
-double TrainingRun::segments_of(std::int64_t step) const {
-  return static_cast<double>(std::min<std::int64_t>(
-      config_.batch_size, train_.segment_count() - step * config_.batch_size));
-}
-
-// The steps of the epoch that are not done yet.
-void TrainingRun::run_epoch() {
-  watch_ = Stopwatch();
-  adam_.set_learning_rate(schedule_->learning_rate());
-  const std::int64_t count = steps();
-  StepLosses losses(
-      recognizer_->device(),
-      [&](std::int64_t step, double loss) {
-        require_finite(loss, stage_, epoch_, step);
-        loss_sum_ += loss * segments_of(step);
-        if (!observer_.on_step) return;
-        observer_.on_step(stage_, (epoch_ - 1) * count + step + 1, config_.epochs * count,
-                          epoch_text(epoch_, config_.epochs, loss));
-      },
-      step_);
+void TrainingRun::begin_epoch(int epoch, std::int64_t first_step) {
   batches_.start(one_pass(train_, config_.batch_size, config_.seed,
-                          static_cast<std::uint64_t>(epoch_), step_));
-  while (const std::optional<Batch> batch = batches_.next()) {
-    losses.add(run_step(*batch));
-    // Of the last step, more is left than a state holds: gradients and norms of capsules.
-    if (++step_ == count || observer_.checkpoints == nullptr) continue;
-    if (!observer_.checkpoints->due(Moment::step)) continue;
-    losses.finish();
-    keep_if_due(Moment::step);
-  }
-  losses.finish();
+                          static_cast<std::uint64_t>(epoch), first_step));
 }
 
-AsyncScalar TrainingRun::run_step(const Batch& batch) {
-  adam_.zero_grad();
-  Variable loss;
-  captured_.run([&] {
-    loss = cross_entropy(recognizer_->forward(batch.input), batch.labels);
-    backward(loss);
-    guard_.watch(loss);
-    adam_.step(guard_);
-  });
-  return AsyncScalar(loss.value());
+std::int64_t TrainingRun::next_batch() {
+  batch_ = batches_.next();
+  return std::ssize(batch_->labels);
 }
 
-void TrainingRun::end_epoch() {
-  EpochRecord record{.stage = stage_, .epoch = epoch_, .learning_rate = schedule_->learning_rate()};
-  record.train_loss = loss_sum_ / static_cast<double>(train_.segment_count());
-  record.gradient_norm = gradient_norm(adam_.parameters());
-  schedule_->end_epoch(record.train_loss);
+Variable TrainingRun::loss() {
+  return cross_entropy(recognizer_->forward(batch_->input), batch_->labels);
+}
+
+void TrainingRun::end_epoch(EpochMetrics& metrics) {
+  EpochRecord record{.stage = stage_,
+                     .epoch = metrics.epoch,
+                     .learning_rate = metrics.learning_rate,
+                     .train_loss = metrics.train_loss,
+                     .gradient_norm = metrics.gradient_norm};
   const CapsuleNorms norms = recognizer_->capsule_norms();
   record.window_norm = norms.window;
   record.utterance_norm = norms.utterance;
   for (std::size_t i = 0; i < folds_.size(); ++i) validate(*folds_[i], record, kept_[i]);
-  const double seconds = (seconds_ + watch_.seconds()) / static_cast<double>(folds_.size());
-  for (Kept& kept : kept_) kept.training.epochs.back().seconds = seconds;
-  if (observer_.on_epoch) observer_.on_epoch(kept_.front().training.epochs.back());
-  ++epoch_;
-  step_ = 0;
-  loss_sum_ = seconds_ = 0;
 }
 
 // Validates one fold after an epoch, and keeps the weights if they are its best so far.
@@ -204,71 +180,47 @@ void TrainingRun::validate(const FoldData& data, const EpochRecord& record, Kept
   }
 }
 
+// An epoch is done, or was done before a break. Its time is that of all folds together.
+void TrainingRun::tell(const EpochMetrics& metrics) {
+  const auto index = static_cast<std::size_t>(metrics.epoch) - 1;
+  const double seconds = metrics.seconds / static_cast<double>(folds_.size());
+  for (Kept& kept : kept_) kept.training.epochs.at(index).seconds = seconds;
+  if (observer_.on_epoch) observer_.on_epoch(kept_.front().training.epochs[index]);
+}
+
 // State -------------------------------------------------------------------------------------------
 
-void TrainingRun::keep_if_due(Moment moment) {
-  if (observer_.checkpoints == nullptr || !observer_.checkpoints->due(moment)) return;
-  observer_.checkpoints->save(key(), state());
-}
-
 // What a state must have in common with this training to be its own.
-json TrainingRun::identity() const {
+std::string TrainingRun::identity() const {
   json names = json::array();
   for (const FoldData* fold : folds_) names.push_back(fold->fold.name);
-  return {{"genotype", json::parse(serenade::to_json(genotype_))},
-          {"folds", names},
-          {"seed", config_.seed}};
+  return json{{"genotype", json::parse(serenade::to_json(genotype_))},
+              {"folds", names},
+              {"seed", config_.seed}}
+      .dump();
 }
 
-SafetensorsFile TrainingRun::state() const {
-  SafetensorsFile file;
-  add_part(file, "net.", recognizer_->state_dict());
-  add_optimizer(file, "adam.", adam_);
+void TrainingRun::save(SafetensorsFile& state) const {
   json folds = json::array();
   for (std::size_t i = 0; i < kept_.size(); ++i) {
     const Training& training = kept_[i].training;
-    add_part(file, "best." + std::to_string(i) + ".", kept_[i].best);
+    add_part(state, "fold." + std::to_string(i) + ".", kept_[i].best);
     folds.push_back({{"best_epoch", training.best_epoch},
                      {"best_validation_wa", training.best_validation_wa},
                      {"epochs", json::parse(records_json(training.epochs))}});
   }
-  const json progress = {{"epoch", epoch_},
-                         {"step", step_},
-                         {"loss_sum", loss_sum_},
-                         {"seconds", seconds_ + (step_ > 0 ? watch_.seconds() : 0)},
-                         {"schedule", json::parse(schedule_json(schedule_->state()))},
-                         {"draws", default_draws()},
-                         {"folds", folds}};
-  file.metadata["training"] = identity().dump();
-  file.metadata["progress"] = progress.dump();
-  return file;
+  state.metadata["folds"] = folds.dump();
 }
 
 void TrainingRun::load(const SafetensorsFile& state) {
-  const auto text = state.metadata.find("training");
-  if (text == state.metadata.end() || text->second != identity().dump()) return;
-  take_over(key(), [&] {
-    const json progress = parse_json<json>(state.metadata.at("progress"), "progress");
-    const std::int64_t epoch = json_integer(progress.at("epoch"), "'epoch'");
-    if (epoch > config_.epochs + 1) return;  // of a longer training
-    recognizer_->load_state_dict(part_of(state, "net."));
-    load_optimizer(state, "adam.", adam_);
-    read_integer(progress, "epoch", epoch_);
-    read_integer(progress, "step", step_);
-    progress.at("loss_sum").get_to(loss_sum_);
-    progress.at("seconds").get_to(seconds_);
-    schedule_->load_state(schedule_from_json(progress.at("schedule").dump()));
-    manual_seed(config_.seed, json_integer<std::uint64_t>(progress.at("draws"), "'draws'"));
-    for (std::size_t i = 0; i < kept_.size(); ++i) {
-      const json& fold = progress.at("folds").at(i);
-      kept_[i].best = part_of(state, "best." + std::to_string(i) + ".");
-      read_integer(fold, "best_epoch", kept_[i].training.best_epoch);
-      fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
-      kept_[i].training.epochs = records_from_json(fold.at("epochs").dump());
-    }
-  });
-  if (!observer_.on_epoch) return;
-  for (const EpochRecord& record : kept_.front().training.epochs) observer_.on_epoch(record);
+  const json folds = parse_json<json>(state.metadata.at("folds"), "folds");
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    const json& fold = folds.at(i);
+    kept_[i].best = part_of(state, "fold." + std::to_string(i) + ".");
+    read_integer(fold, "best_epoch", kept_[i].training.best_epoch);
+    fold.at("best_validation_wa").get_to(kept_[i].training.best_validation_wa);
+    kept_[i].training.epochs = records_from_json(fold.at("epochs").dump());
+  }
 }
 
 }  // namespace

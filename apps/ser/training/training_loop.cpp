@@ -1,10 +1,8 @@
 #include "apps/ser/training/training_loop.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
-#include "apps/ser/common/error.h"
 #include "apps/ser/training/paper_schedule.h"
 #include "kernels/runtime/ceil_div.h"
 
@@ -50,26 +48,9 @@ BatchQueue::Source endless_passes(const Dataset& data, int batch_size, std::uint
   };
 }
 
-void StepLosses::add(AsyncScalar loss) {
-  finish();
-  waiting_ = std::move(loss);
-  if (!runs_ahead(device_)) finish();
-}
-
-void StepLosses::finish() {
-  if (waiting_.defined()) look_(step_++, std::exchange(waiting_, {}).get());
-}
-
 std::unique_ptr<Schedule> make_schedule(const Config& config) {
   if (config.learning_rate > 0) return std::make_unique<ConstantSchedule>(config.learning_rate);
   return std::make_unique<PaperSchedule>();
-}
-
-void require_finite(double loss, const std::string& stage, int epoch, std::int64_t step) {
-  if (std::isfinite(loss)) return;
-  throw NonFiniteError(stage + ": the loss is not a number any more in epoch " +
-                       std::to_string(epoch) + ", step " + std::to_string(step + 1) +
-                       "; try a smaller learning_rate, and look at the features of the corpus");
 }
 
 std::string stage_key(std::string stage, const Fold& fold) {

@@ -109,21 +109,3 @@ TEST_CASE("batch queue: it may begin anew, fail or end at any moment") {
   }
   CHECK_THROWS_AS(data.gather(beyond), std::invalid_argument);
 }
-
-TEST_CASE("training loop: losses are looked at in their order, on a device one step later") {
-  for (const Device device : {Device::cpu, Device::cuda}) {
-    std::vector<double> seen;
-    StepLosses losses(device, [&](std::int64_t step, double loss) {
-      CHECK(step == static_cast<std::int64_t>(seen.size()));
-      seen.push_back(loss);
-    });
-    const std::size_t late = device == Device::cpu ? 0 : 1;
-    for (std::size_t step = 0; step < 4; ++step) {
-      losses.add(AsyncScalar(Tensor::scalar(static_cast<real>(step))));
-      CHECK(seen.size() == step + 1 - late);
-    }
-    losses.finish();
-    losses.finish();
-    CHECK(seen == std::vector<double>{0, 1, 2, 3});
-  }
-}

@@ -5,7 +5,7 @@
 #include <csignal>
 
 #include "apps/ser/common/error.h"
-#include "apps/ser/common/interrupt.h"
+#include "nn/training/interrupt.h"
 #include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/training_loop.h"
 #include "tensor/files.h"
@@ -171,13 +171,13 @@ TEST_CASE("resume: a signal keeps the state and stops, and the second half ends 
 TEST_CASE("resume: states are kept at a hundredth of the time at most, and removed when done") {
   const TemporaryFolder folder;
   Checkpoints checkpoints(folder / "run-", 5);
-  CHECK(checkpoints.due(Moment::stage_end));
+  CHECK(checkpoints.due(Moment::end));
   CHECK_FALSE(checkpoints.due(Moment::step));
   SafetensorsFile state;
   state.tensors["x"] = Tensor({1 << 16});
   checkpoints.save("train fold", state);
   CHECK_FALSE(checkpoints.due(Moment::epoch));  // saving has just taken some time
-  CHECK(checkpoints.due(Moment::stage_end));
+  CHECK(checkpoints.due(Moment::end));
   CHECK(fs::exists(folder / "run-train%20fold.safetensors"));
   checkpoints.remove();
   CHECK(fs::is_empty(folder.path()));

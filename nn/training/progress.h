@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-namespace serenade::ser {
+namespace serenade {
 
 /// "0.8 s", "12 s", "3 min 05 s", "1 h 02 min", "2 d 03 h".
 std::string format_duration(double seconds);
@@ -67,4 +67,4 @@ class ProgressBar {
   bool finished_ = false;
 };
 
-}  // namespace serenade::ser
+}  // namespace serenade

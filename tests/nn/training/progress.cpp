@@ -1,6 +1,6 @@
 // The progress bar on a terminal and in a log, with a clock that the test turns.
 
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
-using namespace serenade::ser;
+using namespace serenade;
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace serenade::ser {
+namespace serenade {
 
 /// A signal has asked the program to stop, and what was done is kept: exit code 128 + signal.
 class Interrupted : public std::runtime_error {
@@ -31,4 +31,4 @@ class StopOnSignals {
 /// The signal that has asked for a stop, while a StopOnSignals lives; 0: none.
 int stop_signal();
 
-}  // namespace serenade::ser
+}  // namespace serenade

@@ -1,4 +1,4 @@
-#include "apps/ser/common/interrupt.h"
+#include "nn/training/interrupt.h"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include <csignal>
 #include <ctime>
 
-namespace serenade::ser {
+namespace serenade {
 
 namespace {
 
@@ -38,8 +38,7 @@ extern "C" void ask_to_stop(int signal) {
   }
   asked_at = seconds_now();
   asked = signal;
-  static constexpr char kLine[] =
-      "\nserenade: stopping after this step; once more to stop at once\n";
+  static constexpr char kLine[] = "\nstopping after this step; once more to stop at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kLine, sizeof kLine - 1);
   errno = error;
 }
@@ -65,4 +64,4 @@ StopOnSignals::~StopOnSignals() {
 
 int stop_signal() { return asked; }
 
-}  // namespace serenade::ser
+}  // namespace serenade

@@ -1,4 +1,4 @@
-#include "apps/ser/common/progress.h"
+#include "nn/training/progress.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <iostream>
 
-#include "apps/ser/common/text_table.h"
+#include "tensor/text.h"
 
-namespace serenade::ser {
+namespace serenade {
 
 namespace {
 
@@ -54,7 +54,11 @@ std::string two_units(std::int64_t large, const char* large_unit, std::int64_t s
 
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "-";
-  if (seconds < 9.95) return fixed(seconds, 1) + " s";
+  if (seconds < 9.95) {
+    char buffer[16];
+    std::snprintf(buffer, sizeof buffer, "%.1f s", seconds);
+    return buffer;
+  }
   const auto whole = static_cast<std::int64_t>(std::llround(seconds));
   if (whole < 60) return std::to_string(whole) + " s";
   if (whole < 3600) return two_units(whole / 60, "min", whole % 60, "s");
@@ -170,4 +174,4 @@ void ProgressBar::print_plain(double now) {
   last_shown_ = now;
 }
 
-}  // namespace serenade::ser
+}  // namespace serenade
