@@ -8,10 +8,10 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
-#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/demo_corpus.h"
+#include "nn/training/progress.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {

@@ -14,7 +14,6 @@
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
-#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/evaluation/statistics.h"
@@ -23,6 +22,7 @@
 #include "apps/ser/training/model_file.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "nn/training/progress.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {

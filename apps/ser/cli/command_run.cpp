@@ -10,12 +10,12 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "nn/training/interrupt.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/report/run_progress.h"
 #include "apps/ser/report/run_results.h"
 #include "apps/ser/training/experiment.h"
+#include "nn/training/interrupt.h"
 
 namespace serenade::ser {
 

@@ -8,9 +8,9 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "nn/training/interrupt.h"
 #include "apps/ser/report/table2.h"
 #include "apps/ser/report/table2_results.h"
+#include "nn/training/interrupt.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {

@@ -17,8 +17,8 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
-#include "nn/training/interrupt.h"
 #include "apps/ser/common/names.h"
+#include "nn/training/interrupt.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {

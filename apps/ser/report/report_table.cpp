@@ -2,11 +2,11 @@
 
 #include <map>
 
-#include "nn/training/progress.h"
 #include "apps/ser/common/svg.h"
 #include "apps/ser/report/paper.h"
 #include "apps/ser/report/report.h"
 #include "apps/ser/report/report_page.h"
+#include "nn/training/progress.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {

@@ -5,9 +5,9 @@
 #include <mutex>
 #include <string>
 
-#include "nn/training/progress.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/training/experiment.h"
+#include "nn/training/progress.h"
 
 namespace serenade::ser {
 

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "nas/draw.h"
+#include "nn/training/progress.h"
 #include "tensor/fnv.h"
 
 namespace serenade::ser {

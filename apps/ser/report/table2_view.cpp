@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "nn/training/progress.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/paper.h"
+#include "nn/training/progress.h"
 
 namespace serenade::ser {
 

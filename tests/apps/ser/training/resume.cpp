@@ -5,9 +5,9 @@
 #include <csignal>
 
 #include "apps/ser/common/error.h"
-#include "nn/training/interrupt.h"
 #include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/training_loop.h"
+#include "nn/training/interrupt.h"
 #include "tensor/files.h"
 #include "tests/apps/ser/training/tones.h"
 
