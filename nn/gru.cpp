@@ -27,12 +27,12 @@ GRU::GRU(const Options& chosen) : options(chosen) {
     if (options.bias == GruBias::two) {
       w.bias_hh = register_parameter("bias_hh" + suffix, init::zeros({kGates * hidden}));
     }
-    weights.push_back(w);
+    weights_.push_back(w);
   }
 }
 
 Variable GRU::forward(const Variable& x, const Variable& h0, const Indices& lengths) {
-  return gru(x, weights, h0, {.reset = options.reset, .lengths = lengths});
+  return gru(x, weights_, h0, {.reset = options.reset, .lengths = lengths});
 }
 
 Variable GRU::last_state(const Variable& output, const Indices& lengths) const {

@@ -43,8 +43,12 @@ class GRU : public Layer {
 
   std::int64_t directions() const { return options.bidirectional ? 2 : 1; }
 
+  const std::vector<GruWeights>& weights() const { return weights_; }  ///< forward, then backward
+
   const Options options;
-  std::vector<GruWeights> weights;  ///< forward, then backward
+
+ private:
+  std::vector<GruWeights> weights_;
 };
 
 }  // namespace serenade

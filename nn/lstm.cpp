@@ -34,7 +34,7 @@ void RecurrentStack::add_weights(const Sizes& sizes, std::int64_t layer) {
   const std::int64_t directions = sizes.bidirectional ? 2 : 1,
                      rows = sizes.gates * sizes.hidden_size;
   const std::int64_t inputs = layer == 0 ? sizes.input_size : directions * sizes.hidden_size;
-  weights.emplace_back();
+  weights_.emplace_back();
   for (std::int64_t direction = 0; direction < directions; ++direction) {
     const std::string suffix =
         (layer == 0 ? "" : "_l" + std::to_string(layer)) + (direction == 0 ? "" : "_reverse");
@@ -47,13 +47,13 @@ void RecurrentStack::add_weights(const Sizes& sizes, std::int64_t layer) {
       w.bias_ih = register_parameter("bias_ih" + suffix, init::zeros({rows}));
       w.bias_hh = register_parameter("bias_hh" + suffix, init::zeros({rows}));
     }
-    weights.back().push_back(w);
+    weights_.back().push_back(w);
   }
 }
 
 LstmResult RecurrentStack::run(const Variable& x, const LstmState& start, const OneLayer& one) {
-  const auto layers = static_cast<std::int64_t>(weights.size());
-  if (layers == 1) return one(x, weights[0], start);
+  const auto layers = static_cast<std::int64_t>(weights_.size());
+  if (layers == 1) return one(x, weights_[0], start);
   const std::int64_t states = layers * directions();
   for (const auto& [name, state] : {std::pair("h0", start.h), std::pair("c0", start.c)}) {
     if (!state.defined()) continue;
@@ -67,7 +67,7 @@ LstmResult RecurrentStack::run(const Variable& x, const LstmState& start, const 
       return all.defined() ? slice(all, 0, layer * directions(), directions()) : Variable();
     };
     const Variable input = layer == 0 ? x : dropout_.forward(result.output);
-    result = one(input, weights[layer], {own(start.h), own(start.c)});
+    result = one(input, weights_[layer], {own(start.h), own(start.c)});
     last_h.push_back(result.last.h);
     if (result.last.c.defined()) last_c.push_back(result.last.c);
   }
@@ -81,7 +81,7 @@ LSTM::LSTM(const Options& chosen) : RecurrentStack(sizes_of("LSTM", 4, chosen)),
         "forget_bias must be 0 without biases; got ", options.forget_bias);
   if (options.forget_bias == 0) return;
   const std::int64_t H = options.hidden_size;
-  for (const std::vector<RecurrentWeights>& layer : weights) {
+  for (const std::vector<RecurrentWeights>& layer : weights()) {
     for (RecurrentWeights w : layer) {
       w.bias_ih.value().slice(0, H, H).fill_(static_cast<real>(options.forget_bias));
     }

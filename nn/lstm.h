@@ -22,9 +22,10 @@ namespace serenade {
 /// weight_ih_l1, weight_ih_l1_reverse and so on, as in PyTorch, of the third weight_ih_l2.
 class RecurrentStack : public Layer {
  public:
-  std::int64_t directions() const { return weights[0].size() == 2 ? 2 : 1; }
+  std::int64_t directions() const { return weights_[0].size() == 2 ? 2 : 1; }
 
-  std::vector<std::vector<RecurrentWeights>> weights;  ///< per layer: forward, then backward
+  /// Per layer: forward, then backward.
+  const std::vector<std::vector<RecurrentWeights>>& weights() const { return weights_; }
 
  protected:
   struct Sizes {
@@ -48,6 +49,7 @@ class RecurrentStack : public Layer {
   void add_weights(const Sizes& sizes, std::int64_t layer);
 
   const char* op_;
+  std::vector<std::vector<RecurrentWeights>> weights_;
   Dropout dropout_;
 };
 

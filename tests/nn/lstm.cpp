@@ -141,7 +141,7 @@ TEST_CASE("lstm layer: several layers are layers in a chain") {
   for (std::size_t layer = 0; layer < 3; ++layer) {
     const auto at = static_cast<std::int64_t>(2 * layer);
     const LstmResult one =
-        lstm(y, deep.weights[layer], {slice(start.h, 0, at, 2), slice(start.c, 0, at, 2)},
+        lstm(y, deep.weights()[layer], {slice(start.h, 0, at, 2), slice(start.c, 0, at, 2)},
              {.lengths = lengths});
     const auto same = [&](const Variable& part, const Variable& all) {
       return slice(all, 0, at, 2).value().to_vector() == part.value().to_vector();
@@ -185,9 +185,9 @@ TEST_CASE("lstm layer: agrees with the golden values of two layers") {
   check_close(x.grad(), tensor("d_x"), "d_x");
   check_close(h0.grad(), tensor("d_h0"), "d_h0");
   check_close(c0.grad(), tensor("d_c0"), "d_c0");
-  check_close(layer.weights[0][1].weight_hh.grad(), tensor("d_weight_hh_l0_reverse"), "layer 0");
-  check_close(layer.weights[1][0].weight_ih.grad(), tensor("d_weight_ih_l1"), "layer 1");
-  check_close(layer.weights[1][1].bias_hh.grad(), tensor("d_bias_hh_l1_reverse"), "layer 1");
+  check_close(layer.weights()[0][1].weight_hh.grad(), tensor("d_weight_hh_l0_reverse"), "layer 0");
+  check_close(layer.weights()[1][0].weight_ih.grad(), tensor("d_weight_ih_l1"), "layer 1");
+  check_close(layer.weights()[1][1].bias_hh.grad(), tensor("d_bias_hh_l1_reverse"), "layer 1");
 }
 
 TEST_CASE("lstm layer: dropout lies between layers, and in training alone") {
