@@ -9,6 +9,12 @@
 
 namespace serenade {
 
+#ifdef SERENADE_DOUBLE
+const char serenade_real_is_double = 0;
+#else
+const char serenade_real_is_float = 0;
+#endif
+
 Tensor::Tensor(Shape shape, Device device, Storage::Contents contents) {
   check(shape.size() <= kMaxDims, "tensor", "at most ", kMaxDims, " axes; got ", shape);
   numel_ = element_count(shape);

@@ -19,6 +19,16 @@
 
 namespace serenade {
 
+// A program that was compiled for one real does not link with a library that was compiled for the
+// other: its reals would be taken for something else.
+#ifdef SERENADE_DOUBLE
+extern "C" const char serenade_real_is_double;
+[[gnu::used]] static const char* const kRealOfLibrary = &serenade_real_is_double;
+#else
+extern "C" const char serenade_real_is_float;
+[[gnu::used]] static const char* const kRealOfLibrary = &serenade_real_is_float;
+#endif
+
 class Tensor {
  public:
   /// Undefined: no storage. `defined()` is false.

@@ -84,6 +84,17 @@ if "$cxx" $warnings "$work/main.cpp" -o "$work/by_pkg_config" $(pkg-config --cfl
 else
   fail "pkg-config: $(head -n 3 "$work/log")"
 fi
+# A program for the other real does not link: its numbers would be taken for something else.
+echo '#include <serenade/tensor/tensor.h>
+int main() { return static_cast<int>(serenade::Tensor({2, 2}).numel()) - 4; }' >"$work/real.cpp"
+# shellcheck disable=SC2046
+for real in '' -DSERENADE_DOUBLE; do
+  "$cxx" $real "$work/real.cpp" -o "$work/real$real" $(pkg-config --cflags --libs serenade) \
+    >"$work/log$real" 2>&1
+done
+"$work/real" || fail "the smallest program does not run: $(head -n 3 "$work/log")"
+grep -q 'undefined reference.*serenade_real_is_double' "$work/log-DSERENADE_DOUBLE" ||
+  fail "a program in double is not kept from the library in float"
 
 cd "$include" || exit 1
 alone() {  # every public header is enough by itself
