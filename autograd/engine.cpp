@@ -20,7 +20,7 @@ thread_local bool recording = true;
 class Engine {
  public:
   /// The nodes from which `loss` was computed, youngest first.
-  explicit Engine(const Variable& loss, const char* op) {
+  Engine(const Variable& loss, const char* op) : op_(op) {
     check(loss.defined() && loss.numel() == 1, op, "the loss must have exactly one element; got ",
           loss.defined() ? loss.shape() : Shape{});
     check(loss.requires_grad(), op,
@@ -66,6 +66,7 @@ class Engine {
         const Tensor gradient = found->second;
         finished(*node, gradient);
         if (node->backward) {
+          check_unchanged(*node);
           Gradients inputs(*this, *node);
           node->backward(gradient, inputs);
         }
@@ -74,6 +75,8 @@ class Engine {
       if (!options.retain_graph && !node->is_leaf) release(*node);
     }
   }
+
+  const std::vector<std::shared_ptr<Node>>& nodes() const { return order_; }
 
   bool wanted(const Node& node) const { return !restricted_ || needed_.contains(&node); }
 
@@ -84,8 +87,23 @@ class Engine {
   }
 
  private:
+  // Numbers that nobody holds any more were not saved.
+  void check_unchanged(const Node& node) const {
+    for (std::size_t i = 0; i < node.saved.size(); ++i) {
+      const std::shared_ptr<const Storage> storage = node.saved[i].storage.lock();
+      if (storage == nullptr || storage->version() == node.saved[i].version) continue;
+      const bool result = i == node.inputs.size();
+      throw std::runtime_error(std::string(op_) + ": " +
+                               (result ? "the result" : "input " + std::to_string(i)) + " of '" +
+                               node.name +
+                               "' was changed in place before its gradient was computed; change a "
+                               "clone() of it, or compute the loss again");
+    }
+  }
+
   static void release(Node& node) {
     node.backward = nullptr;
+    node.saved.clear();
     node.released = true;
   }
 
@@ -93,6 +111,7 @@ class Engine {
   std::unordered_map<const Node*, Tensor> buffers_;
   std::unordered_set<const Node*> needed_;
   bool restricted_ = false;
+  const char* op_;  // of the messages
 };
 
 bool Gradients::wants(std::size_t i) const {
@@ -132,6 +151,15 @@ std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& vari
     gradients.push_back(variable.requires_grad() ? found[variable.node().get()] : Tensor());
   }
   return gradients;
+}
+
+std::vector<std::shared_ptr<const Node>> leaves(const Variable& loss) {
+  std::vector<std::shared_ptr<const Node>> found;
+  const Engine engine(loss, "leaves");
+  for (const std::shared_ptr<Node>& node : engine.nodes()) {
+    if (node->is_leaf) found.push_back(node);
+  }
+  return found;
 }
 
 NoGrad::NoGrad() : before_(recording) { recording = false; }

@@ -7,6 +7,7 @@
 // than its inputs, so running nodes from the youngest to the oldest never meets an unfinished
 // gradient.
 
+#include <memory>
 #include <vector>
 
 #include "autograd/variable.h"
@@ -42,6 +43,9 @@ void backward(const Variable& loss, BackwardOptions options = {});
 /// one.
 std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
                          BackwardOptions options = {});
+
+/// The leaves that the loss depends on and that a gradient will arrive at.
+std::vector<std::shared_ptr<const Node>> leaves(const Variable& loss);
 
 /// While one is alive on this thread, functions record no graph.
 class NoGrad {

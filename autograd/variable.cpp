@@ -24,6 +24,11 @@ std::shared_ptr<Node> make_node(const Tensor& value) {
   return node;
 }
 
+Node::Saved saved_version(const Tensor& value) {
+  const std::shared_ptr<const Storage> storage = value.storage().lock();
+  return {storage, storage == nullptr ? 0 : storage->version()};
+}
+
 }  // namespace
 
 // Destroying a node drops its inputs, whose destructors would drop theirs, and so on: one stack
@@ -96,7 +101,7 @@ const std::shared_ptr<Node>& Variable::node() const {
 }
 
 Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,
-                     BackwardFunction backward) {
+                     BackwardFunction backward, Saves saves) {
   Variable result(std::move(value));
   if (!grad_enabled()) return result;
   bool wanted = false;
@@ -114,6 +119,13 @@ Variable make_result(const char* name, Tensor value, const std::vector<Variable>
   node->backward = std::move(backward);
   node->inputs.reserve(inputs.size());
   for (const Variable& input : inputs) node->inputs.push_back(input.node());
+  if (saves == Saves::values) {
+    node->saved.reserve(inputs.size() + 1);
+    for (const Variable& input : inputs) {
+      node->saved.push_back(saved_version(input.defined() ? input.value() : Tensor()));
+    }
+    node->saved.push_back(saved_version(result.value()));
+  }
   result.state_->node = std::move(node);
   return result;
 }

@@ -24,6 +24,9 @@ class Gradients;
 /// Given the gradient of the node's output (contiguous), adds to the gradients of its inputs.
 using BackwardFunction = std::function<void(const Tensor& d_output, Gradients& d_inputs)>;
 
+/// Whether a backward function reads values of its inputs or of its result.
+enum class Saves { values, nothing };
+
 /// One operation of the graph, or a leaf (a parameter) when `backward` was never set.
 struct Node {
   const char* name = "leaf";
@@ -32,6 +35,12 @@ struct Node {
   Device device = Device::cpu;
   std::vector<std::shared_ptr<Node>> inputs;  ///< null where no gradient is wanted
   BackwardFunction backward;
+  /// The values that backward may read (inputs, then output), and how often each had been changed.
+  struct Saved {
+    std::weak_ptr<const Storage> storage;
+    std::uint64_t version;
+  };
+  std::vector<Saved> saved;
   bool is_leaf = true;
   bool released = false;  ///< backward has run and its saved tensors are gone
   Tensor grad;            ///< leaves only: what backward() has accumulated so far
@@ -84,7 +93,8 @@ class Variable {
   };
   std::shared_ptr<State> state_;
 
-  friend Variable make_result(const char*, Tensor, const std::vector<Variable>&, BackwardFunction);
+  friend Variable make_result(const char*, Tensor, const std::vector<Variable>&, BackwardFunction,
+                              Saves);
 };
 
 /// The value as a Tensor prints it, then " requires_grad" for a leaf that asked for a gradient and
@@ -93,9 +103,11 @@ std::ostream& operator<<(std::ostream& out, const Variable& variable);
 
 /// How every function returns its result: wraps `value` and, unless NoGrad is on or no input
 /// requires a gradient, records a node. `backward` receives the gradients in the order of `inputs`.
-/// `name` must outlive the graph (a string literal). Undefined inputs are allowed.
+/// `name` must outlive the graph (a string literal). Undefined inputs are allowed. Inputs and
+/// result must not be changed in place before backward has run, which the engine checks; where
+/// `backward` reads none of them (Saves::nothing), they may be.
 Variable make_result(const char* name, Tensor value, const std::vector<Variable>& inputs,
-                     BackwardFunction backward);
+                     BackwardFunction backward, Saves saves = Saves::values);
 
 /// Throws std::invalid_argument naming `op` unless every input is defined: what a function asks
 /// first of those it cannot do without.

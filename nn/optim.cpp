@@ -134,6 +134,7 @@ void Optimizer::update(const real* stopped) {
     updated.push_back(&slot);
   }
   apply(updates, stopped);
+  for (Update& update : updates) update.value.mark_changed();
   for (Slot* slot : updated) ++slot->steps;
 }
 

@@ -92,6 +92,7 @@ void fill_uniform_(Tensor& tensor, real low, real high, const RandomKey& key) {
         low + (high - low) * static_cast<real>(uniform(key, static_cast<std::uint64_t>(i)));
   }
   if (!in_host_memory(tensor.device())) tensor.copy_(host);
+  tensor.mark_changed();
 }
 
 void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) {
@@ -101,6 +102,7 @@ void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) 
     host.data()[i] = mean + stddev * static_cast<real>(normal(key, static_cast<std::uint64_t>(i)));
   }
   if (!in_host_memory(tensor.device())) tensor.copy_(host);
+  tensor.mark_changed();
 }
 
 void manual_seed(std::uint64_t seed, std::uint64_t draws) { default_generator() = {seed, draws}; }

@@ -2,6 +2,7 @@
 // A block of memory on a device, shared by all the tensors that view it.
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/runtime/device.h"
 
@@ -21,10 +22,16 @@ class Storage {
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
 
+  /// How often its numbers have been changed since they were first used: whoever saves them for
+  /// later sees by this whether they are still the same.
+  std::uint64_t version() const { return version_; }
+  void mark_changed() { ++version_; }
+
  private:
   void* data_ = nullptr;
   std::size_t bytes_;
   Device device_;
+  std::uint64_t version_ = 0;
 };
 
 }  // namespace serenade

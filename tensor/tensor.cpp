@@ -211,6 +211,7 @@ void Tensor::fill_(real value) {
   check_defined("fill_");
   check(is_contiguous(), "fill_", "the tensor must be contiguous; got shape ", shape_);
   KERNEL(device(), fill, data(), value, numel_);
+  mark_changed();
 }
 
 void Tensor::copy_(const Tensor& source) {
@@ -226,6 +227,7 @@ void Tensor::copy_(const Tensor& source) {
   const Tensor dense = apart_from_this(source);
   KERNEL(device(), scatter_strided, data(), dense.data(), shape_.data(), strides_.data(),
          static_cast<int>(dim()));
+  mark_changed();
 }
 
 void Tensor::add_(const Tensor& source) {
@@ -236,6 +238,12 @@ void Tensor::add_(const Tensor& source) {
         source.shape_);
   const Tensor dense = apart_from_this(source);
   KERNEL(device(), accumulate, data(), dense.data(), numel_);
+  mark_changed();
+}
+
+void Tensor::mark_changed() {
+  check_defined("mark_changed");
+  storage_->mark_changed();
 }
 
 void Tensor::check_defined(const char* op) const {

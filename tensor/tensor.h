@@ -96,7 +96,13 @@ class Tensor {
   /// this += source, same shape; the two may overlap.
   void add_(const Tensor& source);
 
+  /// To be called after writing through data(), where a graph may have saved the numbers; the
+  /// functions above do it themselves.
+  void mark_changed();
+
   bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
+  /// Null where undefined. Does not keep the numbers alive.
+  std::weak_ptr<const Storage> storage() const { return storage_; }
 
  private:
   Tensor(Shape shape, Device device, Storage::Contents contents);

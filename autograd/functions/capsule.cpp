@@ -36,9 +36,12 @@ Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(windows, input.device());
   KERNEL(input.device(), unfold_forward, y.data(), input.data(), shape);
-  return make_result("unfold", y, {x}, [shape](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
-  });
+  return make_result(
+      "unfold", y, {x},
+      [shape](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
+      },
+      Saves::nothing);
 }
 
 Variable squash(const Variable& s) {

@@ -18,10 +18,14 @@ Variable add(const Variable& a, const Variable& b) {
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());
   KERNEL(y.device(), add_forward, y.data(), left.data(), right.data(), axes);
-  return make_result("add", y, {a, b}, [axes](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
-    if (d.wants(1)) KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), 1, axes.swapped());
-  });
+  return make_result(
+      "add", y, {a, b},
+      [axes](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
+        if (d.wants(1))
+          KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), 1, axes.swapped());
+      },
+      Saves::nothing);
 }
 
 Variable sub(const Variable& a, const Variable& b) {
@@ -31,10 +35,14 @@ Variable sub(const Variable& a, const Variable& b) {
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   const Broadcast axes = make_broadcast(a.shape(), b.shape());
   KERNEL(y.device(), sub_forward, y.data(), left.data(), right.data(), axes);
-  return make_result("sub", y, {a, b}, [axes](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
-    if (d.wants(1)) KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), -1, axes.swapped());
-  });
+  return make_result(
+      "sub", y, {a, b},
+      [axes](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
+        if (d.wants(1))
+          KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), -1, axes.swapped());
+      },
+      Saves::nothing);
 }
 
 Variable mul(const Variable& a, const Variable& b) {
@@ -83,10 +91,13 @@ Variable affine(const Variable& x, real factor, real offset) {
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), affine_forward, y.data(), input.data(), factor, offset, y.numel());
-  return make_result("affine", y, {x}, [factor](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), affine_backward, d[0].data(), dy.data(), factor, dy.numel());
-  });
+  return make_result(
+      "affine", y, {x},
+      [factor](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), affine_backward, d[0].data(), dy.data(), factor, dy.numel());
+      },
+      Saves::nothing);
 }
 
 Variable neg(const Variable& x) {
@@ -161,10 +172,13 @@ Variable dropout(const Variable& x, double p, const RandomKey& key) {
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), dropout_forward, y.data(), input.data(), p, stream, y.numel());
-  return make_result("dropout", y, {x}, [p, stream](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), dropout_backward, d[0].data(), dy.data(), p, stream, dy.numel());
-  });
+  return make_result(
+      "dropout", y, {x},
+      [p, stream](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), dropout_backward, d[0].data(), dy.data(), p, stream, dy.numel());
+      },
+      Saves::nothing);
 }
 
 }  // namespace serenade

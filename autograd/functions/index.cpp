@@ -65,10 +65,13 @@ Variable index_select(const Variable& x, std::int64_t axis, const Indices& indic
   const auto chosen = shared(indices);
   Tensor y = Tensor::empty(shape, x.device());
   KERNEL(y.device(), index_select_forward, y.data(), input.data(), chosen->data(), s);
-  return make_result("index_select", y, {x}, [s, chosen](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), index_select_backward, d[0].data(), dy.data(), chosen->data(), s);
-  });
+  return make_result(
+      "index_select", y, {x},
+      [s, chosen](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), index_select_backward, d[0].data(), dy.data(), chosen->data(), s);
+      },
+      Saves::nothing);
 }
 
 Variable embedding(const Variable& table, const Indices& indices, const Shape& shape,
@@ -104,10 +107,13 @@ Variable gather(const Variable& x, std::int64_t axis, const Indices& indices, co
   const auto chosen = shared(indices);
   Tensor y = Tensor::empty(shape, x.device());
   KERNEL(y.device(), gather_forward, y.data(), input.data(), chosen->data(), s);
-  return make_result("gather", y, {x}, [s, chosen](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), scatter_add, d[0].data(), dy.data(), chosen->data(), s);
-  });
+  return make_result(
+      "gather", y, {x},
+      [s, chosen](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), scatter_add, d[0].data(), dy.data(), chosen->data(), s);
+      },
+      Saves::nothing);
 }
 
 Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indices,
@@ -121,10 +127,13 @@ Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indice
   const auto chosen = shared(indices);
   Tensor y = x.value().clone();
   KERNEL(y.device(), scatter_add, y.data(), added.data(), chosen->data(), s);
-  return make_result("scatter_add", y, {x, source}, [s, chosen](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
-    if (d.wants(1)) KERNEL(dy.device(), gather_add, d[1].data(), dy.data(), chosen->data(), s);
-  });
+  return make_result(
+      "scatter_add", y, {x, source},
+      [s, chosen](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
+        if (d.wants(1)) KERNEL(dy.device(), gather_add, d[1].data(), dy.data(), chosen->data(), s);
+      },
+      Saves::nothing);
 }
 
 Variable flip(const Variable& x, const AxisList& axes) {

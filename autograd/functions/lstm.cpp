@@ -101,9 +101,12 @@ struct Parts {
 Variable part(const char* op, const Variable& whole, std::int64_t begin, const Shape& shape) {
   const std::int64_t count = element_count(shape, op);
   const Tensor value = whole.value().slice(0, begin, count).reshape(shape);
-  return make_result(op, value, {whole}, [begin, count](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data() + begin, dy.data(), count);
-  });
+  return make_result(
+      op, value, {whole},
+      [begin, count](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data() + begin, dy.data(), count);
+      },
+      Saves::nothing);
 }
 
 LstmResult run(const Call& call) {

@@ -31,12 +31,15 @@ Variable max_of_blocks(const Variable& x, Pair window) {
   const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
   KERNEL(input.device(), max_pool2d_forward, y.data(),
          static_cast<std::int32_t*>(positions->data()), input.data(), shape);
-  return make_result("max_pool2d", y, {x}, [positions, shape](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) {
-      KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
-             static_cast<const std::int32_t*>(positions->data()), shape);
-    }
-  });
+  return make_result(
+      "max_pool2d", y, {x},
+      [positions, shape](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) {
+          KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
+                 static_cast<const std::int32_t*>(positions->data()), shape);
+        }
+      },
+      Saves::nothing);
 }
 
 // The gaps of a window may be all that lies in the image.
@@ -116,21 +119,27 @@ Variable largest(const char* op, const Variable& x, const WindowShape& s) {
   const auto positions = position_storage<std::int32_t>(y.numel(), input.device());
   KERNEL(input.device(), window_max_forward, y.data(),
          static_cast<std::int32_t*>(positions->data()), input.data(), s);
-  return make_result(op, y, {x}, [positions, s](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) {
-      KERNEL(dy.device(), window_max_backward, d[0].data(), dy.data(),
-             static_cast<const std::int32_t*>(positions->data()), s);
-    }
-  });
+  return make_result(
+      op, y, {x},
+      [positions, s](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) {
+          KERNEL(dy.device(), window_max_backward, d[0].data(), dy.data(),
+                 static_cast<const std::int32_t*>(positions->data()), s);
+        }
+      },
+      Saves::nothing);
 }
 
 Variable average(const char* op, const Variable& x, const WindowShape& s) {
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(result_shape(op, x, s), input.device());
   KERNEL(input.device(), window_mean_forward, y.data(), input.data(), s);
-  return make_result(op, y, {x}, [s](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) KERNEL(dy.device(), window_mean_backward, d[0].data(), dy.data(), s);
-  });
+  return make_result(
+      op, y, {x},
+      [s](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) KERNEL(dy.device(), window_mean_backward, d[0].data(), dy.data(), s);
+      },
+      Saves::nothing);
 }
 
 }  // namespace

@@ -126,12 +126,15 @@ Variable gru_last_state(const Variable& output, std::int64_t directions, const I
   for (std::int64_t i = 0; i < directions * N; ++i) {
     KERNEL(output.device(), copy, y.data() + i * H, source.data() + place(i / N, i % N), H);
   }
-  return make_result(op, y, {output}, [place, directions, N, H](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    for (std::int64_t i = 0; i < directions * N; ++i) {
-      KERNEL(dy.device(), accumulate, d[0].data() + place(i / N, i % N), dy.data() + i * H, H);
-    }
-  });
+  return make_result(
+      op, y, {output},
+      [place, directions, N, H](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        for (std::int64_t i = 0; i < directions * N; ++i) {
+          KERNEL(dy.device(), accumulate, d[0].data() + place(i / N, i % N), dy.data() + i * H, H);
+        }
+      },
+      Saves::nothing);
 }
 
 namespace {

@@ -77,10 +77,13 @@ Variable scaled_sum(const char* name, const Variable& x, const AxisView& view, r
   const std::int64_t outer = view.outer, axis = view.axis, inner = view.inner;
   Tensor y = Tensor::empty(view.reduced, x.device());
   KERNEL(y.device(), sum_forward, y.data(), input.data(), factor, outer, axis, inner);
-  return make_result(name, y, {x}, [factor, outer, axis, inner](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), sum_backward, d[0].data(), dy.data(), factor, outer, axis, inner);
-  });
+  return make_result(
+      name, y, {x},
+      [factor, outer, axis, inner](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), sum_backward, d[0].data(), dy.data(), factor, outer, axis, inner);
+      },
+      Saves::nothing);
 }
 
 Variable mean_over(const Variable& x, const AxisView& view) {
@@ -211,10 +214,13 @@ Variable cumsum(const Variable& x, std::int64_t axis) {
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), cumsum_forward, y.data(), input.data(), outer, length, inner);
-  return make_result("cumsum", y, {x}, [outer, length, inner](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), cumsum_backward, d[0].data(), dy.data(), outer, length, inner);
-  });
+  return make_result(
+      "cumsum", y, {x},
+      [outer, length, inner](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), cumsum_backward, d[0].data(), dy.data(), outer, length, inner);
+      },
+      Saves::nothing);
 }
 
 }  // namespace serenade

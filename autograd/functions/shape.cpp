@@ -50,11 +50,13 @@ void write_part(Tensor& whole, const Tensor& part, std::int64_t axis, std::int64
 
 Variable reshape(const Variable& x, Shape shape) {
   check_defined("reshape", x);
-  return make_result("reshape", x.value().reshape(std::move(shape)), {x},
-                     [](const Tensor& dy, Gradients& d) {
-                       if (!d.wants(0)) return;
-                       KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
-                     });
+  return make_result(
+      "reshape", x.value().reshape(std::move(shape)), {x},
+      [](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
+      },
+      Saves::nothing);
 }
 
 Variable flatten(const Variable& x, std::int64_t first, std::int64_t last) {
@@ -81,11 +83,14 @@ Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
     strides[axis] =
         row_major[static_cast<std::size_t>(normalized_axis("permute", order[axis], x.dim()))];
   }
-  return make_result("permute", moved.clone(), {x}, [strides](const Tensor& dy, Gradients& d) {
-    if (!d.wants(0)) return;
-    KERNEL(dy.device(), scatter_add_strided, d[0].data(), dy.data(), dy.shape().data(),
-           strides.data(), static_cast<int>(dy.dim()));
-  });
+  return make_result(
+      "permute", moved.clone(), {x},
+      [strides](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        KERNEL(dy.device(), scatter_add_strided, d[0].data(), dy.data(), dy.shape().data(),
+               strides.data(), static_cast<int>(dy.dim()));
+      },
+      Saves::nothing);
 }
 
 Variable transpose(const Variable& x, std::int64_t axis_a, std::int64_t axis_b) {
@@ -104,10 +109,12 @@ Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::in
   check_defined("slice", x);
   const std::int64_t at = normalized_axis("slice", axis, x.dim());
   // A copy even where the elements are neighbours: a small piece should not keep the whole alive.
-  return make_result("slice", x.value().slice(at, start, length).clone(), {x},
-                     [at, start](const Tensor& dy, Gradients& d) {
-                       if (d.wants(0)) write_part(d[0], dy, at, start, Write::add);
-                     });
+  return make_result(
+      "slice", x.value().slice(at, start, length).clone(), {x},
+      [at, start](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) write_part(d[0], dy, at, start, Write::add);
+      },
+      Saves::nothing);
 }
 
 Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
@@ -137,11 +144,14 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
     starts.push_back(start);
     start += part.size(at);
   }
-  return make_result("concat", y, parts, [at, starts](const Tensor& dy, Gradients& d) {
-    for (std::size_t i = 0; i < starts.size(); ++i) {
-      if (d.wants(i)) add_part(d[i], dy, at, starts[i]);
-    }
-  });
+  return make_result(
+      "concat", y, parts,
+      [at, starts](const Tensor& dy, Gradients& d) {
+        for (std::size_t i = 0; i < starts.size(); ++i) {
+          if (d.wants(i)) add_part(d[i], dy, at, starts[i]);
+        }
+      },
+      Saves::nothing);
 }
 
 Variable stack(const std::vector<Variable>& parts, std::int64_t axis) {
@@ -181,10 +191,12 @@ Variable expand(const Variable& x, const Shape& shape) {
   const Tensor repeated = x.value().expand(shape);  // a view
   element_count(shape, "expand");
   return make_result(
-      "expand", repeated.clone(), {x}, [from = x.shape(), shape](const Tensor& dy, Gradients& d) {
+      "expand", repeated.clone(), {x},
+      [from = x.shape(), shape](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
         KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, make_broadcast(from, shape));
-      });
+      },
+      Saves::nothing);
 }
 
 Variable repeat(const Variable& x, const std::vector<std::int64_t>& counts) {
@@ -223,9 +235,12 @@ Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int
   element_count(shape, "pad");
   Tensor y(shape, x.device());
   write_part(y, x.value().contiguous(), at, before, Write::set);
-  return make_result("pad", y, {x}, [at, before](const Tensor& dy, Gradients& d) {
-    if (d.wants(0)) add_part(d[0], dy, at, before);
-  });
+  return make_result(
+      "pad", y, {x},
+      [at, before](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) add_part(d[0], dy, at, before);
+      },
+      Saves::nothing);
 }
 
 }  // namespace serenade

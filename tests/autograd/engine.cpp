@@ -100,3 +100,83 @@ TEST_CASE("an input that takes no part keeps an undefined gradient") {
   CHECK(a.grad().item() == 1);
   CHECK_FALSE(b.grad().defined());
 }
+
+TEST_CASE("a value changed in place before its gradient is noticed, and the function named") {
+  const auto leaf = [](real value) { return Variable(Tensor::full({2}, value), true); };
+  const auto refused = [](const Variable& loss, const std::string& words) {
+    CHECK_THROWS_WITH_AS(backward(loss), doctest::Contains(words.c_str()), std::runtime_error);
+  };
+  {
+    Variable w = leaf(3), x = leaf(2);
+    const Variable loss = sum(w * x);
+    w.value().fill_(100);
+    refused(loss, "backward: input 0 of 'mul' was changed in place");
+  }
+  {
+    Variable w = leaf(3), x = leaf(2);
+    const Variable loss = sum(w * x);
+    x.value().copy_(w.value());
+    refused(loss, "input 1 of 'mul'");
+  }
+  {
+    Variable w = leaf(3);
+    Variable y = exp(w);
+    const Variable loss = sum(y);
+    y.value().add_(w.value());
+    refused(loss, "the result of 'exp'");
+  }
+  {  // through a view
+    Variable w = leaf(3);
+    const Variable loss = sum(w * w);
+    w.value().slice(0, 1, 1).fill_(7);
+    refused(loss, "'mul'");
+  }
+  {  // written by other means, and said so
+    Variable w = leaf(3);
+    const Variable loss = sum(w * w);
+    w.value().data()[0] = 7;
+    w.value().mark_changed();
+    refused(loss, "'mul'");
+  }
+  {  // a gradient that a second loss was computed with, and that backward adds to
+    Variable w = leaf(3);
+    backward(sum(w * w));
+    const Variable second = sum(Variable(w.grad()) * w * w);
+    CHECK_NOTHROW(backward(second));
+    const Variable third = sum(w * Variable(w.grad()));
+    backward(sum(w * w));
+    refused(third, "'mul'");
+  }
+}
+
+TEST_CASE("a value changed in place may be where no gradient needs it") {
+  Variable w(Tensor::full({2}, 3), true), b(Tensor::full({2}, 1), true);
+  w.value().fill_(5);  // before
+  Variable moved = w + b;
+  const Variable loss = sum(moved * real(2));
+  b.value().fill_(9);
+  moved.value().fill_(0);  // a factor is not saved
+  backward(loss);
+  CHECK(w.grad().to_vector() == std::vector<real>{2, 2});
+  {
+    const Variable kept = sum(w * w);
+    backward(kept, {.retain_graph = true});
+    w.value().fill_(1);
+    CHECK_THROWS_AS(backward(kept), std::runtime_error);
+  }
+  {  // another tensor in its place: what was saved is still there
+    w.zero_grad();
+    const Variable square = sum(w * w);
+    w.value() = Tensor::full({2}, 8);
+    backward(square);
+    CHECK(w.grad().to_vector() == std::vector<real>{2, 2});
+  }
+}
+
+TEST_CASE("leaves of a loss") {
+  const Variable a(Tensor::scalar(1), true), b(Tensor::scalar(2), true), c(Tensor::scalar(3));
+  const auto found = leaves(a * b * c + a);
+  REQUIRE(found.size() == 2);
+  CHECK(((found[0] == a.node() && found[1] == b.node()) ||
+         (found[0] == b.node() && found[1] == a.node())));
+}

@@ -8,6 +8,8 @@
 #include <limits>
 #include <memory>
 
+#include "autograd/engine.h"
+#include "autograd/functions.h"
 #include "nn/async_scalar.h"
 #include "tests/golden.h"
 #include "tests/op_case.h"
@@ -434,4 +436,14 @@ TEST_CASE("a deferred number is the tensor's when it was asked for") {
   CHECK_FALSE(AsyncScalar().defined());
   CHECK_THROWS_AS(AsyncScalar().get(), std::invalid_argument);
   CHECK_THROWS_AS(AsyncScalar(Tensor({2})), std::invalid_argument);
+}
+
+TEST_CASE("optimisers: a step between forward and backward is noticed") {
+  Variable w(Tensor::full({2}, 3), true);
+  SGD sgd({{"w", w}}, {.lr = 0.1});
+  backward(sum(w * w));
+  const Variable loss = sum(w * w);
+  sgd.step();
+  CHECK_THROWS_WITH_AS(backward(loss), doctest::Contains("changed in place"), std::runtime_error);
+  backward(sum(w * w));
 }
