@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 #include <utility>
 
 #include "autograd/engine.h"
@@ -127,6 +128,7 @@ AsyncScalar Trainer::run_step(TrainingTask& task) {
   Variable loss;
   const auto step = [&] {
     loss = task.loss();
+    if (std::exchange(first_step_, false)) check_registered(loss);
     backward(loss);
     guard_.watch(loss);
     if (options_.clip_norm > 0) clip_grad_norm(optimizer_.parameters(), options_.clip_norm);
@@ -138,6 +140,23 @@ AsyncScalar Trainer::run_step(TrainingTask& task) {
     captured_.run(step);
   }
   return AsyncScalar(loss.value());
+}
+
+// A layer that is a member but was not registered takes part and never learns.
+void Trainer::check_registered(const Variable& loss) const {
+  std::unordered_set<const Node*> known;
+  for (const auto& [name, parameter] : network_.named_parameters()) {
+    known.insert(parameter.node().get());
+  }
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    known.insert(parameter.node().get());
+  }
+  for (const std::shared_ptr<const Node>& leaf : leaves(loss)) {
+    check(known.contains(leaf.get()), "Trainer", "the loss depends on a parameter of shape ",
+          leaf->shape,
+          " that is none of the network's; was register_module() or "
+          "register_parameter() forgotten?");
+  }
 }
 
 void Trainer::end_epoch(TrainingTask& task) {

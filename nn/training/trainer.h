@@ -100,8 +100,9 @@ class Trainer {
   /// with a state that does not fit.
   void resume(TrainingTask& task);
 
-  /// Trains until the last epoch or an early stop. Throws NonFiniteLoss, which names the step, and
-  /// Interrupted.
+  /// Trains until the last epoch or an early stop. Throws NonFiniteLoss, which names the step;
+  /// Interrupted; and std::invalid_argument where the loss depends on a parameter that neither the
+  /// network nor the optimiser knows: most likely that of a layer which was not registered.
   void run(TrainingTask& task);
 
   const std::vector<EpochMetrics>& history() const { return history_; }
@@ -113,6 +114,7 @@ class Trainer {
   bool finished() const;
   void run_epoch(TrainingTask& task);
   AsyncScalar run_step(TrainingTask& task);
+  void check_registered(const Variable& loss) const;
   void end_epoch(TrainingTask& task);
   void choose_best(const EpochMetrics& metrics);
   void keep_if_due(const TrainingTask& task, Moment moment);
@@ -123,6 +125,7 @@ class Trainer {
   TrainerOptions options_;
   NonFiniteGuard guard_;
   CapturedStep captured_;
+  bool first_step_ = true;
   std::vector<EpochMetrics> history_;
   int best_epoch_ = 0;
   StateDict best_;  // where a value is monitored

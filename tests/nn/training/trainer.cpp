@@ -267,6 +267,33 @@ TEST_CASE("trainer: what cannot be is refused in words") {
   CHECK(content_hash(net.state_dict()) == before);
 }
 
+TEST_CASE("trainer: a layer that was not registered is noticed") {
+  struct Forgetful : Net {
+    Linear first{{.in_features = 4, .out_features = 4}};  // nobody is told
+    Variable forward(const Variable& x) { return Net::forward(first.forward(x)); }
+  };
+  struct ForgetfulPoints : Points {
+    Forgetful& forgetful;
+    explicit ForgetfulPoints(Forgetful& net) : Points(net), forgetful(net) {}
+    Variable loss() override {
+      return cross_entropy(forgetful.forward(batch->input), batch->labels);
+    }
+  };
+  Forgetful net;
+  ForgetfulPoints points(net);
+  SGD sgd(net.named_parameters(), {.lr = 0.1});
+  Trainer trainer(net, sgd, {});
+  CHECK_THROWS_WITH_AS(trainer.run(points), doctest::Contains("register_module"),
+                       std::invalid_argument);
+  // Known to the optimiser, it may be.
+  NamedParameters all = net.named_parameters();
+  for (const auto& [name, parameter] : net.first.named_parameters()) {
+    all.emplace_back("first." + name, parameter);
+  }
+  SGD knowing(all, {.lr = 0.1});
+  Trainer(net, knowing, {}).run(points);
+}
+
 TEST_CASE("trainer: a state that was edited is refused") {
   const std::vector<std::pair<std::string, std::string>> edits = {
       {"\"epoch\":4", "\"epoch\":3"},
