@@ -3,7 +3,6 @@
 
 #include "nn/capsule.h"
 
-#include "kernels/runtime/ceil_div.h"
 #include "nn/init.h"
 #include "tensor/check.h"
 
@@ -26,15 +25,26 @@ PrimaryCapsules::PrimaryCapsules(const Options& chosen) : options(chosen) {
 
 Variable PrimaryCapsules::forward(const Variable& x) {
   check(x.dim() == 4, "PrimaryCapsules", "input must be [N, C, F, T]; got ", x.shape());
-  const Padding padding = same_padding(options.kernel_size, options.stride, {x.size(2), x.size(3)});
-  const Variable y = conv2d(x, weight, bias, {.stride = options.stride, .padding = padding});
+  const Variable y = conv2d(
+      x, weight, bias, {.stride = options.stride, .padding = padding_of(x.size(2), x.size(3))});
   // [N, types * dim, F', T'] -> [N, types, F', T', dim]: the components become the last axis.
   const Variable cut = reshape(y, {y.size(0), options.types, options.dim, y.size(2), y.size(3)});
   return squash(flatten(permute(cut, {0, 1, 3, 4, 2}), 1, 3));
 }
 
 std::int64_t PrimaryCapsules::capsule_count(std::int64_t bins, std::int64_t steps) const {
-  return options.types * ceil_div(bins, options.stride[0]) * ceil_div(steps, options.stride[1]);
+  const Padding p = padding_of(bins, steps);
+  const auto places = [&](std::int64_t padded, std::size_t axis) {
+    check(padded >= options.kernel_size[axis], "PrimaryCapsules", "a padded image of ", padded,
+          " must hold the kernel of ", options.kernel_size[axis]);
+    return (padded - options.kernel_size[axis]) / options.stride[axis] + 1;
+  };
+  return options.types * places(bins + p.top + p.bottom, 0) * places(steps + p.left + p.right, 1);
+}
+
+Padding PrimaryCapsules::padding_of(std::int64_t bins, std::int64_t steps) const {
+  return options.padding ? *options.padding
+                         : same_padding(options.kernel_size, options.stride, {bins, steps});
 }
 
 CapsuleLayer::CapsuleLayer(const Options& chosen) : options(chosen) {

@@ -3,15 +3,17 @@
 // how a thing looks, its length, below 1, how sure the network is that the thing is there.
 
 #include <array>
+#include <optional>
 
 #include "nn/layer.h"
 
 namespace serenade {
 
-/// Capsules straight from an image: one strided 'same' convolution, cut into vectors, squashed.
-/// x: [N, in_channels, F, T]; result [N, types * F' * T', dim], F' = ceil(F / stride[0]) and
-/// T' = ceil(T / stride[1]). Channel type * dim + component of the convolution is component
-/// `component` of type `type`; capsule index = (type, bin, step), row-major.
+/// Capsules straight from an image: one strided convolution, cut into vectors, squashed.
+/// x: [N, in_channels, F, T]; result [N, types * F' * T', dim]. With 'same' padding F' = ceil(F /
+/// stride[0]), with explicit padding F' = (F + top + bottom - KH) / stride[0] + 1, rounded down; T'
+/// likewise. Channel type * dim + component of the convolution is component `component` of type
+/// `type`; capsule index = (type, bin, step), row-major.
 /// Parameters: weight [types * dim, in_channels, KH, KW], Xavier uniform; bias [types * dim],
 /// zeros.
 class PrimaryCapsules : public Layer {
@@ -22,17 +24,22 @@ class PrimaryCapsules : public Layer {
     std::int64_t dim = 8;
     std::array<std::int64_t, 2> kernel_size = {5, 5};
     std::array<std::int64_t, 2> stride = {4, 2};
+    std::optional<Padding> padding = {};  ///< not given: 'same', the odd zero on the high side
   };
 
   explicit PrimaryCapsules(const Options& options);
   Variable forward(const Variable& x) override;
 
-  /// How many capsules an image of F bins and T steps gives.
+  /// How many capsules an image of F bins and T steps gives. Throws std::invalid_argument where it
+  /// is smaller, padding included, than the kernel.
   std::int64_t capsule_count(std::int64_t bins, std::int64_t steps) const;
 
   const Options options;
   Parameter weight;
   Parameter bias;
+
+ private:
+  Padding padding_of(std::int64_t bins, std::int64_t steps) const;
 };
 
 /// Votes and dynamic routing: u_hat_ij = u_i W_ij, then routing by agreement (capsule_routing() in

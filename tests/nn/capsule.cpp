@@ -51,6 +51,33 @@ TEST_CASE("primary capsules: counts and padding of the paper") {
   }
 }
 
+TEST_CASE("primary capsules: explicit padding") {
+  // Sabour et al. 2017, section 4: 9 x 9 over 20 x 20 in steps of 2 gives 6 x 6 places, 32 types.
+  PrimaryCapsules layer({.in_channels = 1,
+                         .types = 32,
+                         .dim = 8,
+                         .kernel_size = {9, 9},
+                         .stride = {2, 2},
+                         .padding = Padding{}});
+  CHECK(layer.capsule_count(20, 20) == 1152);
+  CHECK(layer.capsule_count(28, 28) == 3200);
+  CHECK(layer.forward(Tensor({1, 1, 20, 20})).shape() == Shape{1, 1152, 8});
+  CHECK_THROWS_WITH_AS(layer.capsule_count(20, 8), doctest::Contains("kernel"),
+                       std::invalid_argument);
+  // Uneven padding: the capsules are those of the image with its zeros.
+  PrimaryCapsules::Options options = {.in_channels = 1, .types = 2, .dim = 3, .stride = {2, 1}};
+  options.padding = Padding{.top = 3, .bottom = 0, .left = 1, .right = 2};
+  PrimaryCapsules padded(options);
+  options.padding = Padding{};
+  PrimaryCapsules bare(options);
+  bare.load_state_dict(padded.state_dict());
+  const Tensor x = random_tensor({2, 1, 5, 6});
+  const Variable by_hand = pad(pad(x, 2, 3, 0), 3, 1, 2);
+  CHECK(padded.capsule_count(5, 6) == bare.capsule_count(8, 9));
+  CHECK(padded.forward(x).size(1) == padded.capsule_count(5, 6));
+  check_close(padded.forward(x).value(), bare.forward(by_hand).value(), "uneven padding");
+}
+
 TEST_CASE("capsule layer: parameters, shapes, sharing") {
   CapsuleLayer layer({.in_capsules = 5, .out_capsules = 3, .in_dim = 4, .out_dim = 2});
   CHECK(layer.weight.shape() == Shape{5, 3, 4, 2});
