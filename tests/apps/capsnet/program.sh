@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The program `capsnet` from outside: a short run, one that is killed and taken up again, bad input.
+#
+#   bash tests/apps/capsnet/program.sh BUILD_DIR
+set -u
+capsnet=$(realpath "${1:?usage: program.sh BUILD_DIR}")/capsnet
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+fail() {
+  echo "FAIL: $*"
+  failed=1
+}
+
+short=(--train-samples 40 --test-samples 20 --batch-size 10)
+ends() {  # ends CODE TEXT ARGUMENT..: exit code, and one line on stderr that holds the text
+  local code=$1 text=$2 status
+  shift 2
+  "$capsnet" "$@" >out.txt 2>err.txt
+  status=$?
+  [ $status -eq "$code" ] || fail "capsnet $*: exit code $status, not $code: $(cat err.txt)"
+  [ "$(grep -c '^capsnet: ' err.txt)" = 1 ] || fail "capsnet $*: not one line: $(cat err.txt)"
+  grep -qF -e "$text" err.txt || fail "capsnet $*: no '$text' in: $(cat err.txt)"
+}
+
+# A run ends with all its files.
+"$capsnet" "${short[@]}" --epochs 2 --out whole >out.txt 2>err.txt || fail "run: $(cat err.txt)"
+for file in config.json metrics.jsonl model.safetensors checkpoint.safetensors report.html; do
+  [ -s whole/$file ] || fail "no $file"
+done
+grep -q '^test error [0-9.]* %, see whole/report.html$' out.txt || fail "output: $(cat out.txt)"
+[ "$(wc -l <whole/metrics.jsonl)" = 2 ] || fail 'not a line for each epoch'
+grep -q '"train_samples": 40' whole/config.json || fail 'config.json is not complete'
+grep -qE 'https?://|src=|DATA;' whole/report.html && fail 'report.html wants something from outside'
+
+# Ended in the middle, by a signal, it goes on to the same bits.
+"$capsnet" "${short[@]}" --epochs 2 --out parts >out.txt 2>err.txt &
+run=$!
+for _ in $(seq 200); do
+  [ -s parts/config.json ] && break
+  sleep 0.02
+done
+kill -INT $run
+wait $run
+status=$?
+[ $status = 130 ] || [ $status = 0 ] || fail "stopped: exit code $status: $(cat err.txt)"
+if [ $status = 130 ]; then
+  "$capsnet" "${short[@]}" --epochs 2 --out parts >out.txt 2>err.txt || fail "resume: $(cat err.txt)"
+fi
+cmp -s whole/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
+
+# The other kinds.
+"$capsnet" "${short[@]}" --epochs 1 --multi --routings 1 --out multi >out.txt 2>err.txt ||
+  fail "multi: $(cat err.txt)"
+"$capsnet" "${short[@]}" --epochs 1 --no-reconstruction --out plain >out.txt 2>err.txt ||
+  fail "no reconstruction: $(cat err.txt)"
+grep -q '"varied":\[\]' plain/report.html || fail 'pictures without a decoder'
+
+# Nothing is overwritten, and bad input has one line.
+ends 2 'whole: it holds a finished run' "${short[@]}" --epochs 2 --out whole
+mkdir mine && echo note >mine/note.txt
+ends 2 'mine: it holds something that is no run' "${short[@]}" --out mine
+ends 2 'nowhere' --mnist nowhere --out new
+ends 2 '--mnist' --mnist mine --made --out new
+ends 2 'two classes' --multi --train-samples 1 --out new
+ends 2 '--routings' --routings 2 --out new
+ends 2 '--epochs' --epochs 0 --out new
+ends 2 '--wrong' --wrong --out new
+[ -e new ] && fail 'bad input left a folder'
+"$capsnet" --help | grep -q -e --no-reconstruction || fail 'help'
+exit $failed
