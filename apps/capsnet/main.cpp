@@ -65,9 +65,11 @@ void run(Settings s) {
       {s.multi ? 2 : 1, side, s.small ? 32 : 256, s.small ? 4 : 32, s.routings, s.reconstruction});
   Adam adam(net.named_parameters(), {});
   StepSchedule schedule({.rate = 1e-3, .step_size = 1, .gamma = 0.9});
+  const auto measure = [&](EpochMetrics& metrics) {
+    metrics.values["test_error"] = test_error(net, test_batches);
+  };
   LoaderTask task(
-      batches, [&](const Batch& batch) { return net.loss(batch); },
-      [&](EpochMetrics& metrics) { metrics.values["test_error"] = test_error(net, test_batches); });
+      {&batches, [&](const Batch& batch, int, std::int64_t) { return net.loss(batch); }, measure});
   Trainer trainer(net, adam,
                   folder.record({.epochs = s.epochs, .schedule = &schedule, .seed = s.seed}));
   trainer.resume(task);

@@ -1,41 +1,49 @@
 #pragma once
-// Training on the batches of a loader: the task of most programs.
+// A training task whose batches come from a loader; and how often a classifier is right.
 
+#include <cstdint>
 #include <functional>
 #include <optional>
-#include <utility>
+#include <vector>
 
 #include "nn/data/data_loader.h"
 #include "nn/training/trainer.h"
 
 namespace serenade {
 
-/// Takes the batches of `loader`, which must outlive it, with its epochs counted from 1.
 class LoaderTask : public TrainingTask {
  public:
-  /// loss: the mean loss of a batch, as TrainingTask::loss(). validate: adds to the metrics of an
-  /// epoch.
-  LoaderTask(const DataLoader& loader, std::function<Variable(const Batch&)> loss,
-             std::function<void(EpochMetrics&)> validate)
-      : loader_(loader), loss_(std::move(loss)), validate_(std::move(validate)) {}
+  struct Options {
+    const DataLoader* loader = nullptr;  ///< must outlive this
+    /// The mean loss over a batch. epoch: from 1; step: of the training, from 0, for keys of random
+    /// numbers.
+    std::function<Variable(const Batch& batch, int epoch, std::int64_t step)> loss = {};
+    std::function<void(EpochMetrics&)> measure = {};  ///< after an epoch: adds to the values
+  };
 
-  std::int64_t steps() const override { return loader_.size(); }
-  void begin_epoch(int epoch, std::int64_t first_step) override {
-    batches_.emplace(loader_.epoch(epoch, first_step));
-  }
-  std::int64_t next_batch() override {
-    batch_ = batches_->next().value();
-    return batch_.size();
-  }
-  Variable loss() override { return loss_(batch_); }
-  void end_epoch(EpochMetrics& metrics) override { validate_(metrics); }
+  explicit LoaderTask(Options options);
+
+  std::int64_t steps() const override { return options_.loader->size(); }
+  void begin_epoch(int epoch, std::int64_t first_step) override;
+  std::int64_t next_batch() override;
+  Variable loss() override { return options_.loss(batch_, epoch_, step_); }
+  void end_epoch(EpochMetrics& metrics) override;
 
  private:
-  const DataLoader& loader_;
-  std::function<Variable(const Batch&)> loss_;
-  std::function<void(EpochMetrics&)> validate_;
+  Options options_;
   std::optional<EpochBatches> batches_;
   Batch batch_;
+  int epoch_ = 0;
+  std::int64_t step_ = 0;
 };
+
+/// The share of a set's samples whose label has the largest score, in evaluation mode and without a
+/// graph; the network is left in the mode it was in. scores: [N, classes] of inputs [N, ..].
+double accuracy(Module& network, const std::function<Variable(const Variable&)>& scores,
+                const DataLoader& loader);
+
+/// The accuracy on some labels of who always says what is most frequent among others.
+double majority_accuracy(const std::vector<std::int64_t>& training,
+                         const std::vector<std::int64_t>& test);
 
 }  // namespace serenade

@@ -1,6 +1,7 @@
 #include "nn/training/program.h"
 
 #include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <new>
 
@@ -23,6 +24,7 @@ int run_program(const std::string& name, const std::function<void()>& work) {
   const auto fails = [&](ExitCode code, const std::string& message) {
     return fail(name, static_cast<int>(code), message);
   };
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away must not end a run of hours
   try {
     const StopOnSignals stop;
     work();
@@ -35,6 +37,9 @@ int run_program(const std::string& name, const std::function<void()>& work) {
   } catch (const InputError& error) {
     return fails(ExitCode::bad_input, error.what());
   } catch (const std::bad_alloc&) {
+    return fails(ExitCode::out_of_memory,
+                 "out of memory; try smaller batches or a smaller network");
+  } catch (const std::length_error&) {  // larger than any memory
     return fails(ExitCode::out_of_memory,
                  "out of memory; try smaller batches or a smaller network");
   } catch (const NonFiniteLoss& error) {

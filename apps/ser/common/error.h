@@ -3,20 +3,15 @@
 //
 // Each message is one line that names the file (and line or key) and says what to do about it.
 // Anything else that is thrown is a fault of the program itself, but for what failure_of() knows.
+// Exit codes, and InputError for code 2, are those of every program (nn/training/program.h).
 
 #include <exception>
 #include <stdexcept>
 #include <string>
 
+#include "nn/training/program.h"
+
 namespace serenade::ser {
-
-enum class ExitCode { ok, internal, bad_input, out_of_memory, non_finite, io };
-
-/// The user's files, folders or options are not what they must be: exit code 2.
-class InputError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 /// There is not enough memory for what was asked: exit code 3, as for std::bad_alloc.
 class MemoryError : public std::runtime_error {

@@ -42,9 +42,10 @@ std::vector<real> trained(const std::string& path, int overlaid, int steps = 100
   Adam adam(net.named_parameters(), {});
   StepSchedule schedule({.rate = 1e-3, .step_size = 1, .gamma = 0.9});
   RunFolder folder("--out", path, "{}\n", 0);
-  LoaderTask task(
-      loader, [&](const Batch& batch) { return net.loss(batch); },
-      [&](EpochMetrics& metrics) { metrics.values["error"] = test_error(net, loader); });
+  const auto loss = [&](const Batch& batch, int, std::int64_t) { return net.loss(batch); };
+  LoaderTask task({&loader, loss, [&](EpochMetrics& metrics) {
+                     metrics.values["error"] = test_error(net, loader);
+                   }});
   const auto on_step = [&](const StepProgress& step) {
     if (step.done > steps) throw Stopped{};
   };

@@ -46,9 +46,11 @@ StateDict doubled(const std::string& path, int steps = 1 << 20) {
   const DataLoader loader(data, {.batch_size = 2, .shuffle = true});
   Adam adam(layer.named_parameters(), {.lr = 0.1});
   RunFolder folder("--out", path, "{}\n", 0);
+  const auto loss = [&](const Batch& b, int, std::int64_t) {
+    return mse_loss(layer.forward(b.input), b.target);
+  };
   LoaderTask task(
-      loader, [&](const Batch& b) { return mse_loss(layer.forward(b.input), b.target); },
-      [](EpochMetrics& metrics) { metrics.values["twice"] = 2 * metrics.epoch; });
+      {&loader, loss, [](EpochMetrics& metrics) { metrics.values["twice"] = 2 * metrics.epoch; }});
   const auto on_step = [&](const StepProgress& step) {
     if (step.done > steps) throw Stopped{};
   };
@@ -67,6 +69,8 @@ TEST_CASE("a program: each kind of failure has its code and its line") {
   CHECK(line_of(1, [] { throw 7; }).find("internal error") != std::string::npos);
   CHECK(line_of(2, [] { throw InputError("two\nlines"); }) == "prog: two lines\n");
   CHECK(line_of(3, [] { throw std::bad_alloc(); }).find("out of memory") != std::string::npos);
+  CHECK(line_of(3, [] { throw std::length_error("long"); }).find("out of memory") !=
+        std::string::npos);
   CHECK(line_of(4, [] { throw NonFiniteLoss("step 3"); }).find("step 3") != std::string::npos);
   CHECK(line_of(4, [] { throw NonFiniteGradient("w"); }).find("prog: w") == 0);
   CHECK(line_of(5, [] { read_file("/nowhere/x"); }).find("/nowhere/x") != std::string::npos);
