@@ -22,9 +22,10 @@ class InputError : public std::runtime_error {
 };
 
 /// Does the work and returns the exit code. What is thrown becomes one line on stderr, "name: ..",
-/// and its code: InputError 2; std::bad_alloc, std::length_error 3; NonFiniteLoss, NonFiniteGradient 4; other
-/// std::runtime_errors, which are those of files, 5; Interrupted 128 + signal; all else 1, a fault
-/// of the program. While it works, signals are those of StopOnSignals (interrupt.h).
+/// and its code: InputError 2; std::bad_alloc, std::length_error 3; NonFiniteLoss,
+/// NonFiniteGradient 4; other std::runtime_errors, which are those of files, 5; Interrupted 128 +
+/// signal; all else 1, a fault of the program. While it works, signals are those of StopOnSignals
+/// (interrupt.h).
 int run_program(const std::string& name, const std::function<void()>& work);
 
 }  // namespace serenade
