@@ -58,6 +58,7 @@ done
 for command in check list make; do
   "$serenade" corpus $command --help >"$work/help-corpus-$command" 2>&1
 done
+"$build/capsnet" --help 2>&1 | sed "s/{false}//g" >"$work/help.capsnet"
 
 check_call() {  # check_call PAGE LINE: LINE begins with a command of the program
   local page=$1 words help
@@ -84,6 +85,10 @@ for page in "${pages[@]}"; do
   while read -r line; do
     check_call "$page" "$line"
   done < <(sed -nE 's/.*(^|[ /])serenade ([a-z].*)/\2/p' "$work/code" | sed 's/ [|#&;>].*//')
+  for option in $(sed -nE 's#.*build/capsnet( [^|;&>]*).*#\1#p' "$work/code" | sed 's/ #.*//' |
+    grep -oE -e '--[a-z][a-z0-9-]*' | sort -u); do
+    grep -qE -e "$option( |,|\$)" "$work/help.capsnet" || fail "$page: capsnet has no option $option"
+  done
   # Options that stand alone in the text belong to some command.
   while read -r option; do
     cat "$work"/help* Makefile | grep -qE -e "$option( |,|\$)" ||

@@ -10,11 +10,7 @@
 #include "nn/training/run_folder.h"
 #include "tensor/files.h"
 
-using namespace serenade;
-using namespace serenade::capsnet;
-using nlohmann::json;
-
-namespace {
+namespace serenade::capsnet {
 
 struct Settings {
   std::string mnist = "";  ///< folder of MNIST's four files; empty: made digits
@@ -29,6 +25,10 @@ struct Settings {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, mnist, multi, small, reconstruction, routings, epochs,
                                    batch_size, train_samples, test_samples, seed)
 
+namespace {
+
+using nlohmann::json;
+
 // The first `count` digits of a split; `count` becomes their number.
 TensorDataset load(const Settings& s, Split split, std::int64_t& count) {
   if (s.mnist.empty()) {
@@ -37,6 +37,7 @@ TensorDataset load(const Settings& s, Split split, std::int64_t& count) {
   }
   try {
     const ImageDataset all = read_mnist(s.mnist, split);
+    if (all.image_shape() != Shape{1, 28, 28}) throw InputError("pictures must be 28 x 28");
     count = count == 0 ? all.size() : std::min(count, all.size());
     const Batch first = *DataLoader(all, {.batch_size = count}).epoch(0).next();
     return TensorDataset(first.input, first.labels);
@@ -50,13 +51,12 @@ TensorDataset load(const Settings& s, Split split, std::int64_t& count) {
 void run(Settings s) {
   const TensorDataset training = load(s, Split::train, s.train_samples);
   const TensorDataset test = load(s, Split::test, s.test_samples);
-  const std::int64_t side = training.inputs().size(3) + (s.multi ? 8 : 0);
+  const std::int64_t side = s.multi ? 36 : 28;
   DataLoaderOptions options = {.batch_size = s.batch_size, .num_workers = 1, .seed = s.seed};
   if (s.multi) options.transform = overlay(test);
   const DataLoader test_batches(test, options);
   options.shuffle = true;
-  options.transform =
-      s.multi ? overlay(training) : random_crop({.size = {side, side}, .padding = 2});
+  options.transform = s.multi ? overlay(training) : random_crop({.size = {28, 28}, .padding = 2});
   const DataLoader batches(training, options);
   const std::string config = json(s).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   RunFolder folder("--out", s.out, config);
@@ -83,8 +83,11 @@ void run(Settings s) {
 
 }  // namespace
 
+}  // namespace serenade::capsnet
+
 int main(int argc, char** argv) {
-  Settings s;
+  using namespace serenade;
+  capsnet::Settings s;
   CLI::App app{"Trains a capsule network on handwritten or made digits and writes a report",
                "capsnet"};
   app.option_defaults()->always_capture_default();
@@ -111,7 +114,7 @@ int main(int argc, char** argv) {
       throw InputError(std::string(error.what()) + " (see capsnet --help)");
     }
     if (size->count() == 0) s.small = s.mnist.empty();
-    run(s);
+    capsnet::run(s);
   };
   return run_program("capsnet", work);
 }

@@ -37,7 +37,7 @@ RunFolder::RunFolder(const std::string& option, const std::string& path, const s
     : path_(path),
       config_(config),
       keeper_(file("checkpoint.safetensors"), minutes,
-              [this](const std::string& damage) { std::fprintf(stderr, "%s\n", damage.c_str()); }) {
+              [](const std::string& damage) { std::fprintf(stderr, "%s\n", damage.c_str()); }) {
   const std::string reason = obstacle(path, config);
   if (!reason.empty()) throw InputError(option + " " + path + ": " + reason);
   if (fs::exists(file(kConfig))) return;
