@@ -109,11 +109,16 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
   for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].choice->set_path(record.paths[i]);
 
   Variable value;
-  (trains_weights ? weight_work_ : architecture_work_).run([&] {
+  const auto work = [&] {
     value = trains_weights ? weight_gradients(loss) : architecture_gradients(loss, train_loss);
     guard_.watch(value);
     update(phase);
-  });
+  };
+  if (trains_weights && method_.clip_norm() > 0) {
+    work();  // reads the norm, which a captured step must not
+  } else {
+    (trains_weights ? weight_work_ : architecture_work_).run(work);
+  }
   record.loss = AsyncScalar(value.value());
   pending_.push_back({phase, record.step, record.loss});
   if (trains_weights && epoch_weight_steps_ == 0) record_norms();
@@ -156,7 +161,11 @@ Variable SupernetSearch::architecture_gradients(const LossFunction& loss,
 }
 
 void SupernetSearch::update(Phase phase) {
-  if (phase == Phase::weights) weight_optimizer_->step(guard_);
+  if (phase == Phase::weights) {
+    const double norm = method_.clip_norm();
+    if (norm > 0) clip_grad_norm(weight_optimizer_->parameters(), norm);
+    weight_optimizer_->step(guard_);
+  }
   if (phase == Phase::architecture || method_.trains_jointly()) {
     alpha_optimizer_->step(guard_);
     method_.project(alphas_);

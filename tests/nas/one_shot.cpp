@@ -382,3 +382,24 @@ TEST_CASE("one-shot: a search goes on with the problem that it began with") {
                        std::invalid_argument);
   CHECK(method->advance(first));
 }
+
+TEST_CASE("one shot: gradients of the weights are clipped where a method says so") {
+  struct Clipped : Plain {
+    using Plain::Plain;
+    double clip_norm() const override { return 1e-3; }
+    std::unique_ptr<Optimizer> make_weight_optimizer(const NamedParameters& w) const override {
+      return std::make_unique<SGD>(w, SGD::Options{.lr = 1});
+    }
+  };
+  const Clipped method(toy_space(), {.epochs = 1});
+  const std::unique_ptr<Toy> net = toy_supernet(method, 2);
+  SupernetSearch search(*net, method);
+  const StateDict before = net->state_dict();
+  search.weight_step(toy_train_loss(*net, 0, 0));
+  double squares = 0;  // of the step, which is the gradient: at a rate of 1
+  for (const auto& [name, value] : net->state_dict()) {
+    const std::vector<real> now = value.to_vector(), then = before.at(name).to_vector();
+    for (std::size_t i = 0; i < now.size(); ++i) squares += std::pow(double(now[i] - then[i]), 2);
+  }
+  CHECK(std::sqrt(squares) == doctest::Approx(1e-3).epsilon(1e-3));
+}
