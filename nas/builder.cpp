@@ -50,6 +50,12 @@ std::unique_ptr<Layer> Builder::choose(const std::string& choice, const MakeCand
   return std::make_unique<MixedLayer>(shared, std::move(candidates), mixed_layer);
 }
 
+std::optional<std::string> Builder::decided(const std::string& choice) const {
+  const Choice& chosen = space_.choice(choice);
+  if (!genotype_) return std::nullopt;
+  return genotype_->candidate(chosen.name);
+}
+
 std::int64_t Builder::width(const std::string& choice) const {
   if (genotype_) return parse_width(genotype_->candidate(choice));
   std::int64_t widest = 0;

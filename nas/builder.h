@@ -52,6 +52,10 @@ class Builder {
 
   bool is_supernet() const { return !genotype_; }
 
+  /// The candidate that a child has for a choice, for networks that leave out what a "none" cuts;
+  /// nothing in a supernet.
+  std::optional<std::string> decided(const std::string& choice) const;
+
   /// The layer for a choice, its candidates made by the table. May be asked several times for one
   /// choice: the layers are then alike in the child, and in the supernet they share its alpha.
   std::unique_ptr<Layer> choose(const std::string& choice, const Site& site);

@@ -358,3 +358,11 @@ TEST_CASE("builder: candidates with a factory of their own, names as the space h
   CHECK(asked == std::vector<std::string>{"5x5"});
   CHECK(gains == std::vector<real>{1});  // a child starts with the weights that it has alone
 }
+
+TEST_CASE("builder: what a child has decided, and that a supernet has decided nothing") {
+  const Genotype genotype = make_genotype(net_space(), {1, 2});
+  CHECK(Builder(net_space(), genotype).decided("conv") == "5x5");
+  CHECK(Builder(net_space(), genotype).decided("dense") == "5");
+  CHECK_FALSE(Builder(net_space()).decided("conv"));
+  CHECK_THROWS_AS(Builder(net_space()).decided("cnv"), std::invalid_argument);
+}
