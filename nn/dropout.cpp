@@ -18,4 +18,17 @@ Variable Dropout::forward(const Variable& x, const RandomKey& key) {
   return dropout(x, options.p, key);
 }
 
+Variable DropPath::operator()(const Variable& x) {
+  check(p >= 0 && p < 1, "DropPath", "p must be 0 <= p < 1; got ", p);
+  if (p == 0) return x;
+  Shape shape(static_cast<std::size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  Tensor factors(shape);
+  for (std::int64_t n = 0; n < shape[0]; ++n) {
+    const bool stays = uniform(key, drawn++) >= p;
+    factors.data()[n] = stays ? static_cast<real>(1 / (1 - p)) : real(0);
+  }
+  return mul(x, factors.to(x.device()));
+}
+
 }  // namespace serenade

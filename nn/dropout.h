@@ -23,4 +23,16 @@ class Dropout : public Layer {
   const Options options;
 };
 
+/// Takes whole branches of a network away (Larsson et al. 2017), each for single samples, in
+/// training: a sample of a branch becomes 0 with probability p and x / (1 - p) otherwise.
+struct DropPath {
+  double p = 0;  ///< 0 <= p < 1
+  /// The same key takes away the same.
+  RandomKey key = {};
+  std::uint64_t drawn = 0;  ///< samples of branches so far
+
+  /// x and result: [N, ..]. The next branch.
+  Variable operator()(const Variable& x);
+};
+
 }  // namespace serenade
