@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nas/cell_space.h"
 #include "nas/genotype.h"
 #include "nas/search_space.h"
 
@@ -26,5 +27,17 @@ std::string draw_supernet_svg(const SearchSpace& space,
 /// The chosen architecture alone.
 std::string draw_child_dot(const SearchSpace& space, const Genotype& genotype);
 std::string draw_child_svg(const SearchSpace& space, const Genotype& genotype);
+
+/// A cell: its states side by side, an arc for every edge that it keeps, its operation at the top.
+std::string draw_cell_svg(const CellSpace& space, const CellEdges& edges);
+
+/// What changes over epochs: a line each, with its name at the end. Values that are not finite are
+/// left out.
+struct DrawnLine {
+  std::string name;
+  std::vector<double> values;
+};
+std::string draw_lines_svg(const std::string& title, const std::vector<DrawnLine>& lines,
+                           double low, double high, double width = 420);
 
 }  // namespace serenade
