@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The program `darts` in a tiny setting: search, train what was found, draw it; go on after a stop;
+# refusals of one line. Called as `bash tests/darts.sh BUILD_DIR`.
+set -u
+darts=$(cd "$1" && pwd)/darts
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failed=0
+
+fail() {
+  echo "FAIL: $*"
+  failed=1
+}
+
+expect() {  # expect CODE TEXT ARGUMENTS..: exit code, and one line on stderr that holds TEXT
+  local code=$1 text=$2
+  shift 2
+  "$darts" "$@" >out.txt 2>err.txt
+  local got=$?
+  [ "$got" = "$code" ] || fail "darts $*: exit code $got, not $code: $(cat err.txt)"
+  if [ "$code" != 0 ]; then
+    [ "$(wc -l <err.txt)" = 1 ] || fail "darts $*: not one line: $(cat err.txt)"
+    grep -qF -- "$text" err.txt || fail "darts $*: no '$text' in: $(cat err.txt)"
+  fi
+}
+
+tiny=(--images 16 --channels 2 --cells 3 --epochs 2 --batch-size 4)
+expect 0 '' search "${tiny[@]}" --out found
+for file in config.json metrics.jsonl genotype.txt checkpoint.safetensors model.safetensors report.html; do
+  [ -s "found/$file" ] || fail "found/$file is missing"
+done
+[ "$(wc -l <found/metrics.jsonl)" = 2 ] || fail 'metrics.jsonl must have a line for each epoch'
+grep -q '^Genotype(normal=' found/genotype.txt || fail 'genotype.txt is no genotype'
+[ "$(grep -c 'class="epoch"' found/report.html)" = 2 ] || fail 'the report must draw both epochs'
+cp found/genotype.txt before.txt
+cp found/model.safetensors before.safetensors
+expect 0 '' search "${tiny[@]}" --out found
+cmp -s before.txt found/genotype.txt || fail 'a finished search begun again has another genotype'
+cmp -s before.safetensors found/model.safetensors || fail '.. or another model'
+expect 0 '' train --genotype found/genotype.txt "${tiny[@]}" --auxiliary --cutout --out trained
+[ "$(wc -l <trained/metrics.jsonl)" = 2 ] || fail 'metrics.jsonl must have a line for each epoch'
+expect 0 '' train --genotype random --seed 3 "${tiny[@]}" --out random
+expect 0 '' draw --genotype DARTS_V2 --out v2.html
+grep -q 'dil_conv_3x3' v2.html || fail 'DARTS_V2 is not drawn'
+
+expect 2 'other settings' search "${tiny[@]}" --seed 1 --out found
+mkdir foreign && touch foreign/file
+expect 2 'foreign: holds something that is no run' search "${tiny[@]}" --out foreign
+expect 2 'DARTS_V3' train --genotype DARTS_V3 "${tiny[@]}"
+echo 'Genotype(normal=[' >broken.txt
+expect 2 'broken.txt: must be written as DARTS does' draw --genotype broken.txt --out x.html
+expect 2 'nowhere' search --cifar10 nowhere
+expect 2 '--chanels' search --chanels 3
+expect 2 'channels must be even' search --images 16 --channels 3 --batch-size 4 --epochs 1 --out odd
+expect 2 'batches' search --images 16 --batch-size 64 --out few
+expect 5 'v2.html' draw --genotype DARTS_V2 --out nowhere/v2.html
+exit $failed
