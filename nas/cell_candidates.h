@@ -18,9 +18,9 @@
 
 namespace serenade {
 
-/// searching: batch normalisations have no weight and bias, by which a candidate could grow in place
-/// of its alpha, and pooling is followed by one, so that all candidates are of one size. Without,
-/// the operations are those of a network that is trained alone.
+/// searching: batch normalisations have no weight and bias, by which a candidate could grow in
+/// place of its alpha, and pooling is followed by one, so that all candidates are of one size.
+/// Without, the operations are those of a network that is trained alone.
 CandidateTable cell_candidates(bool searching);
 
 /// Convolution with a square kernel and `padding` on all sides, batch normalisation.

@@ -20,7 +20,7 @@ expect() {  # expect CODE TEXT ARGUMENTS..: exit code, and one line on stderr th
   local got=$?
   [ "$got" = "$code" ] || fail "darts $*: exit code $got, not $code: $(cat err.txt)"
   if [ "$code" != 0 ]; then
-    [ "$(wc -l <err.txt)" = 1 ] || fail "darts $*: not one line: $(cat err.txt)"
+    [ "$(grep -c '^darts: ' err.txt)" = 1 ] || fail "darts $*: not one line: $(cat err.txt)"
     grep -qF -- "$text" err.txt || fail "darts $*: no '$text' in: $(cat err.txt)"
   fi
 }
@@ -35,8 +35,8 @@ grep -q '^Genotype(normal=' found/genotype.txt || fail 'genotype.txt is no genot
 [ "$(grep -c 'class="epoch"' found/report.html)" = 2 ] || fail 'the report must draw both epochs'
 cp found/genotype.txt before.txt
 cp found/model.safetensors before.safetensors
-expect 0 '' search "${tiny[@]}" --out found
-cmp -s before.txt found/genotype.txt || fail 'a finished search begun again has another genotype'
+expect 2 'finished run' search "${tiny[@]}" --out found
+cmp -s before.txt found/genotype.txt || fail 'a finished search that was refused has another genotype'
 cmp -s before.safetensors found/model.safetensors || fail '.. or another model'
 expect 0 '' train --genotype found/genotype.txt "${tiny[@]}" --auxiliary --cutout --out trained
 [ "$(wc -l <trained/metrics.jsonl)" = 2 ] || fail 'metrics.jsonl must have a line for each epoch'
@@ -44,9 +44,11 @@ expect 0 '' train --genotype random --seed 3 "${tiny[@]}" --out random
 expect 0 '' draw --genotype DARTS_V2 --out v2.html
 grep -q 'dil_conv_3x3' v2.html || fail 'DARTS_V2 is not drawn'
 
+expect 0 '' search --help
+[ ! -e runs ] || fail 'asking for help must not begin a run'
 expect 2 'other settings' search "${tiny[@]}" --seed 1 --out found
 mkdir foreign && touch foreign/file
-expect 2 'foreign: holds something that is no run' search "${tiny[@]}" --out foreign
+expect 2 'foreign: it holds something that is no run' search "${tiny[@]}" --out foreign
 expect 2 'DARTS_V3' train --genotype DARTS_V3 "${tiny[@]}"
 echo 'Genotype(normal=[' >broken.txt
 expect 2 'broken.txt: must be written as DARTS does' draw --genotype broken.txt --out x.html

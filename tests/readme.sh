@@ -60,6 +60,9 @@ for command in check list make; do
 done
 "$build/capsnet" --help 2>&1 | sed "s/{false}//g" >"$work/help.capsnet"
 
+for command in search train draw; do
+  "$(dirname "$serenade")/darts" "$command" --help >"$work/help-darts-$command" 2>&1
+done
 check_call() {  # check_call PAGE LINE: LINE begins with a command of the program
   local page=$1 words help
   read -ra words <<<"$2"

@@ -91,6 +91,7 @@ Result search(const Settings& settings, const Images& images, const TrainerOptio
                         .loss = loss,
                         .measure = measure_accuracy(network, images),
                         .schedule = &cosine,
+                        .identity = hooks.identity,
                         .keeper = hooks.keeper,
                         .on_step = hooks.on_step,
                         .on_epoch = hooks.on_epoch});

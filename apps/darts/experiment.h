@@ -30,6 +30,6 @@ struct Result {
 /// which nothing is chosen. hooks: keeper, on_step, on_epoch.
 Result search(const Settings& settings, const Images& images, const TrainerOptions& hooks);
 Result train(const Cells& cells, const Settings& settings, const Images& images,
-              TrainerOptions hooks);
+             TrainerOptions hooks);
 
 }  // namespace serenade::darts

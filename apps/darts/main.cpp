@@ -7,7 +7,6 @@
 #include "apps/darts/experiment.h"
 #include "nas/cell_page.h"
 #include "nas/cell_text.h"
-#include "nn/training/interrupt.h"
 #include "nn/training/program.h"
 #include "nn/training/run_folder.h"
 #include "tensor/files.h"
@@ -33,33 +32,29 @@ void run(const CLI::App& command, const Settings& settings, const std::string& o
   const Cells given = name == "train" ? find_cells(settings.genotype, settings.seed) : Cells();
   const Images images =
       load_images(settings.cifar10, settings.images, settings.seed, settings.cutout);
-  const StopOnSignals stop_on_signals;
-  RunFolder folder(out, config_of(command), name, settings.epochs);
+  RunFolder folder("--out", out, config_of(command));
   DrawnLine accuracy{"accuracy", {}}, majority{"majority class", {}};
-  TrainerOptions hooks = {.keeper = &folder.keeper()};
-  hooks.on_step = [&](const StepProgress& step) { folder.show(step); };
-  hooks.on_epoch = [&](const EpochMetrics& epoch) {
-    folder.add(epoch);
+  const TrainerOptions hooks = folder.record({.on_epoch = [&](const EpochMetrics& epoch) {
     accuracy.values.push_back(epoch.values.at("accuracy"));
     majority.values.push_back(images.majority);
-  };
+  }});
   const Result result =
       name == "search" ? search(settings, images, hooks) : train(given, settings, images, hooks);
-  folder.finish();
   const std::string text = to_text(cell_space(), result.cells);
   SafetensorsFile model;
   model.tensors = result.weights;
   model.metadata["genotype"] = text;
-  write_safetensors(folder / "model.safetensors", model);
-  write_file(folder / "genotype.txt", text + "\n");
+  write_safetensors(folder.file("model.safetensors"), model);
+  write_file(folder.file("genotype.txt"), text + "\n");
   CellPage page = {.title = "darts " + name, .history = result.history};
   for (const SearchRecord& epoch : result.history) page.cells.push_back(cell_space().derive(epoch));
   if (page.cells.empty()) page.cells = {given};
   page.lines_title = "Test images told right";
   page.lines = {majority, accuracy};
-  write_file(folder / "report.html", to_html(cell_space(), page));
+  write_file(folder.file("report.html"), to_html(cell_space(), page));
+  folder.finish();
   std::printf("%s\n%s: %.1f %% of test images told right; majority class %.1f %%\n", text.c_str(),
-              (folder / "report.html").c_str(), 100 * accuracy.values.back(),
+              folder.file("report.html").c_str(), 100 * accuracy.values.back(),
               100 * images.majority);
 }
 
@@ -110,6 +105,7 @@ void parse_and_run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) throw std::invalid_argument(error.what());
     app.exit(error);  // --help
+    return;
   }
   if (search) run(search, settings, out);
   if (train) run(train, settings, train_out);
@@ -124,5 +120,11 @@ void parse_and_run(int argc, char** argv) {
 }  // namespace serenade::darts
 
 int main(int argc, char** argv) {
-  return serenade::run_program("darts", [&] { serenade::darts::parse_and_run(argc, argv); });
+  return serenade::run_program("darts", [&] {
+    try {
+      serenade::darts::parse_and_run(argc, argv);
+    } catch (const std::invalid_argument& error) {  // settings and files that cannot be
+      throw serenade::InputError(error.what());
+    }
+  });
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Networks of cells (Liu, Simonyan & Yang, ICLR 2019), searched and trained: the builder says which.
+// Networks of cells (Liu, Simonyan & Yang, ICLR 2019), searched or trained, as the builder says.
 
 #include <memory>
 #include <vector>
