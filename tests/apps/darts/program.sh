@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The program `darts` in a tiny setting: search, train what was found, draw it; go on after a stop;
-# refusals of one line. Called as `bash tests/darts.sh BUILD_DIR`.
+# refusals of one line.
+#
+#   bash tests/apps/darts/program.sh BUILD_DIR
 set -u
 darts=$(cd "$1" && pwd)/darts
 folder=$(mktemp -d)
