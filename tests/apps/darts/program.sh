@@ -48,7 +48,8 @@ grep -q 'dil_conv_3x3' v2.html || fail 'DARTS_V2 is not drawn'
 
 expect 0 '' search --help
 [ ! -e runs ] || fail 'asking for help must not begin a run'
-expect 2 'other settings' search "${tiny[@]}" --seed 1 --out found
+cp -r found begun && rm begun/finished
+expect 2 'other settings' search "${tiny[@]}" --seed 1 --out begun
 mkdir foreign && touch foreign/file
 expect 2 'foreign: it holds something that is no run' search "${tiny[@]}" --out foreign
 expect 2 'DARTS_V3' train --genotype DARTS_V3 "${tiny[@]}"
