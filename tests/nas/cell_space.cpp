@@ -49,7 +49,7 @@ TEST_CASE("cell space: what is derived from alphas, worked out by hand") {
   REQUIRE(cells.size() == 1);
   CHECK(cells[0] == CellEdges{{"conv", 1}, {"skip", 0}, {"conv", 2}, {"skip", 1}});
   SearchRecord record;
-  for (const std::vector<double>& alpha : alphas) record.choices.push_back({.alphas = alpha});
+  for (const std::vector<double>& alpha : alphas) record.choices.emplace_back().alphas = alpha;
   CHECK(two_nodes().derive(record) == cells);
   const Genotype genotype = two_nodes().to_genotype(cells);
   CHECK(genotype.summary() ==
