@@ -3,7 +3,7 @@
 #   make            this list
 #   make run        the main job on a demo corpus: search, retrain, evaluate, report (CPU, minutes)
 #   make test       build everything and run all tests
-#   make build      build/serenade and build/capsnet, the programs
+#   make build      build/serenade, build/capsnet and build/darts, the programs
 #   make bench      our kernels and training steps against oneDNN, OpenBLAS and PyTorch where they are
 #                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
 #   make test-gpu   the CUDA kernels and both systems on this machine's GPU, against the CPU
@@ -81,7 +81,7 @@ setup:
 build: setup
 	@mkdir -p $(BUILD)
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=OFF $(CMAKE_FLAGS) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
-	@cmake --build $(BUILD) --target serenade capsnet -j $(JOBS)
+	@cmake --build $(BUILD) --target serenade capsnet darts -j $(JOBS)
 
 run: build
 	@test -e $(DEMO)/README.txt || $(BUILD)/serenade corpus make $(DEMO)
@@ -138,7 +138,7 @@ check-tidy: setup
 
 # The programs of the tests in float, in build folders of their own: without CUDA, which the emulation
 # stands for, and without the second build in double.
-FLOAT_TESTS := serenade_tests serenade_tests_systems serenade_tests_apps serenade_tests_capsnet \
+FLOAT_TESTS := serenade_tests serenade_tests_systems serenade_tests_apps serenade_tests_capsnet serenade_tests_darts \
   serenade_tests_cuda
 # Compiled quickly: -O1 is enough to pass the tests in time.
 QUICK := -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1
