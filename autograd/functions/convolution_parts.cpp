@@ -1,6 +1,7 @@
-// Forms of convolution that the plain one computes: groups one after the other, a dilated kernel as
-// a larger one with zeros between its taps, sequences as images of one row, and the transposed
-// convolution as the gradient of a convolution (kernels/conv2d/conv2d.h).
+// Forms of convolution: depthwise ones have kernels of their own (kernels/depthwise/depthwise.h).
+// The others are computed by the plain one (kernels/conv2d/conv2d.h): groups one after the other, a
+// dilated kernel as a larger one with zeros between its taps, sequences as images of one row, and
+// the transposed convolution as the gradient of a convolution.
 
 #include "autograd/functions/convolution_parts.h"
 
@@ -9,7 +10,9 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/optional.h"
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
@@ -80,6 +83,56 @@ Variable part_of_channels(const Variable& x, std::int64_t axis, std::int64_t gro
   return slice(x, axis, group * size, size);
 }
 
+// A group for each channel of the input.
+Variable depthwise(const Variable& x, const Variable& weight, const Variable& bias,
+                   const Conv2dOptions& options) {
+  const char* op = "conv2d";
+  check(options.stride[0] >= 1 && options.stride[1] >= 1, op, "strides must be at least 1; got ",
+        options.stride[0], " and ", options.stride[1]);
+  const std::int64_t padded_h = x.size(2) + options.padding.top + options.padding.bottom,
+                     padded_w = x.size(3) + options.padding.left + options.padding.right;
+  element_count({x.size(0), x.size(1), padded_h, padded_w}, op);
+  const DepthwiseShape shape = {.N = x.size(0),
+                                .C = x.size(1),
+                                .H = x.size(2),
+                                .W = x.size(3),
+                                .M = weight.size(0) / x.size(1),
+                                .R = weight.size(2),
+                                .S = weight.size(3),
+                                // A longer stride takes no further step either.
+                                .stride_h = std::min(options.stride[0], padded_h),
+                                .stride_w = std::min(options.stride[1], padded_w),
+                                .dilation_h = options.dilation[0],
+                                .dilation_w = options.dilation[1],
+                                .pad_top = options.padding.top,
+                                .pad_bottom = options.padding.bottom,
+                                .pad_left = options.padding.left,
+                                .pad_right = options.padding.right};
+  const Shape size = {shape.N, weight.size(0), shape.out_h(), shape.out_w()};
+  element_count(size, op);
+  element_count({shape.R * shape.S, shape.out_h(), shape.out_w()}, op);
+  const Tensor input = x.value().contiguous(), kernel = weight.value().contiguous(),
+               offset = contiguous_or_none(bias);
+  Tensor y = Tensor::empty(size, input.device());
+  KERNEL(input.device(), depthwise_conv2d_forward, y.data(), input.data(), kernel.data(),
+         pointer_or_null(offset), shape);
+  return make_result(
+      op, y, {x, weight, bias}, [input, kernel, shape](const Tensor& dy, Gradients& d) {
+        if (d.wants(0)) {
+          KERNEL(dy.device(), depthwise_conv2d_backward_input, d[0].data(), dy.data(),
+                 kernel.data(), shape);
+        }
+        if (d.wants(1)) {
+          KERNEL(dy.device(), depthwise_conv2d_backward_weight, d[1].data(), dy.data(),
+                 input.data(), shape);
+        }
+        if (d.wants(2)) {  // as after any convolution
+          KERNEL(dy.device(), conv2d_backward_bias, d[2].data(), dy.data(),
+                 Conv2dShape{.N = dy.size(0), .H = dy.size(2), .W = dy.size(3), .K = dy.size(1)});
+        }
+      });
+}
+
 // The transposed convolution with one group and without dilation.
 Variable transposed(const Variable& x, const Variable& weight, const Pair& size,
                     const ConvTranspose2dOptions& options) {
@@ -139,6 +192,7 @@ Variable conv2d_by_parts(const Variable& x, const Variable& weight, const Variab
             x.size(3) + p.left + p.right >= reaches[1],
         op, "the padded input must be at least as large as the dilated kernel; got input ",
         x.shape(), " and a kernel that reaches over ", reaches[0], " x ", reaches[1]);
+  if (options.groups == x.size(1)) return depthwise(x, weight, bias, options);
   const Variable kernel = dilated(weight, options.dilation);
   const Pair dilation = {taps[0] == 1 ? 1 : options.dilation[0],
                          taps[1] == 1 ? 1 : options.dilation[1]};
