@@ -44,7 +44,8 @@ void backward(const Variable& loss, BackwardOptions options = {});
 std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
                          BackwardOptions options = {});
 
-/// The leaves that the loss depends on and that a gradient will arrive at.
+/// The leaves that the loss depends on and that a gradient will arrive at. Throws as backward()
+/// does for a loss that has no gradient, or whose graph was released.
 std::vector<std::shared_ptr<const Node>> leaves(const Variable& loss);
 
 /// While one is alive on this thread, functions record no graph.

@@ -114,7 +114,9 @@ Variable scaled_dot_product_attention(const Variable& query, const Variable& key
   Tensor log_sum = Tensor::empty({s.batch, s.queries}, q.device());
   KERNEL(q.device(), attention_forward, y.data(), log_sum.data(), q.data(), k.data(), v.data(),
          pointer_or_null(bias), s);
-  return make_result(kName, y, {query, key, value},
+  // A bias has no gradient, but must not change before backward has read it.
+  const Variable added = options.bias.defined() ? Variable(options.bias) : Variable();
+  return make_result(kName, y, {query, key, value, added},
                      [y, log_sum, q, k, v, bias, s](const Tensor& dy, Gradients& d) {
                        KERNEL(dy.device(), attention_backward, wanted(d, 0), wanted(d, 1),
                               wanted(d, 2), dy.data(), y.data(), log_sum.data(), q.data(), k.data(),

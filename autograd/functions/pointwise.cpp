@@ -87,18 +87,17 @@ Variable where(const Tensor& mask, const Variable& a, const Variable& b) {
   Tensor y = Tensor::empty(shape, a.device());
   KERNEL(y.device(), select_forward, y.data(), wide_mask.data(), left.data(), right.data(),
          make_broadcast(left.shape(), right.shape()));
-  return make_result(
-      "where", y, {a, b},
-      [wide_mask](const Tensor& dy, Gradients& d) {
-        for (const std::size_t input : {std::size_t{0}, std::size_t{1}}) {
-          if (!d.wants(input)) continue;
-          add_operand_gradient(d[input], dy, [&](Tensor& g) {
-            KERNEL(g.device(), unary_backward, g.data(), dy.data(), wide_mask.data(), dy.numel(),
-                   formulas::Masked{input == 0});
-          });
-        }
-      },
-      Saves::nothing);
+  return make_result("where", y,
+                     {a, b, Variable(mask)},  // which must not change before backward has read it
+                     [wide_mask](const Tensor& dy, Gradients& d) {
+                       for (const std::size_t input : {std::size_t{0}, std::size_t{1}}) {
+                         if (!d.wants(input)) continue;
+                         add_operand_gradient(d[input], dy, [&](Tensor& g) {
+                           KERNEL(g.device(), unary_backward, g.data(), dy.data(), wide_mask.data(),
+                                  dy.numel(), formulas::Masked{input == 0});
+                         });
+                       }
+                     });
 }
 
 Variable masked_fill(const Variable& x, const Tensor& mask, real value) {

@@ -138,6 +138,20 @@ TEST_CASE("a value changed in place before its gradient is noticed, and the func
     w.value().mark_changed();
     refused(loss, "'mul'");
   }
+  {  // a mask
+    Variable w = leaf(3);
+    Tensor mask = Tensor::ones({2});
+    const Variable loss = sum(where(mask, w, Tensor::full({2}, 1)));
+    mask.zero_();
+    refused(loss, "input 2 of 'where'");
+  }
+  {  // a bias of attention
+    const Variable q(Tensor::ones({1, 2, 4}), true);
+    Tensor bias = Tensor::ones({2, 2});
+    const Variable loss = sum(scaled_dot_product_attention(q, q, q, {.bias = bias}));
+    bias.zero_();
+    refused(loss, "input 3 of 'scaled_dot_product_attention'");
+  }
   {  // a gradient that a second loss was computed with, and that backward adds to
     Variable w = leaf(3);
     backward(sum(w * w));
