@@ -80,7 +80,8 @@ void BatchProblem::end_epoch(SupernetSearch& search) {
   const SearchRecord& record = search.history().back();
   EpochMetrics metrics{.epoch = static_cast<int>(record.epoch) + 1,
                        .learning_rate = search.weight_optimizer().learning_rate(),
-                       .train_loss = record.weight_loss};
+                       .train_loss = record.weight_loss,
+                       .gradient_norm = gradient_norm(search.weight_optimizer().parameters())};
   metrics.values["validation_loss"] = record.architecture_loss;
   if (options_.schedule != nullptr) options_.schedule->end_epoch(record.weight_loss);
   if (options_.measure) options_.measure(metrics);
@@ -102,6 +103,7 @@ void BatchProblem::keep_if_due(Moment moment) {
   if (options_.schedule != nullptr) progress["schedule"] = to_json(options_.schedule->state());
   for (const EpochMetrics& metrics : metrics_) {
     progress["metrics"].push_back({{"learning_rate", metrics.learning_rate},
+                                   {"gradient_norm", metrics.gradient_norm},
                                    {"seconds", metrics.seconds},
                                    {"values", metrics.values}});
   }
@@ -127,6 +129,7 @@ void BatchProblem::resume() {
     metrics.push_back({.epoch = static_cast<int>(i) + 1,
                        .learning_rate = epochs[i].at("learning_rate").get<double>(),
                        .train_loss = history[i].weight_loss,
+                       .gradient_norm = epochs[i].at("gradient_norm").get<double>(),
                        .seconds = epochs[i].at("seconds").get<double>()});
     for (const auto& [name, value] : epochs[i].at("values").items()) {
       metrics.back().values[name] = value.is_null() ? std::nan("") : value.get<double>();

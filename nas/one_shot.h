@@ -68,7 +68,8 @@ class OneShot : public Strategy {
   virtual bool trains_jointly() const { return false; }
   /// dL/d alpha of an architecture step; runs with the paths of that phase.
   virtual ArchitectureGradient architecture_gradient(const ArchitectureStep& step) const;
-  /// Gradients of the weights are scaled down to this norm (clip_grad_norm); 0: they are not.
+  /// Gradients of the weights are scaled down to this norm (clip_grad_norm); 0: they are not. What
+  /// is recorded of them is what they are then.
   virtual double clip_norm() const { return 0; }
   /// Called after each update of the alphas, to bring them back to where they may be.
   virtual void project(std::vector<Variable>& /*alphas*/) const {}

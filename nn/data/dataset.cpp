@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tensor/check.h"
+#include "tensor/fnv.h"
 #include "tensor/safetensors.h"
 
 namespace serenade {
@@ -84,6 +85,23 @@ Subset::Subset(const Dataset& whole, std::vector<std::int64_t> indices)
 Sample Subset::get(std::int64_t index) const {
   check_index("Subset", index, size());
   return whole_.get(indices_[static_cast<std::size_t>(index)]);
+}
+
+std::string content_hash(const Dataset& data) {
+  Fnv hash;
+  const auto add = [&hash](const Tensor& tensor) {
+    if (!tensor.defined()) return hash.add_text("");
+    hash.add_text(to_string(tensor.shape()));
+    const Tensor dense = tensor.contiguous();
+    hash.add(dense.data(), static_cast<std::size_t>(dense.numel()) * sizeof(real));
+  };
+  for (std::int64_t i = 0; i < data.size(); ++i) {
+    const Sample sample = data.get(i);
+    add(sample.input);
+    hash.add(&sample.label, sizeof sample.label);
+    add(sample.target);
+  }
+  return hash.hex();
 }
 
 TensorDataset read_safetensors_dataset(const std::string& path, const std::string& inputs,

@@ -89,6 +89,10 @@ class Subset : public Dataset {
   std::vector<std::int64_t> indices_;
 };
 
+/// Sixteen hexadecimal digits that change with any input, label or target of a set: what a training
+/// that goes on after a break must find unchanged. Reads every sample.
+std::string content_hash(const Dataset& data);
+
 /// The tensor `inputs` and the integers `labels` of a safetensors file; no labels where the name is
 /// empty. Throws as read_safetensors() and TensorDataset do, naming the file.
 TensorDataset read_safetensors_dataset(const std::string& path, const std::string& inputs,

@@ -13,6 +13,9 @@ namespace serenade {
 LoaderTask::LoaderTask(Options options) : options_(std::move(options)) {
   check(options_.loader != nullptr && options_.loss != nullptr, "LoaderTask",
         "there must be a loader and a loss");
+  check(options_.loader->size() > 0, "LoaderTask",
+        "the loader must have a batch: its batch_size is larger than its set, and drop_last leaves "
+        "such a batch out");
 }
 
 void LoaderTask::end_epoch(EpochMetrics& metrics) {

@@ -20,6 +20,12 @@ int fail(const std::string& name, int code, std::string message) {
 
 }  // namespace
 
+std::string fault_of_seed(const std::string& word) {
+  const bool digits = !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+  const bool fits = word.size() <= 18 && (word.size() == 1 || word[0] != '0');
+  return digits && fits ? "" : "must be a whole number of 0 to 10^18 - 1, in digits";
+}
+
 int run_program(const std::string& name, const std::function<void()>& work) {
   const auto fails = [&](ExitCode code, const std::string& message) {
     return fail(name, static_cast<int>(code), message);

@@ -21,6 +21,10 @@ class InputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Nothing for a whole number of 0 to 10^18 - 1 in digits, what a seed on a command line must be;
+/// else words that say so. (Libraries that read numbers take -1 for the largest one.)
+std::string fault_of_seed(const std::string& word);
+
 /// Does the work and returns the exit code. What is thrown becomes one line on stderr, "name: ..",
 /// and its code: InputError 2; std::bad_alloc, std::length_error 3; NonFiniteLoss,
 /// NonFiniteGradient 4; other std::runtime_errors, which are those of files, 5; Interrupted 128 +

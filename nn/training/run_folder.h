@@ -8,6 +8,7 @@
 //   save_model(folder.file("model.safetensors"), net);
 //   folder.finish();
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,18 +16,20 @@
 #include "nn/training/progress.h"
 #include "nn/training/state_keeper.h"
 #include "nn/training/trainer.h"
+#include "tensor/descriptor.h"
 
 namespace serenade {
 
 class RunFolder {
  public:
-  /// A new or empty folder becomes that of a run with this configuration, config.json. A run that
-  /// was begun with the same one goes on. Nothing else is touched: throws InputError, which begins
+  /// A new or empty folder becomes that of a run with this configuration, config.json, at the first
+  /// step: settings that cannot be leave nothing. A run that was begun with the same ones goes on,
+  /// unless another process works on it. Nothing else is touched: throws InputError, which begins
   /// with the option that named the folder, where it holds a run with another configuration, a
-  /// finished one, or something that is no run; the system's errors as tensor/files.h does.
-  /// minutes: of CheckpointFile.
-  RunFolder(const std::string& option, const std::string& path, const std::string& config,
-            double minutes = 5);
+  /// finished one, or something that is no run; std::runtime_error for what the system refuses.
+  /// minutes: of CheckpointFile. The configuration has to hold all that results depend on: of data,
+  /// content_hash() (nn/data/dataset.h).
+  RunFolder(std::string option, std::string path, std::string config, double minutes = 5);
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
@@ -39,7 +42,12 @@ class RunFolder {
   void finish();
 
  private:
-  std::string path_, config_, epochs_;
+  void look_at(const std::function<void()>& then);
+  void take_lock();
+  void begin();
+
+  std::string option_, path_, config_, epochs_;
+  Descriptor lock_;
   CheckpointFile keeper_;
   std::unique_ptr<ProgressBar> bar_;  // from the first step on
 };

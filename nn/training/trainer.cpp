@@ -78,6 +78,8 @@ void Trainer::run(TrainingTask& task) {
   if (options_.on_epoch) {
     for (const EpochMetrics& metrics : history_) options_.on_epoch(metrics);
   }
+  check(task.steps() > 0, "Trainer",
+        "an epoch must have a step; is the batch larger than the data?");
   while (!finished()) {
     run_epoch(task);
     end_epoch(task);

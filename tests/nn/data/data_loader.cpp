@@ -291,3 +291,17 @@ TEST_CASE("data loader: options that cannot be") {
   CHECK_THROWS_WITH_AS(loader.epoch(0, 3), "DataLoader: the first batch must be in 0 .. 2; got 3",
                        std::invalid_argument);
 }
+
+TEST_CASE("the hash of a set changes with every input, label, target and with their order") {
+  Tensor inputs = Tensor::from({1, 2, 3, 4}, {2, 2});
+  const std::string hash = content_hash(TensorDataset(inputs, {0, 1}));
+  CHECK(content_hash(TensorDataset(inputs.clone(), {0, 1})) == hash);
+  CHECK(content_hash(TensorDataset(inputs, {0, 0})) != hash);
+  CHECK(content_hash(TensorDataset(inputs, {0, 1}, inputs)) != hash);
+  CHECK(content_hash(TensorDataset(inputs)) != hash);
+  CHECK(content_hash(TensorDataset(inputs.reshape({2, 1, 2}), {0, 1})) != hash);
+  const TensorDataset set(inputs, {0, 1});
+  CHECK(content_hash(Subset(set, {1, 0})) != hash);
+  inputs.data()[3] = real(4.5);
+  CHECK(content_hash(TensorDataset(inputs, {0, 1})) != hash);
+}

@@ -35,6 +35,12 @@ void refuse(const std::string& path, const std::string& config, const std::strin
                        InputError);
 }
 
+// As a Trainer does after its first step.
+void step_of(RunFolder& run) {
+  const TrainerOptions options = run.record({});
+  options.on_step({.epoch = 1, .done = 1, .total = 1});
+}
+
 struct Stopped {};
 
 // Learns to double; its weights after so many epochs. Ends with Stopped after `steps` steps.
@@ -63,6 +69,13 @@ StateDict doubled(const std::string& path, int steps = 1 << 20) {
 
 }  // namespace
 
+TEST_CASE("a program: seeds are whole numbers in digits") {
+  for (const char* good : {"0", "7", "999999999999999999"}) CHECK(fault_of_seed(good) == "");
+  for (const char* bad : {"", "-1", "0x10", "010", "1e3", "1.5", "1000000000000000000"}) {
+    CHECK(fault_of_seed(bad) != "");
+  }
+}
+
 TEST_CASE("a program: each kind of failure has its code and its line") {
   CHECK(line_of(0, [] {}) == "");
   CHECK(line_of(1, [] { throw std::logic_error("odd"); }) == "prog: internal error: odd\n");
@@ -81,15 +94,38 @@ TEST_CASE("a program: each kind of failure has its code and its line") {
 TEST_CASE("a run folder is that of one configuration, until it is finished") {
   const TemporaryFolder folder;
   const std::string path = folder / "deep/run";
-  RunFolder("--out", path, "one");
-  CHECK(read_file(path + "/config.json") == "one");
-  refuse(path, "two", "--out " + path + ": it holds a run with other settings");
+  { RunFolder never("--out", path, "zero"); }
+  CHECK_FALSE(std::filesystem::exists(folder / "deep"));  // no step, no folder
+  {
+    RunFolder run("--out", path, "one");
+    step_of(run);
+    CHECK(read_file(path + "/config.json") == "one");
+    refuse(path, "two", "--out " + path + ": it holds a run with other settings");
+    refuse(path, "one", "another process");
+  }
   RunFolder("--out", path, "one").finish();
   refuse(path, "one", "finished");
   write_file(folder / "note.txt", "mine");
   refuse(folder.path(), "one", "no run");
   refuse(folder / "note.txt", "one", "file");
   CHECK(read_file(folder / "note.txt") == "mine");
+  refuse("", "one", "name a folder");
+  std::filesystem::create_symlink(folder / "nowhere", folder / "link");
+  refuse(folder / "link", "one", "leads nowhere");
+}
+
+TEST_CASE("a run folder: what a kill at the very start leaves is no obstacle, two runs are") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  std::filesystem::create_directory(path);
+  write_file(path + "/config.json.7.0.partial", "on");
+  RunFolder first("--out", path, "one"), second("--out", path, "two");
+  step_of(first);
+  CHECK_FALSE(std::filesystem::exists(path + "/config.json.7.0.partial"));
+  CHECK_THROWS_WITH_AS(step_of(second), doctest::Contains("other settings"), InputError);
+  CHECK(read_file(path + "/config.json") == "one");
+  RunFolder below("--out", path + "/config.json/sub", "one");
+  CHECK_THROWS_WITH_AS(step_of(below), doctest::Contains("--out"), std::runtime_error);
 }
 
 TEST_CASE("a run folder has a line for each epoch, and a stopped run goes on with the same bits") {
