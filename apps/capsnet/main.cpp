@@ -37,6 +37,7 @@ TensorDataset load(const Settings& s, Split split, std::int64_t& count) {
   }
   try {
     const ImageDataset all = read_mnist(s.mnist, split);
+    if (all.size() == 0) throw InputError("there are no pictures");
     if (all.image_shape() != Shape{1, 28, 28}) throw InputError("pictures must be 28 x 28");
     count = count == 0 ? all.size() : std::min(count, all.size());
     const Batch first = *DataLoader(all, {.batch_size = count}).epoch(0).next();
@@ -58,7 +59,9 @@ void run(Settings s) {
   options.shuffle = true;
   options.transform = s.multi ? overlay(training) : random_crop({.size = {28, 28}, .padding = 2});
   const DataLoader batches(training, options);
-  const std::string config = json(s).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  json settings = s;
+  settings["data"] = content_hash(training) + content_hash(test);
+  const std::string config = settings.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   RunFolder folder("--out", s.out, config);
   manual_seed(s.seed);
   CapsNet net(
@@ -104,7 +107,8 @@ int main(int argc, char** argv) {
   const CLI::Range samples(0, 1000000);
   app.add_option("--train-samples", s.train_samples, "0: all; 10000 made ones")->check(samples);
   app.add_option("--test-samples", s.test_samples, "0: all; 1000 made ones")->check(samples);
-  app.add_option("--seed", s.seed, "of weights, batches and made digits");
+  const auto seed = app.add_option("--seed", s.seed, "of weights, batches and made digits");
+  seed->check(fault_of_seed, "DIGITS");
   app.add_option("--out", s.out, "folder for results; a run that was stopped goes on there");
   const auto work = [&] {
     try {

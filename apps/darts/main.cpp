@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/darts/experiment.h"
 #include "nas/cell_page.h"
@@ -15,8 +16,8 @@ namespace serenade::darts {
 
 namespace {
 
-// The command and its options as JSON, but for what changes no result.
-std::string config_of(const CLI::App& command) {
+// The command and its options as JSON, but for what changes no result, and what files have held.
+std::string config_of(const CLI::App& command, const Cells& given, const Images& images) {
   nlohmann::ordered_json config = {{"program", "darts"}, {"command", command.get_name()}};
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_single_name(), value = option->as<std::string>();
@@ -24,7 +25,10 @@ std::string config_of(const CLI::App& command) {
     const bool number = nlohmann::json::accept(value);
     config[name] = number ? nlohmann::json::parse(value) : nlohmann::json(value);
   }
-  return config.dump(2) + "\n";
+  if (!given.empty()) config["cells"] = to_text(cell_space(), given);
+  config["training_images"] = images.training->size();
+  config["data"] = content_hash(*images.training) + content_hash(*images.test);
+  return config.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void run(const CLI::App& command, const Settings& settings, const std::string& out) {
@@ -32,7 +36,7 @@ void run(const CLI::App& command, const Settings& settings, const std::string& o
   const Cells given = name == "train" ? find_cells(settings.genotype, settings.seed) : Cells();
   const Images images =
       load_images(settings.cifar10, settings.images, settings.seed, settings.cutout);
-  RunFolder folder("--out", out, config_of(command));
+  RunFolder folder("--out", out, config_of(command, given, images));
   DrawnLine accuracy{"accuracy", {}}, majority{"majority class", {}};
   const TrainerOptions hooks = folder.record({.on_epoch = [&](const EpochMetrics& epoch) {
     accuracy.values.push_back(epoch.values.at("accuracy"));
@@ -67,19 +71,26 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
           "--made", [] {}, "Images that are made: the default")
       ->excludes(cifar);
   const auto add = [&](const std::string& option, auto& value, double low, double high) {
-    return command.add_option(option, value)->check(CLI::Range(low, high));
+    const auto fault = [low, high](const std::string& word) -> std::string {
+      double number = 0;
+      if (CLI::detail::lexical_cast(word, number) && number >= low && number <= high) return "";
+      std::ostringstream words;
+      words << "must be from " << low << " to " << high << "; got " << word;
+      return words.str();
+    };
+    return command.add_option(option, value)->check(fault, "NUMBER");
   };
-  add("--images", s.images, 2, 1e6)->description("Made images to learn from");
+  add("--images", s.images, 2, 1e6)->description("Made images to learn from")->excludes(cifar);
   add("--channels", s.channels, 2, 512)->description("Of a node of the first cells; even");
   add("--cells", s.cells, 3, 100);
   add("--epochs", s.epochs, 1, 1e5);
   add("--batch-size", s.batch_size, 2, 1e5);
-  add("--learning-rate", s.learning_rate, 0, 10)->description("Falls along half a cosine");
+  add("--learning-rate", s.learning_rate, 1e-9, 10)->description("Falls along half a cosine");
   command.add_flag("--cutout", s.cutout, "A square of each training image is blanked");
-  command.add_option("--seed", s.seed);
+  command.add_option("--seed", s.seed)->check(fault_of_seed, "DIGITS");
   command.add_option("--out", out, "Folder; the same command goes on where it stopped");
   if (name == "search") {
-    add("--alpha-learning-rate", s.alpha_learning_rate, 0, 1);
+    add("--alpha-learning-rate", s.alpha_learning_rate, 1e-9, 1);
     return command;
   }
   command.add_option("--genotype", s.genotype, "A file, DARTS_V1, DARTS_V2 or random");
@@ -99,11 +110,13 @@ void parse_and_run(int argc, char** argv) {
       add_command(app, "train", "Train a network of given cells", settings, train_out);
   CLI::App& draw = *app.add_subcommand("draw", "Draw cells on an HTML page");
   draw.add_option("--genotype", settings.genotype, "A file, DARTS_V1, DARTS_V2 or random");
+  draw.add_option("--seed", settings.seed, "Of random cells")->check(fault_of_seed, "DIGITS");
   draw.add_option("--out", file, "The page")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0) throw std::invalid_argument(error.what());
+    if (error.get_exit_code() != 0)
+      throw InputError(std::string(error.what()) + " (see darts --help)");
     app.exit(error);  // --help
     return;
   }

@@ -44,7 +44,7 @@ class CellNetwork : public Module {
  public:
   struct Options {
     std::int64_t channels = 16, cells = 8, classes = 10;
-    std::int64_t side = 32;  ///< of the images: a multiple of 4, of 16 with an auxiliary head
+    std::int64_t side = 32;  ///< of the images: a multiple of 4, at least 16 with an auxiliary head
     bool affine = true;
     bool auxiliary = false;  ///< a second classifier, after the second reduction
   };

@@ -35,20 +35,29 @@ grep -q '"train_samples": 40' whole/config.json || fail 'config.json is not comp
 grep -qE 'https?://|src=|DATA;' whole/report.html && fail 'report.html wants something from outside'
 
 # Ended in the middle, by a signal, it goes on to the same bits.
-"$capsnet" "${short[@]}" --epochs 2 --out parts >out.txt 2>err.txt &
+longer=(--train-samples 400 --test-samples 20 --batch-size 10 --epochs 2)
+"$capsnet" "${longer[@]}" --out undisturbed >out.txt 2>err.txt || fail "run: $(cat err.txt)"
+"$capsnet" "${longer[@]}" --out parts >out.txt 2>err.txt &
 run=$!
-for _ in $(seq 200); do
+for _ in $(seq 500); do
   [ -s parts/config.json ] && break
-  sleep 0.02
+  sleep 0.01
 done
-kill -INT $run
+kill -TERM $run
 wait $run
 status=$?
-[ $status = 130 ] || [ $status = 0 ] || fail "stopped: exit code $status: $(cat err.txt)"
-if [ $status = 130 ]; then
-  "$capsnet" "${short[@]}" --epochs 2 --out parts >out.txt 2>err.txt || fail "resume: $(cat err.txt)"
-fi
-cmp -s whole/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
+[ $status = 143 ] || fail "stopped: exit code $status, not 143: $(cat err.txt)"
+"$capsnet" "${longer[@]}" --out parts >out.txt 2>err.txt || fail "resume: $(cat err.txt)"
+cmp -s undisturbed/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
+
+# What a kill at the very start leaves is no obstacle; who works on a run is alone.
+mkdir early && touch early/config.json.1.0.partial early/lock
+"$capsnet" "${short[@]}" --epochs 1 --out early >out.txt 2>err.txt || fail "early: $(cat err.txt)"
+[ -z "$(find early -name '*.partial')" ] || fail 'a part of a file was left'
+rm early/finished
+flock early/lock sleep 5 &
+sleep 0.2
+ends 2 'another process is at work' "${short[@]}" --epochs 1 --out early
 
 # The other kinds.
 "$capsnet" "${short[@]}" --epochs 1 --multi --routings 1 --out multi >out.txt 2>err.txt ||
@@ -67,6 +76,9 @@ ends 2 'two classes' --multi --train-samples 1 --out new
 ends 2 '--routings' --routings 2 --out new
 ends 2 '--epochs' --epochs 0 --out new
 ends 2 '--wrong' --wrong --out new
+ends 2 '--seed' --seed -1 --out new
+ends 2 'name a folder' "${short[@]}" --out ''
+ends 5 'Not a directory' "${short[@]}" --out whole/config.json/sub
 [ -e new ] && fail 'bad input left a folder'
 "$capsnet" --help | grep -q -e --no-reconstruction || fail 'help'
 exit $failed

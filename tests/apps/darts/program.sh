@@ -42,6 +42,27 @@ cmp -s before.txt found/genotype.txt || fail 'a finished search that was refused
 cmp -s before.safetensors found/model.safetensors || fail '.. or another model'
 expect 0 '' train --genotype found/genotype.txt "${tiny[@]}" --auxiliary --cutout --out trained
 [ "$(wc -l <trained/metrics.jsonl)" = 2 ] || fail 'metrics.jsonl must have a line for each epoch'
+# Ended in the middle, by a signal, it goes on to the same bits; but not with other cells.
+longer=(--images 96 --channels 2 --cells 3 --epochs 3 --batch-size 4)
+cp found/genotype.txt cells.txt
+expect 0 '' train --genotype cells.txt "${longer[@]}" --out undisturbed
+"$darts" train --genotype cells.txt "${longer[@]}" --out parts >out.txt 2>err.txt &
+run=$!
+for _ in $(seq 500); do
+  [ -s parts/config.json ] && break
+  sleep 0.01
+done
+kill -TERM $run
+wait $run
+status=$?
+[ $status = 143 ] || fail "stopped: exit code $status, not 143: $(cat err.txt)"
+echo "$(sed 's/Genotype/Cells = Genotype/' cells.txt)" >cells.txt # the same cells
+expect 0 '' train --genotype cells.txt "${longer[@]}" --out parts
+cmp -s undisturbed/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
+rm parts/finished
+echo 'Genotype(normal=[("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1)], normal_concat=range(2, 6), reduce=[("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3", 0), ("max_pool_3x3", 1)], reduce_concat=range(2, 6))' |
+  tr '"' "'" >cells.txt
+expect 2 'other settings' train --genotype cells.txt "${longer[@]}" --out parts
 expect 0 '' train --genotype random --seed 3 "${tiny[@]}" --out random
 expect 0 '' draw --genotype DARTS_V2 --out v2.html
 grep -q 'dil_conv_3x3' v2.html || fail 'DARTS_V2 is not drawn'
@@ -58,6 +79,11 @@ expect 2 'broken.txt: must be written as DARTS does' draw --genotype broken.txt 
 expect 2 'nowhere' search --cifar10 nowhere
 expect 2 '--chanels' search --chanels 3
 expect 2 'channels must be even' search --images 16 --channels 3 --batch-size 4 --epochs 1 --out odd
-expect 2 'batches' search --images 16 --batch-size 64 --out few
+[ ! -e odd ] || fail 'settings that cannot be have left a folder'
+expect 2 'batch' search --images 16 --batch-size 64 --out few
+expect 2 'batch' train --images 16 --batch-size 64 --out few
+[ ! -e few ] || fail 'settings that cannot be have left a folder'
+expect 2 'must be from' search --learning-rate nan --out few
+expect 2 '--seed' search --seed -1 --out few
 expect 5 'v2.html' draw --genotype DARTS_V2 --out nowhere/v2.html
 exit $failed
