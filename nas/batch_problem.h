@@ -30,7 +30,7 @@ struct BatchProblemOptions {
   std::function<Variable(const Batch&)> loss = {};  ///< mean loss of the supernet over a batch
   std::function<void(EpochMetrics&)> measure = {};  ///< after an epoch: adds to the values
   Schedule* schedule = nullptr;                     ///< of the weights' rate, by epochs
-  std::string identity = "";                        ///< as in TrainerOptions, like the rest
+  std::string identity = {};                        ///< as in TrainerOptions, like the rest
   StateKeeper* keeper = nullptr;
   std::function<void(const StepProgress&)> on_step = {};
   std::function<void(const EpochMetrics&)> on_epoch = {};

@@ -13,7 +13,7 @@
 namespace serenade::capsnet {
 
 struct Settings {
-  std::string mnist = "";  ///< folder of MNIST's four files; empty: made digits
+  std::string mnist = {};  ///< folder of MNIST's four files; empty: made digits
   bool multi = false, reconstruction = true;
   bool small = true;  ///< 32 channels and 4 types of capsules in place of 256 and 32
   int routings = 3, epochs = 5;

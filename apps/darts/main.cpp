@@ -32,7 +32,7 @@ std::string config_of(const CLI::App& command, const Cells& given, const Images&
 }
 
 void run(const CLI::App& command, const Settings& settings, const std::string& out) {
-  const std::string name = command.get_name();
+  const std::string& name = command.get_name();
   const Cells given = name == "train" ? find_cells(settings.genotype, settings.seed) : Cells();
   const Images images =
       load_images(settings.cifar10, settings.images, settings.seed, settings.cutout);

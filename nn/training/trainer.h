@@ -79,11 +79,11 @@ struct TrainerOptions {
   int epochs = 1;
   Schedule* schedule = nullptr;  ///< of the learning rate, by epochs; none: the optimiser's stays
   double clip_norm = 0;          ///< gradients are scaled down to this norm; 0: they are not
-  std::string monitor = "";      ///< the value that makes an epoch the best one; "": the last is it
+  std::string monitor = {};      ///< the value that makes an epoch the best one; "": the last is it
   bool lower_is_better = false;
   int patience = 0;               ///< stops after so many epochs that were not better; 0: never
   std::uint64_t seed = 0;         ///< that manual_seed() was given before the network was made
-  std::string identity = "";      ///< a state with another one belongs to another training
+  std::string identity = {};      ///< a state with another one belongs to another training
   StateKeeper* keeper = nullptr;  ///< none: nothing is kept
   std::function<void(const StepProgress&)> on_step = {};
   std::function<void(const EpochMetrics&)> on_epoch = {};  ///< those before a break are told again
