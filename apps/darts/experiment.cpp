@@ -114,7 +114,7 @@ Result train(const Cells& cells, const Settings& settings, const Images& images,
         .p = settings.drop_path * (epoch - 1) / settings.epochs,
         .key = {settings.seed, Purpose::dropout, static_cast<std::uint64_t>(step)}};
     const Scores scores = network.forward(batch.input, drop);
-    const Variable main = cross_entropy(scores.classes, batch.labels);
+    Variable main = cross_entropy(scores.classes, batch.labels);
     if (!scores.auxiliary.defined()) return main;
     return main + real(kAuxiliaryWeight) * cross_entropy(scores.auxiliary, batch.labels);
   };
