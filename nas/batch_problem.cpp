@@ -1,7 +1,6 @@
 #include "nas/batch_problem.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -101,12 +100,7 @@ void BatchProblem::keep_if_due(Moment moment) {
                    {"draws", default_draws()},
                    {"metrics", Json::array()}};
   if (options_.schedule != nullptr) progress["schedule"] = to_json(options_.schedule->state());
-  for (const EpochMetrics& metrics : metrics_) {
-    progress["metrics"].push_back({{"learning_rate", metrics.learning_rate},
-                                   {"gradient_norm", metrics.gradient_norm},
-                                   {"seconds", metrics.seconds},
-                                   {"values", metrics.values}});
-  }
+  for (const EpochMetrics& metrics : metrics_) progress["metrics"].push_back(to_json(metrics));
   state.metadata[kIdentity] = options_.identity;
   state.metadata[kProgress] = progress.dump();
   options_.keeper->save(std::move(state));
@@ -120,21 +114,13 @@ void BatchProblem::resume() {
     return;
   }
   const Json progress = parse_json<Json>(state->metadata.at(kProgress), kProgress);
-  const std::vector<SearchRecord> history = SupernetSearch::history_of(*state);
-  const Json& epochs = progress.at("metrics");
-  check(epochs.size() == history.size(), "BatchProblem", "a state must have metrics of its ",
-        history.size(), " epochs; got ", epochs.size());
   std::vector<EpochMetrics> metrics;
-  for (std::size_t i = 0; i < history.size(); ++i) {
-    metrics.push_back({.epoch = static_cast<int>(i) + 1,
-                       .learning_rate = epochs[i].at("learning_rate").get<double>(),
-                       .train_loss = history[i].weight_loss,
-                       .gradient_norm = epochs[i].at("gradient_norm").get<double>(),
-                       .seconds = epochs[i].at("seconds").get<double>()});
-    for (const auto& [name, value] : epochs[i].at("values").items()) {
-      metrics.back().values[name] = value.is_null() ? std::nan("") : value.get<double>();
-    }
+  for (const Json& epoch : progress.at("metrics")) {
+    metrics.push_back(epoch_metrics_from_json(epoch.get<std::string>()));
   }
+  const std::size_t epochs = SupernetSearch::history_of(*state).size();
+  check(metrics.size() == epochs, "BatchProblem", "a state must have metrics of its ", epochs,
+        " epochs; got ", metrics.size());
   const auto draws = json_integer<std::uint64_t>(progress.at("draws"), "draws");
   const auto seconds = progress.at("seconds").get<double>();
   if (options_.schedule != nullptr) {

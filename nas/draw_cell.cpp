@@ -2,10 +2,10 @@
 // two tops are in one place.
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 
 #include "nas/draw.h"
+#include "nas/draw_layout.h"
 #include "tensor/check.h"
 #include "tensor/text.h"
 
@@ -14,8 +14,6 @@ namespace serenade {
 namespace {
 
 constexpr double kStep = 120, kMargin = 60, kRise = 34, kRadius = 17, kBelow = 70;
-constexpr std::array<const char*, 8> kColors = {"#9aa5b4", "#0f766e", "#65a30d", "#64748b",
-                                                "#c2410c", "#b45309", "#6d28d9", "#be185d"};
 
 // printf with numbers: text and colours that come from outside go around it.
 template <class... Numbers>
@@ -48,7 +46,8 @@ std::string draw_cell_svg(const CellSpace& space, const CellEdges& edges) {
     check(0 <= from && from < node && node < states, "draw_cell_svg", "edge ", i + 1,
           " must come from a state before its node, ", node, "; got ", from);
     const auto known = std::find(space.candidates.begin(), space.candidates.end(), op);
-    const char* color = kColors[std::size_t(known - space.candidates.begin()) % kColors.size()];
+    const char* color =
+        kCandidateColors[std::size_t(known - space.candidates.begin()) % kCandidateColors.size()];
     const double middle = (place(from) + place(node)) / 2, rise = kRise * double(node - from);
     svg += format("<path d=\"M%.0f %.0f Q%.0f %.0f %.0f %.0f\" ", place(from), base - kRadius,
                   middle, base - kRadius - 2 * rise, place(node), base - kRadius) +

@@ -2,12 +2,17 @@
 // Where the choices of a search space stand in a picture: columns by depth, left to right, the
 // layers of a column one above the other and centred. Lengths in SVG user units (pixels).
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include "nas/search_space.h"
 
 namespace serenade {
+
+/// Of candidate i, or line i, modulo their number.
+inline constexpr std::array<const char*, 8> kCandidateColors = {
+    "#9aa5b4", "#0f766e", "#65a30d", "#64748b", "#c2410c", "#b45309", "#6d28d9", "#be185d"};
 
 struct DrawBox {
   double x = 0, y = 0, width = 0, height = 0;  ///< upper left corner and size

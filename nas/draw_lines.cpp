@@ -1,12 +1,12 @@
 // Lines over epochs. The names at their ends are moved apart where lines end side by side.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
 
 #include "nas/draw.h"
+#include "nas/draw_layout.h"
 #include "tensor/check.h"
 #include "tensor/text.h"
 
@@ -15,8 +15,6 @@ namespace serenade {
 namespace {
 
 constexpr double kHeight = 190, kLeft = 40, kTop = 26, kBottom = 20, kNames = 96, kRow = 12;
-constexpr std::array<const char*, 8> kColors = {"#9aa5b4", "#0f766e", "#65a30d", "#64748b",
-                                                "#c2410c", "#b45309", "#6d28d9", "#be185d"};
 
 std::string number(double x) {
   char text[32];
@@ -66,7 +64,7 @@ std::string draw_lines_svg(const std::string& title, const std::vector<DrawnLine
     }
     ends.push_back(end);
     svg += "<polyline points=\"" + points + "\" fill=\"none\" stroke-width=\"1.5\" stroke=\"" +
-           kColors[i % kColors.size()] + "\"/>\n";
+           kCandidateColors[i % kCandidateColors.size()] + "\"/>\n";
   }
   std::vector<std::size_t> order(lines.size());
   std::iota(order.begin(), order.end(), 0);
@@ -77,8 +75,9 @@ std::string draw_lines_svg(const std::string& title, const std::vector<DrawnLine
     const double room_above = kRow * double(order.size() - 1 - k);
     const double place = std::max(std::min(ends[order[k]], above - kRow), 10 + room_above);
     above = place;
-    svg += text_at(right + 5, place + 4, lines[order[k]].name,
-                   std::string("fill=\"") + kColors[order[k] % kColors.size()] + "\"");
+    svg += text_at(
+        right + 5, place + 4, lines[order[k]].name,
+        std::string("fill=\"") + kCandidateColors[order[k] % kCandidateColors.size()] + "\"");
   }
   return svg + "</svg>\n";
 }

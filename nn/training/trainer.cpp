@@ -31,8 +31,12 @@ Json json_of(const EpochMetrics& metrics) {
   return object;
 }
 
-// The inverse; a null, which a value that is no number was written as, is NaN.
-EpochMetrics metrics_from(const Json& object) {
+}  // namespace
+
+std::string to_json(const EpochMetrics& metrics) { return json_of(metrics).dump(); }
+
+EpochMetrics epoch_metrics_from_json(const std::string& text) {
+  const Json object = parse_json<Json>(text, "metrics");
   EpochMetrics metrics;
   read_integer(object, "epoch", metrics.epoch);
   for (const auto& [name, value] : object.items()) {
@@ -50,10 +54,6 @@ EpochMetrics metrics_from(const Json& object) {
   metrics.seconds = take("seconds");
   return metrics;
 }
-
-}  // namespace
-
-std::string to_json(const EpochMetrics& metrics) { return json_of(metrics).dump(); }
 
 Trainer::Trainer(Module& network, Optimizer& optimizer, TrainerOptions options)
     : network_(network),
@@ -233,7 +233,9 @@ void Trainer::resume(TrainingTask& task) {
   const int epoch = json_integer<int>(progress.at("epoch"), "'epoch'");
   if (epoch > options_.epochs + 1) return;  // of a longer training
   std::vector<EpochMetrics> history;
-  for (const Json& metrics : progress.at("history")) history.push_back(metrics_from(metrics));
+  for (const Json& metrics : progress.at("history")) {
+    history.push_back(epoch_metrics_from_json(metrics.dump()));
+  }
   const int best_epoch = json_integer<int>(progress.at("best_epoch"), "'best_epoch'");
   check(epoch == std::ssize(history) + 1 && best_epoch >= 0 && best_epoch < epoch, "Trainer",
         "a state must hold every epoch before its own, ", epoch, "; got ", history.size(),

@@ -42,6 +42,8 @@ struct EpochMetrics {
 
 /// One line of JSON: the members, and each value under its name. A value that is no number is null.
 std::string to_json(const EpochMetrics& metrics);
+/// The inverse, null as NaN; throws a std::exception that says what is wrong.
+EpochMetrics epoch_metrics_from_json(const std::string& text);
 
 /// What is learned.
 class TrainingTask {

@@ -16,6 +16,21 @@ fail() {
   failed=1
 }
 
+stop_early() {  # stop_early FOLDER COMMAND..: a signal ends the command once its run has begun
+  local folder=$1 run status
+  shift
+  "$@" >out.txt 2>err.txt &
+  run=$!
+  for _ in $(seq 500); do
+    [ -s "$folder/config.json" ] && break
+    sleep 0.01
+  done
+  kill -TERM $run
+  wait $run
+  status=$?
+  [ $status = 143 ] || fail "$*: stopped with code $status, not 143: $(cat err.txt)"
+}
+
 holds() {  # holds FILE WORD: the file has the word
   grep -qF -e "$2" "$1" || fail "$1 lacks '$2': $(head -c 300 "$1")"
 }

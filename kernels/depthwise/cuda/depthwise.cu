@@ -8,20 +8,10 @@
 #include "kernels/depthwise/depthwise.h"
 
 #include "kernels/runtime/cuda/loops.cuh"
+#include "kernels/runtime/cuda/place.cuh"
 
 namespace serenade::cuda {
 namespace {
-
-/// An element of a map: its plane, row and column.
-struct Place {
-  std::int64_t plane, i, j;
-  __device__ Place(std::int64_t index, std::int64_t rows, std::int64_t columns) {
-    const std::int64_t line = index / columns;
-    j = index - line * columns;
-    plane = line / rows;
-    i = line - plane * rows;
-  }
-};
 
 __global__ void __launch_bounds__(kLoopThreads)
     depthwise_outputs(GlobalPointer<real> y, GlobalPointer<const real> x,

@@ -7,20 +7,10 @@
 #include "kernels/pool/windows.h"
 
 #include "kernels/runtime/cuda/loops.cuh"
+#include "kernels/runtime/cuda/place.cuh"
 
 namespace serenade::cuda {
 namespace {
-
-/// A window, or an element: its plane, row and column.
-struct Place {
-  std::int64_t plane, i, j;
-  __device__ Place(std::int64_t index, std::int64_t rows, std::int64_t columns) {
-    const std::int64_t line = index / columns;
-    j = index - line * columns;
-    plane = line / rows;
-    i = line - plane * rows;
-  }
-};
 
 __device__ __forceinline__ bool lies_in(const WindowAxis& axis, std::int64_t x) {
   return x >= 0 && x < axis.size;

@@ -3,15 +3,8 @@
 #
 #   bash tests/apps/capsnet/program.sh BUILD_DIR
 set -u
-capsnet=$(realpath "${1:?usage: program.sh BUILD_DIR}")/capsnet
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
-fail() {
-  echo "FAIL: $*"
-  failed=1
-}
+. "$(dirname "$0")/../../common/program.sh"
+capsnet=$build/capsnet
 
 short=(--train-samples 40 --test-samples 20 --batch-size 10)
 ends() {  # ends CODE TEXT ARGUMENT..: exit code, and one line on stderr that holds the text
@@ -37,16 +30,7 @@ grep -qE 'https?://|src=|DATA;' whole/report.html && fail 'report.html wants som
 # Ended in the middle, by a signal, it goes on to the same bits.
 longer=(--train-samples 400 --test-samples 20 --batch-size 10 --epochs 2)
 "$capsnet" "${longer[@]}" --out undisturbed >out.txt 2>err.txt || fail "run: $(cat err.txt)"
-"$capsnet" "${longer[@]}" --out parts >out.txt 2>err.txt &
-run=$!
-for _ in $(seq 500); do
-  [ -s parts/config.json ] && break
-  sleep 0.01
-done
-kill -TERM $run
-wait $run
-status=$?
-[ $status = 143 ] || fail "stopped: exit code $status, not 143: $(cat err.txt)"
+stop_early parts "$capsnet" "${longer[@]}" --out parts
 "$capsnet" "${longer[@]}" --out parts >out.txt 2>err.txt || fail "resume: $(cat err.txt)"
 cmp -s undisturbed/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
 

@@ -4,16 +4,8 @@
 #
 #   bash tests/apps/darts/program.sh BUILD_DIR
 set -u
-darts=$(cd "$1" && pwd)/darts
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failed=0
-
-fail() {
-  echo "FAIL: $*"
-  failed=1
-}
+. "$(dirname "$0")/../../common/program.sh"
+darts=$build/darts
 
 expect() {  # expect CODE TEXT ARGUMENTS..: exit code, and one line on stderr that holds TEXT
   local code=$1 text=$2
@@ -46,16 +38,7 @@ expect 0 '' train --genotype found/genotype.txt "${tiny[@]}" --auxiliary --cutou
 longer=(--images 96 --channels 2 --cells 3 --epochs 3 --batch-size 4)
 cp found/genotype.txt cells.txt
 expect 0 '' train --genotype cells.txt "${longer[@]}" --out undisturbed
-"$darts" train --genotype cells.txt "${longer[@]}" --out parts >out.txt 2>err.txt &
-run=$!
-for _ in $(seq 500); do
-  [ -s parts/config.json ] && break
-  sleep 0.01
-done
-kill -TERM $run
-wait $run
-status=$?
-[ $status = 143 ] || fail "stopped: exit code $status, not 143: $(cat err.txt)"
+stop_early parts "$darts" train --genotype cells.txt "${longer[@]}" --out parts
 echo "$(sed 's/Genotype/Cells = Genotype/' cells.txt)" >cells.txt # the same cells
 expect 0 '' train --genotype cells.txt "${longer[@]}" --out parts
 cmp -s undisturbed/model.safetensors parts/model.safetensors || fail 'a resumed run has other bits'
