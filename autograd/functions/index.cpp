@@ -140,7 +140,9 @@ Variable flip(const Variable& x, const AxisList& axes) {
   check_defined("flip", x);
   Variable y = x;
   for (const std::int64_t axis : axes.axes()) {
-    Indices order(static_cast<std::size_t>(x.size(axis)));
+    const std::int64_t size = x.size(axis);
+    if (x.numel() == 0) continue;  // an axis of an empty tensor may be longer than any memory
+    Indices order(static_cast<std::size_t>(size));
     std::iota(order.rbegin(), order.rend(), 0);
     y = index_select(y, axis, order);
   }
@@ -157,7 +159,7 @@ TopK topk(const Variable& x, std::int64_t k, std::int64_t axis) {
   const IndexShape s = index_shape(x.shape(), at, k);
   const Tensor input = x.value().to(Device::cpu).contiguous();
   Indices found(static_cast<std::size_t>(s.outer * k * s.inner));
-  Indices order(static_cast<std::size_t>(size));
+  Indices order(static_cast<std::size_t>(x.numel() > 0 ? size : 0));
   for (std::int64_t lane = 0; lane < s.outer * s.inner; ++lane) {
     const std::int64_t o = lane / s.inner, i = lane % s.inner;
     const real* values = input.data() + o * size * s.inner + i;

@@ -169,6 +169,8 @@ Variable adaptive_max_pool2d(const Variable& x, Pair size) {
 
 namespace {
 
+constexpr std::int64_t kLongestSide = std::numeric_limits<std::int32_t>::max();
+
 // The elements i H / H' along an axis.
 Variable nearest_along(const Variable& x, std::int64_t axis, std::int64_t size) {
   Indices from(static_cast<std::size_t>(size));
@@ -204,11 +206,13 @@ Variable linear_along(const Variable& x, std::int64_t axis, std::int64_t size, b
 Variable interpolate(const Variable& x, Pair size, const InterpolateOptions& options) {
   check_images("interpolate", x);
   for (std::size_t k = 0; k < 2; ++k) {
-    check(size[k] >= 1 && x.shape()[2 + k] >= 1 && size[k] <= kMaxElements / x.shape()[2 + k],
-          "interpolate", "sizes must be at least 1, and the result smaller than 2^58; got ",
-          size[0], " x ", size[1], " of input ", x.shape());
+    check(size[k] >= 1 && size[k] <= kLongestSide && x.shape()[2 + k] >= 1 &&
+              x.shape()[2 + k] <= kLongestSide,
+          "interpolate", "sizes must be in 1 .. 2^31 - 1; got ", size[0], " x ", size[1],
+          " of input ", x.shape());
   }
-  element_count({x.size(0), x.size(1), size[0], size[1]}, "interpolate");
+  const Shape result = {x.size(0), x.size(1), size[0], size[1]};
+  if (element_count(result, "interpolate") == 0) return reshape(x, result);
   if (options.mode == Interpolation::nearest) {
     return nearest_along(nearest_along(x, 2, size[0]), 3, size[1]);
   }

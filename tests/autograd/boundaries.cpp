@@ -47,6 +47,19 @@ TEST_CASE("boundaries: axes, starts and lengths of functions") {
   check_extremes_refused("unfold", [&](auto n) { unfold(x, 2, n); });
 }
 
+TEST_CASE("boundaries: an axis of an empty tensor may be longer than any memory") {
+  constexpr std::int64_t kLong = std::int64_t{1} << 45, kSide = (std::int64_t{1} << 31) - 1;
+  const Variable x(Tensor({0, kLong}));
+  CHECK(flip(x, 1).shape() == Shape{0, kLong});
+  CHECK(topk(x, 2, 1).values.shape() == Shape{0, 2});
+  const Variable images(Tensor({0, 1, 1, 1}));
+  CHECK(interpolate(images, {kSide, kSide}).shape() == Shape{0, 1, kSide, kSide});
+  CHECK_THROWS_WITH_AS(interpolate(images, {kLong, 1}),
+                       "interpolate: sizes must be in 1 .. 2^31 - 1; got 35184372088832 x 1 of "
+                       "input [0, 1, 1, 1]",
+                       std::invalid_argument);
+}
+
 TEST_CASE("boundaries: windows, strides and paddings") {
   const Variable x = image(), weight = ones({1, 1, 2, 2});
   for (const auto member : {&Padding::top, &Padding::bottom, &Padding::left, &Padding::right}) {

@@ -43,6 +43,11 @@ Array first_array(Bytes& bytes) {
     array.shape.push_back(bytes.get() % 6);
     count *= static_cast<std::size_t>(array.shape.back());
   }
+  // What is empty may have an axis beyond any memory.
+  if (count == 0 && dimensions > 1 && bytes.get() % 8 == 7) {
+    const auto empty = std::find(array.shape.begin(), array.shape.end(), 0);
+    (empty + 1 == array.shape.end() ? array.shape.front() : *(empty + 1)) = std::int64_t{1} << 45;
+  }
   const unsigned start = bytes.get();
   for (std::size_t i = 0; i < count; ++i) {
     array.values.push_back((static_cast<double>((start + 37 * i) % 129) - 64) / 32);
