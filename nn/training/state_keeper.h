@@ -29,10 +29,20 @@ class KeepingPace {
   /// A state has been kept, from `start` until now.
   void kept(Clock::time_point start);
 
+  /// What keeping has taken since this object was made.
+  struct Cost {
+    int times = 0;
+    double seconds = 0;
+    double share = 0;  ///< of all the time
+  };
+  Cost cost() const;
+
  private:
   double minutes_;
-  Clock::time_point last_ = Clock::now();  // end of the last time
-  double cost_ = 0;                        // seconds that it took
+  Clock::time_point begin_ = Clock::now(), last_ = begin_;  // end of the last time
+  double last_cost_ = 0;                                    // seconds that it took
+  int times_ = 0;
+  double seconds_ = 0;  // of all times
 };
 
 /// Where one training is kept.

@@ -10,6 +10,7 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/text_table.h"
 #include "apps/ser/report/figure3.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/report/run_progress.h"
@@ -95,7 +96,11 @@ void run_in(RunFolder& folder, const std::string& name, const Config& config,
   write_text_file(folder.file("report.html"), render_run_report(report));
   if (!report.figure3.empty()) write_figure3(folder.file("figure3"), report.figure3);
   folder.publish();
-  std::cout << to_text(results) << "report:   " << folder.file("report.html") << std::endl;
+  const KeepingPace::Cost cost = folder.checkpoints().cost();
+  std::cout << to_text(results) << "states:   kept " << cost.times << " times in "
+            << fixed(cost.seconds, 2) << " s, " << percent(cost.share)
+            << " % of the time (for --resume)\n"
+            << "report:   " << folder.file("report.html") << std::endl;
 }
 
 void run_experiment(const std::string& name, const RunOptions& options) {

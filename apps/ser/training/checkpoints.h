@@ -30,6 +30,8 @@ class Checkpoints {
   /// Whether to keep the state now, as KeepingPace says; the end is that of a stage.
   bool due(Moment moment) const { return pace_.due(moment); }
 
+  KeepingPace::Cost cost() const { return pace_.cost(); }
+
   /// Keeps the state of a stage. Throws IoError, and Interrupted if a signal has asked for a stop.
   void save(const std::string& stage, SafetensorsFile state);
 

@@ -334,3 +334,18 @@ TEST_CASE("checkpoint file: a damaged state is told of, and the one before it ta
   again.remove();
   CHECK_FALSE(CheckpointFile(path).load());
 }
+
+TEST_CASE("keeping pace: what keeping costs is counted, and bounds how often it is done") {
+  using std::chrono::seconds;
+  KeepingPace pace(5);
+  CHECK(pace.due(Moment::epoch));  // nothing has been paid so far
+  pace.kept(KeepingPace::Clock::now() - seconds(2));
+  pace.kept(KeepingPace::Clock::now() - seconds(1));
+  CHECK(pace.cost().times == 2);
+  CHECK(pace.cost().seconds >= 3);
+  CHECK(pace.cost().seconds < 4);
+  CHECK(pace.cost().share > 1);          // of the moment that this pace has lived
+  CHECK_FALSE(pace.due(Moment::epoch));  // for a hundred seconds
+  CHECK_FALSE(pace.due(Moment::step));
+  CHECK(pace.due(Moment::end));
+}
