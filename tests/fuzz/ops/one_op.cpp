@@ -209,7 +209,14 @@ std::int64_t places_of(const Variable& x) {
   return x.dim() < 2 || x.size(1) == 0 ? 0 : x.numel() / x.size(1);
 }
 
-Variable parts(const std::vector<Variable>& all, Operands& o) {
+// The last part that `cut` makes of a(), and the first; a() itself where they would be too many.
+template <class Cut>
+Variable parts(const Operands& o, const Cut& cut) {
+  const Shape& shape = o.a().shape();
+  if (std::any_of(shape.begin(), shape.end(), [](auto size) { return size > kMostIndices; })) {
+    return o.a();
+  }
+  const std::vector<Variable> all = cut(o.a(), o.n(0), o.n(1));
   return all.empty() ? o.a() : concat({all.back(), all.front()}, o.n(1));
 }
 
@@ -272,8 +279,8 @@ const std::vector<Op>& ops() {
        [](Operands& o) {
          return stack({o.a(), o.b()}, o.n(0));
        }},
-      {"split", [](Operands& o) { return parts(split(o.a(), o.n(0), o.n(1)), o); }},
-      {"chunk", [](Operands& o) { return parts(chunk(o.a(), o.n(0), o.n(1)), o); }},
+      {"split", [](Operands& o) { return parts(o, split); }},
+      {"chunk", [](Operands& o) { return parts(o, chunk); }},
       {"expand",
        [](Operands& o) {
          return expand(o.a(), {o.n(0), o.n(1), o.n(2)});
