@@ -15,9 +15,15 @@ namespace serenade {
 
 namespace {
 
-// x as [outer, axis, inner].
+// x as [outer, axis, inner]; outer is 0 where nothing is chosen, however long the axes are.
 IndexShape index_shape(const Shape& shape, std::size_t axis, std::int64_t count) {
   IndexShape s{1, shape[axis], 1, count};
+  Shape chosen = shape;
+  chosen[axis] = count;
+  if (std::find(chosen.begin(), chosen.end(), 0) != chosen.end()) {
+    s.outer = 0;
+    return s;
+  }
   for (std::size_t i = 0; i < shape.size(); ++i) {
     if (i != axis) (i < axis ? s.outer : s.inner) *= shape[i];
   }

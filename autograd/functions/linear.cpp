@@ -20,7 +20,8 @@ Variable product(const Variable& a, const Variable& b) {
   Shape shape = a.shape();
   shape.back() = N;
   element_count(shape, "matmul");
-  const std::int64_t batch = element_count(Shape(shape.begin(), shape.end() - 2));
+  // Without elements there is nothing to multiply, however many matrices there are.
+  const std::int64_t batch = M * N > 0 ? element_count(Shape(shape.begin(), shape.end() - 2)) : 0;
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
   Tensor y = Tensor::empty(shape, a.device());
   KERNEL(y.device(), gemm_batched, batch, false, false, M, N, K, 1, left.data(), M * K,

@@ -13,7 +13,8 @@ namespace serenade {
 
 namespace {
 
-// A tensor as [outer, axis, inner], and the shape that is left.
+// A tensor as [outer, axis, inner], and the shape that is left. Where nothing is left, outer is 0,
+// however long the axes are.
 struct AxisView {
   std::int64_t outer = 1, axis = 1, inner = 1;
   Shape reduced;
@@ -46,9 +47,14 @@ AxisOrder order_of(const char* name, const Variable& x, const AxisList& list, bo
   }
   const auto size = [&](std::int64_t axis) { return shape[static_cast<std::size_t>(axis)]; };
   const bool neighbours = gone.back() - gone.front() + 1 == std::ssize(gone);
-  for (const std::int64_t axis : gone) result.view.axis *= size(axis);
-  for (const std::int64_t axis : kept) {
-    (neighbours && axis > gone.front() ? result.view.inner : result.view.outer) *= size(axis);
+  if (element_count(result.view.reduced, name) == 0) {
+    result.view.outer = 0;
+    for (const std::int64_t axis : gone) result.view.axis *= std::min<std::int64_t>(size(axis), 1);
+  } else {
+    for (const std::int64_t axis : gone) result.view.axis *= size(axis);
+    for (const std::int64_t axis : kept) {
+      (neighbours && axis > gone.front() ? result.view.inner : result.view.outer) *= size(axis);
+    }
   }
   if (!neighbours) {
     result.order = kept;
@@ -210,7 +216,7 @@ Indices argmax(const Variable& x, std::int64_t axis) {
 
 Variable cumsum(const Variable& x, std::int64_t axis) {
   const AxisView view = view_over("cumsum", x, axis, false);
-  const std::int64_t outer = view.outer, length = view.axis, inner = view.inner;
+  const std::int64_t outer = x.numel() > 0 ? view.outer : 0, length = view.axis, inner = view.inner;
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), cumsum_forward, y.data(), input.data(), outer, length, inner);

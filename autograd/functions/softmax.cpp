@@ -10,7 +10,7 @@ namespace serenade {
 
 namespace {
 
-// A tensor as [outer, axis, inner].
+// A tensor as [outer, axis, inner]; without elements it has no lanes, however long its axes are.
 struct Lanes {
   std::int64_t outer = 1, axis = 1, inner = 1;
 };
@@ -19,6 +19,7 @@ Lanes lanes_along(const char* op, const Shape& shape, std::int64_t axis) {
   const auto at =
       static_cast<std::size_t>(normalized_axis(op, axis, static_cast<std::int64_t>(shape.size())));
   check(shape[at] >= 1, op, "the axis must hold an element; got ", shape);
+  if (element_count(shape) == 0) return {.outer = 0, .axis = shape[at]};
   Lanes lanes;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     (i < at ? lanes.outer : i == at ? lanes.axis : lanes.inner) *= shape[i];

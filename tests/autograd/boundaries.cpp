@@ -58,6 +58,32 @@ TEST_CASE("boundaries: an axis of an empty tensor may be longer than any memory"
                        "interpolate: sizes must be in 1 .. 2^31 - 1; got 35184372088832 x 1 of "
                        "input [0, 1, 1, 1]",
                        std::invalid_argument);
+  const Variable lanes(Tensor({kLong, 1, 0}), true);
+  const Indices none;
+  for (const Variable& y : {softmax(lanes, 1),
+                            log_softmax(lanes, 1),
+                            cumsum(lanes, 1),
+                            sum(lanes, 1),
+                            max(lanes, 1),
+                            index_select(lanes, 1, {0, 0}),
+                            gather(lanes, 1, none, lanes.shape()),
+                            scatter_add(lanes, 1, none, lanes),
+                            topk(lanes, 1, 1).values,
+                            flip(lanes, {0, 1}),
+                            matmul(lanes, Tensor({kLong, 0, 0})),
+                            linear(lanes, Tensor({0, 0})),
+                            relu(lanes),
+                            lanes + lanes,
+                            pad(lanes, 1, 2, 2),
+                            slice(lanes, 1, 0, 1),
+                            permute(lanes, {1, 2, 0}),
+                            concat({lanes, lanes}, 1),
+                            expand(lanes, {kLong, 5, 0}),
+                            flatten(lanes)}) {
+    CHECK(y.numel() == 0);
+    CHECK(grad(sum(y), {lanes})[0].shape() == lanes.shape());
+  }
+  CHECK(argmax(lanes, 1).empty());
 }
 
 TEST_CASE("boundaries: windows, strides and paddings") {
