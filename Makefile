@@ -178,9 +178,10 @@ tsan: setup
 	$(BUILD)/tsan/serenade_tests_apps --source-file='*/features/*,*/data/*,*/report/table2.cpp'
 
 coverage: setup
-	$(call variant,coverage,serenade $(FLOAT_TESTS),-DSERENADE_COVERAGE=ON $(QUICK))
-	@find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(call ctests,coverage,$(FLOAT_TESTS) cli)
+	$(call variant,coverage,serenade $(FLOAT_TESTS),-DSERENADE_COVERAGE=ON -DCMAKE_CXX_COMPILER=clang++-19 $(QUICK))
+	@rm -rf $(BUILD)/coverage/profiles
+	@export LLVM_PROFILE_FILE='$(abspath $(BUILD))/coverage/profiles/%m.profraw'; \
+	  $(call ctests,coverage,$(FLOAT_TESTS) cli bad_input)
 	@bash tests/coverage/report.sh $(BUILD)/coverage
 
 # A build folder of its own, by clang, whose library libFuzzer is.
