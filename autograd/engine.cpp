@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "autograd/functions/broadcast.h"
+#include "autograd/functions/elementwise.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -13,6 +15,18 @@ namespace serenade {
 namespace {
 
 thread_local bool recording = true;
+
+// Whether functions record a graph, while one is alive on this thread.
+class Recording {
+ public:
+  explicit Recording(bool on) : before_(recording) { recording = on; }
+  ~Recording() { recording = before_; }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace
 
@@ -44,6 +58,8 @@ class Engine {
     buffers_[loss.node().get()] = Tensor::full(loss.shape(), 1, loss.device());
   }
 
+  const char* op() const { return op_; }
+
   /// Restricts the walk to nodes that lead to one of the targets.
   void restrict_to(const std::vector<Variable>& targets) {
     restricted_ = true;
@@ -67,12 +83,30 @@ class Engine {
         finished(*node, gradient);
         if (node->backward) {
           check_unchanged(*node);
-          Gradients inputs(*this, *node);
+          Gradients inputs(*this, node);
           node->backward(gradient, inputs);
         }
         buffers_.erase(node.get());
       }
       if (!options.retain_graph && !node->is_leaf) release(*node);
+    }
+  }
+
+  /// The same with gradients that are results of functions; nothing is released.
+  template <class Finished>
+  void run_recorded(Finished finished) {
+    add(*order_.front(), buffers_[order_.front().get()]);
+    for (const auto& node : order_) {
+      const auto found = gradients_.find(node.get());
+      if (found == gradients_.end() || !wanted(*node)) continue;
+      const Variable gradient = found->second;
+      finished(*node, gradient);
+      if (node->backward) {
+        check_unchanged(*node);
+        Gradients inputs(*this, node, &gradient);
+        node->backward(gradient.value(), inputs);
+      }
+      gradients_.erase(node.get());
     }
   }
 
@@ -84,6 +118,11 @@ class Engine {
     Tensor& tensor = buffers_[&node];
     if (!tensor.defined()) tensor = Tensor(node.shape, node.device);
     return tensor;
+  }
+
+  void add(const Node& node, const Variable& gradient) {
+    Variable& total = gradients_[&node];
+    total = total.defined() ? total + gradient : gradient;
   }
 
  private:
@@ -109,16 +148,33 @@ class Engine {
 
   std::vector<std::shared_ptr<Node>> order_;
   std::unordered_map<const Node*, Tensor> buffers_;
+  std::unordered_map<const Node*, Variable> gradients_;  // of a walk that is recorded
   std::unordered_set<const Node*> needed_;
   bool restricted_ = false;
   const char* op_;  // of the messages
 };
 
 bool Gradients::wants(std::size_t i) const {
-  return node_.inputs[i] != nullptr && engine_.wanted(*node_.inputs[i]);
+  return node_->inputs[i] != nullptr && engine_.wanted(*node_->inputs[i]);
 }
 
-Tensor& Gradients::operator[](std::size_t i) { return engine_.buffer(*node_.inputs[i]); }
+Tensor& Gradients::operator[](std::size_t i) {
+  check(!create_graph(), engine_.op(), "'", node_->name,
+        "' has no gradient of its gradient (create_graph)");
+  return engine_.buffer(*node_->inputs[i]);
+}
+
+Variable Gradients::input(std::size_t i, const Tensor& saved) const {
+  return Variable(saved, node_->inputs[i]);
+}
+
+Variable Gradients::output(const Tensor& saved) const { return Variable(saved, node_); }
+
+const Shape& Gradients::shape(std::size_t i) const { return node_->inputs[i]->shape; }
+
+void Gradients::add(std::size_t i, const Variable& gradient) {
+  if (wants(i)) engine_.add(*node_->inputs[i], sum_to(gradient, shape(i)));
+}
 
 void backward(const Variable& loss, BackwardOptions options) {
   const NoGrad no_grad;
@@ -133,22 +189,27 @@ void backward(const Variable& loss, BackwardOptions options) {
   });
 }
 
-std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
-                         BackwardOptions options) {
-  const NoGrad no_grad;
+std::vector<Variable> grad(const Variable& loss, const std::vector<Variable>& variables,
+                           GradOptions options) {
+  const Recording as_asked(options.create_graph);
   Engine engine(loss, "grad");
   engine.restrict_to(variables);
-  std::unordered_map<const Node*, Tensor> found;
+  std::unordered_map<const Node*, Variable> found;
   for (const Variable& variable : variables) {
-    if (variable.requires_grad()) found[variable.node().get()] = Tensor();
+    if (variable.requires_grad()) found[variable.node().get()] = Variable();
   }
-  engine.run(options, [&](Node& node, const Tensor& gradient) {
+  const auto keep = [&](Node& node, const auto& gradient) {
     const auto target = found.find(&node);
     if (target != found.end()) target->second = gradient;
-  });
-  std::vector<Tensor> gradients;
+  };
+  if (options.create_graph) {
+    engine.run_recorded(keep);
+  } else {
+    engine.run({.retain_graph = options.retain_graph}, keep);
+  }
+  std::vector<Variable> gradients;
   for (const Variable& variable : variables) {
-    gradients.push_back(variable.requires_grad() ? found[variable.node().get()] : Tensor());
+    gradients.push_back(variable.requires_grad() ? found[variable.node().get()] : Variable());
   }
   return gradients;
 }

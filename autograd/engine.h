@@ -22,27 +22,59 @@ class Gradients {
 
   /// The gradient buffer of input i: contiguous, zero at the first touch, shared by all users of
   /// that input. Backward kernels accumulate (+=) into it, so fan-out needs no further care.
+  /// With create_graph() this throws std::invalid_argument: numbers alone have no gradient.
   Tensor& operator[](std::size_t i);
+
+  // Gradients of gradients: grad(.., {.create_graph = true}) wants the gradient of each function
+  // written with functions, which record how it was computed.
+
+  /// True where it does: add() takes the place of the buffers.
+  bool create_graph() const { return dy_ != nullptr; }
+
+  /// The gradient of the output as a Variable. With create_graph() only, like all that follows.
+  const Variable& dy() const { return *dy_; }
+
+  /// What the closure captured of input i, or of the output, as the Variable that it is in the
+  /// graph. `saved` has its shape.
+  Variable input(std::size_t i, const Tensor& saved) const;
+  Variable output(const Tensor& saved) const;
+
+  /// The shape of input i, whose gradient is wanted.
+  const Shape& shape(std::size_t i) const;
+
+  /// Adds to the gradient of input i. Where the input was repeated by broadcasting, so may its
+  /// gradient be: it is summed over the repetitions.
+  void add(std::size_t i, const Variable& gradient);
 
  private:
   friend class Engine;
-  Gradients(class Engine& engine, Node& node) : engine_(engine), node_(node) {}
+  Gradients(class Engine& engine, const std::shared_ptr<Node>& node, const Variable* dy = nullptr)
+      : engine_(engine), node_(node), dy_(dy) {}
   class Engine& engine_;
-  Node& node_;
+  const std::shared_ptr<Node>& node_;
+  const Variable* dy_;
 };
 
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep what was saved, so that the graph can be walked again
 };
 
+struct GradOptions {
+  bool retain_graph = false;
+  /// The gradients are results that have gradients themselves: losses may be computed from them,
+  /// and their gradients taken. Keeps the graph as well. Throws std::invalid_argument("grad: 'name'
+  /// has no gradient of its gradient (create_graph)") at a function that has none.
+  bool create_graph = false;
+};
+
 /// Adds d loss / d leaf to .grad of every leaf that the loss depends on. The loss has one element.
 void backward(const Variable& loss, BackwardOptions options = {});
 
 /// The gradients of `loss` by `variables` (leaves or results), without touching any .grad. Only the
-/// part of the graph between them is walked. Undefined tensor where the loss does not depend on
-/// one.
-std::vector<Tensor> grad(const Variable& loss, const std::vector<Variable>& variables,
-                         BackwardOptions options = {});
+/// part of the graph between them is walked. Undefined where the loss does not depend on one;
+/// constants without create_graph.
+std::vector<Variable> grad(const Variable& loss, const std::vector<Variable>& variables,
+                           GradOptions options = {});
 
 /// The leaves that the loss depends on and that a gradient will arrive at. Throws as backward()
 /// does for a loss that has no gradient, or whose graph was released.

@@ -57,9 +57,8 @@ GradcheckResult gradcheck(const std::function<Variable()>& f, std::vector<Variab
   fill_normal_(direction, 0, 1, {options.seed, Purpose::test, 0});
   GradcheckResult result;
   // A result that depends on none of the variables has zero gradients everywhere.
-  const std::vector<Tensor> gradients = y.requires_grad() ? grad(projected(y, direction), variables)
-                                                          : std::vector<Tensor>(variables.size());
-  const NoGrad no_grad;
+  std::vector<Variable> gradients(variables.size());
+  if (y.requires_grad()) gradients = grad(projected(y, direction), variables);
   for (std::size_t input = 0; input < variables.size(); ++input) {
     real* x = variables[input].value().data();
     for (std::int64_t i = 0; i < variables[input].numel(); ++i) {
@@ -73,8 +72,9 @@ GradcheckResult gradcheck(const std::function<Variable()>& f, std::vector<Variab
       const double down = project(f().value(), direction);
       x[i] = before;
       const double expected = (up - down) / width;
-      const double got =
-          gradients[input].defined() ? static_cast<double>(gradients[input].data()[i]) : 0.0;
+      const double got = gradients[input].defined()
+                             ? static_cast<double>(gradients[input].value().data()[i])
+                             : 0.0;
       const double error = std::abs(got - expected) / std::max(1.0, std::abs(expected));
       if (error > result.worst || !(error <= result.worst || error > result.worst)) {
         result.worst = std::isnan(error) ? INFINITY : error;

@@ -32,7 +32,8 @@ struct GradcheckResult {
 
 using DifferentiableFunction = std::function<Variable(const std::vector<Variable>&)>;
 
-/// Checks f at `inputs`. f must be deterministic and must not change its inputs.
+/// Checks f at `inputs`. f must be deterministic and must not change its inputs. It may take
+/// gradients itself, grad(.., {.create_graph = true}): then those of gradients are checked.
 GradcheckResult gradcheck(const DifferentiableFunction& f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options = {});
 

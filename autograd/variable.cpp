@@ -60,6 +60,10 @@ Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<S
   if (requires_grad) state_->node = make_node(state_->value);
 }
 
+Variable::Variable(Tensor value, std::shared_ptr<Node> node) : Variable(std::move(value)) {
+  state_->node = std::move(node);
+}
+
 const Tensor& Variable::value() const {
   check(defined(), "Variable", "this variable is undefined and has no value");
   return state_->value;

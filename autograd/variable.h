@@ -21,7 +21,8 @@ namespace serenade {
 
 class Gradients;
 
-/// Given the gradient of the node's output (contiguous), adds to the gradients of its inputs.
+/// Given the gradient of the node's output (contiguous), adds to the gradients of its inputs: to
+/// their buffers, or, where a gradient of the gradient may follow, by functions (engine.h).
 using BackwardFunction = std::function<void(const Tensor& d_output, Gradients& d_inputs)>;
 
 /// Whether a backward function reads values of its inputs or of its result.
@@ -92,6 +93,10 @@ class Variable {
     std::shared_ptr<Node> node;
   };
   std::shared_ptr<State> state_;
+
+  // A value that a graph has saved, in its place in the graph.
+  friend class Gradients;
+  Variable(Tensor value, std::shared_ptr<Node> node);
 
   friend Variable make_result(const char*, Tensor, const std::vector<Variable>&, BackwardFunction,
                               Saves);

@@ -41,8 +41,8 @@ struct ArchitectureStep {
 };
 
 struct ArchitectureGradient {
-  Variable loss;                  ///< of the validation batch
-  std::vector<Tensor> gradients;  ///< one per alpha
+  Variable loss;                    ///< of the validation batch
+  std::vector<Variable> gradients;  ///< one per alpha, undefined where none arrives
 };
 
 class OneShot : public Strategy {

@@ -33,6 +33,13 @@ struct FullPathsAfterwards {
   }
 };
 
+// Undefined where no gradient arrives.
+void set_gradients(std::vector<Variable>& variables, const std::vector<Variable>& gradients) {
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    variables[i].set_grad(gradients[i].defined() ? gradients[i].value() : Tensor());
+  }
+}
+
 }  // namespace
 
 SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
@@ -139,8 +146,7 @@ Variable SupernetSearch::weight_gradients(const LossFunction& loss) {
   if (!value.requires_grad()) return value;  // the paths lead past all weights: skip_connect alone
   std::vector<Variable> trained = weights_;
   if (method_.trains_jointly()) trained.insert(trained.end(), alphas_.begin(), alphas_.end());
-  const std::vector<Tensor> gradients = grad(value, trained);
-  for (std::size_t i = 0; i < trained.size(); ++i) trained[i].set_grad(gradients[i]);
+  set_gradients(trained, grad(value, trained));
   return value;
 }
 
@@ -156,7 +162,7 @@ Variable SupernetSearch::architecture_gradients(const LossFunction& loss,
   check(gradient.gradients.size() == alphas_.size(), "SupernetSearch",
         "there must be a gradient for every alpha; got ", gradient.gradients.size(), " for ",
         alphas_.size());
-  for (std::size_t i = 0; i < alphas_.size(); ++i) alphas_[i].set_grad(gradient.gradients[i]);
+  set_gradients(alphas_, gradient.gradients);
   return gradient.loss;
 }
 

@@ -20,32 +20,83 @@ std::set<std::string>& covered() {
   return names;
 }
 
+std::set<std::string>& first_order() {
+  static std::set<std::string> names;
+  return names;
+}
+
+using OpFunction = std::function<Variable(const std::vector<Variable>&)>;
+
+// The gradients of sum(y * dy) by the inputs, where dy is the last of `in`.
+std::vector<Variable> gradients_of(const OpFunction& f, const std::vector<Variable>& in,
+                                   bool create_graph) {
+  const std::vector<Variable> inputs(in.begin(), in.end() - 1);
+  return grad(sum(f(inputs) * in.back()), inputs, {.create_graph = create_graph});
+}
+
+// A random sum of the gradients.
+Variable sum_of_gradients(const OpFunction& f, const std::vector<Variable>& in) {
+  Variable total = Tensor::scalar(0, in.back().device());
+  std::uint64_t seed = 40;
+  for (const Variable& gradient : gradients_of(f, in, true)) {
+    if (!gradient.defined()) continue;
+    total += sum(gradient * random_tensor(gradient.shape(), ++seed).to(gradient.device()));
+  }
+  return total;
+}
+
+// False for a function that has no gradient of its gradient, and says so.
+bool has_second_order(const OpFunction& f, const std::vector<Variable>& in) {
+  try {
+    gradients_of(f, in, true);
+    return true;
+  } catch (const std::invalid_argument& error) {
+    const std::string said = error.what();
+    CHECK(said.rfind("grad: '", 0) == 0);
+    CHECK(said.find("' has no gradient of its gradient (create_graph)") != std::string::npos);
+    return false;
+  }
+}
+
 struct Outcome {
   std::vector<real> y;
   std::vector<std::vector<real>> gradients;
+  bool second_order = false;
+  std::vector<std::vector<real>> second_gradients;  // of sum_of_gradients(), the last by dy
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome run(const std::vector<Tensor>& inputs,
-            const std::function<Variable(const std::vector<Variable>&)>& f, Device device) {
+std::vector<std::vector<real>> numbers_of(const std::vector<Variable>& gradients) {
+  std::vector<std::vector<real>> numbers;
+  for (const Variable& gradient : gradients) {
+    numbers.push_back(gradient.defined() ? gradient.value().to_vector() : std::vector<real>());
+  }
+  return numbers;
+}
+
+Outcome run(const std::vector<Tensor>& inputs, const OpFunction& f, Device device) {
   std::vector<Variable> variables;
   for (const Tensor& input : inputs) variables.emplace_back(input.clone().to(device), true);
   const Variable y = f(variables);
-  Outcome outcome{y.value().to_vector(), {}};
+  Outcome outcome;
+  outcome.y = y.value().to_vector();
   if (!y.requires_grad()) return outcome;
-  const Tensor direction = random_tensor(y.shape(), 17).to(device);
-  for (const Tensor& gradient : grad(sum(mul(y, Variable(direction))), variables)) {
-    outcome.gradients.push_back(gradient.defined() ? gradient.to_vector() : std::vector<real>());
-  }
+  variables.emplace_back(random_tensor(y.shape(), 17).to(device), true);
+  outcome.gradients = numbers_of(gradients_of(f, variables, false));
+  outcome.second_order = has_second_order(f, variables);
+  if (!outcome.second_order) return outcome;
+  const Variable total = sum_of_gradients(f, variables);
+  if (total.requires_grad()) outcome.second_gradients = numbers_of(grad(total, variables));
   return outcome;
 }
 
 #ifdef SERENADE_TEST_DEVICE
 // Relative to the largest number of the array: a sum that cancels has no small error of its own.
+// Gradients of gradients may cancel altogether: relative to `least` at least.
 void check_close(const std::vector<real>& actual, const std::vector<real>& expected,
-                 double tolerance) {
+                 double tolerance, double least = 0) {
   REQUIRE(actual.size() == expected.size());
-  double largest = 0, error = 0;
+  double largest = least, error = 0;
   for (std::size_t i = 0; i < actual.size(); ++i) {
     largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
     error = std::max(error, std::abs(static_cast<double>(actual[i] - expected[i])));
@@ -53,15 +104,22 @@ void check_close(const std::vector<real>& actual, const std::vector<real>& expec
   CHECK(error <= tolerance * largest);
 }
 
-void check_same_on_device(const std::vector<Tensor>& inputs,
-                          const std::function<Variable(const std::vector<Variable>&)>& f) {
-  const Outcome cpu = run(inputs, f, Device::cpu), device = run(inputs, f, Device::cuda);
+Outcome check_same_on_device(const std::vector<Tensor>& inputs, const OpFunction& f) {
+  Outcome cpu = run(inputs, f, Device::cpu);
+  const Outcome device = run(inputs, f, Device::cuda);
   check_close(device.y, cpu.y, sizeof(real) == 8 ? 1e-12 : 1e-5);
   REQUIRE(device.gradients.size() == cpu.gradients.size());
   for (std::size_t i = 0; i < cpu.gradients.size(); ++i) {
     CAPTURE(i);
     check_close(device.gradients[i], cpu.gradients[i], sizeof(real) == 8 ? 1e-11 : 1e-4);
   }
+  REQUIRE(device.second_gradients.size() == cpu.second_gradients.size());
+  for (std::size_t i = 0; i < cpu.second_gradients.size(); ++i) {
+    INFO("of the gradient, ", i);
+    check_close(device.second_gradients[i], cpu.second_gradients[i],
+                sizeof(real) == 8 ? 1e-10 : 1e-3, 1e-3);
+  }
+  return cpu;
 }
 #endif
 
@@ -72,26 +130,62 @@ bool all_finite(const std::vector<real>& values) {
   return true;
 }
 
+std::vector<Tensor> with_direction(std::vector<Tensor> inputs, const OpFunction& f) {
+  std::vector<Variable> variables;
+  for (const Tensor& input : inputs) variables.emplace_back(input, true);
+  inputs.push_back(random_tensor(f(variables).shape(), 17));
+  return inputs;
+}
+
+// The gradients are the same, whether they have gradients or not.
+void check_same_with_graph(const std::vector<Tensor>& inputs, const OpFunction& f) {
+  std::vector<Variable> in;
+  for (const Tensor& input : with_direction(inputs, f)) in.emplace_back(input, true);
+  const std::vector<Variable> plain = gradients_of(f, in, false),
+                              recorded = gradients_of(f, in, true);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE(plain[i].defined() == recorded[i].defined());
+    if (!plain[i].defined()) continue;
+    const double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-4;
+    CHECK(all_close(recorded[i].value(), plain[i].value(), tolerance, tolerance));
+  }
+}
+
+void check_gradients(const std::vector<Tensor>& inputs, const OpFunction& f,
+                     const OpCaseOptions& options) {
+  const GradcheckResult result =
+      gradcheck(f, inputs, {.step = options.step, .tolerance = options.tolerance});
+  INFO(result.message);
+  CHECK(result.ok);
+}
+
 }  // namespace
 
-void check_op(const std::string& function, const std::vector<Tensor>& inputs,
-              const std::function<Variable(const std::vector<Variable>&)>& f,
+void check_op(const std::string& function, const std::vector<Tensor>& inputs, const OpFunction& f,
               const OpCaseOptions& options) {
   INFO("function ", function);
   covered().insert(function);
 #ifdef SERENADE_TEST_DEVICE
-  check_same_on_device(inputs, f);
+  const Outcome same = check_same_on_device(inputs, f);
+  if (!same.gradients.empty() && !same.second_order) first_order().insert(function);
   return;
 #endif
   const Outcome first = run(inputs, f, Device::cpu), second = run(inputs, f, Device::cpu);
   CHECK(first == second);
   CHECK(all_finite(first.y));
   for (const auto& gradient : first.gradients) CHECK(all_finite(gradient));
+  for (const auto& gradient : first.second_gradients) CHECK(all_finite(gradient));
+  if (!first.gradients.empty() && !first.second_order) first_order().insert(function);
+  if (first.second_order) check_same_with_graph(inputs, f);
   if (sizeof(real) == 8) {
-    const GradcheckResult result =
-        gradcheck(f, inputs, {.step = options.step, .tolerance = options.tolerance});
-    INFO(result.message);
-    CHECK(result.ok);
+    check_gradients(inputs, f, options);
+    if (first.second_order) {
+      INFO("of the gradient");
+      check_gradients(with_direction(inputs, f),
+                      [&](const std::vector<Variable>& in) { return sum_of_gradients(f, in); },
+                      {.step = options.step, .tolerance = 10 * options.tolerance});
+    }
   }
 }
 
@@ -102,5 +196,9 @@ Tensor random_tensor(Shape shape, std::uint64_t seed, real scale) {
 }
 
 std::vector<std::string> covered_functions() { return {covered().begin(), covered().end()}; }
+
+std::vector<std::string> functions_of_first_order() {
+  return {first_order().begin(), first_order().end()};
+}
 
 }  // namespace serenade

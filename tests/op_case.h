@@ -18,6 +18,10 @@ struct OpCaseOptions {
 /// and give finite numbers. Either build: running twice gives the same bits, and `function` is
 /// noted as covered (a test compares the notes with autograd/functions.h).
 ///
+/// And the gradient of the gradient, of a function that has one: with create_graph the gradients
+/// are what they are without, and a random sum of them is checked as the result is, by every input
+/// and by the gradient of the result. A function without is noted.
+///
 /// In the programs that test a device (SERENADE_TEST_DEVICE), inputs are moved there, and result
 /// and gradients must be those of the CPU up to rounding instead.
 void check_op(const std::string& function, const std::vector<Tensor>& inputs,
@@ -29,5 +33,8 @@ Tensor random_tensor(Shape shape, std::uint64_t seed = 0, real scale = 1);
 
 /// The functions that check_op has been called with so far.
 std::vector<std::string> covered_functions();
+
+/// Those of them that have no gradient of their gradient.
+std::vector<std::string> functions_of_first_order();
 
 }  // namespace serenade

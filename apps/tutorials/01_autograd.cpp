@@ -64,7 +64,7 @@ void gradients_without_side_effects() {
   backward(a * a);
   expect("a.grad() after two backwards of a^2", a.grad().item(), 20);
   const Variable square = a * a;
-  const std::vector<Tensor> found = grad(exp(affine(square, real(-0.04))), {a, square});
+  const std::vector<Variable> found = grad(exp(affine(square, real(-0.04))), {a, square});
   expect("grad() of exp(-0.04 a^2) by a", found[0].item(), -0.4 * std::exp(-1));
   expect("grad() of the same by a^2, a result", found[1].item(), -0.04 * std::exp(-1));
   expect("a.grad() afterwards", a.grad().item(), 20);

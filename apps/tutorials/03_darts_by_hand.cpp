@@ -52,13 +52,13 @@ Variable loss_of(const Supernet& net, const Data& data) {
 }
 
 // One step of gradient descent on one variable.
-void descend(Variable& variable, const Tensor& gradient, real rate) {
+void descend(Variable& variable, const Variable& gradient, real rate) {
   const NoGrad no_graph;
-  variable.value().add_((-rate * Variable(gradient)).value());
+  variable.value().add_((-rate * gradient).value());
 }
 
 void train_weights(Supernet& net, const Data& data) {
-  const std::vector<Tensor> g = grad(loss_of(net, data), {net.w0, net.w1});
+  const std::vector<Variable> g = grad(loss_of(net, data), {net.w0, net.w1});
   descend(net.w0, g[0], real(0.1));
   descend(net.w1, g[1], real(0.1));
 }
@@ -69,7 +69,7 @@ void train_alpha(Supernet& net, const Data& data) {
 
 // Eq. 2: both gradients at the same point, from the same batch.
 void train_jointly(Supernet& net, const Data& data) {
-  const std::vector<Tensor> g = grad(loss_of(net, data), {net.w0, net.w1, net.alpha});
+  const std::vector<Variable> g = grad(loss_of(net, data), {net.w0, net.w1, net.alpha});
   descend(net.w0, g[0], real(0.1));
   descend(net.w1, g[1], real(0.1));
   descend(net.alpha, g[2], real(0.5));
@@ -79,7 +79,7 @@ void train_jointly(Supernet& net, const Data& data) {
 // gains when it points against the error more than the mixture does. Compares that formula, the
 // engine and finite differences; returns the largest difference.
 double check_alpha_gradient(Supernet& net, const Data& data) {
-  const std::vector<real> engine = grad(loss_of(net, data), {net.alpha})[0].to_vector();
+  const std::vector<real> engine = grad(loss_of(net, data), {net.alpha})[0].value().to_vector();
   const std::vector<real> a = softmax(net.alpha, 0).value().to_vector();
   const std::vector<real> x = data.x.to_vector(), y = data.y.to_vector();
   double d[2] = {0, 0};

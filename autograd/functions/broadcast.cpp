@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "autograd/functions/reduce.h"
+#include "autograd/functions/shape.h"
+
 namespace serenade {
 
 namespace {
@@ -43,6 +46,16 @@ Broadcast make_broadcast(const Shape& a, const Shape& b) {
   std::reverse(found.stride_a, found.stride_a + found.dims);
   std::reverse(found.stride_b, found.stride_b + found.dims);
   return found;
+}
+
+Variable sum_to(const Variable& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  Variable y = x;
+  for (std::int64_t axis = 0; axis < x.dim(); ++axis) {
+    const auto from_end = static_cast<std::size_t>(x.dim() - 1 - axis);
+    if (size_from_end(shape, from_end) == 1 && x.size(axis) != 1) y = sum(y, axis, true);
+  }
+  return reshape(y, shape);
 }
 
 }  // namespace serenade

@@ -13,9 +13,31 @@
 #include "kernels/capsule/squash.h"
 #include "kernels/capsule/unfold.h"
 #include "kernels/runtime/ceil_div.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {
+
+namespace {
+
+// The windows of unfold, each added to where it was cut out.
+Variable folded(const Variable& windows, const UnfoldShape& shape, const Shape& image) {
+  const Tensor input = windows.value().contiguous();
+  Tensor y(image, input.device());
+  KERNEL(input.device(), unfold_backward, y.data(), input.data(), shape);
+  return make_result(
+      "fold", y, {windows},
+      [shape](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, unfold(d.dy(), shape.size, shape.step));
+        Tensor cut = Tensor::empty(d.shape(0), dy.device());
+        KERNEL(dy.device(), unfold_forward, cut.data(), dy.data(), shape);
+        KERNEL(dy.device(), accumulate, d[0].data(), cut.data(), cut.numel());
+      },
+      Saves::nothing);
+}
+
+}  // namespace
 
 Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
   check_defined("unfold", x);
@@ -39,7 +61,9 @@ Variable unfold(const Variable& x, std::int64_t size, std::int64_t step) {
   return make_result(
       "unfold", y, {x},
       [shape](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
+        if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, folded(d.dy(), shape, d.shape(0)));
+        KERNEL(dy.device(), unfold_backward, d[0].data(), dy.data(), shape);
       },
       Saves::nothing);
 }

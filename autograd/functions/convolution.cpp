@@ -8,8 +8,10 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/convolution_gradients.h"
 #include "autograd/functions/convolution_parts.h"
 #include "autograd/functions/optional.h"
+#include "autograd/functions/pointwise.h"
 #include "autograd/functions/positions.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/runtime/ceil_div.h"
@@ -103,25 +105,27 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
     return conv2d_by_parts(x, weight, bias, options);
   }
   const Conv2dShape shape = checked_shape("conv2d", x, weight, bias, options, unused_taps);
-  const Tensor input = x.value().contiguous();
-  const Tensor kernel = weight.value().contiguous();
-  const Tensor offset = contiguous_or_none(bias);
-  Tensor y = Tensor::empty({shape.N, shape.K, shape.out_h(), shape.out_w()}, input.device());
-  KERNEL(input.device(), conv2d_forward, y.data(), input.data(), kernel.data(),
-         pointer_or_null(offset), shape);
-  return make_result(
-      "conv2d", y, {x, weight, bias}, [input, kernel, shape](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) {
-          KERNEL(dy.device(), conv2d_backward_input, d[0].data(), dy.data(), kernel.data(), shape);
-        }
-        if (d.wants(1)) {
-          KERNEL(dy.device(), conv2d_backward_weight, d[1].data(), dy.data(), input.data(), shape);
-        }
-        if (d.wants(2)) {
-          KERNEL(dy.device(), conv2d_backward_bias, d[2].data(), dy.data(), shape);
-        }
-      });
+  return convolved("conv2d", x, weight, bias, shape);
 }
+
+namespace {
+
+// The gradient of the map [N, K, H, W] before pooling and relu.
+Variable unpooled_map(const Variable& dy, const Storage& positions,
+                      const std::array<std::int64_t, 2>& window, const Shape& map) {
+  std::vector<std::uint8_t> found = positions_on_host<std::uint8_t>(positions);
+  std::vector<real> alive(found.size(), 1);
+  for (std::size_t n = 0; n < found.size(); ++n) {
+    if (found[n] != kKilledByRelu) continue;
+    found[n] = 0;
+    alive[n] = 0;
+  }
+  const Indices places =
+      places_of_blocks(found, dy.size(2), dy.size(3), window[0], window[1], map[3]);
+  return unpooled(kept(dy, Tensor::from(alive, dy.shape()).to(dy.device())), places, map);
+}
+
+}  // namespace
 
 Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Variable& bias,
                              const Conv2dOptions& options, std::array<std::int64_t, 2> window,
@@ -151,6 +155,21 @@ Variable conv2d_relu_maxpool(const Variable& x, const Variable& weight, const Va
          pointer_or_null(offset), shape, window[0], window[1]);
   return make_result("conv2d_relu_maxpool", y, {x, weight, bias},
                      [input, kernel, shape, positions, window](const Tensor& dy, Gradients& d) {
+                       if (d.create_graph()) {
+                         const Variable map =
+                             unpooled_map(d.dy(), *positions, window,
+                                          {shape.N, shape.K, shape.out_h(), shape.out_w()});
+                         if (d.wants(0)) {
+                           const Variable weight = d.input(1, kernel);
+                           d.add(0, convolution_input_gradient(map, weight, shape));
+                         }
+                         if (d.wants(1)) {
+                           const Variable x = d.input(0, input);
+                           d.add(1, convolution_weight_gradient(map, x, shape));
+                         }
+                         if (d.wants(2)) d.add(2, sum(map, {0, 2, 3}));
+                         return;
+                       }
                        const auto* index = static_cast<const std::uint8_t*>(positions->data());
                        if (d.wants(0)) {
                          KERNEL(dy.device(), conv2d_relu_maxpool_backward_input, d[0].data(),
@@ -190,6 +209,21 @@ std::vector<Conv2dBranch> kernel_branches(const std::vector<PlacedBranch>& place
                         .bias = pointer_or_null(branch.bias)});
   }
   return branches;
+}
+
+// Inputs are x, then weight and bias of each branch; dy is the gradient of the map before pooling.
+void add_branch_gradients(Gradients& d, const Variable& dy, const Tensor& input,
+                          const std::vector<PlacedBranch>& placed) {
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    const Conv2dShape& shape = placed[i].shape;
+    const Variable part = slice(dy, 1, placed[i].first_channel, shape.K);
+    const Variable kernel = d.input(1 + 2 * i, placed[i].weight);
+    if (d.wants(0)) d.add(0, convolution_input_gradient(part, kernel, shape));
+    if (d.wants(1 + 2 * i)) {
+      d.add(1 + 2 * i, convolution_weight_gradient(part, d.input(0, input), shape));
+    }
+    if (d.wants(2 + 2 * i)) d.add(2 + 2 * i, sum(part, {0, 2, 3}));
+  }
 }
 
 Conv2dOptions same_options(const Variable& weight) {
@@ -242,6 +276,12 @@ Variable conv2d_relu_maxpool_branches(const Variable& x, const std::vector<ConvB
   return make_result(op, y, inputs,
                      [placed, input, positions, channels, window](const Tensor& dy, Gradients& d) {
                        // Inputs are x, then weight and bias of each branch.
+                       if (d.create_graph()) {
+                         Shape map = input.shape();
+                         map[1] = channels;
+                         const Variable whole = unpooled_map(d.dy(), *positions, window, map);
+                         return add_branch_gradients(d, whole, input, placed);
+                       }
                        std::vector<Conv2dBranch> parts = kernel_branches(placed);
                        for (std::size_t i = 0; i < parts.size(); ++i) {
                          if (d.wants(1 + 2 * i)) parts[i].dweight = d[1 + 2 * i].data();

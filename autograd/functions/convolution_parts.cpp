@@ -10,10 +10,9 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "autograd/functions/optional.h"
+#include "autograd/functions/convolution_gradients.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/depthwise/depthwise.h"
-#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -108,29 +107,9 @@ Variable depthwise(const Variable& x, const Variable& weight, const Variable& bi
                                 .pad_bottom = options.padding.bottom,
                                 .pad_left = options.padding.left,
                                 .pad_right = options.padding.right};
-  const Shape size = {shape.N, weight.size(0), shape.out_h(), shape.out_w()};
-  element_count(size, op);
+  element_count({shape.N, weight.size(0), shape.out_h(), shape.out_w()}, op);
   element_count({shape.R * shape.S, shape.out_h(), shape.out_w()}, op);
-  const Tensor input = x.value().contiguous(), kernel = weight.value().contiguous(),
-               offset = contiguous_or_none(bias);
-  Tensor y = Tensor::empty(size, input.device());
-  KERNEL(input.device(), depthwise_conv2d_forward, y.data(), input.data(), kernel.data(),
-         pointer_or_null(offset), shape);
-  return make_result(
-      op, y, {x, weight, bias}, [input, kernel, shape](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) {
-          KERNEL(dy.device(), depthwise_conv2d_backward_input, d[0].data(), dy.data(),
-                 kernel.data(), shape);
-        }
-        if (d.wants(1)) {
-          KERNEL(dy.device(), depthwise_conv2d_backward_weight, d[1].data(), dy.data(),
-                 input.data(), shape);
-        }
-        if (d.wants(2)) {  // as after any convolution
-          KERNEL(dy.device(), conv2d_backward_bias, d[2].data(), dy.data(),
-                 Conv2dShape{.N = dy.size(0), .H = dy.size(2), .W = dy.size(3), .K = dy.size(1)});
-        }
-      });
+  return convolved(op, x, weight, bias, shape);
 }
 
 // The transposed convolution with one group and without dilation.
@@ -149,20 +128,7 @@ Variable transposed(const Variable& x, const Variable& weight, const Pair& size,
                              .pad_bottom = options.padding.bottom,
                              .pad_left = options.padding.left,
                              .pad_right = options.padding.right};
-  const Tensor input = x.value().contiguous(), kernel = weight.value().contiguous();
-  Tensor y({shape.N, shape.C, shape.H, shape.W}, x.device());
-  KERNEL(y.device(), conv2d_backward_input, y.data(), input.data(), kernel.data(), shape);
-  return make_result(
-      "conv_transpose2d", y, {x, weight}, [input, kernel, shape](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) {
-          Tensor dx = Tensor::empty(input.shape(), input.device());
-          KERNEL(dy.device(), conv2d_forward, dx.data(), dy.data(), kernel.data(), nullptr, shape);
-          KERNEL(dy.device(), accumulate, d[0].data(), dx.data(), dx.numel());
-        }
-        if (d.wants(1)) {
-          KERNEL(dy.device(), conv2d_backward_weight, d[1].data(), input.data(), dy.data(), shape);
-        }
-      });
+  return convolution_input_gradient(x, weight, shape);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/functions/broadcast.h"
+#include "autograd/functions/pointwise.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -21,6 +22,11 @@ Variable add(const Variable& a, const Variable& b) {
   return make_result(
       "add", y, {a, b},
       [axes](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          d.add(0, d.dy());
+          d.add(1, d.dy());
+          return;
+        }
         if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
         if (d.wants(1))
           KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), 1, axes.swapped());
@@ -38,6 +44,11 @@ Variable sub(const Variable& a, const Variable& b) {
   return make_result(
       "sub", y, {a, b},
       [axes](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          d.add(0, d.dy());
+          d.add(1, -d.dy());
+          return;
+        }
         if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
         if (d.wants(1))
           KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), -1, axes.swapped());
@@ -57,6 +68,11 @@ Variable mul(const Variable& a, const Variable& b) {
   const Tensor saved_right = a.requires_grad() ? right : Tensor();
   return make_result(
       "mul", y, {a, b}, [saved_left, saved_right, axes](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          if (d.wants(0)) d.add(0, d.dy() * d.input(1, saved_right));
+          if (d.wants(1)) d.add(1, d.dy() * d.input(0, saved_left));
+          return;
+        }
         if (d.wants(0)) {
           KERNEL(dy.device(), mul_backward, d[0].data(), dy.data(), saved_right.data(), axes);
         }
@@ -76,6 +92,12 @@ Variable div(const Variable& a, const Variable& b) {
   KERNEL(y.device(), div_forward, y.data(), left.data(), right.data(), axes);
   const Tensor saved_left = b.requires_grad() ? left : Tensor();
   return make_result("div", y, {a, b}, [saved_left, right, axes](const Tensor& dy, Gradients& d) {
+    if (d.create_graph()) {
+      const Variable b = d.input(1, right);
+      d.add(0, d.dy() / b);
+      if (d.wants(1)) d.add(1, -d.dy() * d.input(0, saved_left) / square(b));
+      return;
+    }
     if (d.wants(0)) {
       KERNEL(dy.device(), div_backward_numerator, d[0].data(), dy.data(), right.data(), axes);
     }
@@ -95,6 +117,7 @@ Variable affine(const Variable& x, real factor, real offset) {
       "affine", y, {x},
       [factor](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, d.dy() * factor);
         KERNEL(dy.device(), affine_backward, d[0].data(), dy.data(), factor, dy.numel());
       },
       Saves::nothing);
@@ -117,6 +140,7 @@ Variable relu(const Variable& x) {
   KERNEL(y.device(), relu_forward, y.data(), input.data(), y.numel());
   return make_result("relu", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, kept(d.dy(), d.output(y) > 0));
     KERNEL(dy.device(), relu_backward, d[0].data(), dy.data(), y.data(), dy.numel());
   });
 }
@@ -128,6 +152,10 @@ Variable sigmoid(const Variable& x) {
   KERNEL(y.device(), sigmoid_forward, y.data(), input.data(), y.numel());
   return make_result("sigmoid", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) {
+      const Variable s = d.output(y);
+      return d.add(0, d.dy() * s * (1 - s));
+    }
     KERNEL(dy.device(), sigmoid_backward, d[0].data(), dy.data(), y.data(), dy.numel());
   });
 }
@@ -139,6 +167,7 @@ Variable tanh(const Variable& x) {
   KERNEL(y.device(), tanh_forward, y.data(), input.data(), y.numel());
   return make_result("tanh", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, d.dy() * (1 - square(d.output(y))));
     KERNEL(dy.device(), tanh_backward, d[0].data(), dy.data(), y.data(), dy.numel());
   });
 }
@@ -150,6 +179,7 @@ Variable exp(const Variable& x) {
   KERNEL(y.device(), exp_forward, y.data(), input.data(), y.numel());
   return make_result("exp", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, d.dy() * d.output(y));
     KERNEL(dy.device(), exp_backward, d[0].data(), dy.data(), y.data(), dy.numel());
   });
 }
@@ -161,6 +191,7 @@ Variable log(const Variable& x) {
   KERNEL(y.device(), log_forward, y.data(), input.data(), y.numel());
   return make_result("log", y, {x}, [input](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, d.dy() / d.input(0, input));
     KERNEL(dy.device(), log_backward, d[0].data(), dy.data(), input.data(), dy.numel());
   });
 }
@@ -174,8 +205,9 @@ Variable dropout(const Variable& x, double p, const RandomKey& key) {
   KERNEL(y.device(), dropout_forward, y.data(), input.data(), p, stream, y.numel());
   return make_result(
       "dropout", y, {x},
-      [p, stream](const Tensor& dy, Gradients& d) {
+      [p, stream, key](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, dropout(d.dy(), p, key));  // the same mask
         KERNEL(dy.device(), dropout_backward, d[0].data(), dy.data(), p, stream, dy.numel());
       },
       Saves::nothing);

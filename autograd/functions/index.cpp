@@ -58,6 +58,14 @@ void check_chosen(const char* name, const Variable& x, std::size_t axis, const I
   check_indices(name, indices, x.shape()[axis]);
 }
 
+// Zeros of `shape`, to which the elements of x [outer, count, inner] are added along the axis.
+Variable scattered(const Variable& x, const Indices& places, const IndexShape& s,
+                   const Shape& shape) {
+  const Variable zeros = Tensor({s.outer, s.axis, s.inner}, x.device());
+  const Variable lanes = reshape(x, {s.outer, s.count, s.inner});
+  return reshape(scatter_add(zeros, 1, places, lanes), shape);
+}
+
 }  // namespace
 
 Variable index_select(const Variable& x, std::int64_t axis, const Indices& indices) {
@@ -75,6 +83,13 @@ Variable index_select(const Variable& x, std::int64_t axis, const Indices& indic
       "index_select", y, {x},
       [s, chosen](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) {  // to where each slice came from
+          Indices places;
+          for (std::int64_t o = 0; o < s.outer; ++o) {
+            for (const std::int64_t index : *chosen) places.insert(places.end(), s.inner, index);
+          }
+          return d.add(0, scattered(d.dy(), places, s, d.shape(0)));
+        }
         KERNEL(dy.device(), index_select_backward, d[0].data(), dy.data(), chosen->data(), s);
       },
       Saves::nothing);
@@ -117,6 +132,7 @@ Variable gather(const Variable& x, std::int64_t axis, const Indices& indices, co
       "gather", y, {x},
       [s, chosen](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, scattered(d.dy(), *chosen, s, d.shape(0)));
         KERNEL(dy.device(), scatter_add, d[0].data(), dy.data(), chosen->data(), s);
       },
       Saves::nothing);
@@ -136,6 +152,13 @@ Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indice
   return make_result(
       "scatter_add", y, {x, source},
       [s, chosen](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          d.add(0, d.dy());
+          if (!d.wants(1)) return;
+          const Variable lanes = reshape(d.dy(), {s.outer, s.axis, s.inner});
+          const Variable at_source = gather(lanes, 1, *chosen, {s.outer, s.count, s.inner});
+          return d.add(1, reshape(at_source, d.shape(1)));
+        }
         if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
         if (d.wants(1)) KERNEL(dy.device(), gather_add, d[1].data(), dy.data(), chosen->data(), s);
       },

@@ -30,6 +30,17 @@ Variable product(const Variable& a, const Variable& b) {
   const Tensor saved_right = a.requires_grad() ? right : Tensor();
   return make_result("matmul", y, {a, b},
                      [saved_left, saved_right, batch, M, N, K](const Tensor& dy, Gradients& d) {
+                       if (d.create_graph()) {
+                         if (d.wants(0)) {
+                           const Variable right = d.input(1, saved_right);
+                           d.add(0, product(d.dy(), transpose(right, -2, -1)));
+                         }
+                         if (d.wants(1)) {
+                           const Variable left = d.input(0, saved_left);
+                           d.add(1, product(transpose(left, -2, -1), d.dy()));
+                         }
+                         return;
+                       }
                        if (d.wants(0)) {  // dA += dY B^T
                          KERNEL(dy.device(), gemm_batched, batch, false, true, M, K, N, 1,
                                 dy.data(), M * N, saved_right.data(), K * N, 1, d[0].data(), M * K);
@@ -128,6 +139,19 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   const Tensor saved_weight = x.requires_grad() ? w : Tensor();
   return make_result("linear", y, {x, weight, bias},
                      [saved_input, saved_weight, rows, in, out](const Tensor& dy, Gradients& d) {
+                       if (d.create_graph()) {
+                         const Variable row_gradients = reshape(d.dy(), {rows, out});
+                         if (d.wants(0)) {
+                           const Variable dx = product(row_gradients, d.input(1, saved_weight));
+                           d.add(0, reshape(dx, d.shape(0)));
+                         }
+                         if (d.wants(1)) {
+                           const Variable x = reshape(d.input(0, saved_input), {rows, in});
+                           d.add(1, product(transpose(row_gradients, 0, 1), x));
+                         }
+                         d.add(2, d.dy());
+                         return;
+                       }
                        if (d.wants(0)) {  // dX += dY W
                          KERNEL(dy.device(), gemm, false, false, rows, in, out, 1, dy.data(), out,
                                 saved_weight.data(), in, 1, d[0].data(), in);

@@ -36,6 +36,32 @@ void check_width(const char* op, const char* name, real width) {
   check(width > 0 && std::isfinite(width), op, name, " must be positive; got ", width);
 }
 
+Variable huber(const char* op, const Variable& x, const Variable& target,
+               const formulas::HuberDifference& formula) {
+  const auto by_x = [formula](const Variable& dy, const Variable& x, const Variable& t) {
+    return dy * (formula.scale * clamp(x - t, -formula.width, formula.width));
+  };
+  return binary(op, x, target, formula, by_x, swapped(by_x));
+}
+
+Variable divergence(const Variable& log_q, const Variable& target) {
+  return binary(
+      "kl_div", log_q, target, formulas::Divergence{},
+      [](const Variable& dy, const Variable&, const Variable& t) { return -dy * t; },
+      [](const Variable& dy, const Variable& x, const Variable& t) {
+        return dy * (log(t) + 1 - x);
+      });
+}
+
+Variable log_divergence(const Variable& log_q, const Variable& target) {
+  return binary(
+      "kl_div", log_q, target, formulas::LogDivergence{},
+      [](const Variable& dy, const Variable&, const Variable& t) { return -dy * exp(t); },
+      [](const Variable& dy, const Variable& x, const Variable& t) {
+        return dy * (exp(t) * (t - x + 1));
+      });
+}
+
 // Losses of labels --------------------------------------------------------------------------------
 
 std::int64_t class_count(const Variable& scores) { return scores.size(1); }
@@ -84,7 +110,7 @@ void check_labelled(const char* op, const Variable& scores, const Indices& label
 
 // How much each label counts: 0 for one that is ignored.
 std::vector<real> label_weights(const Indices& labels, const std::vector<real>& class_weights,
-                                std::int64_t ignore_index) {
+                                std::optional<std::int64_t> ignore_index) {
   std::vector<real> weights(labels.size(), 1);
   for (std::size_t n = 0; n < labels.size(); ++n) {
     if (labels[n] == ignore_index) {
@@ -169,6 +195,15 @@ Variable mean_of_matrix(const Variable& logits, const Indices& labels,
       "cross_entropy", loss, {logits},
       [probabilities, labels, class_weights, N, classes](const Tensor& d_loss, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          // The softmax of ln p is p, and its gradients are those by the logits.
+          const Variable p = softmax(d.input(0, log(probabilities).value()), 1);
+          const std::vector<real> weights = label_weights(labels, class_weights, {});
+          const Variable shares =
+              one_per_place(weights, p) / total_weight("cross_entropy", weights);
+          const Variable target = one_hot(labels, classes).to(p.device());
+          return d.add(0, d.dy() * shares * (p - target));
+        }
         KERNEL(d_loss.device(), cross_entropy_backward, d[0].data(), d_loss.data(),
                probabilities.data(), labels.data(),
                class_weights.empty() ? nullptr : class_weights.data(), N, classes);
@@ -179,33 +214,44 @@ Variable mean_of_matrix(const Variable& logits, const Indices& labels,
 
 Variable mse_loss(const Variable& x, const Variable& target, Reduction reduction) {
   check_pair("mse_loss", x, target);
-  return reduced(binary("mse_loss", x, target, formulas::SquaredDifference{}), reduction);
+  const auto by_x = [](const Variable& dy, const Variable& x, const Variable& t) {
+    return dy * (2 * (x - t));
+  };
+  return reduced(binary("mse_loss", x, target, formulas::SquaredDifference{}, by_x, swapped(by_x)),
+                 reduction);
 }
 
 Variable l1_loss(const Variable& x, const Variable& target, Reduction reduction) {
   check_pair("l1_loss", x, target);
-  return reduced(binary("l1_loss", x, target, formulas::AbsoluteDifference{}), reduction);
+  const auto by_x = [](const Variable& dy, const Variable& x, const Variable& t) {
+    return kept(dy, x > t) - kept(dy, x < t);
+  };
+  return reduced(binary("l1_loss", x, target, formulas::AbsoluteDifference{}, by_x, swapped(by_x)),
+                 reduction);
 }
 
 Variable smooth_l1_loss(const Variable& x, const Variable& target, real beta, Reduction reduction) {
   check_pair("smooth_l1_loss", x, target);
   check_width("smooth_l1_loss", "beta", beta);
-  const formulas::HuberDifference formula{beta, 1 / beta};
-  return reduced(binary("smooth_l1_loss", x, target, formula), reduction);
+  return reduced(huber("smooth_l1_loss", x, target, {beta, 1 / beta}), reduction);
 }
 
 Variable huber_loss(const Variable& x, const Variable& target, real delta, Reduction reduction) {
   check_pair("huber_loss", x, target);
   check_width("huber_loss", "delta", delta);
-  const formulas::HuberDifference formula{delta, 1};
-  return reduced(binary("huber_loss", x, target, formula), reduction);
+  return reduced(huber("huber_loss", x, target, {delta, 1}), reduction);
 }
 
 Variable binary_cross_entropy_with_logits(const Variable& logits, const Variable& target,
                                           const BinaryCrossEntropyOptions& options) {
   const char* op = "binary_cross_entropy_with_logits";
   check_pair(op, logits, target);
-  Variable losses = binary(op, logits, target, formulas::BinaryCrossEntropy{});
+  Variable losses = binary(
+      op, logits, target, formulas::BinaryCrossEntropy{},
+      [](const Variable& dy, const Variable& x, const Variable& t) {
+        return dy * (sigmoid(x) - t);
+      },
+      [](const Variable& dy, const Variable& x, const Variable&) { return -dy * x; });
   if (options.pos_weight.defined()) {  // -(weight - 1) t ln p more; -ln p = softplus(-x)
     constexpr real kExact = 40;        // from there e^-x is lost beside 1, in double too
     const Variable more = Variable(options.pos_weight) - 1;
@@ -220,8 +266,7 @@ Variable binary_cross_entropy_with_logits(const Variable& logits, const Variable
 
 Variable kl_div(const Variable& log_q, const Variable& target, const KlDivOptions& options) {
   check_pair("kl_div", log_q, target);
-  return reduced(options.log_target ? binary("kl_div", log_q, target, formulas::LogDivergence{})
-                                    : binary("kl_div", log_q, target, formulas::Divergence{}),
+  return reduced(options.log_target ? log_divergence(log_q, target) : divergence(log_q, target),
                  options.reduction);
 }
 

@@ -60,6 +60,27 @@ Box union_box(const std::vector<Variable>& weights) {
   return box;
 }
 
+// The gradients of merge(), written with functions: each part's is its place in the box.
+void add_gradients(Gradients& d, const std::vector<MixedCandidate>& candidates,
+                   const std::vector<Tensor>& numbers, const Tensor& c, std::int64_t planes,
+                   Box box) {
+  const std::size_t last = numbers.size();
+  const Variable whole = reshape(d.dy(), {planes, box.height, box.width});
+  const Variable coefficients = d.input(last, c);
+  std::vector<Variable> by_coefficient(last, Variable(Tensor({1}, c.device())));
+  for (const MixedCandidate& candidate : candidates) {
+    const auto i = static_cast<std::size_t>(candidate.coefficient);
+    const Variable place = slice(slice(whole, 1, candidate.offset_h, candidate.kernel_h), 2,
+                                 candidate.offset_w, candidate.kernel_w);
+    const Variable dy = reshape(place, numbers[i].shape());
+    if (d.wants(i)) d.add(i, dy * slice(coefficients, 0, candidate.coefficient, 1));
+    if (d.wants(last)) {
+      by_coefficient[i] = reshape(sum(dy * d.input(i, numbers[i])), {1});
+    }
+  }
+  if (d.wants(last)) d.add(last, concat(by_coefficient, 0));
+}
+
 // Merges `parts`, each [planes, height_i, width_i] as the candidate list says, into [.., box].
 // candidates[q].coefficient is the index into parts. Gradients reach only parts in the list.
 Variable merge(const char* op, const std::vector<Variable>& parts, const Variable& coefficients,
@@ -81,6 +102,9 @@ Variable merge(const char* op, const std::vector<Variable>& parts, const Variabl
   inputs.push_back(coefficients);
   return make_result(op, merged, inputs,
                      [candidates, numbers, c, planes, box](const Tensor& dmerged, Gradients& d) {
+                       if (d.create_graph()) {
+                         return add_gradients(d, candidates, numbers, c, planes, box);
+                       }
                        std::vector<MixedCandidate> wanted = candidates;
                        for (MixedCandidate& candidate : wanted) {
                          const auto i = static_cast<std::size_t>(candidate.coefficient);

@@ -4,6 +4,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/broadcast.h"
 #include "autograd/functions/optional.h"
 #include "tensor/check.h"
 
@@ -21,6 +22,43 @@ void check_parameter(const char* op, const char* name, const Parameter& paramete
 
 void check_epsilon(const char* op, real epsilon) {
   check(epsilon >= 0, op, "epsilon must not be negative; got ", epsilon);
+}
+
+// The gradients of a gradient ---------------------------------------------------------------------
+
+// Sets of elements to be normalised: the axes of x, reshaped, that a set runs over.
+struct Sets {
+  Shape x, weight;  // shapes that broadcast
+  std::vector<std::int64_t> axes;
+  bool centred;
+  real epsilon;
+};
+
+Variable mean_over(Variable x, const Sets& sets) {
+  for (const std::int64_t axis : sets.axes) x = mean(x, axis, true);
+  return x;
+}
+
+// What the backward kernels compute (kernels/normalisation/normalisation.h), with z and r as
+// functions of x; mean and variance, which broadcast, are constants where they are given.
+void add_gradients(Gradients& d, const Tensor& input, const Tensor& w, const Sets& sets,
+                   const Tensor& mean = {}, const Tensor& variance = {}) {
+  const Variable x = reshape(d.input(0, input), sets.x), dy = reshape(d.dy(), sets.x);
+  const bool given = mean.defined();
+  const Variable centred = given ? x - Variable(mean) : sets.centred ? x - mean_over(x, sets) : x;
+  const Variable r =
+      rsqrt((given ? Variable(variance) : mean_over(square(centred), sets)) + sets.epsilon);
+  const Variable z = centred * r;
+  if (d.wants(0)) {
+    Variable g = w.defined() ? dy * reshape(d.input(1, w), sets.weight) : dy;
+    if (!given) {
+      const Variable along = z * mean_over(g * z, sets);
+      g = (sets.centred ? g - mean_over(g, sets) : g) - along;
+    }
+    d.add(0, reshape(g * r, d.shape(0)));
+  }
+  if (d.wants(1)) d.add(1, reshape(sum_to(dy * z, sets.weight), d.shape(1)));
+  if (d.wants(2)) d.add(2, reshape(sum_to(dy, sets.weight), d.shape(2)));
 }
 
 // Planes ------------------------------------------------------------------------------------------
@@ -43,6 +81,14 @@ struct Statistics {
   Tensor mean, variance;  // [sets]
 };
 
+Sets sets_of(const PlaneNorm& s) {
+  if (s.group == 0) {
+    return {{s.N, s.C, 1, s.inner}, {1, s.C, 1, 1}, {0, 3}, true, s.epsilon};
+  }
+  const std::int64_t groups = s.C / s.group;
+  return {{s.N, groups, s.group, s.inner}, {1, groups, s.group, 1}, {2, 3}, true, s.epsilon};
+}
+
 Variable plane_norm(const char* op, const Variable& x, const Variable& weight, const Variable& bias,
                     const PlaneNorm& s, const Statistics& statistics, bool given) {
   const Tensor input = x.value().contiguous(), w = contiguous_or_none(weight),
@@ -58,6 +104,12 @@ Variable plane_norm(const char* op, const Variable& x, const Variable& weight, c
   }
   return make_result(op, y, {x, weight, bias},
                      [input, w, mean, variance, s, given](const Tensor& dy, Gradients& d) {
+                       if (d.create_graph()) {
+                         if (!given) return add_gradients(d, input, w, sets_of(s));
+                         const Shape channels = {1, s.C, 1, 1};
+                         return add_gradients(d, input, w, sets_of(s), mean.reshape(channels),
+                                              variance.reshape(channels));
+                       }
                        KERNEL(dy.device(), plane_norm_backward, wanted(d, 0), wanted(d, 1),
                               wanted(d, 2), dy.data(), input.data(), mean.data(), variance.data(),
                               pointer_or_null(w), s, given);
@@ -106,6 +158,10 @@ Variable row_norm(const char* op, const Variable& x, const Variable& weight, con
          pointer_or_null(w), pointer_or_null(b), s);
   return make_result(
       op, y, {x, weight, bias}, [input, w, mean, variance, s](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          const Sets sets = {{s.rows, s.size}, {1, s.size}, {1}, s.centred, s.epsilon};
+          return add_gradients(d, input, w, sets);
+        }
         KERNEL(dy.device(), row_norm_backward, wanted(d, 0), wanted(d, 1), wanted(d, 2), dy.data(),
                input.data(), mean.data(), variance.data(), pointer_or_null(w), s);
       });

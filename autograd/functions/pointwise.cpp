@@ -24,6 +24,9 @@ void check_bounds(const char* name, real low, real high) {
         high);
 }
 
+// The gradient of a step.
+Variable no_gradient(const Variable& x) { return Tensor(x.shape(), x.device()); }
+
 }  // namespace
 
 // Arithmetic --------------------------------------------------------------------------------------
@@ -35,17 +38,49 @@ Variable operator/(real dividend, const Variable& x) {
   return div(scalar_beside("div", x, dividend), x);
 }
 
+// Where a gradient by a or b is 0 by convention (formulas.h), a 1 stands in for the number whose
+// logarithm or power may be infinite.
 Variable pow(const Variable& a, const Variable& b) {
-  return binary("pow", a, b, formulas::Power{});
+  return binary(
+      "pow", a, b, formulas::Power{},
+      [](const Variable& dy, const Variable& a, const Variable& b) {
+        const Tensor constant = eq(b, scalar_beside("pow", b, 0));
+        const Variable exponent = masked_fill(b, constant, 1);
+        return masked_fill(dy, constant, 0) * (exponent * pow(a, exponent - 1));
+      },
+      [](const Variable& dy, const Variable& a, const Variable& b) {
+        const Tensor limit = mul(eq(a, scalar_beside("pow", a, 0)), b >= 0).value();
+        const Variable base = where(limit, scalar_beside("pow", a, 1), a);
+        return masked_fill(dy, limit, 0) * (pow(base, b) * log(base));
+      });
 }
 Variable pow(const Variable& x, real exponent) {
-  return unary("pow", x, formulas::PowerOf{exponent});
+  return unary("pow", x, formulas::PowerOf{exponent},
+               [exponent](const Variable& dy, const Variable& x) {
+                 return exponent == 0 ? no_gradient(x) : dy * (exponent * pow(x, exponent - 1));
+               });
 }
+
+namespace {
+
+// What a gets of dy: nothing where it lost to b, half where they are equal.
+Variable share(const Variable& dy, const Variable& a, const Variable& b, const Tensor& lost) {
+  return where(eq(a, b), dy * real(0.5), masked_fill(dy, lost, 0));
+}
+
+}  // namespace
+
 Variable maximum(const Variable& a, const Variable& b) {
-  return binary("maximum", a, b, formulas::Maximum{});
+  const auto by_a = [](const Variable& dy, const Variable& a, const Variable& b) {
+    return share(dy, a, b, a < b);
+  };
+  return binary("maximum", a, b, formulas::Maximum{}, by_a, swapped(by_a));
 }
 Variable minimum(const Variable& a, const Variable& b) {
-  return binary("minimum", a, b, formulas::Minimum{});
+  const auto by_a = [](const Variable& dy, const Variable& a, const Variable& b) {
+    return share(dy, a, b, a > b);
+  };
+  return binary("minimum", a, b, formulas::Minimum{}, by_a, swapped(by_a));
 }
 
 // Comparisons and choices -------------------------------------------------------------------------
@@ -90,6 +125,11 @@ Variable where(const Tensor& mask, const Variable& a, const Variable& b) {
   return make_result("where", y,
                      {a, b, Variable(mask)},  // which must not change before backward has read it
                      [wide_mask](const Tensor& dy, Gradients& d) {
+                       if (d.create_graph()) {
+                         d.add(0, kept(d.dy(), wide_mask));
+                         d.add(1, masked_fill(d.dy(), wide_mask, 0));
+                         return;
+                       }
                        for (const std::size_t input : {std::size_t{0}, std::size_t{1}}) {
                          if (!d.wants(input)) continue;
                          add_operand_gradient(d[input], dy, [&](Tensor& g) {
@@ -108,40 +148,105 @@ Variable masked_fill(const Variable& x, const Tensor& mask, real value) {
   return where(mask, scalar_beside("masked_fill", x, value), x);
 }
 
+Variable kept(const Variable& x, const Tensor& mask) {
+  return where(mask, x, scalar_beside("where", x, 0));
+}
+
 // Elementwise -------------------------------------------------------------------------------------
 
-Variable sqrt(const Variable& x) { return unary("sqrt", x, formulas::Sqrt{}); }
-Variable rsqrt(const Variable& x) { return unary("rsqrt", x, formulas::Rsqrt{}); }
+Variable sqrt(const Variable& x) {
+  return unary("sqrt", x, formulas::Sqrt{},
+               [](const Variable& dy, const Variable& x) { return dy / (2 * sqrt(x)); });
+}
+Variable rsqrt(const Variable& x) {
+  return unary("rsqrt", x, formulas::Rsqrt{},
+               [](const Variable& dy, const Variable& x) { return -dy / (2 * x * sqrt(x)); });
+}
 Variable square(const Variable& x) {
   check_defined("square", x);
   return mul(x, x);
 }
-Variable abs(const Variable& x) { return unary("abs", x, formulas::Abs{}); }
-Variable sign(const Variable& x) { return unary("sign", x, formulas::Sign{}); }
-Variable clamp(const Variable& x, real low, real high) {
-  check_bounds("clamp", low, high);
-  return unary("clamp", x, formulas::Clamp{low, high});
+Variable abs(const Variable& x) {
+  return unary("abs", x, formulas::Abs{}, [](const Variable& dy, const Variable& x) {
+    return kept(dy, x > 0) - kept(dy, x < 0);
+  });
 }
-Variable erf(const Variable& x) { return unary("erf", x, formulas::Erf{}); }
+Variable sign(const Variable& x) {
+  return unary("sign", x, formulas::Sign{},
+               [](const Variable&, const Variable& x) { return no_gradient(x); });
+}
+
+namespace {
+
+Variable between(const char* name, const Variable& x, real low, real high) {
+  check_bounds(name, low, high);
+  return unary(name, x, formulas::Clamp{low, high},
+               [low, high](const Variable& dy, const Variable& x) {
+                 return kept(kept(dy, x > low), x < high);
+               });
+}
+
+}  // namespace
+
+Variable clamp(const Variable& x, real low, real high) { return between("clamp", x, low, high); }
+Variable erf(const Variable& x) {
+  return unary("erf", x, formulas::Erf{}, [](const Variable& dy, const Variable& x) {
+    return dy * (real(1.12837916709551257) * exp(-square(x)));  // 2 / sqrt(pi)
+  });
+}
 
 // Activations -------------------------------------------------------------------------------------
 
 Variable leaky_relu(const Variable& x, real slope) {
-  return unary("leaky_relu", x, formulas::LeakyRelu{slope});
+  return unary(
+      "leaky_relu", x, formulas::LeakyRelu{slope},
+      [slope](const Variable& dy, const Variable& x) { return where(x > 0, dy, slope * dy); });
 }
-Variable elu(const Variable& x, real alpha) { return unary("elu", x, formulas::Elu{alpha}); }
+Variable elu(const Variable& x, real alpha) {
+  return unary("elu", x, formulas::Elu{alpha}, [alpha](const Variable& dy, const Variable& x) {
+    const Tensor positive = x > 0;  // where e^x, which may be infinite, takes no part
+    return where(positive, dy, dy * (alpha * exp(masked_fill(x, positive, 0))));
+  });
+}
+
+namespace {
+
+Variable gelu_derivative(const Variable& dy, const Variable& x) {
+  const Variable normal = (1 + erf(x * real(0.70710678118654752))) * real(0.5);  // 1 / sqrt(2)
+  const Variable density = real(0.39894228040143268) * exp(real(-0.5) * square(x));
+  return dy * (normal + x * density);
+}
+
+Variable gelu_tanh_derivative(const Variable& dy, const Variable& x) {
+  constexpr real kScale = real(0.79788456080286536), kCubic = real(0.044715);
+  const Variable squared = square(x);
+  const Variable t = tanh(kScale * (x * (1 + kCubic * squared)));
+  const Variable slope = kScale * (1 + 3 * kCubic * squared);
+  return dy * (real(0.5) * (1 + t + x * (1 - square(t)) * slope));
+}
+
+}  // namespace
+
 Variable gelu(const Variable& x, GeluForm form) {
-  return form == GeluForm::erf ? unary("gelu", x, formulas::Gelu{})
-                               : unary("gelu", x, formulas::GeluTanh{});
+  return form == GeluForm::erf ? unary("gelu", x, formulas::Gelu{}, gelu_derivative)
+                               : unary("gelu", x, formulas::GeluTanh{}, gelu_tanh_derivative);
 }
-Variable silu(const Variable& x) { return unary("silu", x, formulas::Silu{}); }
+Variable silu(const Variable& x) {
+  return unary("silu", x, formulas::Silu{}, [](const Variable& dy, const Variable& x) {
+    const Variable s = sigmoid(x);
+    return dy * (s * (1 + x * (1 - s)));
+  });
+}
 Variable softplus(const Variable& x, real beta, real threshold) {
   check(beta > 0, "softplus", "beta must be positive; got ", beta);
-  return unary("softplus", x, formulas::Softplus{beta, threshold});
+  return unary("softplus", x, formulas::Softplus{beta, threshold},
+               [beta, threshold](const Variable& dy, const Variable& x) {
+                 const Variable z = beta * x;
+                 return where(z > threshold, dy, dy * sigmoid(z));
+               });
 }
 Variable hardtanh(const Variable& x, real low, real high) {
-  check_bounds("hardtanh", low, high);
-  return unary("hardtanh", x, formulas::Clamp{low, high});
+  return between("hardtanh", x, low, high);
 }
 Variable relu6(const Variable& x) {
   check_defined("relu6", x);

@@ -1,5 +1,7 @@
 #pragma once
-// A formula of kernels/elementwise/formulas.h as a function with its gradients.
+// A formula of kernels/elementwise/formulas.h as a function with its gradients. Beside a formula
+// stands its derivative written with functions, for gradients of gradients: what the kernel adds
+// for a gradient dy of the result.
 
 #include "autograd/engine.h"
 #include "autograd/functions/broadcast.h"
@@ -9,15 +11,19 @@
 
 namespace serenade {
 
-/// Of one number.
-template <class Formula>
-Variable unary(const char* name, const Variable& x, const Formula& formula) {
+/// x where the mask is not 0, else 0, whatever x is there: 0 * inf would be NaN.
+Variable kept(const Variable& x, const Tensor& mask);
+
+/// Of one number. derivative(dy, x): the gradient of x.
+template <class Formula, class Derivative>
+Variable unary(const char* name, const Variable& x, const Formula& formula, Derivative derivative) {
   check_defined(name, x);
   const Tensor input = x.value().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.device());
   KERNEL(y.device(), unary_forward, y.data(), input.data(), y.numel(), formula);
-  return make_result(name, y, {x}, [input, formula](const Tensor& dy, Gradients& d) {
+  return make_result(name, y, {x}, [input, formula, derivative](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, derivative(d.dy(), d.input(0, input)));
     KERNEL(dy.device(), unary_backward, d[0].data(), dy.data(), input.data(), dy.numel(), formula);
   });
 }
@@ -49,12 +55,26 @@ Tensor binary_value(const char* name, const Variable& a, const Variable& b,
   return y;
 }
 
-/// Of two numbers.
-template <class Formula>
-Variable binary(const char* name, const Variable& a, const Variable& b, const Formula& formula) {
+/// by_a as by_b, for a function in which a and b change places.
+template <class ByA>
+auto swapped(ByA by_a) {
+  return
+      [by_a](const Variable& dy, const Variable& a, const Variable& b) { return by_a(dy, b, a); };
+}
+
+/// Of two numbers. by_a(dy, a, b), by_b(dy, a, b): the gradients at every element of the result.
+template <class Formula, class ByA, class ByB>
+Variable binary(const char* name, const Variable& a, const Variable& b, const Formula& formula,
+                ByA by_a, ByB by_b) {
   const Tensor y = binary_value(name, a, b, formula);
   const Tensor left = a.value().contiguous(), right = b.value().contiguous();
-  return make_result(name, y, {a, b}, [left, right, formula](const Tensor& dy, Gradients& d) {
+  return make_result(name, y, {a, b}, [=](const Tensor& dy, Gradients& d) {
+    if (d.create_graph()) {
+      const Variable in_a = d.input(0, left), in_b = d.input(1, right);
+      if (d.wants(0)) d.add(0, by_a(d.dy(), in_a, in_b));
+      if (d.wants(1)) d.add(1, by_b(d.dy(), in_a, in_b));
+      return;
+    }
     const Broadcast axes = make_broadcast(left.shape(), right.shape());
     for (const Operand by : {Operand::a, Operand::b}) {
       const std::size_t input = by == Operand::a ? 0 : 1;

@@ -34,10 +34,15 @@ Variable max_of_blocks(const Variable& x, Pair window) {
   return make_result(
       "max_pool2d", y, {x},
       [positions, shape](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) {
-          KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
-                 static_cast<const std::int32_t*>(positions->data()), shape);
+        if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          const Indices places =
+              places_of_blocks(positions_on_host<std::int32_t>(*positions), shape.out_h(),
+                               shape.out_w(), shape.window_h, shape.window_w, shape.width);
+          return d.add(0, unpooled(d.dy(), places, d.shape(0)));
         }
+        KERNEL(dy.device(), max_pool2d_backward, d[0].data(), dy.data(),
+               static_cast<const std::int32_t*>(positions->data()), shape);
       },
       Saves::nothing);
 }
@@ -122,10 +127,33 @@ Variable largest(const char* op, const Variable& x, const WindowShape& s) {
   return make_result(
       op, y, {x},
       [positions, s](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) {
-          KERNEL(dy.device(), window_max_backward, d[0].data(), dy.data(),
-                 static_cast<const std::int32_t*>(positions->data()), s);
+        if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          const auto places = positions_on_host<std::int32_t>(*positions);
+          return d.add(0, unpooled(d.dy(), {places.begin(), places.end()}, d.shape(0)));
         }
+        KERNEL(dy.device(), window_max_backward, d[0].data(), dy.data(),
+               static_cast<const std::int32_t*>(positions->data()), s);
+      },
+      Saves::nothing);
+}
+
+Variable average(const char* op, const Variable& x, const WindowShape& s);
+
+// The gradient of average: linear too, with average as its own.
+Variable spread_means(const char* op, const Variable& dy, const WindowShape& s,
+                      const Shape& images) {
+  const Tensor given = dy.value().contiguous();
+  Tensor dx(images, given.device());
+  KERNEL(given.device(), window_mean_backward, dx.data(), given.data(), s);
+  return make_result(
+      op, dx, {dy},
+      [op, s](const Tensor& g, Gradients& d) {
+        if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, average(op, d.dy(), s));
+        Tensor means = Tensor::empty(d.shape(0), g.device());
+        KERNEL(g.device(), window_mean_forward, means.data(), g.data(), s);
+        KERNEL(g.device(), accumulate, d[0].data(), means.data(), means.numel());
       },
       Saves::nothing);
 }
@@ -136,8 +164,10 @@ Variable average(const char* op, const Variable& x, const WindowShape& s) {
   KERNEL(input.device(), window_mean_forward, y.data(), input.data(), s);
   return make_result(
       op, y, {x},
-      [s](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) KERNEL(dy.device(), window_mean_backward, d[0].data(), dy.data(), s);
+      [op, s](const Tensor& dy, Gradients& d) {
+        if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, spread_means(op, d.dy(), s, d.shape(0)));
+        KERNEL(dy.device(), window_mean_backward, d[0].data(), dy.data(), s);
       },
       Saves::nothing);
 }

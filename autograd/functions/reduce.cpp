@@ -7,6 +7,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "autograd/functions/pointwise.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -78,6 +79,12 @@ ReducedView reduce_over(const char* name, const Variable& x, const AxisList& axe
   return {found.order.empty() ? x : permute(x, found.order), found.view};
 }
 
+// [outer, inner], repeated along the axis between them, as `shape`.
+Variable repeated(const Variable& x, std::int64_t outer, std::int64_t axis, std::int64_t inner,
+                  const Shape& shape) {
+  return reshape(expand(reshape(x, {outer, 1, inner}), {outer, axis, inner}), shape);
+}
+
 Variable scaled_sum(const char* name, const Variable& x, const AxisView& view, real factor) {
   const Tensor input = x.value().contiguous();
   const std::int64_t outer = view.outer, axis = view.axis, inner = view.inner;
@@ -87,6 +94,10 @@ Variable scaled_sum(const char* name, const Variable& x, const AxisView& view, r
       name, y, {x},
       [factor, outer, axis, inner](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          const Variable whole = repeated(d.dy(), outer, axis, inner, d.shape(0));
+          return d.add(0, factor == 1 ? whole : whole * factor);
+        }
         KERNEL(dy.device(), sum_backward, d[0].data(), dy.data(), factor, outer, axis, inner);
       },
       Saves::nothing);
@@ -182,6 +193,14 @@ Variable max(const Variable& x, const AxisList& axes, bool keepdim) {
   return make_result("max", y, {over.x},
                      [input, y, outer, length, inner](const Tensor& dy, Gradients& d) {
                        if (!d.wants(0)) return;
+                       if (d.create_graph()) {
+                         const Tensor ones = Tensor::ones(y.shape(), y.device());
+                         Tensor chosen(input.shape(), input.device());
+                         KERNEL(chosen.device(), max_backward, chosen.data(), ones.data(),
+                                input.data(), y.data(), outer, length, inner);
+                         const Variable whole = repeated(d.dy(), outer, length, inner, d.shape(0));
+                         return d.add(0, kept(whole, chosen));
+                       }
                        KERNEL(dy.device(), max_backward, d[0].data(), dy.data(), input.data(),
                               y.data(), outer, length, inner);
                      });
@@ -224,6 +243,10 @@ Variable cumsum(const Variable& x, std::int64_t axis) {
       "cumsum", y, {x},
       [outer, length, inner](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) {  // sums from the end
+          const Variable lanes = reshape(d.dy(), {outer, length, inner});
+          return d.add(0, reshape(flip(cumsum(flip(lanes, 1), 1), 1), dy.shape()));
+        }
         KERNEL(dy.device(), cumsum_backward, d[0].data(), dy.data(), outer, length, inner);
       },
       Saves::nothing);

@@ -54,6 +54,7 @@ Variable reshape(const Variable& x, Shape shape) {
       "reshape", x.value().reshape(std::move(shape)), {x},
       [](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, reshape(d.dy(), d.shape(0)));
         KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
       },
       Saves::nothing);
@@ -76,17 +77,27 @@ Variable flatten(const Variable& x, std::int64_t first, std::int64_t last) {
 Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
   check_defined("permute", x);
   const Tensor moved = x.value().permute(order);  // a view
-  // d x seen through the same permutation has the axes of dy in order, but strides of its own.
-  Strides strides(order.size());
-  const Strides row_major = row_major_strides(x.shape());
+  std::vector<std::size_t> from(order.size());    // the axis of x for each of y
   for (std::size_t axis = 0; axis < order.size(); ++axis) {
-    strides[axis] =
-        row_major[static_cast<std::size_t>(normalized_axis("permute", order[axis], x.dim()))];
+    from[axis] = static_cast<std::size_t>(normalized_axis("permute", order[axis], x.dim()));
   }
   return make_result(
       "permute", moved.clone(), {x},
-      [strides](const Tensor& dy, Gradients& d) {
+      [from](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          std::vector<std::int64_t> back(from.size());
+          for (std::size_t axis = 0; axis < from.size(); ++axis) {
+            back[from[axis]] = static_cast<std::int64_t>(axis);
+          }
+          return d.add(0, permute(d.dy(), back));
+        }
+        // d x seen through the same permutation has the axes of dy in order, but strides of its
+        // own.
+        const Strides row_major = row_major_strides(d.shape(0));
+        Strides strides(from.size());
+        for (std::size_t axis = 0; axis < from.size(); ++axis)
+          strides[axis] = row_major[from[axis]];
         KERNEL(dy.device(), scatter_add_strided, d[0].data(), dy.data(), dy.shape().data(),
                strides.data(), static_cast<int>(dy.dim()));
       },
@@ -112,7 +123,12 @@ Variable slice(const Variable& x, std::int64_t axis, std::int64_t start, std::in
   return make_result(
       "slice", x.value().slice(at, start, length).clone(), {x},
       [at, start](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) write_part(d[0], dy, at, start, Write::add);
+        if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          const std::int64_t after = d.shape(0)[static_cast<std::size_t>(at)] - start - dy.size(at);
+          return d.add(0, pad(d.dy(), at, start, after));
+        }
+        write_part(d[0], dy, at, start, Write::add);
       },
       Saves::nothing);
 }
@@ -148,7 +164,13 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
       "concat", y, parts,
       [at, starts](const Tensor& dy, Gradients& d) {
         for (std::size_t i = 0; i < starts.size(); ++i) {
-          if (d.wants(i)) add_part(d[i], dy, at, starts[i]);
+          if (!d.wants(i)) continue;
+          if (d.create_graph()) {
+            const std::int64_t size = d.shape(i)[static_cast<std::size_t>(at)];
+            d.add(i, slice(d.dy(), at, starts[i], size));
+          } else {
+            add_part(d[i], dy, at, starts[i]);
+          }
         }
       },
       Saves::nothing);
@@ -194,6 +216,7 @@ Variable expand(const Variable& x, const Shape& shape) {
       "expand", repeated.clone(), {x},
       [from = x.shape(), shape](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
+        if (d.create_graph()) return d.add(0, d.dy());
         KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, make_broadcast(from, shape));
       },
       Saves::nothing);
@@ -238,7 +261,11 @@ Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int
   return make_result(
       "pad", y, {x},
       [at, before](const Tensor& dy, Gradients& d) {
-        if (d.wants(0)) add_part(d[0], dy, at, before);
+        if (!d.wants(0)) return;
+        if (d.create_graph()) {
+          return d.add(0, slice(d.dy(), at, before, d.shape(0)[static_cast<std::size_t>(at)]));
+        }
+        add_part(d[0], dy, at, before);
       },
       Saves::nothing);
 }

@@ -27,6 +27,12 @@ Lanes lanes_along(const char* op, const Shape& shape, std::int64_t axis) {
   return lanes;
 }
 
+// The sum over each lane, at every element of it.
+Variable lane_sums(const Variable& x, const Lanes& l) {
+  const Variable sums = sum(reshape(x, {l.outer, l.axis, l.inner}), 1, true);
+  return reshape(expand(sums, {l.outer, l.axis, l.inner}), x.shape());
+}
+
 }  // namespace
 
 Variable softmax(const Variable& x, std::int64_t axis) {
@@ -37,6 +43,10 @@ Variable softmax(const Variable& x, std::int64_t axis) {
   KERNEL(y.device(), softmax_forward, y.data(), input.data(), l.outer, l.axis, l.inner);
   return make_result("softmax", y, {x}, [y, l](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) {
+      const Variable p = d.output(y), weighted = d.dy() * p;
+      return d.add(0, weighted - p * lane_sums(weighted, l));
+    }
     KERNEL(dy.device(), softmax_backward, d[0].data(), dy.data(), y.data(), l.outer, l.axis,
            l.inner);
   });
@@ -50,6 +60,7 @@ Variable log_softmax(const Variable& x, std::int64_t axis) {
   KERNEL(y.device(), log_softmax_forward, y.data(), input.data(), l.outer, l.axis, l.inner);
   return make_result("log_softmax", y, {x}, [y, l](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
+    if (d.create_graph()) return d.add(0, d.dy() - exp(d.output(y)) * lane_sums(d.dy(), l));
     KERNEL(dy.device(), log_softmax_backward, d[0].data(), dy.data(), y.data(), l.outer, l.axis,
            l.inner);
   });

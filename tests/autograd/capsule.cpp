@@ -35,8 +35,10 @@ std::vector<Tensor> values_and_gradients(const std::vector<Tensor>& inputs,
   Inputs variables;
   for (const Tensor& input : inputs) variables.emplace_back(input.clone(), true);
   const Variable y = f(variables);
-  std::vector<Tensor> found = grad(sum(mul(y, Variable(random_tensor(y.shape(), 11)))), variables);
-  found.insert(found.begin(), y.value());
+  std::vector<Tensor> found = {y.value()};
+  for (const Variable& gradient : grad(sum(mul(y, random_tensor(y.shape(), 11))), variables)) {
+    found.push_back(gradient.value());
+  }
   return found;
 }
 

@@ -56,6 +56,19 @@ TEST_SUITE("zz coverage") {
     }
   }
 
+  TEST_CASE("the README names the functions without a gradient of their gradient") {
+    const std::string text = read_file(SERENADE_SOURCE_DIR "/autograd/README.md");
+    const std::string words = "have no gradient of their gradient: ";
+    const std::size_t begin = text.find(words);
+    REQUIRE(begin != std::string::npos);
+    const std::set<std::string> named =
+        matches(text.substr(begin, text.find('.', begin) - begin), "`([a-z_0-9]+)`");
+    std::string refused, documented;
+    for (const std::string& name : functions_of_first_order()) refused += "`" + name + "`, ";
+    for (const std::string& name : named) documented += "`" + name + "`, ";
+    CHECK(documented == refused);
+  }
+
   TEST_CASE("functions.h names every function") {
     const std::string contents = read_file(kContents);
     const std::string results =

@@ -23,9 +23,10 @@ std::vector<Tensor> map_and_gradients(Device device) {
   }
   const Variable y = conv2d_relu_maxpool_branches(in[0], {{in[1], in[2]}, {in[3], in[4]}}, {2, 1});
   const Variable dy(random_tensor(y.shape(), 9).to(device));
-  std::vector<Tensor> results = grad(sum(y * dy), in);
-  results.insert(results.begin(), y.value());
-  for (Tensor& result : results) result = result.contiguous().to(Device::cpu);
+  std::vector<Tensor> results = {y.value().to(Device::cpu)};
+  for (const Variable& gradient : grad(sum(y * dy), in)) {
+    results.push_back(gradient.value().to(Device::cpu));
+  }
   return results;
 }
 

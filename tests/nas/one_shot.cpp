@@ -27,7 +27,7 @@ class Plain : public OneShot {
 };
 
 // Adds factor * deltas to the variables; an undefined delta is zero.
-void shift(const std::vector<Variable>& variables, const std::vector<Tensor>& deltas,
+void shift(const std::vector<Variable>& variables, const std::vector<Variable>& deltas,
            double factor) {
   for (std::size_t i = 0; i < variables.size(); ++i) {
     if (!deltas[i].defined()) continue;
@@ -62,24 +62,24 @@ class SecondOrder : public Plain {
     std::vector<Variable> all = step.alphas;
     all.insert(all.end(), step.weights.begin(), step.weights.end());
     const Variable loss = step.validation_loss();
-    std::vector<Tensor> d_alpha = grad(loss, all);
-    const std::vector<Tensor> d_w(d_alpha.begin() + static_cast<std::ptrdiff_t>(step.alphas.size()),
-                                  d_alpha.end());
+    std::vector<Variable> d_alpha = grad(loss, all);
+    const std::vector<Variable> d_w(
+        d_alpha.begin() + static_cast<std::ptrdiff_t>(step.alphas.size()), d_alpha.end());
     d_alpha.resize(step.alphas.size());
     double squares = 0;
-    for (const Tensor& d : d_w) {
+    for (const Variable& d : d_w) {
       if (d.defined()) squares += static_cast<double>(sum(mul(d, d)).item());
     }
     const double epsilon = 0.01 / std::max(std::sqrt(squares), 1e-12);
     for (const double sign : {1.0, -1.0}) {
       restore(step.weights, w);
       shift(step.weights, d_w, sign * epsilon);
-      const std::vector<Tensor> d = grad(step.train_loss(), step.alphas);
+      const std::vector<Variable> d = grad(step.train_loss(), step.alphas);
       for (std::size_t i = 0; i < d.size(); ++i) {
         if (!d[i].defined()) continue;
         const real factor = static_cast<real>(-sign * step.learning_rate / (2 * epsilon));
         const Variable term = affine(d[i], factor);
-        d_alpha[i] = d_alpha[i].defined() ? add(d_alpha[i], term).value() : term.value();
+        d_alpha[i] = d_alpha[i].defined() ? add(d_alpha[i], term) : term;
       }
     }
     restore(step.weights, w);

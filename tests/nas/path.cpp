@@ -252,7 +252,7 @@ TEST_CASE("path: the gradient of alpha is a_j (d_j - sum_i a_i d_i)") {
     const Variable other(Tensor::ones({1}), true);  // the loss depends on more than alpha
     return grad(sum(mul(mul(coefficients(path, alpha), d), other)), {alpha})[0];
   };
-  const std::vector<real> all = gradient(full_path(6)).to_vector();
+  const std::vector<real> all = gradient(full_path(6)).value().to_vector();
   double mean = 0;
   for (std::size_t i = 0; i < 6; ++i) mean += a[i] * static_cast<double>(d.to_vector()[i]);
   for (std::size_t j = 0; j < 6; ++j) {
@@ -261,7 +261,7 @@ TEST_CASE("path: the gradient of alpha is a_j (d_j - sum_i a_i d_i)") {
   }
   CHECK_FALSE(gradient(single_path(6, 3)).defined());  // sampling does not see alpha
   // Divided by the survivors' sum, the masked candidates drop out of the softmax altogether.
-  CHECK(gradient(renormalized_path({false, true, true, true, true, true})).to_vector()[0] ==
+  CHECK(gradient(renormalized_path({false, true, true, true, true, true})).value().to_vector()[0] ==
         doctest::Approx(0).epsilon(1e-6));
 }
 

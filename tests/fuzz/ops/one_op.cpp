@@ -471,8 +471,8 @@ OpAnswer answer(const OpCall& call) {
     const Variable value = op.run(operands);
     found.value = as_array(value.value());
     if (op.gradient_jumps || value.numel() == 0) return found;
-    for (const Tensor& gradient : grad(sum(value), operands.inputs)) {
-      found.gradients.push_back(gradient.defined() ? as_array(gradient) : Array{});
+    for (const Variable& gradient : grad(sum(value), operands.inputs)) {
+      found.gradients.push_back(gradient.defined() ? as_array(gradient.value()) : Array{});
     }
   } catch (const std::invalid_argument& error) {
     found.refusal = error.what();
