@@ -61,6 +61,7 @@ void check_chosen(const char* name, const Variable& x, std::size_t axis, const I
 // Zeros of `shape`, to which the elements of x [outer, count, inner] are added along the axis.
 Variable scattered(const Variable& x, const Indices& places, const IndexShape& s,
                    const Shape& shape) {
+  if (x.numel() == 0) return Tensor(shape, x.device());
   const Variable zeros = Tensor({s.outer, s.axis, s.inner}, x.device());
   const Variable lanes = reshape(x, {s.outer, s.count, s.inner});
   return reshape(scatter_add(zeros, 1, places, lanes), shape);
@@ -155,6 +156,7 @@ Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indice
         if (d.create_graph()) {
           d.add(0, d.dy());
           if (!d.wants(1)) return;
+          if (chosen->empty()) return d.add(1, Tensor(d.shape(1), dy.device()));
           const Variable lanes = reshape(d.dy(), {s.outer, s.axis, s.inner});
           const Variable at_source = gather(lanes, 1, *chosen, {s.outer, s.count, s.inner});
           return d.add(1, reshape(at_source, d.shape(1)));

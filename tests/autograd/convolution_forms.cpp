@@ -169,5 +169,5 @@ TEST_CASE("forms of convolution refuse what does not fit") {
   refused("embedding: there must be one index for each element of the shape; got 1 for [2]", [] {
     embedding(Tensor({4, 2}), {1}, {2});
   });
-  refused("interpolate: sizes must be at least 1", [&] { interpolate(x, {0, 3}); });
+  refused("interpolate: sizes must be in 1 .. 2^31 - 1", [&] { interpolate(x, {0, 3}); });
 }
