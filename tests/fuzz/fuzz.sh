@@ -25,7 +25,7 @@ mkdir -p "$build/found"
 
 options() {  # options TARGET: what libFuzzer may give it
   case $1 in
-    ops) echo -max_len=200 -malloc_limit_mb=100000000 ;; # sizes that no machine has are refused
+    ops) echo -max_len=200 -malloc_limit_mb=100000000 -timeout=60 ;; # sizes that no machine has are refused
     command_line) echo -max_len=400 -malloc_limit_mb=1000 -timeout=60 ;;
     *) echo -max_len=${MAX_LEN:-16384} -malloc_limit_mb=200 -timeout=20 ;;
   esac
