@@ -95,7 +95,8 @@ Variable div(const Variable& a, const Variable& b) {
     if (d.create_graph()) {
       const Variable b = d.input(1, right);
       d.add(0, d.dy() / b);
-      if (d.wants(1)) d.add(1, -d.dy() * d.input(0, saved_left) / square(b));
+      // Not by b^2, which leaves float's range long before a / b does.
+      if (d.wants(1)) d.add(1, -d.dy() * (d.input(0, saved_left) / b / b));
       return;
     }
     if (d.wants(0)) {

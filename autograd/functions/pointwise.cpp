@@ -159,8 +159,10 @@ Variable sqrt(const Variable& x) {
                [](const Variable& dy, const Variable& x) { return dy / (2 * sqrt(x)); });
 }
 Variable rsqrt(const Variable& x) {
-  return unary("rsqrt", x, formulas::Rsqrt{},
-               [](const Variable& dy, const Variable& x) { return -dy / (2 * x * sqrt(x)); });
+  return unary("rsqrt", x, formulas::Rsqrt{}, [](const Variable& dy, const Variable& x) {
+    const Variable y = rsqrt(x);
+    return real(-0.5) * dy * y * y * y;
+  });
 }
 Variable square(const Variable& x) {
   check_defined("square", x);

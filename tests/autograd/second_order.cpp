@@ -228,3 +228,14 @@ TEST_CASE("a gradient of a gradient that may be wanted keeps no further value al
   CHECK(values.expired());
   CHECK(grad(loss, {x}, {.create_graph = true})[0].defined());
 }
+
+TEST_CASE("create_graph: derivatives of quotients and roots keep float's range") {
+  for (const double at : {1e10, 1e-10}) {
+    CAPTURE(at);
+    const Variable x = leaf(static_cast<real>(at));
+    const Variable inverse = derivative(derivative(1 / x, x), x);
+    CHECK(inverse.item() * at * at * at == doctest::Approx(2));
+    const Variable root = derivative(derivative(derivative(rsqrt(x), x), x), x);
+    CHECK(root.item() * at * at * at * std::sqrt(at) == doctest::Approx(-1.875));
+  }
+}
