@@ -21,10 +21,11 @@ for program in serenade serenade_tests serenade_tests_systems serenade_tests_app
   serenade_tests_darts serenade_tests_cuda; do
   [ -x "$build/$program" ] && objects+=(-object "$build/$program")
 done
-cov() {  # cov VERB OPTION.. -- FILE..
+cov() {  # cov VERB OPTION.. FILE..: the first program is named without -object
   local verb=$1
   shift
-  llvm-cov-"$llvm" "$verb" "${objects[@]}" -instr-profile="$build/profile" "$@" 2>>"$build/coverage.log"
+  llvm-cov-"$llvm" "$verb" "${objects[@]:1}" -instr-profile="$build/profile" -use-color=0 "$@" \
+    2>>"$build/coverage.log"
 }
 ours=$(git ls-files kernels tensor autograd nn nas apps | grep -E '\.(cpp|h)$' | grep -vE '/(cuda|emulation)/')
 readers=$(grep -E '^(tensor/(safetensors.*|files|text|json|csv)\.cpp|nn/checkpoint\.cpp|nn/data/.*\.cpp|'\
@@ -36,15 +37,15 @@ readers=$(grep -E '^(tensor/(safetensors.*|files|text|json|csv)\.cpp|nn/checkpoi
 
 # Columns of llvm-cov's report: file; regions, missed, share; functions, ..; lines, ..; branches, ..
 # shellcheck disable=SC2086
-cov report -use-color=0 $ours | awk 'NF >= 13 && $1 != "Filename"' >"$build/files"
+cov report -show-branch-summary -sources $ours | awk 'NF >= 13 && $1 != "Filename"' >"$build/files"
 echo "coverage: files of which the tests run less than 90 % of the lines (lines, not run, share)"
 awk '$1 != "TOTAL" && $8 > 0 && $10 + 0 < 90 {print $1, $8, $9, $10}' "$build/files" | sort -k4 -n | column -t
 echo "coverage: readers and checkpoints (lines, not run, share; branches, not taken, share)"
 # shellcheck disable=SC2086
-cov report -use-color=0 $readers | awk 'NF >= 13 && $1 != "Filename" {print $1, $8, $9, $10, $11, $12, $13}' | column -t
+cov report -show-branch-summary -sources $readers | awk 'NF >= 13 && $1 != "Filename" {print $1, $8, $9, $10, $11, $12, $13}' | column -t
 echo "coverage: their branches that no test takes are listed in $build/branches"
 # shellcheck disable=SC2086
-cov show -use-color=0 -show-branches=count -show-line-counts=0 $readers |
+cov show -show-branches=count -sources $readers |
   awk '/^\/.*:$/ {file = $0; next} /Branch \(/ {print file $0}' | grep -E '(True|False): 0[],]' |
   sed "s|^$PWD/||; s/: *[|]* *Branch (/:/; s/): / /" | sort -u >"$build/branches"
 awk -F: '{++count[$1]} END {for (file in count) print count[file], file}' "$build/branches" | sort -rn
