@@ -11,29 +11,26 @@ namespace {
 
 constexpr double kShare = 0.01;  // of the time, for keeping states
 
-double seconds_between(KeepingPace::Clock::time_point start, KeepingPace::Clock::time_point end) {
-  return std::chrono::duration<double>(end - start).count();
-}
-
 }  // namespace
 
 bool KeepingPace::due(Moment moment) const {
   if (moment == Moment::end || stop_signal() != 0 || minutes_ == 0) return true;
-  const double seconds = seconds_between(last_, Clock::now());
+  const double seconds = since_last_.seconds();
   return seconds * kShare >= last_cost_ && (moment == Moment::epoch || seconds >= minutes_ * 60);
 }
 
-void KeepingPace::kept(Clock::time_point start) {
+void KeepingPace::kept(double seconds) {
+  const Stopwatch tidying;
   return_freed_memory();  // or each state leaves holes, and a long run grows by them
-  last_ = Clock::now();
-  last_cost_ = seconds_between(start, last_);
+  last_cost_ = seconds + tidying.seconds();
+  since_last_ = Stopwatch();
   ++times_;
   seconds_ += last_cost_;
   if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
 }
 
 KeepingPace::Cost KeepingPace::cost() const {
-  const double all = seconds_between(begin_, Clock::now());
+  const double all = since_begin_.seconds();
   return {.times = times_, .seconds = seconds_, .share = all > 0 ? seconds_ / all : 0};
 }
 
@@ -47,9 +44,9 @@ std::optional<SafetensorsFile> CheckpointFile::load() {
 }
 
 void CheckpointFile::save(SafetensorsFile state) {
-  const KeepingPace::Clock::time_point start = KeepingPace::Clock::now();
+  const Stopwatch watch;
   checkpoint_.save(std::move(state));
-  pace_.kept(start);
+  pace_.kept(watch.seconds());
 }
 
 }  // namespace serenade

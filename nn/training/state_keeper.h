@@ -2,12 +2,12 @@
 // Where the state of a training is kept, and how often, so that it goes on with the same bits after
 // whatever stops it: a signal, kill -9, a power cut.
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "nn/checkpoint.h"
+#include "nn/training/stopwatch.h"
 
 namespace serenade {
 
@@ -17,8 +17,6 @@ enum class Moment { step, epoch, end };
 /// How often it is.
 class KeepingPace {
  public:
-  using Clock = std::chrono::steady_clock;
-
   /// minutes: at most so much work is lost within an epoch; 0: every step is kept.
   explicit KeepingPace(double minutes) : minutes_(minutes) {}
 
@@ -26,8 +24,8 @@ class KeepingPace {
   /// at the end of an epoch; but for the first two never so often that keeping takes more than a
   /// hundredth of the time.
   bool due(Moment moment) const;
-  /// A state has been kept, from `start` until now.
-  void kept(Clock::time_point start);
+  /// A state has been kept, which took `seconds` until now.
+  void kept(double seconds);
 
   /// What keeping has taken since this object was made.
   struct Cost {
@@ -39,8 +37,8 @@ class KeepingPace {
 
  private:
   double minutes_;
-  Clock::time_point begin_ = Clock::now(), last_ = begin_;  // end of the last time
-  double last_cost_ = 0;                                    // seconds that it took
+  Stopwatch since_begin_, since_last_;
+  double last_cost_ = 0;  // seconds that the last time took
   int times_ = 0;
   double seconds_ = 0;  // of all times
 };

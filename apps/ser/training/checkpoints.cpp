@@ -36,13 +36,13 @@ std::optional<SafetensorsFile> Checkpoints::load(const std::string& stage) {
 }
 
 void Checkpoints::save(const std::string& stage, SafetensorsFile state) {
-  const KeepingPace::Clock::time_point start = KeepingPace::Clock::now();
+  const Stopwatch watch;
   try {
     stages_.try_emplace(stage, path(stage)).first->second.save(std::move(state));
   } catch (const std::runtime_error& error) {
     throw IoError(std::string(error.what()) + "; check the free space and the permissions");
   }
-  pace_.kept(start);
+  pace_.kept(watch.seconds());
 }
 
 void Checkpoints::remove_all(const std::string& folder) {
