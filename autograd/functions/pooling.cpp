@@ -47,15 +47,15 @@ Variable max_of_blocks(const Variable& x, Pair window) {
       Saves::nothing);
 }
 
-// The gaps of a window may be all that lies in the image.
+// The gaps of a window may be all that lies in the image: its first element lies before it, in the
+// padding, and its second behind it, where begin(i) is in -gaps .. -1.
 void check_no_window_is_empty(const char* op, const WindowAxis& axis) {
-  if (axis.padding == 0) return;
-  for (std::int64_t i = 0; i < axis.out; ++i) {
-    const std::int64_t begin = axis.begin(i);
-    const std::int64_t before = begin < 0 ? ceil_div(-begin, axis.dilation) : 0;
-    check(before < axis.window && begin + before * axis.dilation < axis.size, op,
-          "a window with gaps must hold an element of the input; window ", i, " does not");
-  }
+  const std::int64_t gaps = axis.dilation - axis.size;
+  if (axis.padding == 0 || gaps <= 0) return;
+  const std::int64_t i =
+      ceil_div(std::max<std::int64_t>(0, axis.padding - gaps), axis.stride);  // the first >= -gaps
+  check(i >= axis.out || axis.begin(i) >= 0, op,
+        "a window with gaps must hold an element of the input; window ", i, " does not");
 }
 
 WindowAxis sliding_axis(const char* op, const Variable& x, int axis, Pair window, Pair stride,

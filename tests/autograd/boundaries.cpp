@@ -84,6 +84,17 @@ TEST_CASE("boundaries: an axis of an empty tensor may be longer than any memory"
     CHECK(grad(sum(y), {lanes})[0].shape() == lanes.shape());
   }
   CHECK(argmax(lanes, 1).empty());
+
+  const Variable wide(Tensor({0, 1, 1, kLong}), true);
+  for (const Variable& y :
+       {avg_pool2d(wide, {1, 2}, {.stride = {1, 1}}), adaptive_avg_pool2d(wide, {1, 3})}) {
+    CHECK(y.numel() == 0);
+    CHECK(grad(sum(y), {wide})[0].shape() == wide.shape());
+  }
+  CHECK_THROWS_WITH_AS(max_pool2d(wide, {1, 2}, {{1, 1}, {0, 1}}),
+                       "max_pool2d: a map holds at most 2^31 - 1 elements; got input [0, 1, 1, "
+                       "35184372088832]",
+                       std::invalid_argument);
 }
 
 TEST_CASE("boundaries: windows, strides and paddings") {

@@ -112,6 +112,10 @@ TEST_CASE("pooling refuses what it cannot do") {
           [&] {
             max_pool2d(Tensor({1, 1, 2, 2}), {1, 2}, {{1, 1}, {0, 1}, {1, 3}});
           });
+  refused("max_pool2d: a window with gaps must hold an element of the input; window 1 does not",
+          [&] {
+            max_pool2d(Tensor({1, 1, 1, 3}), {1, 2}, {{1, 1}, {0, 2}, {1, 4}});
+          });
   refused("avg_pool2d: padding must not be wider than the input, 5; got 6", [&] {
     avg_pool2d(x, {12, 1}, {.padding = {6, 0}});
   });

@@ -120,6 +120,7 @@ void window_max_backward(real* dx, const real* dy, const std::int32_t* index,
 }
 
 void window_mean_forward(real* y, const real* x, const WindowShape& s) {
+  if (s.planes == 0) return;  // their sides may be longer than any memory
   const std::int64_t width = s.columns.size, image = s.rows.size * width, out = s.columns.out;
   real* const memory = scratch(thread_count() * width);
   parallel_items(s.planes * s.rows.out, 6 * out, [&](std::int64_t line) {
@@ -134,6 +135,7 @@ void window_mean_forward(real* y, const real* x, const WindowShape& s) {
 }
 
 void window_mean_backward(real* dx, const real* dy, const WindowShape& s) {
+  if (s.planes == 0) return;  // their sides may be longer than any memory
   const std::int64_t width = s.columns.size, image = s.rows.size * width, out = s.columns.out;
   real* const memory = scratch(thread_count() * (width + out));
   parallel_items(s.planes, 6 * s.rows.out * out, [&](std::int64_t plane) {
