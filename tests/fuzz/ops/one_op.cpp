@@ -48,6 +48,8 @@ struct Operands {
   bool keepdim() const { return n(3) % 2 == 0; }
   /// n(i) as a size of images, of which a thousand by a thousand would take gigabytes.
   std::int64_t size(std::size_t i) const { return n(i) == 1000 ? 20 : n(i); }
+  /// n(i) as a number of copies: few, where it could be one.
+  std::int64_t copies(std::size_t i) const { return n(i) > 6 && n(i) <= 1000 ? 6 : n(i); }
   /// The real number n(i) halves.
   real half(std::size_t i) const { return real(between(i, -8, 8)) / 2; }
   /// `count` numbers for an axis of `size`; sometimes one of them lies outside.
@@ -283,11 +285,11 @@ const std::vector<Op>& ops() {
       {"chunk", [](Operands& o) { return parts(o, chunk); }},
       {"expand",
        [](Operands& o) {
-         return expand(o.a(), {o.n(0), o.n(1), o.n(2)});
+         return expand(o.a(), {o.copies(0), o.copies(1), o.copies(2)});
        }},
       {"repeat",
        [](Operands& o) {
-         return repeat(o.a(), {o.n(0), o.n(1), o.n(2)});
+         return repeat(o.a(), {o.copies(0), o.copies(1), o.copies(2)});
        }},
       {"flip", [](Operands& o) { return flip(o.a(), o.axes()); }},
       {"index_select",
@@ -372,7 +374,7 @@ const std::vector<Op>& ops() {
       {"conv2d any",
        [](Operands& o) {
          return conv2d(o.a(), o.b(), {},
-                       {.stride = {o.n(0), o.n(1)}, .padding = {o.n(2), o.n(3), 0, 0}});
+                       {.stride = {o.n(0), o.n(1)}, .padding = {o.size(2), o.size(3), 0, 0}});
        }},
       {"max_pool2d",
        [](Operands& o) {

@@ -44,9 +44,12 @@ Array first_array(Bytes& bytes) {
     count *= static_cast<std::size_t>(array.shape.back());
   }
   // What is empty may have an axis beyond any memory.
-  if (count == 0 && dimensions > 1 && bytes.get() % 8 == 7) {
-    const auto empty = std::find(array.shape.begin(), array.shape.end(), 0);
-    (empty + 1 == array.shape.end() ? array.shape.front() : *(empty + 1)) = std::int64_t{1} << 45;
+  if (count == 0 && dimensions > 1) {
+    const unsigned byte = bytes.get();
+    std::int64_t& size = array.shape[byte / 8 % dimensions];
+    if (byte % 8 == 7 && (size > 0 || std::count(array.shape.begin(), array.shape.end(), 0) > 1)) {
+      size = std::int64_t{1} << 45;
+    }
   }
   const unsigned start = bytes.get();
   for (std::size_t i = 0; i < count; ++i) {
@@ -108,16 +111,32 @@ void run(const std::string& input) {
   }
 }
 
-// Every op once, on a few shapes.
+// An empty array of ones and one axis beyond any memory, as first_array reads it.
+std::string long_and_empty(std::size_t dimensions, std::size_t empty, std::size_t beyond) {
+  std::string text(1, static_cast<char>(dimensions));
+  for (std::size_t axis = 0; axis < dimensions; ++axis) text += static_cast<char>(axis != empty);
+  return text + static_cast<char>(8 * beyond + 7) + '\0';
+}
+
+// Every op on a few shapes, and on every empty array of a long axis, which must take no time.
 std::vector<std::string> seeds() {
+  // As Bytes reads them: 0 to 6 and -1; ones; a two in two places.
+  constexpr const char* kNumbers[] = {"\2\3\4\5\6\7\10\1", "\3\3\3\3\3\3\3\3", "\2\3\4\3\3\4\3\3"};
   std::vector<std::string> all;
   for (std::size_t op = 0; op < op_count(); ++op) {
-    std::string text = {4, 2, 1, 4, 5, 40, 2, 4, 5, 10, 2, 5, 3, 90};
-    for (const char number : {static_cast<char>(op), char{0}, char{1}, char{2}, char{3}, char{4},
-                              char{5}, char{6}, char{7}, char{8}, char{9}}) {
-      text += number;
+    const std::string call = {static_cast<char>(op), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    all.push_back(std::string{4, 2, 1, 4, 5, 40, 2, 4, 5, 10, 2, 5, 3, 90} + call);
+    for (std::size_t dimensions = 2; dimensions <= 4; ++dimensions) {
+      for (std::size_t i = 0; i < dimensions * dimensions; ++i) {
+        if (i / dimensions == i % dimensions) continue;
+        std::string text;
+        for (int k = 0; k < 3; ++k)
+          text += long_and_empty(dimensions, i / dimensions, i % dimensions);
+        for (const char* numbers : kNumbers)
+          text += std::string{static_cast<char>(op), 0, 1} + numbers;
+        all.push_back(text);
+      }
     }
-    all.push_back(text);
   }
   return all;
 }
