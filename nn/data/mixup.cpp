@@ -28,6 +28,7 @@ double log_gamma_draw(const RandomKey& key, double shape) {
 
 // Row i of `rows` [N, ..] with its partner's: w row_i + (1 - w) row_j.
 Tensor mix_rows(const Tensor& rows, const std::vector<std::int64_t>& partners, real w) {
+  if (partners.empty()) return rows;
   const Tensor from = rows.contiguous();
   Tensor mixed = Tensor::empty(from.shape());
   const std::int64_t size = from.numel() / std::ssize(partners);
@@ -43,7 +44,8 @@ Tensor mix_rows(const Tensor& rows, const std::vector<std::int64_t>& partners, r
 }  // namespace
 
 double symmetric_beta(const RandomKey& key, double alpha) {
-  check(alpha > 0 && std::isfinite(alpha), "symmetric_beta", "alpha must be above 0; got ", alpha);
+  check(alpha > 0 && std::isfinite(alpha), "symmetric_beta",
+        "alpha must be finite and above 0; got ", alpha);
   // X / (X + Y) of two draws from Gamma(alpha, 1).
   const double difference =
       log_gamma_draw(split_key(key, 1), alpha) - log_gamma_draw(split_key(key, 0), alpha);
@@ -52,8 +54,8 @@ double symmetric_beta(const RandomKey& key, double alpha) {
 
 BatchTransform mixup(MixupOptions options) {
   constexpr const char* kOp = "mixup";
-  check(options.alpha > 0 && std::isfinite(options.alpha), kOp, "alpha must be above 0; got ",
-        options.alpha);
+  check(options.alpha > 0 && std::isfinite(options.alpha), kOp,
+        "alpha must be finite and above 0; got ", options.alpha);
   check(options.num_classes >= 0, kOp, "num_classes must not be negative; got ",
         options.num_classes);
   return [options](Batch batch, const RandomKey& key) {
@@ -66,6 +68,9 @@ BatchTransform mixup(MixupOptions options) {
       }
       batch.target = one_hot(batch.labels, options.num_classes);
     }
+    check(batch.target.dim() >= 1 && batch.target.size(0) == count, kOp,
+          "the target must be [N, ..] as the input is; got ", batch.target.shape(), " for ",
+          batch.input.shape());
     const real w = static_cast<real>(symmetric_beta(split_key(key, 0), options.alpha));
     const std::vector<std::int64_t> partners = permutation(split_key(key, 1), count);
     batch.input = mix_rows(batch.input, partners, w);

@@ -154,9 +154,35 @@ TEST_CASE("mixup: inputs and shares by the same weight and the same partners") {
   batch.target = Tensor::from({1, 0, 0}, {3, 1});  // what has a target needs no classes
   CHECK(mixup({})(batch, key).target.shape() == Shape{3, 1});
   batch.target = {};
+  for (const std::int64_t label : {-1, 4}) {
+    batch.labels[1] = label;
+    CHECK_THROWS_WITH_AS(mix(batch, key),
+                         ("mixup: labels must be in 0 .. 3; got " + std::to_string(label)).c_str(),
+                         std::invalid_argument);
+  }
   batch.labels.clear();
   CHECK_THROWS_AS(mix(batch, key), std::invalid_argument);
-  CHECK_THROWS_AS(mixup({.alpha = 0}), std::invalid_argument);
+  for (const Tensor& target : {Tensor::scalar(1), Tensor({2, 3}), Tensor({4})}) {
+    batch.target = target;
+    CHECK_THROWS_WITH_AS(mix(batch, key),
+                         ("mixup: the target must be [N, ..] as the input is; got " +
+                          to_string(target.shape()) + " for [3, 2]")
+                             .c_str(),
+                         std::invalid_argument);
+  }
+  const Batch none = mix({.input = Tensor({0, 2})}, key);
+  CHECK(none.input.shape() == Shape{0, 2});
+  CHECK(none.target.shape() == Shape{0, 4});
+  for (const double alpha : {0.0, -1.0, HUGE_VAL, std::nan("")}) {
+    CAPTURE(alpha);
+    CHECK_THROWS_WITH_AS(mixup({.alpha = alpha}),
+                         doctest::Contains("mixup: alpha must be finite and above 0; got "),
+                         std::invalid_argument);
+    CHECK_THROWS_WITH_AS(
+        symmetric_beta({}, alpha),
+        doctest::Contains("symmetric_beta: alpha must be finite and above 0; got "),
+        std::invalid_argument);
+  }
   CHECK_THROWS_AS(mixup({.num_classes = -1}), std::invalid_argument);
 }
 
@@ -176,5 +202,4 @@ TEST_CASE("symmetric_beta: mean and variance of the distribution, for small alph
     CHECK(std::abs(sum / kDraws) < 4 * std::sqrt(variance / kDraws));
     CHECK(squares / kDraws == doctest::Approx(variance).epsilon(0.05));
   }
-  CHECK_THROWS_AS(symmetric_beta({}, 0), std::invalid_argument);
 }
