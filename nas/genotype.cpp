@@ -137,6 +137,7 @@ Genotype random_genotype(const SearchSpace& space, const RandomKey& key) {
 
 std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
                                        const RandomKey& key) {
+  check(count >= 0, "random_genotypes", "the number must not be negative; got ", count);
   std::vector<Genotype> genotypes;
   if (!space.is_countable()) {  // two alike are rare, and left out
     for (std::int64_t i = 0; std::ssize(genotypes) < count; ++i) {
@@ -147,8 +148,8 @@ std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t co
     }
     return genotypes;
   }
-  check(0 <= count && count <= space.size(), "random_genotypes",
-        "there must be that many architectures; got ", count, " of ", space.size());
+  check(count <= space.size(), "random_genotypes", "there must be that many architectures; got ",
+        count, " of ", space.size());
   // Floyd's algorithm: `count` distinct numbers without a list of all of them. Step j draws from
   // 0 .. j and takes j itself where the drawn number is taken; every subset is equally likely.
   std::vector<std::int64_t> drawn;

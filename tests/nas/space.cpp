@@ -130,6 +130,19 @@ TEST_CASE("genotype: a space too large to be numbered is drawn from choice by ch
     distinct.insert(genotype.summary());
   }
   CHECK(distinct.size() == 20);
+  CHECK(random_genotypes(large, 0, key).empty());
+  CHECK_THROWS_WITH_AS(random_genotypes(large, -1, key),
+                       "random_genotypes: the number must not be negative; got -1",
+                       std::invalid_argument);
+  // By chance no two of them are ever alike. They are where names stand twice, which validate()
+  // refuses: of these 2^70 architectures only two can be told apart.
+  SearchSpace alike{.choices = {{"c", {"a", "b"}}}};
+  for (int i = 0; i < 69; ++i) alike.choices.push_back({"c" + std::to_string(i), {"a", "a"}});
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const auto both = random_genotypes(alike, 2, {seed, Purpose::architecture, 0});
+    REQUIRE(both.size() == 2);
+    CHECK(both[0].decisions[0].candidate != both[1].decisions[0].candidate);
+  }
 }
 
 TEST_CASE("genotype: numbering is a bijection") {
