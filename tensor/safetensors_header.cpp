@@ -157,9 +157,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    fail_safetensors(
-        path_,
-        (name_.empty() && names_.empty() ? "" : "tensor " + json_quoted(name_) + ": ") + what);
+    const std::string kind = place_ == Place::text ? "metadata " : "tensor ";
+    fail_safetensors(path_, kind + json_quoted(name_) + ": " + what);
   }
   [[noreturn]] void fail_at_key(const std::string& key, const std::string& what) const {
     fail_safetensors(path_, "the name " + json_quoted(key) + " " + what);

@@ -17,13 +17,26 @@ std::string temporary(const std::string& name) {
 }
 
 // A file with any header text and body, for the reader to refuse.
-std::string with_header(const std::string& header, std::size_t body_bytes = 0) {
+std::string with_header(const std::string& header, const std::string& body) {
   const std::string path = temporary("header.safetensors");
   std::ofstream out(path, std::ios::binary);
   const std::uint64_t size = header.size();
   out.write(reinterpret_cast<const char*>(&size), 8);
-  out << header << std::string(body_bytes, '\0');
+  out << header << body;
   return path;
+}
+std::string with_header(const std::string& header, std::size_t body_bytes = 0) {
+  return with_header(header, std::string(body_bytes, '\0'));
+}
+
+// A file of one tensor "x" of `dtype`.
+template <class Stored>
+SafetensorsFile read_stored(const std::string& dtype, const std::vector<Stored>& values) {
+  const std::size_t bytes = values.size() * sizeof(Stored);
+  return read_safetensors(with_header(
+      "{\"x\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + std::to_string(values.size()) +
+          "],\"data_offsets\":[0," + std::to_string(bytes) + "]}}",
+      std::string(reinterpret_cast<const char*>(values.data()), bytes)));
 }
 
 }  // namespace
@@ -46,6 +59,24 @@ TEST_CASE("what is written is read back, bit for bit") {
   CHECK(back.tensor("none").numel() == 0);
   CHECK(back.integer("labels").values == file.integers["labels"].values);
   CHECK(back.metadata.at("about") == file.metadata["about"]);
+}
+
+TEST_CASE("every dtype is read, whatever a real is, and in pieces where it must be changed") {
+  constexpr std::size_t kMany = 40'000;
+  std::vector<std::int32_t> narrow(kMany);
+  for (std::size_t i = 0; i < kMany; ++i) narrow[i] = static_cast<std::int32_t>(i) - 20'000;
+  narrow.front() = INT32_MIN;
+  narrow.back() = INT32_MAX;
+  const std::vector<std::int64_t> wide(narrow.begin(), narrow.end());
+  const std::vector<float> singles(wide.begin(), wide.end());
+  const std::vector<double> doubles(singles.begin(), singles.end());
+  const std::vector<real> reals(singles.begin(), singles.end());
+  CHECK(read_stored("I32", narrow).integer("x").values == wide);
+  CHECK(read_stored("I64", wide).integer("x").values == wide);
+  CHECK(read_stored("F32", singles).tensor("x").to_vector() == reals);
+  CHECK(read_stored("F64", doubles).tensor("x").to_vector() == reals);
+  CHECK(read_stored<std::int32_t>("I32", {}).integer("x").values.empty());
+  CHECK(read_stored<double>("F64", {}).tensor("x").shape() == Shape{0});
 }
 
 TEST_CASE("a bad file is refused with its path and the reason") {
@@ -194,12 +225,21 @@ TEST_CASE("a header is an object of objects with three keys each, and of nothing
     CHECK(answer.find("json.exception") == std::string::npos);
     CHECK(answer.find('\n') == std::string::npos);
   }
+  CHECK(refusal("{\"a\":{\"shape\":[4],\"data_offsets\":[0,16]}}") ==
+        "tensor \"a\": lacks a dtype, shape or data_offsets");
+  CHECK(refusal("{" + entry("[4]", "[[0,16]]") + "}") == "tensor \"a\": a list where none belongs");
+  CHECK(refusal("{\"\":4}") == "tensor \"\": a number where none belongs");
+  CHECK(refusal("{\"__metadata__\":{\"a\":4}}") == "metadata \"a\": a number where none belongs");
   CHECK(refusal("{" + entry("[4]", "[0,16]", std::string(65'537, 'n')) + "}").find("64 kB") !=
         std::string::npos);
   std::string many = "{\"__metadata__\":{";
   for (int i = 0; i <= 100'000; ++i) many += "\"" + std::to_string(i) + "\":\"\",";
   many.back() = '}';
-  CHECK(refusal(many + "}").find(" names") != std::string::npos);
+  CHECK(refusal(many + "}") == "more than 100000 names");
+  many = "{";
+  for (int i = 0; i <= 100'000; ++i) many += entry("[0]", "[0,0]", std::to_string(i)) + ",";
+  many.back() = '}';
+  CHECK(refusal(many, 0) == "more than 100000 names");
   CHECK(refusal("{" + a + "} x").find("byte ") != std::string::npos);
   CHECK(refusal("{" + a + "}   ") == "accepted");
 }
@@ -252,4 +292,15 @@ TEST_CASE("a missing name is answered with the names there are") {
                     "model.safetensors: no tensor named wieght; it holds weight");
   CHECK_THROWS_WITH(file.integer("labels"),
                     "model.safetensors: no integers named labels; it holds weight");
+  file.tensors["bias"] = Tensor({1});
+  file.integers["counts"] = {{1}, {1}};
+  CHECK_THROWS_WITH(file.integer("labels"),
+                    "model.safetensors: no integers named labels; it holds bias, weight, counts");
+  file.tensors.clear();
+  file.integers["order"] = {{1}, {1}};
+  CHECK_THROWS_WITH(file.tensor("wieght"),
+                    "model.safetensors: no tensor named wieght; it holds counts, order");
+  file.integers.clear();
+  CHECK_THROWS_WITH(file.tensor("wieght"),
+                    "model.safetensors: no tensor named wieght; it holds none");
 }
