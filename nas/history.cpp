@@ -46,7 +46,7 @@ ChoiceRecord choice_from_json(const Json& json) {
 
 bool all_between(const std::vector<double>& values, double low, double high) {
   return std::all_of(values.begin(), values.end(), [=](double value) {
-    return value >= low && value <= high && std::isfinite(value);  // false for NaN
+    return value >= low && value <= high;  // false for NaN
   });
 }
 

@@ -49,7 +49,7 @@ class InflatedBytes : public ByteSource {
       if (code == Z_MEM_ERROR) throw std::bad_alloc();
       if (code == Z_STREAM_END) {
         end_member();
-      } else if (code == Z_BUF_ERROR || (code == Z_OK && count == 0 && stream_.avail_in == 0)) {
+      } else if (code == Z_BUF_ERROR || (code == Z_OK && count == 0)) {
         if (from_->most_left() == 0) fail("its compressed data is cut short");
       } else if (code != Z_OK) {
         fail(std::string("its compressed data is damaged: ") +

@@ -109,8 +109,7 @@ class HeaderText {
   }
 
   void parse_type(NpyHeader& header) {
-    skip_blanks();
-    if (at_ < text_.size() && text_[at_] == '[') {
+    if (accept('[')) {
       fail("describes a structure of several fields; only plain numbers are supported");
     }
     const std::string descr = word();
