@@ -75,9 +75,12 @@ TEST_CASE("a history whose lists differ in length or whose numbers are out of ra
   bad = good;
   bad[0]["layers"][0]["gradient_norm"] = -1;
   check_refused(bad, "must be finite and not negative");
-  bad = good;
-  bad[1]["epoch"] = -1;
-  check_refused(bad, "must not be negative");
+  for (const char* count : {"epoch", "weight_steps", "architecture_steps"}) {
+    bad = good;
+    bad[1][count] = -1;
+    check_refused(bad, "search history: epochs and steps must not be negative; got epoch " +
+                           bad[1]["epoch"].dump());
+  }
   for (const Json& number :
        {Json(1e300), Json(0.5), Json("1"), Json(), Json(std::uint64_t{1} << 63)}) {
     bad = good;
@@ -99,7 +102,11 @@ TEST_CASE("a history whose epochs have different choices is refused") {
   check_refused(bad, "as many choices");
   bad = good;
   bad[1]["layers"][0]["name"] = "dense";
-  check_refused(bad, "the same choice and candidates");
+  const std::string others = "must be of the same choice and candidates as in the first epoch";
+  check_refused(bad, "search history: epoch 1, choice \"dense\": " + others);
+  bad = good;
+  bad[1]["layers"][0]["candidates"][1] = "7x7";
+  check_refused(bad, "search history: epoch 1, choice \"conv\": " + others);
   bad = good;
   bad[0]["layers"][0]["candidates"].push_back("7x7");
   check_refused(bad, "one value of each per candidate");
@@ -135,4 +142,20 @@ TEST_CASE("warnings look at the same history as closely") {
   CHECK_THROWS_AS(search_warnings(records), std::invalid_argument);
   records[1].choices[0].probabilities = {0.4};
   CHECK_THROWS_AS(search_warnings(records), std::invalid_argument);
+  // JSON has no word for these, so only the program itself can bring them.
+  const double endless = std::numeric_limits<double>::infinity();
+  for (double SearchRecord::*loss :
+       {&SearchRecord::weight_loss, &SearchRecord::architecture_loss}) {
+    records = history();
+    records[1].*loss = endless;
+    CHECK_THROWS_WITH_AS(check_history(records), "search history: epoch 1: losses must be finite",
+                         std::invalid_argument);
+  }
+  records = history();
+  for (const double alpha : {endless, -endless}) {
+    records[0].choices[0].alphas[1] = alpha;
+    CHECK_THROWS_WITH_AS(check_history(records),
+                         "search history: epoch 0, choice \"conv\": alphas must be finite",
+                         std::invalid_argument);
+  }
 }

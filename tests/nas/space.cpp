@@ -163,7 +163,12 @@ TEST_CASE("genotype: numbering is a bijection") {
   CHECK_THROWS_AS(genotype_at(space, 12), std::invalid_argument);
   CHECK_THROWS_AS(genotype_at(space, -1), std::invalid_argument);
   CHECK_THROWS_AS(make_genotype(space, {0, 0}), std::invalid_argument);
-  CHECK_THROWS_AS(make_genotype(space, {0, 2, 0}), std::invalid_argument);
+  for (const std::int64_t candidate : {-1, 2}) {
+    const std::string message = "make_genotype: the candidate for choice 'conv2' must be 0 .. 1; " +
+                                ("got " + std::to_string(candidate));
+    CHECK_THROWS_WITH_AS(make_genotype(space, {0, candidate, 0}), message.c_str(),
+                         std::invalid_argument);
+  }
 }
 
 TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
@@ -186,7 +191,9 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
     for (const Genotype& genotype : drawn) distinct.insert(genotype.summary());
     CHECK(static_cast<std::int64_t>(distinct.size()) == count);
   }
-  CHECK_THROWS_AS(random_genotypes(space, 13, {}), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(random_genotypes(space, 13, {}),
+                       "random_genotypes: there must be that many architectures; got 13 of 12",
+                       std::invalid_argument);
 }
 
 TEST_CASE("genotype: JSON there and back") {
@@ -243,8 +250,11 @@ TEST_CASE("genotype: every error of a file is one line that says where") {
   check_rejected(head + R"("choices": [{"layer": "a", "candidate": "b", "extra": 1}]})",
                  "choices[0]: unknown key \"extra\"");
   check_rejected(head + R"("choices": [4]})", "choices[0]: must be an object; got number");
-  check_rejected(head + R"("space_hash": "xyz", "choices": [{"layer": "a", "candidate": "b"}]})",
-                 "'space_hash' must be 16 hexadecimal digits; got \"xyz\"");
+  for (const char* hash : {"xyz", "0123456789ABCDEF", "0123456789abcdef0"}) {
+    check_rejected(
+        head + "\"space_hash\": \"" + hash + R"(", "choices": [{"layer": "a", "candidate": "b"}]})",
+        "'space_hash' must be 16 hexadecimal digits; got \"" + std::string(hash) + "\"");
+  }
 }
 
 TEST_CASE("genotype: what does not fit the space is named") {

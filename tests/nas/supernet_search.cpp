@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
 #include "nas/derive.h"
@@ -301,6 +302,15 @@ TEST_CASE("search: a state that does not fit changes nothing") {
     bad.metadata.at("search.progress") = progress;
     refused(bad);
   }
+  for (const char* figures : {"activation_rms", "gradient_norms"}) {
+    auto progress = nlohmann::json::parse(good.metadata.at("search.progress"));
+    progress.at(figures).push_back(0);
+    bad.metadata.at("search.progress") = progress.dump();
+    refused(bad);
+    CHECK(message_of([&] { search.load_state(bad); }) ==
+          std::string("SupernetSearch::load_state: must be given one figure of each per choice, ") +
+              (figures[0] == 'a' ? "2; got 3 and 2" : "2; got 2 and 3"));
+  }
   bad = good;
   bad.metadata.at("search.history") = "[{}]";
   refused(bad);
@@ -344,6 +354,23 @@ TEST_CASE("search: a state that does not fit changes nothing") {
   }
   CHECK_NOTHROW(search.load_state(good));
   CHECK(same_numbers(search.save_state().tensors, good.tensors));
+}
+
+TEST_CASE("search: only where no second stage follows may a search be made longer") {
+  for (const Bilevel bilevel : {Bilevel::alternating, Bilevel::two_stage}) {
+    StrategyOptions options = options_for(bilevel);
+    const SafetensorsFile state = SupernetSearch::initial_state(*method_of("dropout", options));
+    options.epochs += 2;
+    const std::unique_ptr<OneShot> longer = method_of("dropout", options);
+    const std::string message = message_of([&] { SupernetSearch::check_state(state, *longer); });
+    if (bilevel == Bilevel::alternating) {
+      CHECK(message.empty());
+    } else {
+      CHECK(contains(message, "must continue a search with the same space and options"));
+      CHECK(contains(message, R"("weight_epochs":40)"));
+      CHECK(contains(message, R"("weight_epochs":42)"));
+    }
+  }
 }
 
 TEST_CASE("search: a joint state whose alphas had a constant rate is refused") {

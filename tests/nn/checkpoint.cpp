@@ -3,6 +3,7 @@
 #include "nn/checkpoint.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -133,6 +134,16 @@ TEST_CASE("checkpoint: a file of a later version is refused, not set aside") {
   Checkpoint checkpoint(folder / "state");
   CHECK_THROWS_WITH_AS(checkpoint.load(), doctest::Contains("later version"), std::runtime_error);
   CHECK(std::filesystem::exists(folder / "state"));
+}
+
+TEST_CASE("checkpoint: a state that cannot be opened is not taken for a damaged one") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "state";
+  REQUIRE(mknod(path.c_str(), S_IFSOCK | 0600, 0) == 0);  // a socket, which nobody may open
+  Checkpoint checkpoint(path);
+  CHECK_THROWS_WITH_AS(checkpoint.load(), (path + ": cannot be read").c_str(), std::runtime_error);
+  CHECK(checkpoint.damages().empty());
+  CHECK(std::filesystem::exists(path));
 }
 
 TEST_CASE("checkpoint: a state that cannot become the previous one is not overwritten") {

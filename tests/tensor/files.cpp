@@ -35,6 +35,12 @@ TEST_CASE("files: every byte is read back, and an empty file is empty") {
   write_file(folder / "pieces", [](std::ostream& out) { out << "one " << 2; });
   CHECK(read_file(folder / "pieces") == "one 2");
   CHECK(count(folder) == 2);
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  CHECK_NOTHROW(write_file("bytes", "by a mere name"));
+  fs::current_path(before);
+  CHECK(read_file(folder / "bytes") == "by a mere name");
+  CHECK(count(folder) == 2);
 }
 
 TEST_CASE("files: a failure names the file and the reason, and changes nothing") {
@@ -43,6 +49,10 @@ TEST_CASE("files: a failure names the file and the reason, and changes nothing")
   CHECK_THROWS_WITH_AS(read_file("/nowhere/x"),
                        "/nowhere/x: cannot be read: No such file or directory", std::runtime_error);
   CHECK_THROWS_WITH_AS(read_file("/"), "/: cannot be read: it is a folder", std::runtime_error);
+  // A file that opens, of which the first byte is already an error: no memory lies at address 0.
+  CHECK_THROWS_WITH_AS(read_file("/proc/self/mem"),
+                       "/proc/self/mem: cannot be read to its end: Input/output error",
+                       std::runtime_error);
   CHECK_THROWS_WITH_AS(write_file("/nowhere/x", "new"),
                        "/nowhere/x: cannot be written: No such file or directory",
                        std::runtime_error);
@@ -72,6 +82,11 @@ TEST_CASE("files: a link stays a link, and what it points to is written anew") {
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(read_file(folder / "kept") == "new");
   CHECK(count(folder) == 2);
+  // One that leads back to itself stands for no file, and gives way to one.
+  fs::create_symlink("loop", folder / "loop");
+  write_file(folder / "loop", "whole");
+  CHECK(read_file(folder / "loop") == "whole");
+  CHECK(count(folder) == 3);
 }
 
 TEST_CASE("files: a device stays a device") {
@@ -81,6 +96,13 @@ TEST_CASE("files: a device stays a device") {
   CHECK(is_device());
   CHECK_THROWS_WITH_AS(write_file("/dev/full", "gone"), doctest::Contains("No space left"),
                        std::runtime_error);
+  const TemporaryFolder folder;
+  const std::string socket = folder / "socket";
+  REQUIRE(mknod(socket.c_str(), S_IFSOCK | 0600, 0) == 0);
+  CHECK_THROWS_WITH_AS(write_file(socket, "gone"),
+                       (socket + ": cannot be written: No such device or address").c_str(),
+                       std::runtime_error);
+  CHECK(fs::is_socket(socket));
 }
 
 TEST_CASE("files: a pipe that nobody writes to is empty, and does not hang") {

@@ -81,6 +81,7 @@ TEST_CASE("json: whole numbers, reasons and quotes") {
   } catch (const Json::exception& error) {
     CHECK(json_reason(error) == "key 'key' not found");
   }
+  CHECK(json_reason(std::runtime_error("another's words")) == "another's words");
   CHECK(json_quoted("a\n\xff\"") == "\"a\\n\\ufffd\\\"\"");
   CHECK(json_quoted(std::string(100, 'a')).size() == 84);
 }

@@ -54,7 +54,8 @@ TEST_CASE("text: an enum has one table of words") {
 }
 
 TEST_CASE("text: XML keeps what a reader sees and loses what it forbids") {
-  CHECK(escape_xml("a<b> & \"c\" 'd'\n\x01") == "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;\n");
+  CHECK(escape_xml("a<b> & \"c\" 'd'\n\t\r\x01") ==
+        "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;\n\t");
 }
 
 TEST_CASE("ceil_div: whole blocks") {

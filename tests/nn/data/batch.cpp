@@ -42,7 +42,10 @@ TEST_CASE("dataset: the rows of a tensor, without a copy") {
                        "1 labels for 3 samples",
                        std::invalid_argument);
   CHECK_THROWS_AS(TensorDataset(inputs, {}, Tensor({2, 1})), std::invalid_argument);
-  CHECK_THROWS_AS(TensorDataset(Tensor::scalar(1)), std::invalid_argument);
+  for (const Tensor& none : {Tensor(), Tensor::scalar(1)}) {
+    CHECK_THROWS_WITH_AS(TensorDataset{none}, "TensorDataset: inputs must be [N, ..]",
+                         std::invalid_argument);
+  }
 
   const Subset half(data, {2, 0});
   CHECK(half.size() == 2);
@@ -123,6 +126,10 @@ TEST_CASE("pad_samples: to the longest, with lengths") {
       std::invalid_argument);
   CHECK_THROWS_AS(collate({sample({1, 2}, {1, 2}, 0), sample({3}, {1}, 1)}), std::invalid_argument);
   CHECK_THROWS_AS(collate({sample({1}, {}, 0)}), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      pad_samples({.axis = -1})({sample({1, 2}, {1, 2}, 0), sample({3}, {1}, 1)}),
+      "pad_samples: the inputs of a batch may differ along axis 1 only; got [1, 2] and [1]",
+      std::invalid_argument);
 }
 
 TEST_CASE("mixup: inputs and shares by the same weight and the same partners") {

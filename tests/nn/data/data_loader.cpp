@@ -272,6 +272,11 @@ TEST_CASE("data loader: a transform, a collate or a batch transform that throws 
   options.batch_transform = mixup({.num_classes = 2});
   CHECK(message_of([&] { DataLoader(data, options).epoch(0, 1).next(); }) ==
         "DataLoader: batch 1 of epoch 0: mixup: labels must be in 0 .. 1; got 2");
+  for (const Tensor& input : {Tensor(), Tensor::scalar(1)}) {
+    options.collate = [input](const std::vector<Sample>&) { return Batch{.input = input}; };
+    CHECK(message_of([&] { DataLoader(data, options).epoch(0).next(); }) ==
+          "DataLoader: batch 0 of epoch 0: collate: a batch must have an input [N, ..]");
+  }
 }
 
 TEST_CASE("data loader: options that cannot be") {
@@ -281,9 +286,14 @@ TEST_CASE("data loader: options that cannot be") {
   };
   CHECK(refused({.batch_size = 0}) ==
         "DataLoader: batch_size must be above 0 and at most 2^58; got 0");
+  CHECK(refused({.batch_size = kMaxElements + 1}) ==
+        "DataLoader: batch_size must be above 0 and at most 2^58; got 288230376151711745");
   CHECK(refused({.num_workers = -1}) == "DataLoader: num_workers must be in 0 .. 256; got -1");
+  CHECK(refused({.num_workers = 257}) == "DataLoader: num_workers must be in 0 .. 256; got 257");
   CHECK(refused({.prefetch_factor = 0}) ==
         "DataLoader: prefetch_factor must be in 1 .. 1024; got 0");
+  CHECK(refused({.prefetch_factor = 1025}) ==
+        "DataLoader: prefetch_factor must be in 1 .. 1024; got 1025");
   CHECK(refused({.collate = nullptr}) == "DataLoader: collate must be a function");
   const DataLoader loader(data, {.batch_size = 4});
   CHECK_THROWS_WITH_AS(loader.epoch(-1), "DataLoader: an epoch must be 0 or later; got -1",

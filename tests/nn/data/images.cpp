@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <set>
 
+#include "nn/data/byte_source.h"
 #include "nn/data/cifar.h"
+#include "nn/data/data_files.h"
 #include "nn/data/idx.h"
 #include "tests/nn/data/broken_files.h"
 #include "tests/nn/data/made_by_python.h"
@@ -14,6 +16,14 @@
 using namespace serenade;
 
 namespace {
+
+// Says that bytes without end can follow.
+class Endless : public ByteSource {
+ public:
+  Endless() : ByteSource("nowhere", "file") {}
+  std::size_t read_some(char*, std::size_t) override { return 0; }
+  std::uint64_t most_left() const override { return UINT64_MAX; }
+};
 
 std::string idx(int type, const std::vector<std::uint64_t>& sizes, const std::string& values) {
   std::string bytes =
@@ -80,6 +90,36 @@ TEST_CASE("idx: gzip, of one member or several, cut and damaged") {
   write_bytes(path, whole + "x");
   CHECK(refusal_of(path, [&] { read(); }) ==
         "not a valid IDX file: there are bytes behind the end of its compressed data");
+  // A name that fills the first block that is read: nothing can be inflated of that one.
+  std::string named = whole;
+  named[3] = 8;
+  named.insert(10, std::string(70'000, 'n') + '\0');
+  write_bytes(path, named);
+  CHECK(read().integers() == values);
+  CHECK(refusal_of(write_bytes(path, named.substr(0, 69'000)), [&] { read(); }) ==
+        "not a valid IDX file: its compressed data is cut short");
+}
+
+TEST_CASE("bytes: how many can follow, parts of a file, and a file that shrinks meanwhile") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "x";
+  write_bytes(path, from_hex(made_by_python::kGzippedIdx));
+  const auto inflated = open_bytes(path, "file");
+  CHECK(inflated->read_block(27, "it").size() == 27);
+  CHECK(inflated->most_left() > 0);
+  CHECK(inflated->next() == 11);
+  inflated->expect_end();
+  CHECK(inflated->most_left() == 0);
+  CHECK(inflate_bytes(std::make_unique<Endless>(), Compression::raw)->most_left() == UINT64_MAX);
+
+  write_bytes(path, "abcd");
+  CHECK(open_byte_range(path, "part", 2, 9)->most_left() == 2);
+  CHECK(open_byte_range(path, "part", 4, 9)->next() == -1);
+  CHECK(refusal_of(path, [&] { open_byte_range(path, "part", 5, 9); }) ==
+        "not a valid part: cut short");
+  const auto shrinking = open_plain_bytes(path, "file");
+  std::filesystem::resize_file(path, 3);
+  CHECK(refusal_of(path, [&] { shrinking->read_block(4, "it"); }) == "cannot be read to its end");
 }
 
 TEST_CASE("idx: every cut, and headers that lie") {
@@ -136,6 +176,8 @@ TEST_CASE("mnist: pictures and labels that belong together") {
   write_bytes(images, idx(9, {1, 1, 1}, "a"));  // found before the one that is gzipped
   CHECK(refusal_of(images, read) ==
         "pictures must be bytes of shape [N, H, W]; got i8 of [1, 1, 1]");
+  write_bytes(images, idx(8, {1, 1}, "a"));
+  CHECK(refusal_of(images, read) == "pictures must be bytes of shape [N, H, W]; got u8 of [1, 1]");
 }
 
 TEST_CASE("cifar: records of both sets") {
@@ -162,6 +204,8 @@ TEST_CASE("cifar: records of both sets") {
   CHECK(read_cifar100(folder.path(), Split::test, Cifar100Labels::coarse).labels() ==
         std::vector<std::int64_t>{19});
   CHECK(read_cifar100(folder.path(), Split::test).get(0).input.at({0, 0, 5}) == real(5) / 255);
+  write_bytes(folder / "train.bin", cifar_record("\x12\x62", 0));
+  CHECK(read_cifar100(folder.path(), Split::train).labels() == std::vector<std::int64_t>{98});
 }
 
 TEST_CASE("cifar: every cut, and labels beyond the classes") {
@@ -177,6 +221,8 @@ TEST_CASE("cifar: every cut, and labels beyond the classes") {
   CHECK(refusal_of(path, ten) == "label 1 is 10; it must be in 0 .. 9");
   write_bytes(path, cifar_record("\x14\x63", 0));
   CHECK(refusal_of(path, hundred) == "label 0 is 20; it must be in 0 .. 19");
+  CHECK(refusal_of("set", [] { check_label("set", 2, -1, 10); }) ==
+        "label 2 is -1; it must be in 0 .. 9");
   write_bytes(path, "");
   CHECK(refusal_of(path, ten) == "not a valid CIFAR-10 file: it holds no record");
   CHECK_THROWS_AS(read_cifar10(std::vector<std::string>{}), std::invalid_argument);

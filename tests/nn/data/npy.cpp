@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "nn/data/byte_source.h"
 #include "tensor/files.h"
 #include "tests/nn/data/broken_files.h"
 #include "tests/nn/data/made_by_python.h"
@@ -75,19 +76,60 @@ TEST_CASE("npy: what NumPy wrote") {
         std::vector<real>{1, real(-0.5), 65504});
 }
 
-TEST_CASE("npy: every type, axes in both orders") {
+TEST_CASE("npy: every type as whole numbers and as reals, in both orders of bytes") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "x.npy";
+  for (const bool swapped : {false, true}) {
+    const auto stored = [&](const std::string& type, const std::vector<std::uint64_t>& numbers) {
+      const int width = type[1] - '0';
+      std::string values;
+      for (const std::uint64_t n : numbers) {
+        values += swapped ? big_endian(n, width) : little_endian(n, width);
+      }
+      const std::string descr = (swapped ? "'>" : "'<") + type + "'";
+      const std::string shape = "(" + std::to_string(numbers.size()) + ",)";
+      return read_npy(write_bytes(path, npy(header(descr, shape), values)));
+    };
+    struct Whole {
+      const char* type;
+      std::int64_t least, most;
+    };
+    for (const Whole& row :
+         {Whole{"u1", 0, 255}, Whole{"i1", -128, 127}, Whole{"u2", 0, 65535},
+          Whole{"i2", INT16_MIN, INT16_MAX}, Whole{"u4", 0, UINT32_MAX},
+          Whole{"i4", INT32_MIN, INT32_MAX}, Whole{"i8", INT64_MIN, INT64_MAX}}) {
+      CAPTURE(row.type);
+      const NumberArray array = stored(
+          row.type, {static_cast<std::uint64_t>(row.least), static_cast<std::uint64_t>(row.most)});
+      CHECK(array.integers() == std::vector<std::int64_t>{row.least, row.most});
+      CHECK(array.tensor().to_vector() ==
+            std::vector<real>{static_cast<real>(row.least), static_cast<real>(row.most)});
+    }
+    struct Fraction {
+      const char *type, *name;
+      std::uint64_t bits;  // of 1.5
+    };
+    for (const Fraction& row : {Fraction{"f2", "f16", 0x3E00}, Fraction{"f4", "f32", 0x3FC00000},
+                                Fraction{"f8", "f64", 0x3FF8000000000000}}) {
+      CAPTURE(row.type);
+      const NumberArray array = stored(row.type, {row.bits, 0});
+      CHECK(array.tensor().to_vector() == std::vector<real>{real(1.5), 0});
+      CHECK_THROWS_WITH_AS(
+          array.integers(),
+          (std::string("NumberArray: integers() is for whole numbers; got ") + row.name).c_str(),
+          std::invalid_argument);
+    }
+  }
+}
+
+TEST_CASE("npy: axes in both orders, and a shape that no file may have") {
   const TemporaryFolder folder;
   const std::string path = folder / "x.npy";
   const auto integers = [&](const std::string& descr, const std::string& values) {
     return read_npy(write_bytes(path, npy(header(descr, "(1,)"), values))).integers();
   };
-  const std::string ones(8, '\xff');
-  CHECK(integers("'|u1'", ones.substr(0, 1)) == std::vector<std::int64_t>{255});
-  CHECK(integers("\"|i1\"", ones.substr(0, 1)) == std::vector<std::int64_t>{-1});
-  CHECK(integers("'<u2'", ones.substr(0, 2)) == std::vector<std::int64_t>{65535});
-  CHECK(integers("'<u4'", ones.substr(0, 4)) == std::vector<std::int64_t>{4294967295});
-  CHECK(integers("'<i8'", ones.substr(0, 8)) == std::vector<std::int64_t>{-1});
-  CHECK(integers("'>i4'", big_endian(3, 4)) == std::vector<std::int64_t>{3});
+  CHECK(integers("'|u1'", "\xff") == std::vector<std::int64_t>{255});
+  CHECK(integers("\"|i1\"", "\xff") == std::vector<std::int64_t>{-1});
   // Element (i, j, k) of [2, 3, 2] is stored at i + 2 j + 6 k.
   const std::string bytes("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b", 12);
   write_bytes(path, npy(header("'|u1'", "(2, 3, 2)", "True"), bytes));
@@ -95,6 +137,18 @@ TEST_CASE("npy: every type, axes in both orders") {
         std::vector<std::int64_t>{0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11});
   write_bytes(path, npy(header("'<f4'", "(0, 3)", "True"), ""));
   CHECK(read_npy(path).tensor().shape() == Shape{0, 3});
+  write_bytes(path, npy(header("'|u1'", "(3,)", "True"), "\x01\x02\x03"));
+  CHECK(read_npy(path).integers() == std::vector<std::int64_t>{1, 2, 3});
+  // Headers say it in words of their own before the numbers are asked for.
+  write_bytes(path, "abcd");
+  const auto refused = [&](const Shape& shape) {
+    return refusal_of(
+        path, [&] { read_numbers(*open_plain_bytes(path, "file"), shape, NumberType::u8, false); });
+  };
+  CHECK(refused({4}) == "accepted");
+  CHECK(refused(Shape(9, 1)) == "not a valid file: it has 9 axes; at most 8 are supported");
+  CHECK(refused({2, -1}) ==
+        "not a valid file: its header claims [2, -1] of u8, more than the file can hold");
 }
 
 TEST_CASE("npy: what is written is read again, and is as NumPy has it") {
@@ -175,7 +229,11 @@ TEST_CASE("npy: headers that are something else") {
         "has more than the 8 axes that are supported");
   CHECK(refused(header("'<f4'", "[1]")) == "lacks a '(' at byte 50");
   CHECK(refused("") == "lacks a '{' at byte 0");
-  CHECK(refused("{}") == "lacks one of 'descr', 'fortran_order' and 'shape'");
+  for (const char* text : {"{}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False}",
+                           "{'descr': '<f4', 'shape': (1,)}"}) {
+    CHECK(refused(text) == "lacks one of 'descr', 'fortran_order' and 'shape'");
+  }
+  CHECK(refused("{'descr': ") == "lacks a '\'' at byte 10");
   CHECK(refused("{'shape': (1,), 'shape': (1,)}") == "has the key 'shape' twice");
   CHECK(refused("{'size': 1}") == "has the unknown key \"size\"");
   CHECK(refused("{'descr") == "has a text without an end");
@@ -218,13 +276,14 @@ TEST_CASE("npz: what NumPy wrote, stored and deflated") {
 TEST_CASE("npz: archives that are something else") {
   const TemporaryFolder folder;
   const std::string path = folder / "x.npz";
-  const auto refused = [&](const Zip& zip) {
-    write_bytes(path, zip.text());
+  const auto refused_bytes = [&](const std::string& bytes) {
+    write_bytes(path, bytes);
     const std::string message = refusal_of(path, [&] { read_npz(path); });
     const std::string begin = "not a valid NPZ file";
     CHECK(message.rfind(begin, 0) == 0);
     return message.size() > begin.size() + 2 ? message.substr(begin.size() + 2) : message;
   };
+  const auto refused = [&](const Zip& zip) { return refused_bytes(zip.text()); };
   const std::string data = from_hex(made_by_python::kTruths);
   const Zip good{.data = data, .compressed = data.size(), .bytes = data.size()};
   CHECK(refused(good) == "in \"x.npy\": it is damaged: its checksum is another");
@@ -257,15 +316,27 @@ TEST_CASE("npz: archives that are something else") {
   zip = good;
   zip.begin = 3'000'000'000;
   CHECK(refused(zip) == "its member \"x.npy\" lies outside the archive");
-  zip = good;
-  zip.bytes = 0xFFFFFFFF;
-  CHECK(refused(zip).find("it is an archive in the zip64 form") == 0);
+  const std::string zip64 =
+      "it is an archive in the zip64 form (4 GB, or 65,535 members), which is not supported";
+  for (std::uint64_t Zip::*size : {&Zip::compressed, &Zip::bytes, &Zip::begin}) {
+    zip = good;
+    zip.*size = 0xFFFFFFFF;
+    CHECK(refused(zip) == zip64);
+  }
+  for (const std::size_t from_end : {10, 6}) {  // the size and the place of the directory
+    const std::string text = good.text();
+    CHECK(refused_bytes(std::string(text).replace(text.size() - from_end, 4, 4, '\xff')) == zip64);
+  }
   zip = good;
   zip.count = 2;
   CHECK(refused(zip) == "its member \"x.npy\" overlaps the one before it");
   zip = good;
   zip.count = 0xFFFF;
-  CHECK(refused(zip).find("it is an archive in the zip64 form") == 0);
+  CHECK(refused(zip) == zip64);
+  // Another member of the same name, with bytes of its own.
+  std::string twice = from_hex(made_by_python::kDeflated);
+  for (std::size_t at; (at = twice.find("y.npy")) != std::string::npos;) twice[at] = 'x';
+  CHECK(refused_bytes(twice) == "in \"x.npy\": there are two members of that name");
   write_bytes(path, std::string(40, 'x'));
   CHECK(refusal_of(path, [&] { read_npz(path); }) ==
         "not a valid NPZ file: cut short or no archive: it has no directory at its end");

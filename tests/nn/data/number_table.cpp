@@ -14,7 +14,7 @@ TEST_CASE("number table: with and without a header, with labels by name") {
   const std::string path = folder / "x.csv";
   write_bytes(path,
               "\xef\xbb\xbf"
-              "width,\"petal, length\",class\r\n1.5, -2 ,0\r\n\r\n\"3\",+4e1,2");
+              "width,\"petal, length\",class\r\n1.5, -2 ,0\r\n\r\n\"3\"  ,+4e1,2");
   const NumberTable table = read_number_table(path, {.label = "class"});
   CHECK(table.columns == std::vector<std::string>{"width", "petal, length"});
   CHECK(table.values.shape() == Shape{2, 2});
@@ -32,6 +32,12 @@ TEST_CASE("number table: with and without a header, with labels by name") {
   const NumberTable named = read_number_table(path, {.separator = ';', .header = true});
   CHECK(named.columns == std::vector<std::string>{"1", "2"});
   CHECK(named.values.to_vector() == std::vector<real>{3, 4});
+
+  // A doubled quote is one, and labels are exact up to 2^53.
+  write_bytes(path, "\"a \"\"b\"\"\",y\n1,9007199254740992\n");
+  const NumberTable quoted = read_number_table(path, {.label = "y"});
+  CHECK(quoted.columns == std::vector<std::string>{"a \"b\""});
+  CHECK(quoted.labels == std::vector<std::int64_t>{9007199254740992});
 }
 
 TEST_CASE("number table: what is wrong is named by line and column") {
@@ -61,11 +67,20 @@ TEST_CASE("number table: what is wrong is named by line and column") {
         "line 2, column 2: a label must be a whole number from 0 on; got \"0.5\"");
   CHECK(refused("a,y\n1,-1\n", {.label = "y"}) ==
         "line 2, column 2: a label must be a whole number from 0 on; got \"-1\"");
+  CHECK(refused("a,y\n1,9007199254740994\n", {.label = "y"}) ==
+        "line 2, column 2: a label must be a whole number from 0 on; got \"9007199254740994\"");
   CHECK(refused("y\n1\n", {.label = "y"}) == "holds no column but that of the labels");
   CHECK(refused(std::string("a\n1\0\n", 6)) ==
         "line 2, column 1: \"1\\u0000\" is not a finite number");
   CHECK(refusal_of(folder / "no", [&] { read_number_table(folder / "no"); }) == "cannot be opened");
   CHECK(refusal_of(folder.path(), [&] { read_number_table(folder.path()); }) ==
         "is not a regular file");
-  CHECK_THROWS_AS(read_number_table(path, {.separator = '"'}), std::invalid_argument);
+  // Opens as a file does, but of no memory at address 0 a byte can be read.
+  CHECK(refusal_of("/proc/self/mem", [] { read_number_table("/proc/self/mem"); }) ==
+        "cannot be read to its end");
+  for (const char separator : {'"', ' ', '\n'}) {
+    CHECK_THROWS_WITH_AS(read_number_table(path, {.separator = separator}),
+                         "read_number_table: a separator must be no quote, blank or line end",
+                         std::invalid_argument);
+  }
 }

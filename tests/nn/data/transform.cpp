@@ -7,7 +7,9 @@
 
 #include <numeric>
 #include <set>
+#include <sstream>
 #include <stdexcept>
+#include <utility>
 
 using namespace serenade;
 
@@ -61,6 +63,9 @@ TEST_CASE("normalise: each channel by its own mean and stddev") {
                        "normalise: the input must have a channel for each mean; got [3, 1, 1] and "
                        "2 means",
                        std::invalid_argument);
+  CHECK_THROWS_WITH_AS(each({.input = Tensor::scalar(1)}, {}),
+                       "normalise: the input must have a channel for each mean; got [] and 2 means",
+                       std::invalid_argument);
   CHECK_THROWS_AS(normalise({.mean = {}, .stddev = {}}), std::invalid_argument);
   CHECK_THROWS_AS(normalise({.mean = {1}, .stddev = {1, 2}}), std::invalid_argument);
   CHECK_THROWS_AS(normalise({.mean = {1}, .stddev = {0}}), std::invalid_argument);
@@ -94,10 +99,23 @@ TEST_CASE("random_crop: the window that the key names, with padding outside the 
                        "random_crop: the window must fit the padded picture; got [4, 4] for [2, 3, "
                        "4] with padding 0",
                        std::invalid_argument);
-  CHECK_THROWS_AS(random_crop({.size = {4}}), std::invalid_argument);
-  CHECK_THROWS_AS(random_crop({.size = {0, 4}}), std::invalid_argument);
-  CHECK_THROWS_AS(random_crop({.size = {1, 1}, .padding = -1}), std::invalid_argument);
-  CHECK_THROWS_AS(random_crop({.size = {1, 1}})({.input = Tensor({3})}, {}), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(random_crop({.size = {3, 5}})(sample, {}),
+                       "random_crop: the window must fit the padded picture; got [3, 5] for [2, 3, "
+                       "4] with padding 0",
+                       std::invalid_argument);
+  for (const Shape& size : {Shape{4}, Shape{0, 4}, Shape{4, 0}}) {
+    CHECK_THROWS_WITH_AS(
+        random_crop({.size = size}),
+        ("random_crop: the size must be {H, W}, both above 0; got " + to_string(size)).c_str(),
+        std::invalid_argument);
+  }
+  for (const std::int64_t padding : {std::int64_t{-1}, kMaxElements + 1}) {
+    CHECK_THROWS_WITH_AS(random_crop({.size = {1, 1}, .padding = padding}),
+                         ("random_crop: padding must not be negative or beyond all pictures; got " +
+                          std::to_string(padding))
+                             .c_str(),
+                         std::invalid_argument);
+  }
 }
 
 TEST_CASE("random_horizontal_flip: rows backwards, as often as p says") {
@@ -115,7 +133,11 @@ TEST_CASE("random_horizontal_flip: rows backwards, as often as p says") {
   }
   CHECK(flips > 250);
   CHECK(flips < 350);
-  CHECK_THROWS_AS(random_horizontal_flip(1.5), std::invalid_argument);
+  for (const double p : {-0.5, 1.5}) {
+    std::ostringstream message;
+    message << "random_horizontal_flip: p must be in 0 .. 1; got " << p;
+    CHECK_THROWS_WITH_AS(random_horizontal_flip(p), message.str().c_str(), std::invalid_argument);
+  }
 }
 
 TEST_CASE("cutout: a square around the pixel that the key names, cut at the edges") {
@@ -139,7 +161,34 @@ TEST_CASE("cutout: a square around the pixel that the key names, cut at the edge
       REQUIRE(result(cut, sample, key) == expected);
     }
   }
-  CHECK_THROWS_AS(cutout({.size = -1}), std::invalid_argument);
+  for (const std::int64_t size : {std::int64_t{-1}, kMaxElements + 1}) {
+    CHECK_THROWS_WITH_AS(cutout({.size = size}),
+                         ("cutout: the size must not be negative or beyond all pictures; got " +
+                          std::to_string(size))
+                             .c_str(),
+                         std::invalid_argument);
+  }
+}
+
+TEST_CASE("transforms of pictures refuse what is none by their own name") {
+  const std::pair<const char*, Transform> all[] = {
+      {"random_crop", random_crop({.size = {1, 1}})},
+      {"random_horizontal_flip", random_horizontal_flip(1)},
+      {"cutout", cutout({.size = 1})}};
+  for (const auto& row : all) {
+    const std::string name = row.first;
+    for (const Tensor& input : {Tensor(), Tensor({3})}) {
+      CHECK_THROWS_WITH_AS(row.second({.input = input}, {}),
+                           (name + ": the input must be [.., H, W]").c_str(),
+                           std::invalid_argument);
+    }
+    for (const Shape& shape : {Shape{1, 0, 2}, Shape{1, 2, 0}}) {
+      CHECK_THROWS_WITH_AS(
+          row.second({.input = Tensor(shape)}, {}),
+          (name + ": the input must not be empty; got " + to_string(shape)).c_str(),
+          std::invalid_argument);
+    }
+  }
 }
 
 TEST_CASE("compose: one after the other, two alike with numbers of their own") {
