@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <string_view>
 
 #include "tensor/descriptor.h"
 
@@ -94,6 +95,18 @@ void write_through(const std::string& path, const std::function<void(std::ostrea
   if (!out) fail(path, "cannot be written");
 }
 
+// Whether write_file() gives such names: "name.PROCESS.NUMBER.partial".
+bool is_partial_name(std::string_view name) {
+  if (!name.ends_with(kPartialSuffix)) return false;
+  name.remove_suffix(std::string_view(kPartialSuffix).size());
+  for (int number = 0; number < 2; ++number) {
+    const std::size_t digits = name.find_last_not_of("0123456789") + 1;
+    if (digits < 2 || digits == name.size() || name[digits - 1] != '.') return false;
+    name.remove_suffix(name.size() - digits + 1);
+  }
+  return true;
+}
+
 }  // namespace
 
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
@@ -139,9 +152,8 @@ void remove_partial_files(const std::string& folder) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
     std::error_code ignored;
-    if (name.ends_with(kPartialSuffix)) fs::remove(entry->path(), ignored);
+    if (is_partial_name(entry->path().filename().string())) fs::remove(entry->path(), ignored);
   }
 }
 

@@ -26,7 +26,7 @@ void synchronise_file(const std::string& path);
 /// How the names of files end that are not written to their end yet.
 inline constexpr const char* kPartialSuffix = ".partial";
 
-/// Removes those that a killed program left in a folder, where nobody else is writing.
+/// Removes those that a killed program left in a folder, where nobody else is writing; no others.
 void remove_partial_files(const std::string& folder);
 
 }  // namespace serenade

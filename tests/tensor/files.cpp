@@ -11,6 +11,8 @@
 #include <iterator>
 #include <ostream>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "tests/temporary_folder.h"
 
@@ -131,8 +133,13 @@ TEST_CASE("files: what a killed program left unfinished is removed, and nothing 
   for (const char* name : {"kept.12.0.partial", "other.3.1.partial"}) {
     std::ofstream(folder / name) << "half";
   }
+  const std::vector<std::string> others = {
+      "mine.partial",  "mine.12.partial",    "mine.12..partial", "12.0.partial",
+      ".12.0.partial", "mine.12.0.partial2", "mine.12-0.partial"};
+  for (const std::string& name : others) std::ofstream(folder / name) << "mine";
   remove_partial_files(folder.path());
-  CHECK(count(folder) == 1);
+  CHECK(count(folder) == 1 + std::ssize(others));
+  for (const std::string& name : others) CHECK(read_file(folder / name) == "mine");
   CHECK(read_file(folder / "kept") == "old");
   remove_partial_files("/nowhere");
 }
