@@ -68,7 +68,7 @@ std::vector<Entry> entries_of(const std::string& folder) {
   std::vector<Entry> entries;
   try {
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-      const bool is_folder = entry.is_directory() && !entry.is_symlink();
+      const bool is_folder = !entry.is_symlink() && entry.is_directory();
       entries.push_back({entry.path().lexically_relative(folder).generic_string(), is_folder});
     }
   } catch (const fs::filesystem_error& error) {

@@ -62,6 +62,14 @@ bool is_old_result(const std::string& folder) {
 std::string beside(const std::string& real) { return real + ".serenade-new"; }
 std::string aside(const std::string& real) { return real + ".serenade-old"; }
 
+// A link to a folder is none.
+bool is_folder(const std::string& path) { return fs::is_directory(fs::symlink_status(path)); }
+
+// Whether a folder may be moved to this name.
+bool is_free(const std::string& path) {
+  return is_folder(path) ? fs::is_empty(path) : !fs::exists(fs::symlink_status(path));
+}
+
 // Null where there is no mark, or a damaged one.
 Json read_mark(const std::string& folder) {
   if (!is_marked(folder)) return nullptr;
@@ -136,8 +144,8 @@ void require_same_config(const FolderPlan& plan, const std::string& folder) {
 void require_same_fingerprint(const FolderPlan& plan, const Json& mark,
                               const Fingerprint& fingerprint) {
   if (!mark.is_object() || !mark.contains("fingerprint")) {
-    std::cerr << plan.path << ": no " << kMark << ", so nobody can tell whether the recordings and "
-              << "the machine are those that it was begun with\n";
+    std::cerr << plan.path << ": no fingerprint in " << kMark << ", so nobody can tell whether the "
+              << "recordings and the machine are those that it was begun with\n";
     return;
   }
   for (const auto& [what, now] : fingerprint) {
@@ -316,9 +324,7 @@ void ResultFolder::publish() {
   if (work_ == real_) return;
   // What an earlier replacement has kept there stays.
   std::string old = aside(real_);
-  for (int n = 2; fs::exists(old) && !fs::is_empty(old); ++n) {
-    old = aside(real_) + "-" + std::to_string(n);
-  }
+  for (int n = 2; !is_free(old); ++n) old = aside(real_) + "-" + std::to_string(n);
   std::error_code error;
   if (fs::exists(real_)) fs::rename(real_, old, error);
   if (!error) fs::rename(work_, real_, error);
@@ -328,7 +334,7 @@ void ResultFolder::publish() {
   work_ = real_;
   write_mark();
   for (const std::string& folder : std::set<std::string>{old, aside(real_)}) {
-    if (!fs::exists(folder)) continue;
+    if (!is_folder(folder)) continue;
     remove_own_files(folder);
     if (!fs::remove(folder, error)) {
       std::cerr << folder << ": is kept, it holds files that serenade has not written\n";

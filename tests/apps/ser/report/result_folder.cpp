@@ -3,9 +3,14 @@
 #include "apps/ser/report/result_folder.h"
 
 #include <doctest/doctest.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
+#include <functional>
+#include <iostream>
 #include <map>
+#include <memory>
+#include <sstream>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/report/own_files.h"
@@ -51,8 +56,18 @@ std::map<std::string, std::string> contents_of(const std::string& folder) {
   return contents;
 }
 
+template <class Error = InputError>
 std::string refusal_of(const FolderPlan& plan) {
-  return message_of<InputError>([&] { ResultFolder folder(plan); });
+  return message_of<Error>([&] { ResultFolder folder(plan); });
+}
+
+// What is said on stderr meanwhile.
+std::string said_during(const std::function<void()>& work) {
+  std::ostringstream said;
+  std::streambuf* const before = std::cerr.rdbuf(said.rdbuf());
+  const std::shared_ptr<void> restore(nullptr, [&](void*) { std::cerr.rdbuf(before); });
+  work();
+  return said.str();
 }
 
 }  // namespace
@@ -67,7 +82,10 @@ TEST_CASE("result folder: a folder of somebody else is never replaced, resumed o
       {"model",
        {{"config.json", R"({"model_type": "bert"})"},
         {"model.safetensors", "mine"},
-        {"checkpoint/opt.safetensors", "mine"}}}};
+        {"checkpoint/opt.safetensors", "mine"}}},
+      {"list", {{"config.json", "[]"}, {"checkpoint/a.json", "mine"}}},
+      {"torn", {{"config.json", "{"}, {"cells/a.json", "mine"}}},
+      {"solar", {{"config.json", R"({"system": "solar"})"}, {"cells/a.json", "mine"}}}};
   for (const auto& [name, files] : foreign) {
     CAPTURE(name);
     for (const auto& [file, text] : files) write_text(folder / name + "/" + file, text);
@@ -80,6 +98,11 @@ TEST_CASE("result folder: a folder of somebody else is never replaced, resumed o
   }
   write_text(folder / "file", "x");
   CHECK(contains(refusal_of(replace_of(folder / "file")), "a file of that name exists"));
+  fs::create_directories(folder / "shelf/empty");
+  CHECK(refusal_of(plan_of(folder / "shelf")) ==
+        folder / "shelf" +
+            ": this folder exists and is not empty; choose another --out, or pass --resume to "
+            "continue it or --replace to start over");
 }
 
 TEST_CASE("result folder: one foreign file in a run of ours is named, and keeps all of it") {
@@ -96,9 +119,19 @@ TEST_CASE("result folder: one foreign file in a run of ours is named, and keeps 
     CHECK(contents_of(folder.path()) == before);
     fs::remove_all(path);
   }
+  // A link is nobody's file, whatever it points to: a file, a folder, itself, or nothing.
   make_run(folder / "run");
-  fs::create_symlink("/etc/hostname", folder / "run/report.html");
-  CHECK(contains(refusal_of(replace_of(folder / "run")), "it holds report.html"));
+  const std::vector<std::pair<std::string, std::string>> links = {{"report.html", "/etc/hostname"},
+                                                                  {"cells", "/etc"},
+                                                                  {"loop", "loop"},
+                                                                  {"table2.md", "absent"}};
+  for (const auto& [name, target] : links) {
+    fs::create_symlink(target, folder / "run/" + name);
+    CHECK(refusal_of(replace_of(folder / "run")) ==
+          folder / "run" + ": not a folder of results alone, it holds " + name +
+              "; nothing is removed that serenade has not written: choose another --out");
+    fs::remove(folder / "run/" + name);
+  }
 }
 
 TEST_CASE("result folder: the old run stands until the new one is there") {
@@ -127,19 +160,37 @@ TEST_CASE("result folder: the old run stands until the new one is there") {
   CHECK_FALSE(fs::exists(path + ".serenade-new"));
   CHECK_FALSE(fs::exists(path + ".serenade-old"));
 
-  // Killed between the two renamings.
-  {
-    ResultFolder newer(replace_of(path));
-    newer.begin(kFingerprint);
-    write_text(newer.file("results.json"), "newer");
+  // Killed between the two renamings: the new one may be continued, and started over.
+  const std::string real = fs::canonical(path);
+  for (const OverwritePolicy policy : {OverwritePolicy::resume, OverwritePolicy::replace}) {
+    {
+      ResultFolder newer(replace_of(path));
+      newer.begin(kFingerprint);
+      write_text(newer.file("results.json"), "newer");
+    }
+    fs::rename(path, path + ".serenade-old");
+    CHECK(refusal_of(plan_of(path)) == path + ": " + real +
+                                           ".serenade-new is to take its place; pass --resume to "
+                                           "continue it or --replace to start over");
+    ResultFolder last(plan_of(path, policy));
+    CHECK(last.path() == real + ".serenade-new");
+    last.begin(kFingerprint);
+    last.publish();
+    CHECK(fs::exists(path + "/results.json") == (policy == OverwritePolicy::resume));
+    CHECK(fs::exists(path + "/config.json"));
+    CHECK_FALSE(fs::exists(path + ".serenade-new"));
+    CHECK_FALSE(fs::exists(path + ".serenade-old"));
   }
-  fs::rename(path, path + ".serenade-old");
-  CHECK(contains(refusal_of(plan_of(path)), "is to take its place"));
-  ResultFolder last(resume_of(path));
-  last.begin(kFingerprint);
-  last.publish();
-  CHECK(read_file(path + "/results.json") == "newer");
-  CHECK_FALSE(fs::exists(path + ".serenade-old"));
+  // What is begun over is a folder of ours alone, too.
+  {
+    ResultFolder newest(replace_of(path));
+    newest.begin(kFingerprint);
+    write_text(newest.file("notes.txt"), "mine");
+  }
+  CHECK(refusal_of(replace_of(path)) ==
+        real +
+            ".serenade-new: not a folder of results alone, it holds notes.txt; nothing is removed "
+            "that serenade has not written: choose another --out");
 }
 
 TEST_CASE("result folder: runs of names that look like ours beside a run are left alone") {
@@ -177,14 +228,38 @@ TEST_CASE("result folder: a run is not resumed with fewer epochs") {
 
 TEST_CASE("result folder: what came into the old folder meanwhile is kept") {
   const TemporaryFolder folder;
-  const std::string path = folder / "run";
+  const std::string path = fs::canonical(folder.path()).string() + "/run";
+  const std::string old = path + ".serenade-old";
+  const auto replace_with_notes = [&](const std::string& notes) {
+    ResultFolder next(replace_of(path));
+    next.begin(kFingerprint);
+    if (!notes.empty()) write_text(path + "/notes.txt", notes);
+    return said_during([&] { next.publish(); });
+  };
   make_run(path);
-  ResultFolder next(replace_of(path));
-  next.begin(kFingerprint);
-  write_text(path + "/notes.txt", "mine");
-  next.publish();
-  CHECK(read_file(path + ".serenade-old/notes.txt") == "mine");
-  CHECK_FALSE(fs::exists(path + ".serenade-old/results.json"));
+  fs::create_directory(old);  // empty, so it may be taken
+  const std::string kept = ": is kept, it holds files that serenade has not written\n";
+  CHECK(replace_with_notes("mine") == old + kept);
+  CHECK(read_file(old + "/notes.txt") == "mine");
+  CHECK_FALSE(fs::exists(old + "/results.json"));
+  // It is not written over, and neither is what is no folder.
+  CHECK(replace_with_notes("more") == old + kept + old + "-2" + kept);
+  CHECK(read_file(old + "/notes.txt") == "mine");
+  CHECK(read_file(old + "-2/notes.txt") == "more");
+  make_run(folder / "other");
+  for (const char* text : {"", "mine"}) {
+    fs::remove_all(old);
+    write_text(old, text);
+    CHECK(replace_with_notes("") == "");
+    CHECK(read_file(old) == text);
+  }
+  for (const char* target : {"other", "absent"}) {
+    fs::remove(old);
+    fs::create_symlink(target, old);
+    CHECK(replace_with_notes("") == "");
+    CHECK(fs::is_symlink(old));
+  }
+  CHECK(read_file(folder / "other/results.json") == "old");
 }
 
 TEST_CASE("result folder: a link stays a link") {
@@ -200,6 +275,12 @@ TEST_CASE("result folder: a link stays a link") {
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(read_file(folder / "link/results.json") == "new");
   CHECK_FALSE(fs::is_symlink(folder / "run"));
+  fs::create_symlink("loop", folder / "loop");
+  CHECK(refusal_of<IoError>(plan_of(folder / "loop")) ==
+        folder / "loop" + ": cannot be looked at: Too many levels of symbolic links");
+  // A slash at the end is no part of the name.
+  CHECK(ResultFolder(plan_of(folder / "new/")).path() ==
+        fs::canonical(folder.path()).string() + "/new");
 }
 
 TEST_CASE("result folder: the current folder is not replaced") {
@@ -252,6 +333,21 @@ TEST_CASE("result folder: a second writer is refused with the first one's proces
   int status = 0;
   waitpid(child, &status, 0);
   CHECK(refusal_of(resume_of(path)).empty());
+  // A writer that has not said its name yet.
+  write_text(path + "/serenade.lock", "");
+  {
+    const Descriptor nameless(path + "/serenade.lock", O_RDONLY);
+    REQUIRE(flock(nameless.number(), LOCK_EX) == 0);
+    CHECK(refusal_of(resume_of(path)) ==
+          path + ": another process is writing into it; wait for its end, or choose another --out");
+  }
+  // What stands where the lock must be.
+  fs::remove(path + "/serenade.lock");
+  fs::create_directory(path + "/serenade.lock");
+  CHECK(refusal_of<IoError>(resume_of(path)) ==
+        fs::canonical(path).string() +
+            "/serenade.lock: cannot be made: Is a directory; "
+            "check the permissions");
   // While a run is being replaced, neither of the two folders may be written.
   make_run(folder / "other");
   ResultFolder next(replace_of(folder / "other"));
@@ -322,13 +418,40 @@ TEST_CASE("result folder: every state of a folder has a way on") {
   write_text(path + "/results.json", "old");
   CHECK(stored_folder_config(path)->corpus == "/somewhere/corpus");
   { ResultFolder resumed(resume_of(path)); }
-  write_text(path + "/serenade.json", "{");
-  CHECK(contains(message_of<InputError>([&] { stored_folder_config(path); }), "--replace"));
-  CHECK(contains(refusal_of(resume_of(path)), "serenade.json is damaged"));
-  CHECK(refusal_of(replace_of(path)).empty());
-  write_text(path + "/serenade.json",
-             R"({"format": "serenade-folder-1", "kind": 3, "fingerprint": [1], "replaces": {}})");
-  CHECK(refusal_of(replace_of(path)).empty());
+  const std::string no_copy =
+      path +
+      "/config.json: missing, and there is no copy of it in serenade.json; give all settings again "
+      "with another --out, or with --replace";
+  const auto no_config = [&] {
+    return message_of<InputError>([&] { stored_folder_config(path); });
+  };
+  for (const char* damaged :
+       {"{", "[]", "{}", R"({"format": "serenade-folder-1", "kind": 3})",
+        R"({"format": "serenade-folder-1", "replaces": {}})",
+        R"({"format": "serenade-folder-1", "also": ["a"]})",
+        R"({"format": "serenade-folder-1", "fingerprint": [1]})",
+        R"({"format": "serenade-folder-1", "fingerprint": {"device": "cpu", "corpus": 3}})"}) {
+    CAPTURE(damaged);
+    write_text(path + "/serenade.json", damaged);
+    CHECK(no_config() == no_copy);
+    CHECK(stored_folder_also(path) == "");
+    CHECK(refusal_of(resume_of(path)) ==
+          path +
+              ": serenade.json is damaged, so nobody can tell whether the recordings and the "
+              "machine are still the same; start over with --replace");
+    CHECK(refusal_of(replace_of(path)).empty());
+  }
+  write_text(path + "/serenade.json", R"({"format": "serenade-folder-1"})");
+  CHECK(no_config() == no_copy);
+  write_text(path + "/config.json", to_json(plan_of(path).config));
+  {
+    ResultFolder resumed(resume_of(path));
+    const std::string unknown =
+        ": no fingerprint in serenade.json, so nobody can tell whether the recordings and the "
+        "machine are those that it was begun with\n";
+    CHECK(said_during([&] { resumed.begin(kFingerprint); }) == path + unknown);
+    CHECK(said_during([&] { resumed.begin(kFingerprint); }) == "");
+  }
   write_text(path + "/serenade.json", R"({"format": "serenade-folder-99"})");
   CHECK(contains(refusal_of(resume_of(path)), "another version"));
 }
@@ -340,9 +463,24 @@ TEST_CASE(
   make_run(path);
   fs::remove(path + "/serenade.json");
   CHECK(refusal_of(replace_of(path)).empty());
-  ResultFolder resumed(resume_of(path));
-  resumed.begin(kFingerprint);
-  CHECK(fs::exists(path + "/serenade.json"));
+  CHECK(stored_folder_config(path)->corpus == "/somewhere/corpus");
+  CHECK(stored_folder_also(path) == "");
+  {
+    ResultFolder resumed(resume_of(path));
+    resumed.begin(kFingerprint);
+    CHECK(fs::exists(path + "/serenade.json"));
+  }
+  // A table had cells, and no checkpoint.
+  fs::remove(path + "/serenade.json");
+  fs::remove_all(path + "/checkpoint");
+  write_text(path + "/cells/a.json", "old");
+  CHECK(refusal_of(resume_of(path)) == path + ": holds a table, not a run; choose another --out");
+  FolderPlan plan = resume_of(path);
+  plan.kind = "table";
+  plan.also = "two systems";
+  ResultFolder table(plan);
+  table.begin(kFingerprint);
+  CHECK(stored_folder_also(path) == "two systems");
 }
 
 TEST_CASE("result folder: a file that a killed program left unfinished is gone at the next start") {
@@ -352,9 +490,11 @@ TEST_CASE("result folder: a file that a killed program left unfinished is gone a
   write_text(path + "/report.html.12.0.partial", "half");
   write_text(path + "/checkpoint/a.json.12.1.partial", "half");
   CHECK(foreign_entry(path) == "");
+  write_text(path + "/film.partial", "mine");
   ResultFolder resumed(resume_of(path));
   CHECK_FALSE(fs::exists(path + "/report.html.12.0.partial"));
   CHECK_FALSE(fs::exists(path + "/checkpoint/a.json.12.1.partial"));
+  CHECK(read_file(path + "/film.partial") == "mine");
 }
 
 }  // namespace serenade::ser
