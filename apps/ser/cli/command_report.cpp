@@ -37,7 +37,7 @@ RunResults read_run(const std::string& folder) {
     Corpus corpus;
     corpus.name = results.at("corpus");
     corpus.synthetic = results.at("synthetic");
-    corpus.classes = results.at("classes").get<std::vector<std::string>>();
+    corpus.classes = class_names();  // as fold_run_from_json() has it
     corpus.notes = results.value("corpus_warnings", std::vector<std::string>());
     std::vector<FoldRun> folds;
     for (const json& fold : results.at("folds")) {

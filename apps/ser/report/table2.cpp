@@ -302,7 +302,7 @@ TableRuns read_table(const std::string& folder) {
     table.corpus = document.at("corpus");
     table.synthetic = document.at("synthetic");
     table.corpus_warnings = document.value("corpus_warnings", std::vector<std::string>());
-    table.classes = document.at("classes").get<std::vector<std::string>>();
+    table.classes = class_names();  // as fold_run_from_json() has it
     table.folds = document.at("folds").get<std::vector<std::string>>();
   } catch (const Json::exception& error) {
     throw InputError(path + ": not a table's list of runs: " + json_reason(error));

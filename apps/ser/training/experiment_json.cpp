@@ -32,13 +32,13 @@ json prediction_json(const Prediction& p) {
           {"probabilities", p.probabilities}};
 }
 
-// Throws unless all are answers of one model: classes that it has, probabilities for each.
+// Throws unless all are answers of a recogniser: one of our classes, probabilities for each.
 void check_predictions(const std::vector<Prediction>& predictions) {
+  const std::size_t classes = class_names().size();
+  const auto is_class = [classes](int index) {
+    return index >= 0 && static_cast<std::size_t>(index) < classes;
+  };
   for (const Prediction& p : predictions) {
-    const std::size_t classes = predictions.front().probabilities.size();
-    const auto is_class = [classes](int index) {
-      return index >= 0 && (classes == 0 || static_cast<std::size_t>(index) < classes);
-    };
     const bool in_range = std::all_of(p.probabilities.begin(), p.probabilities.end(),
                                       [](double x) { return x >= 0 && x <= 1; });
     check(

@@ -154,6 +154,8 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     CHECK(computed == 1);
     CHECK(grown.of(kGruAtt, "joint").size() == 1);
     CHECK(file_count(out + "/cells") == 7);
+    REQUIRE(make_table2(grown, "").comparisons.size() == 1);  // joint with none, not with dropout
+    CHECK(make_table2(grown, "").comparisons[0].second == "CNN_GRU_att joint");
   }
 
   SUBCASE("another configuration is refused, and so is a folder that exists") {
@@ -190,6 +192,28 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     REQUIRE(figure.child.size() == 2);
     CHECK(figure.child[0].loss[0] == first.of(kSeqCap, "sampling")[0]->epochs[0].child_loss);
     CHECK(contains(figure.child_summary, "conv1="));
+    TableRuns seeds = first;
+    seeds.plan.seeds = 2;
+    CHECK(table_figure3(seeds, kSeqCap).child_summary == figure.child_summary + " (of seed 0)");
+  }
+
+  SUBCASE("a table without a search has no figure, and one without a run is none") {
+    plan.modes = {"none"};
+    TableRuns small = first;
+    small.plan = plan;
+    std::erase_if(small.runs, [](const TableRun& run) { return run.mode != "none"; });
+    small.runs[0].result->warnings = {"one"};
+    small.runs[1].result->warnings = {"first", "second", "third"};
+    CHECK(write_table2(small, copy.path()).cells.size() == 2);
+    const std::string page = read_text_file(copy / "report.html");
+    CHECK(contains(page, small.runs[0].name() + ": one<"));
+    CHECK(contains(page, small.runs[1].name() + ": first (and 2 more)"));
+    for (const auto& entry : fs::directory_iterator(copy.path())) {
+      CHECK_FALSE(entry.path().filename().string().starts_with("figure3"));
+    }
+    for (TableRun& run : small.runs) run.result.reset();
+    CHECK(message_of<InputError>([&] { make_table2(small, ""); }) ==
+          "table2: no run of this table is finished");
   }
 
   SUBCASE("a table is read back without its corpus") {
@@ -204,6 +228,11 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     CHECK(run_report_command(out) == 0);
     CHECK(fs::file_size(out + "/report.html") > 1000);
     CHECK(fs::exists(out + "/figure3_CNN_GRU_att_a.svg"));
+    auto list = nlohmann::json::parse(read_text_file(out + "/table.json"));
+    list["classes"] = {"good"};
+    write_text(out + "/table.json", list.dump());
+    CHECK(run_report_command(out) == 0);
+    CHECK(read_table(out).classes == class_names());
     write_text(cell, "{}");
     CHECK(contains(message_of<InputError>([&] { read_table(out); }), cell));
   }
@@ -262,6 +291,8 @@ TEST_CASE("figure 3: the finding names the lowest curve, whichever it is") {
   CHECK(contains(figure3_finding(figure), "this is so."));
   figure.child[1].loss.back() = 0.8;
   CHECK(contains(figure3_finding(figure), "this is not so."));
+  figure.child[1].mode = "sampling";
+  CHECK(figure3_finding(figure) == "");
   figure.child.pop_back();
   CHECK(figure3_finding(figure) == "");
 }
@@ -292,6 +323,12 @@ TEST_CASE("report: the page and the figure of a run are written again") {
   REQUIRE(run_report_command(out) == 0);
   CHECK(read_text_file(out + "/figure3.csv") == figure);
   CHECK(read_text_file(out + "/report.html").size() == page.size());  // but for the minute in it
+  // The classes are ours, whatever the file says.
+  auto results = nlohmann::json::parse(read_text_file(out + "/results.json"));
+  results["classes"] = {"good"};
+  write_text(out + "/results.json", results.dump());
+  CHECK(run_report_command(out) == 0);
+  CHECK(read_text_file(out + "/report.html").size() == page.size());
   fs::remove(out + "/results.json");
   CHECK(run_report_command(out) == 2);
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/evaluation/evaluate.h"
@@ -108,6 +109,34 @@ TEST_CASE("experiment: a fold's run survives JSON") {
   for (const std::string& damaged :
        {std::string(), std::string("{}"), text.substr(0, 200), other_figure}) {
     CHECK_THROWS_AS(fold_run_from_json(damaged), std::runtime_error);
+  }
+}
+
+TEST_CASE("experiment: predictions that no recogniser has made are refused") {
+  const Prediction good{.id = "a", .speaker = "A", .probabilities = {0, 1, 0.25, 0.75}};
+  const auto refusal = [&](const std::function<void(Prediction&)>& damage) {
+    FoldRun run;
+    run.genotype = baseline_genotype({});
+    run.predictions = {good, good};
+    damage(run.predictions[1]);
+    return message_of<InputError>([&] { fold_run_from_json(to_json(run), "cells/x.json"); });
+  };
+  const std::vector<std::function<void(Prediction&)>> damages = {
+      [](Prediction& p) { p.label = -1; },
+      [](Prediction& p) { p.label = 4; },
+      [](Prediction& p) { p.predicted = -1; },
+      [](Prediction& p) { p.predicted = 4; },
+      [](Prediction& p) { p.probabilities[3] = -0.25; },
+      [](Prediction& p) { p.probabilities[0] = 1.25; },
+      [](Prediction& p) { p.probabilities.pop_back(); },
+      [](Prediction& p) { p.probabilities.push_back(0); },
+      [](Prediction& p) { p.probabilities.clear(); }};
+  CHECK(refusal([](Prediction& p) { p.label = p.predicted = 3; }) == "");
+  for (std::size_t i = 0; i < damages.size(); ++i) {
+    CAPTURE(i);
+    CHECK(refusal(damages[i]) ==
+          "cells/x.json: not a saved run of a fold: prediction: of \"a\": must have one of 4 "
+          "classes and a probability in 0 .. 1 for each");
   }
 }
 
