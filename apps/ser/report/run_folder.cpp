@@ -36,13 +36,7 @@ std::string predictions_csv(const FoldRun& run) {
     table.add(p.id).add(p.speaker);
     table.add(classes.at(static_cast<std::size_t>(p.label)));
     table.add(classes.at(static_cast<std::size_t>(p.predicted)));
-    for (std::size_t k = 0; k < classes.size(); ++k) {
-      if (k < p.probabilities.size()) {
-        table.add(p.probabilities[k]);
-      } else {
-        table.add("");
-      }
-    }
+    for (const double probability : p.probabilities) table.add(probability);
   }
   return table.text();
 }
@@ -99,7 +93,7 @@ std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
     const std::string folder = file("folds/" + file_name_of(fold) + "/");
     for (const char* name : {"genotype.json", "model.safetensors", "predictions.csv"}) {
       if (fs::is_regular_file(folder + name)) continue;
-      if (tell_) tell_(folder + name + ": not there; the fold is run again");
+      tell_(folder + name + ": not there; the fold is run again");
       return std::nullopt;
     }
     // Of before, runs do not say how many epochs they were to have.
@@ -107,9 +101,7 @@ std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
   } catch (const std::runtime_error& error) {
     std::error_code ignored;
     fs::rename(path, path + ".damaged", ignored);
-    if (tell_) {
-      tell_(path + ": " + error.what() + "; set aside as " + path + ".damaged, and run again");
-    }
+    tell_(path + ": " + error.what() + "; set aside as " + path + ".damaged, and run again");
   }
   return std::nullopt;
 }

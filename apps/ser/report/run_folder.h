@@ -31,9 +31,9 @@ namespace serenade::ser {
 class RunFolder {
  public:
   /// Opens the folder by the rules of ResultFolder; to go on, a run may be given more epochs.
-  /// checkpoint_minutes: of Checkpoints. tell: is given one line about anything damaged.
+  /// checkpoint_minutes: of Checkpoints. tell: is given one line about anything damaged or lost.
   RunFolder(const std::string& path, const Config& config, OverwritePolicy overwrite,
-            double checkpoint_minutes = 5, std::function<void(const std::string&)> tell = {});
+            double checkpoint_minutes, std::function<void(const std::string&)> tell);
 
   std::string file(const std::string& name) const { return folder_.file(name); }
 
