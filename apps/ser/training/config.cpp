@@ -45,8 +45,7 @@ bool parse_bool(const std::string& key, const std::string& text) {
 
 std::string number_text(double value) {
   char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
-  return error == std::errc() ? std::string(text, end) : std::string("0");
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};  // of 24 characters at most
 }
 
 // Makers of table rows. `field` gives the member of a Config that the setting stands for.

@@ -77,6 +77,20 @@ TEST_CASE("config: the largest seed and the smallest number survive") {
   CHECK(again.features.offset == 1e-300);
 }
 
+TEST_CASE("config: true and false have three words each") {
+  Config config;
+  for (const char* word : {"true", "yes", "1"}) {
+    config.renormalize = false;
+    set_value(config, "renormalize", word);
+    CHECK(config.renormalize);
+  }
+  for (const char* word : {"false", "no", "0"}) {
+    config.renormalize = true;
+    set_value(config, "renormalize", word);
+    CHECK_FALSE(config.renormalize);
+  }
+}
+
 TEST_CASE("config: keys that a file leaves out keep the base's values") {
   Config base;
   base.epochs = 3;
@@ -104,6 +118,9 @@ TEST_CASE("config: an unknown key names the nearest one, and the source") {
                  "'routing_iterations'"));
   CHECK(contains(message_of<InputError>([&] { set_value(config, "dft", "1024"); }),
                  "unknown key 'dft'; did you mean 'n_fft'?"));
+  // What it is called now is meant where there is such a thing.
+  CHECK(meant_key("masked", {"seed", "num_masked", "tasked"}) == "num_masked");
+  CHECK(meant_key("masked", {"seed", "tasked"}) == "tasked");
 }
 
 TEST_CASE("config: what was stored under former keys is still read, but nobody may write them") {
@@ -127,11 +144,16 @@ TEST_CASE("config: an architecture to train does not go with a search for one") 
 TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
   const std::vector<std::array<std::string, 3>> cases = {
       {"epochs", "0", "from 1 to"},
+      {"epochs", "100001", "file.json: epochs must be a number from 1 to 100000; got '100001'"},
       {"epochs", "3.5", "'3.5'"},
       {"epochs", "", "''"},
       {"epochs", "99999999999999999999", "from 1 to"},
       {"dropout", "nan", "from 0 to"},
       {"dropout", "1", "0.95"},
+      {"dropout", "-0.1", "file.json: dropout must be a number from 0 to 0.95; got '-0.1'"},
+      {"dropout", "half", "file.json: dropout must be a number from 0 to 0.95; got 'half'"},
+      {"dropout", "0.5x", "file.json: dropout must be a number from 0 to 0.95; got '0.5x'"},
+      {"dropout", "1e-999", "file.json: dropout must be a number from 0 to 0.95; got '1e-999'"},
       {"renormalize", "maybe", "true or"},
       {"mode", "dropuot", "dropout"},
       {"system", "cnn", "CNN_SeqCap"},
@@ -185,4 +207,8 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
     set_value(config, other_key, other);
     CHECK_FALSE(message_of<InputError>([&] { config.resolve(); }).empty());
   }
+  Config before;
+  set_value(before, "gru_reset", "before");
+  set_value(before, "gru_bias", "one");
+  CHECK_NOTHROW(before.resolve());
 }

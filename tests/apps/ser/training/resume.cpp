@@ -189,6 +189,27 @@ TEST_CASE("resume: states are kept at a hundredth of the time at most, and remov
   CHECK_THROWS_AS(nowhere.save("train fold", state), IoError);
 }
 
+TEST_CASE("resume: a part of which no state is whole is told, and run again") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run-search.safetensors";
+  std::vector<std::string> told;
+  const auto tell = [&](const std::string& line) { told.push_back(line); };
+  Checkpoints checkpoints(folder / "run-", 5, tell);
+  CHECK_FALSE(checkpoints.load("search"));
+  CHECK(told.empty());
+  std::vector<std::string> wanted;
+  for (const std::string& name : {path, path + ".previous"}) {
+    write_safetensors(name, {});  // without its hash
+    wanted.push_back(name + ": damaged (its content does not fit its hash); set aside as " + name +
+                     ".damaged; this part is run again");
+  }
+  CHECK_FALSE(checkpoints.load("search"));
+  CHECK(told == wanted);
+  write_safetensors(path, {});
+  CHECK_FALSE(Checkpoints(folder / "run-", 5).load("search"));  // nobody to tell
+  CHECK(fs::exists(path + ".damaged"));
+}
+
 TEST_CASE("resume: a state of a later version stops the run, and says what to do") {
   const TemporaryFolder folder;
   const std::string path = folder / "run-search.safetensors";
