@@ -50,15 +50,16 @@ AudioSurvey survey_audio(const std::string& path) {
 Audio read_audio(const std::string& path, int sample_rate, TimeRange range) {
   SoundDecoder decoder(path, SoundSource::files_and_pipes);
   const FrameRange wanted = frame_range(range, decoder.rate(), decoder.frames());
+  const bool too_long = decoder.length_known() && wanted.frames() > kMostFrames;
   std::vector<float> mono;
-  if (decoder.length_known()) {
-    const std::int64_t most = std::min(kMostFrames, decoder.most_frames());
-    mono.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(wanted.frames(), 0, most)));
+  if (decoder.length_known() && !too_long) {
+    mono.reserve(static_cast<std::size_t>(
+        std::clamp<std::int64_t>(wanted.frames(), 0, decoder.most_frames())));
   }
   std::int64_t found = 0;
   if (wanted.frames() > 0) {
     found = decoder.decode(wanted.first, wanted.last, [&](const float* part, std::int64_t count) {
-      if (static_cast<std::int64_t>(mono.size()) + count > kMostFrames) {
+      if (too_long || static_cast<std::int64_t>(mono.size()) + count > kMostFrames) {
         decoder.refuse("is longer than " + std::to_string(kMostFrames / decoder.rate() / 60) +
                        " minutes, too long to be read at once; cut it into pieces");
       }

@@ -62,10 +62,10 @@ void SoundBytes::read_pipe() {
   while (true) {
     const ssize_t got = ::read(file_.number(), block.data(), block.size());
     if (got > 0) {
-      memory_.append(block.data(), static_cast<std::size_t>(got));
-      if (static_cast<std::int64_t>(memory_.size()) > kMostPipeBytes) {
+      if (static_cast<std::int64_t>(memory_.size()) + got > kMostPipeBytes) {
         throw InputError(path_ + ": more than 1 GiB came through this pipe; write it to a file");
       }
+      memory_.append(block.data(), static_cast<std::size_t>(got));
       writer_seen = true;
     } else if (got == 0) {  // nobody holds the other end: not any more, or not yet
       if (writer_seen) break;

@@ -17,7 +17,7 @@ constexpr float kIntegerScale = 100.0f;
 constexpr const char* kIntegerRemark =
     "its floats are far beyond 1, as if they were integers: they are clipped to [-1, 1]; divide "
     "them by 32768 or what their scale is";
-// No scale of integers is louder; beyond it, resampling could overflow.
+// No scale of integers is louder, and resampling what is not louder cannot overflow.
 constexpr float kLoudest = 4294967296.0f;
 // Silence in FLAC's usual blocks takes a byte for 341 frames. A file that holds more, and more than
 // a minute, was made to fill the memory.
@@ -45,9 +45,8 @@ std::string format_name(int format) {
   for (const int part : {format & SF_FORMAT_TYPEMASK, format & SF_FORMAT_SUBMASK}) {
     SF_FORMAT_INFO about{};
     about.format = part;
-    if (sf_command(nullptr, SFC_GET_FORMAT_INFO, &about, sizeof about) != 0 || !about.name) {
-      continue;
-    }
+    // It has no name for 20 bit DWVW, for one.
+    if (sf_command(nullptr, SFC_GET_FORMAT_INFO, &about, sizeof about) != 0) continue;
     name += (name.empty() ? "" : ", ") + std::string(about.name);
   }
   return name;
@@ -91,7 +90,8 @@ SoundDecoder::SoundDecoder(const std::string& path, SoundSource source)
     laid_out_.to_the_end = true;
     open();
   }
-  if (info_.samplerate < kLowestRate || info_.samplerate > kHighestRate || info_.channels < 1 ||
+  // libsndfile itself refuses less than one channel.
+  if (info_.samplerate < kLowestRate || info_.samplerate > kHighestRate ||
       info_.channels > kMostChannels) {
     refuse("its header says " + std::to_string(info_.samplerate) + " Hz and " +
            std::to_string(info_.channels) + " channels; 1 to " + std::to_string(kMostChannels) +
@@ -115,10 +115,7 @@ AudioInfo SoundDecoder::info(std::int64_t frames) const {
 
 std::vector<float> SoundDecoder::at_rate(const std::vector<float>& mono, int sample_rate) const {
   std::vector<float> samples = resample(mono, rate(), sample_rate);
-  for (float& sample : samples) {
-    if (!std::isfinite(sample)) refuse("is too loud to be resampled; write it again");
-    sample = std::clamp(sample, -1.0f, 1.0f);
-  }
+  for (float& sample : samples) sample = std::clamp(sample, -1.0f, 1.0f);
   return samples;
 }
 
@@ -141,6 +138,7 @@ std::int64_t SoundDecoder::decode(std::int64_t first, std::int64_t last, const T
   while (at < last) {
     const auto wanted = std::min<std::int64_t>(kBlock, last - at);
     const sf_count_t got = sf_readf_float(sound_.get(), block.data(), wanted);
+    fault_ = std::max(fault_, sf_error(sound_.get()));  // the next reading forgets it
     if (got <= 0) break;
     check_size(at + got);
     average(block, got, mono);
@@ -202,13 +200,9 @@ void SoundDecoder::check_log() const {
 void SoundDecoder::check_end(std::int64_t at, std::int64_t last) const {
   check_system();
   if (length_known() && at + (mp3_ ? kMp3Tolerance : 0) < last) refuse_damaged(at);
-  if (sf_error(sound_.get()) != SF_ERR_NO_ERROR) {
-    refuse("is damaged or cut short: its sound ends within a frame, after " + std::to_string(at) +
-           " frames; get it again");
-  }
-  // The decoder of FLAC puts silence where a part is damaged.
-  if (log().find("ERROR : FLAC__") != std::string::npos) {
-    refuse("is damaged: a part of its sound cannot be decoded; get it again");
+  // Some of these were counted: the decoder of FLAC can put silence where a part is damaged.
+  if (fault_ != SF_ERR_NO_ERROR) {
+    refuse("is damaged or cut short: a part of its sound cannot be decoded; get it again");
   }
 }
 

@@ -75,6 +75,7 @@ class SoundDecoder {
   SF_INFO info_{};
   std::unique_ptr<SNDFILE, Close> sound_;  // reads from what stands above
   bool mp3_ = false;
+  int fault_ = 0;      // of libsndfile's, while it decoded
   float loudest_ = 0;  // of what was decoded
 };
 

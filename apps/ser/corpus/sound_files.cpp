@@ -81,7 +81,7 @@ class Walk {
 
 }  // namespace
 
-bool is_hidden_name(const std::string& name) { return !name.empty() && name.front() == '.'; }
+bool is_hidden_name(const std::string& name) { return name.starts_with('.'); }
 
 std::string lower_extension(const std::string& path) {
   std::string extension = fs::path(path).extension().string();

@@ -128,7 +128,8 @@ void check_ogg_pages(const std::string& path, const SoundBytes& bytes) {
     std::string page = bytes.text(at, kHeader);
     if (page.size() < kHeader || !page.starts_with("OggS")) {
       if (open.empty()) break;  // no part of the streams
-      refuse("is damaged: no page where the next one must be");
+      refuse(page.size() < kHeader ? "is cut short: its last page is not whole"
+                                   : "is damaged: no page where the next one must be");
     }
     const auto segments = static_cast<unsigned char>(page.back());
     page += bytes.text(at + std::int64_t{kHeader}, segments);

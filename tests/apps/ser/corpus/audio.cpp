@@ -81,6 +81,16 @@ TEST_CASE("audio: ogg is read as well") {
   CHECK(largest_difference(audio.samples, tone(440, 8000)) < 0.1);
 }
 
+TEST_CASE("audio: a coding that libsndfile has no name for goes by its container's") {
+  const TemporaryFolder folder;
+  write_sound(folder / "a", SF_FORMAT_AIFF | SF_FORMAT_DWVW_16, 16000, 1, tone(440, 2000));
+  CHECK(read_audio(folder / "a").source.format == "AIFF (Apple/SGI), 16 bit DWVW");
+  std::string bytes = read_file(folder / "a");
+  bytes[bytes.find("COMM") + 15] = 20;  // bits per sample
+  write_text(folder / "a", bytes);
+  CHECK(read_audio(folder / "a").source.format == "AIFF (Apple/SGI)");
+}
+
 TEST_CASE("audio: channels are averaged") {
   const TemporaryFolder folder;
   std::vector<float> stereo, mean;
@@ -110,6 +120,12 @@ TEST_CASE("audio: other sampling rates become 16 kHz, a tone stays the same tone
     }
     CHECK(largest < 1e-3);
   }
+}
+
+TEST_CASE("audio: nothing stays nothing at another rate, and rates that are none are refused") {
+  CHECK(resample({}, 8000, 16000).empty());
+  CHECK(message_of<std::runtime_error>([] { resample({0.5f}, 8000, 0); }) ==
+        "resample: from 8000 to 0 Hz: I/O ratio out-of-range");
 }
 
 TEST_CASE("audio: a tone of 1 kHz keeps 60 dB above what resampling adds") {
@@ -147,10 +163,17 @@ TEST_CASE("audio: a range of seconds") {
   CHECK(part.samples == std::vector<float>(wave.begin() + 4000, wave.begin() + 8000));
   const Audio tail = read_audio(folder / "a.wav", 16000, {0.75, 9.0});
   CHECK(tail.samples == std::vector<float>(wave.begin() + 12000, wave.end()));
-  const std::string message = message_of<InputError>([&] {
-    read_audio(folder / "a.wav", 16000, {1.5, 2.0});
-  });
-  CHECK(contains(message, "holds no samples"));
+  const auto none = [&](TimeRange range) {
+    const std::string message =
+        message_of<InputError>([&] { read_audio(folder / "a.wav", 16000, range); });
+    return message.substr((folder / "a.wav: ").size());
+  };
+  CHECK(none({1.5, 2.0}) ==
+        "the range from 1.500000 s to 2.000000 s holds no samples; the file lasts 1.000000 s");
+  CHECK(none({1.5, -1}) ==
+        "the range from 1.500000 s to the end holds no samples; the file lasts 1.000000 s");
+  CHECK(none({0, 0}) ==
+        "the range from 0.000000 s to 0.000000 s holds no samples; the file lasts 1.000000 s");
 }
 
 TEST_CASE("audio: what is not sound is refused, and why") {

@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sndfile.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -17,6 +17,7 @@
 #include "tensor/files.h"
 #include "tests/apps/ser/common/files.h"
 #include "tests/apps/ser/corpus/wav_bytes.h"
+#include "tests/ordinary_user.h"
 
 namespace serenade::ser {
 
@@ -171,6 +172,11 @@ TEST_CASE("sound faults: WAVE_FORMAT_EXTENSIBLE") {
   CHECK(refusal(with(16, "")) ==
         "its extensible fmt chunk has 24 bytes, not 40; get it again (byte 20)");
   CHECK(contains(refusal(with(16, bytes_of(3, 2) + guid)), "floats of 32 or 64"));
+  // What libsndfile knows beside these, and what it does not.
+  const std::string ambisonic("\x00\x00\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\x00\x00\x00", 14);
+  CHECK(accepted(with(16, bytes_of(1, 2) + ambisonic)).frames == 100);
+  CHECK(contains(refusal(with(16, bytes_of(1, 2) + std::string(14, 'x'))),
+                 "not a sound file that can be read ("));
 }
 
 TEST_CASE("sound faults: odd chunks, unknown chunks and streamed lengths are read") {
@@ -284,6 +290,14 @@ TEST_CASE("sound faults: several Ogg recordings in a row are not taken for the f
   const std::string bytes = read_file(folder / "a");
   CHECK(contains(refusal(bytes + bytes), "several recordings in a row"));
   CHECK(refusal(bytes + "what else was in the folder").empty());
+  CHECK(refusal(bytes + "OggS").empty());
+  // Streams side by side are one recording: the first is read.
+  write_sound(folder / "b", SF_FORMAT_OGG | SF_FORMAT_VORBIS, noise(4000));
+  const std::string other = read_file(folder / "b");
+  const std::size_t first = bytes.find("OggS", 4), second = other.find("OggS", 4);
+  CHECK(accepted(bytes.substr(0, first) + other.substr(0, second) + bytes.substr(first) +
+                 other.substr(second))
+            .frames == 8000);
 }
 
 TEST_CASE("sound faults: FLAC of unknown length is counted") {
@@ -300,10 +314,17 @@ TEST_CASE("sound faults: FLAC of unknown length is counted") {
   CHECK(read_audio(folder / "s", 16000, {0.5, 1}).samples ==
         std::vector<float>(whole.begin() + 8000, whole.begin() + 16000));
   CHECK(read_audio(folder / "s", 16000, {1, 1e18}).samples.size() == 4000);
+  constexpr const char* kUndecodable =
+      "is damaged or cut short: a part of its sound cannot be decoded; get it again";
+  CHECK(refusal(bytes.substr(0, bytes.size() / 2)) == kUndecodable);
   CHECK(contains(message_of<InputError>([&] {
                    read_audio(folder / "s", 16000, {7, 9});
                  }),
                  "holds no samples"));
+  const std::string none = silent_flac(0);  // whose header knows no length
+  CHECK(refusal(none) == "holds no samples; get it again");
+  CHECK(refusal(none + "\xff") == "holds no samples; record or get it again");
+  CHECK(refusal(none + "x") == kUndecodable);
   // Metadata of any size are not looked at; an ID3 tag before it all is passed over.
   const std::string picture = std::string("\x06\x00\x01\x00", 4) + std::string(256, 'p');
   std::string tagged = std::string("ID3\x04\x00\x00\x00\x00\x00\x05", 10) + "12345" +
@@ -316,14 +337,36 @@ TEST_CASE("sound faults: headers of FLAC and pages of Ogg that are none, rates b
   write_sound(folder / "a", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, noise(2000));
   std::string flac = read_file(folder / "a");
   CHECK(contains(refusal(flac.substr(0, 20)), "its FLAC header is damaged"));
-  flac[7] = 33;  // bytes of its first block
-  CHECK(contains(refusal(flac), "its FLAC header is damaged; get it again (byte 4)"));
+  flac[4] = 0;  // its first block is followed by others
+  CHECK(refusal(flac.substr(0, 45)) == "ends within its FLAC header; get it again");
+  flac[4] = 4;  // and has another kind
+  CHECK(refusal(flac) == "its FLAC header is damaged; get it again (byte 4)");
+  flac[4] = 0;
+  flac[7] = 33;  // or size
+  CHECK(refusal(flac) == "its FLAC header is damaged; get it again (byte 4)");
   write_sound(folder / "a", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, noise(2000), 1, 500000);
   CHECK(contains(refusal(read_file(folder / "a")), "its header says 500000 Hz and 1 channels"));
+  write_sound(folder / "a", SF_FORMAT_AU | SF_FORMAT_PCM_16, noise(900), 9);
+  std::string au = read_file(folder / "a");
+  CHECK(refusal(au) ==
+        "its header says 16000 Hz and 9 channels; 1 to 8 channels of 1000 to 384000 Hz can be "
+        "read");
+  au[23] = 0;
+  CHECK(contains(refusal(au), "not a sound file that can be read ("));
+  write_sound(folder / "a", SF_FORMAT_AU | SF_FORMAT_PCM_16, {});
+  CHECK(refusal(read_file(folder / "a")) == "holds no samples; record or get it again");
   write_sound(folder / "a", SF_FORMAT_OGG | SF_FORMAT_VORBIS, noise(32000));
   std::string ogg = read_file(folder / "a");
-  ogg[ogg.rfind("OggS")] = 'o';
-  CHECK(contains(refusal(ogg), "no page where the next one must be"));
+  const std::size_t page = ogg.rfind("OggS");
+  CHECK(refusal(ogg.substr(0, page)) ==
+        "is cut short: its last page is missing; get it again (byte " + std::to_string(page) + ")");
+  CHECK(refusal(ogg.substr(0, page + 26)) ==
+        "is cut short: its last page is not whole; get it again (byte " + std::to_string(page) +
+            ")");
+  ogg[page] = 'o';
+  CHECK(refusal(ogg) == "is damaged: no page where the next one must be; get it again (byte " +
+                            std::to_string(page) + ")");
+  CHECK(contains(refusal("ID3\x04"), "not a sound file that can be read ("));
 }
 
 TEST_CASE("sound faults: MP3 is decoded to its end whatever its length was estimated as") {
@@ -424,12 +467,22 @@ TEST_CASE("sound faults: pipes, devices and links") {
       contains(message_of<InputError>([&] { read_audio(folder / "loop.wav"); }), "back to itself"));
   CHECK(contains(message_of<InputError>([&] { read_audio(folder / std::string(300, 'x')); }),
                  "too long"));
-  if (geteuid() != 0) {
-    write_text(folder / "secret.wav", bytes);
-    REQUIRE(chmod((folder / "secret.wav").c_str(), 0) == 0);
-    CHECK(contains(message_of<IoError>([&] { read_audio(folder / "secret.wav"); }),
-                   "Permission denied; check its permissions"));
+  write_text(folder / "good.wav", bytes);
+  CHECK(contains(message_of<InputError>([&] { read_audio(folder / "good.wav/a.wav"); }),
+                 "a.wav: no such file; check the path, or get the recording"));
+  write_text(folder / "secret.wav", bytes);
+  REQUIRE(chmod((folder / "secret.wav").c_str(), 0) == 0);
+  if (const OrdinaryUser user(folder.path()); user.valid()) {
+    CHECK(message_of<IoError>([&] { read_audio(folder / "secret.wav"); }) ==
+          folder / "secret.wav: cannot be opened: Permission denied; check its permissions");
   }
+  rlimit files{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &files) == 0);
+  const rlimit none = {0, files.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const std::string message = message_of<IoError>([&] { read_audio(folder / "good.wav"); });
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &files) == 0);
+  CHECK(message == folder / "good.wav: cannot be opened: Too many open files");
 }
 
 TEST_CASE("sound faults: content is equal for equal sound, whatever the file") {

@@ -5,10 +5,13 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/corpus/sound_decoder.h"
 #include "tests/apps/ser/common/files.h"
 #include "tests/apps/ser/corpus/wav_bytes.h"
 
@@ -73,6 +76,75 @@ TEST_CASE("sound layout: what follows more than 2 GiB of samples is not read as 
                                       chunk("LIST", "abcd"));
   CHECK(file.layout.end == kEnd);
   CHECK(file.layout.remarks.empty());
+  // An odd number of bytes is followed by one that is no sample.
+  const std::string odd =
+      riff(format_chunk({.align = 1, .bits = 8}) + "data" + bytes_of(0x80000001, 4));
+  for (const std::string& tail : {std::string(), chunk("LIST", "abcd")}) {
+    const HollowFile padded = hollow_file(odd, kEnd + 2, tail);
+    CHECK(padded.layout.end == kEnd + 1);
+    CHECK(padded.layout.remarks.empty());
+  }
+}
+
+TEST_CASE("sound layout: a file that ends or shrinks ends what is read of it") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.wav";
+  write_text(path, "0123456789");
+  const SoundBytes bytes(path, SoundSource::files);
+  CHECK(bytes.text(8, 4) == "89");
+  CHECK(bytes.text(12, 4).empty());
+  CHECK(bytes.text(-1, 4).empty());
+  CHECK(bytes.text(4, 0).empty());
+  const SoundLayout layout = {.head = "abc", .begin = 2, .end = 10, .remarks = {}};
+  LaidOutFile file{.bytes = &bytes, .layout = &layout};
+  const auto read = [&](std::int64_t count) {
+    std::string text(20, '\0');
+    text.resize(static_cast<std::size_t>(file.read(text.data(), count)));
+    return text;
+  };
+  CHECK(file.size() == 11);
+  CHECK(read(5) == "abc23");
+  CHECK(file.seek(-6, SEEK_CUR) == -1);
+  CHECK(file.seek(std::numeric_limits<std::int64_t>::max(), SEEK_CUR) == -1);
+  CHECK(file.at == 5);
+  CHECK(read(20) == "456789");
+  CHECK(file.seek(-2, SEEK_END) == 9);
+  std::filesystem::resize_file(path, 9);
+  CHECK(read(20) == "8");
+  CHECK(bytes.text(6, 4) == "678");
+  CHECK_FALSE(file.failed);
+}
+
+TEST_CASE("sound layout: what the system cannot read is not the end of a file") {
+  // A file of the system that claims some bytes, and whose reading is refused.
+  constexpr const char* kRefused = "/sys/class/net/lo/speed";
+  std::ifstream file(kRefused);
+  if (!file || file.get() != EOF || !std::filesystem::file_size(kRefused)) return;  // not here
+  const SoundBytes bytes(kRefused, SoundSource::files);
+  CHECK(message_of<IoError>([&] { bytes.text(0, 4); }) ==
+        std::string(kRefused) + ": cannot be read: Invalid argument");
+  const SoundLayout layout = {.head = "abc", .begin = 0, .end = bytes.size(), .remarks = {}};
+  LaidOutFile laid_out{.bytes = &bytes, .layout = &layout};
+  std::string text(8, '\0');
+  CHECK(laid_out.read(text.data(), 8) == 3);
+  CHECK(laid_out.failed);
+  CHECK(laid_out.read(text.data(), 8) == 0);
+  CHECK(laid_out.failed);
+}
+
+TEST_CASE("sound layout: what is too long to be read at once is refused before it is read") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.wav";
+  const auto of = [&](std::uint32_t frames) {
+    write_text(path, riff(format_chunk({.align = 1, .bits = 8}) + "data" + bytes_of(frames, 4)));
+    std::filesystem::resize_file(path, 44 + std::uintmax_t{frames});
+  };
+  of((1U << 29) + 2);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(message_of<InputError>([&] { read_audio(path); }) ==
+        path + ": is longer than 559 minutes, too long to be read at once; cut it into pieces");
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK(read_audio(path, 16000, {33000, 33001}).samples.size() == 16000);
 }
 
 TEST_CASE("sound layout: a file that is all holes is refused at once") {
