@@ -44,6 +44,10 @@ std::string encoded(std::string_view id) {
 
 }  // namespace
 
+std::string without_path(const std::string& message, const std::string& path) {
+  return message.starts_with(path + ": ") ? message.substr(path.size() + 2) : message;
+}
+
 std::string shown(std::string_view text) {
   std::string out;
   while (!text.empty()) {

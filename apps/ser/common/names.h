@@ -17,6 +17,9 @@ inline constexpr std::size_t kLongestFileName = 200;  ///< bytes; systems allow 
 /// For people: control characters and bytes that are not UTF-8 are shown as \x1B, the rest stays.
 std::string shown(std::string_view text);
 
+/// A message about a file without the file's path before it, for lists that name the file anyway.
+std::string without_path(const std::string& message, const std::string& path);
+
 /// What is wrong with a name, such as "is not UTF-8"; empty if it is neither empty nor longer than
 /// that, is UTF-8, and holds no control character.
 std::string name_fault(std::string_view name, std::size_t longest = kLongestName);

@@ -37,8 +37,7 @@ std::vector<SurveyedFile> survey_files(const Corpus& corpus) {
     try {
       file.survey = survey_audio(file.path);
     } catch (const std::runtime_error& error) {
-      file.trouble = error.what();
-      if (file.trouble.starts_with(file.path + ": ")) file.trouble.erase(0, file.path.size() + 2);
+      file.trouble = without_path(error.what(), file.path);
     }
   });
   return files;

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "apps/ser/features/feature_store.h"
@@ -114,9 +115,7 @@ void list_damaged(const ExtractOptions& options, const Corpus& corpus, std::int6
       options.damaged->begin(), options.damaged->end(), recording,
       [](std::int64_t index, const DamagedRecording& other) { return index < other.recording; });
   const std::string& path = corpus.recordings[recording].path;
-  std::string reason = error.what();
-  if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
-  options.damaged->insert(after, {recording, std::move(reason)});
+  options.damaged->insert(after, {recording, without_path(error.what(), path)});
 }
 
 void leave_out_damaged(Corpus& corpus, std::vector<Features>& features,

@@ -15,6 +15,7 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/corpus/corpus_row.h"
 
 namespace serenade::ser {
@@ -130,9 +131,8 @@ class Reader {
     try {
       return read_text_file(file.string());
     } catch (const IoError& error) {
-      std::string reason = error.what();
-      if (reason.starts_with(file.string() + ": ")) reason.erase(0, file.string().size() + 2);
-      corpus_.skipped.push_back({SkippedFile::Why::unreadable, file.string(), reason});
+      corpus_.skipped.push_back(
+          {SkippedFile::Why::unreadable, file.string(), without_path(error.what(), file.string())});
       return "";
     }
   }

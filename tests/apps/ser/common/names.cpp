@@ -24,6 +24,12 @@ std::string id_of(const std::string& name) {
 
 }  // namespace
 
+TEST_CASE("names: a message loses the path before it, and nothing else") {
+  CHECK(without_path("a/b.wav: is empty", "a/b.wav") == "is empty");
+  CHECK(without_path("a/b.wav: is empty", "b.wav") == "a/b.wav: is empty");
+  CHECK(without_path("a/b.wav.. is too long", "a/b.wav") == "a/b.wav.. is too long");
+}
+
 TEST_CASE("names: the name of a file is never a path, and leads back to its id") {
   CHECK(file_name_of("Ses01F") == "Ses01F");
   CHECK(file_name_of("session1-test-03") == "session1-test-03");

@@ -11,6 +11,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/corpus/demo_corpus.h"
 #include "tests/apps/ser/common/files.h"
+#include "tests/ordinary_user.h"
 
 namespace serenade::ser {
 
@@ -57,6 +58,7 @@ void write_iemocap(const std::string& root) {
   const std::string labels = root + "/Session1/dialog/EmoEvaluation/";
   write_text(labels + "Categorical/Ses01F_impro01_e2_cat.txt",
              "[6.2901 - 8.2357]\tSes01F_impro01_F777\tneu\t[2, 2, 2]\n");
+  fs::create_directory(labels + "Evaluators.txt");
   write_text(labels + "._Ses01F_impro01.txt", std::string("\x00\x05\x16\x07", 4));
   write_text(labels + ".DS_Store", "[1 - 2]\tSes01F_impro01_F778\tneu\t[2, 2, 2]\n");
   write_text(root + "/Session1/sentences/wav/Ses01F_impro01/._Ses01F_impro01_F000.wav",
@@ -102,6 +104,20 @@ TEST_CASE(
   REQUIRE(corpus.skipped.size() == 1);
   CHECK(corpus.skipped[0].path == labels);
   CHECK(corpus.skipped[0].reason == "is no file, or a link to none");
+  fs::remove(labels);
+  write_text(labels, "[1 - 2]\tSes03M_impro05a_F000\n");
+  const Corpus cut = load_corpus({.root = root});
+  REQUIRE(cut.skipped.size() == 1);
+  CHECK(cut.skipped[0].path == labels + ":1");
+  CHECK(cut.skipped[0].reason == "a label line needs a time, an utterance and a label");
+  fs::permissions(labels, fs::perms::none);
+  if (const OrdinaryUser user(folder.path()); user.valid()) {
+    const Corpus closed = load_corpus({.root = root});
+    CHECK(closed.recordings.size() == 6);
+    REQUIRE(closed.skipped.size() == 1);
+    CHECK(closed.skipped[0].path == labels);
+    CHECK(closed.skipped[0].reason == "cannot be read: Permission denied; check its permissions");
+  }
 }
 
 TEST_CASE("corpus: IEMOCAP's tree, its traps, and its label sets") {
@@ -193,6 +209,7 @@ TEST_CASE("corpus: EmoDB by its names") {
   }
   write_tiny_wav(folder / "emodb/wav/._03a01Fa.wav");
   write_tiny_wav(folder / "emodb/wav/notes.wav");
+  write_tiny_wav(folder / "emodb/lecture.wav");  // outside of the folder of its recordings
   write_text(folder / "emodb/erklaerung.txt", "text");
   for (const char* root : {"", "emodb", "emodb/wav"}) {
     const Corpus corpus = load_corpus({.root = folder / root});
@@ -210,18 +227,41 @@ TEST_CASE("corpus: EmoDB by its names") {
   }
 }
 
+TEST_CASE("corpus: EmoDB with speakers that are not in it, and with more than it had") {
+  const TemporaryFolder folder;
+  for (const char* name : {"03a01Fa", "08a01Nc", "17a02Wa", "18b03Tc"}) {
+    write_tiny_wav(folder / (std::string(name) + ".wav"));
+  }
+  const auto bored = [&](int count) {  // that many, none of which is opened
+    for (int n = 0; n < count; ++n) {
+      const std::string text = std::to_string(100 + n / 26).substr(1);
+      write_text(folder / ("03a" + text + "L" + static_cast<char>('a' + n % 26) + ".wav"), "");
+    }
+    return load_corpus({.root = folder.path()});
+  };
+  const Corpus corpus = bored(531);
+  CHECK(corpus.session_speakers(0) == std::vector<std::string>{"03", "08"});
+  CHECK(corpus.session_speakers(1) == std::vector<std::string>{"17", "18"});
+  CHECK(corpus.notes.empty());
+  CHECK(bored(532).notes ==
+        std::vector<std::string>{"More than EmoDB's 535 recordings: release 2.0 adds 281 that "
+                                 "listeners disagreed on."});
+}
+
 TEST_CASE("corpus: RAVDESS by its names") {
   const TemporaryFolder folder;
   for (const char* name : {"Actor_01/03-01-01-01-01-01-01", "Actor_01/03-01-02-01-01-01-01",
                            "Actor_02/03-01-05-02-01-01-02", "Actor_02/03-01-03-01-02-01-02",
                            "Actor_23/03-01-04-01-01-02-23", "Actor_24/03-02-04-01-01-02-24",
-                           "Actor_24/03-01-08-01-01-02-24", "copy/Actor_01/03-01-01-01-01-01-01"}) {
+                           "Actor_24/03-01-08-01-01-02-24", "Actor_24/01-01-05-01-01-02-24",
+                           "Actor_24/02-01-05-01-01-02-24", "copy/Actor_01/03-01-01-01-01-01-01"}) {
     write_tiny_wav(folder / (std::string(name) + ".wav"));
   }
   const Corpus corpus = load_corpus({.root = folder.path()});
   CHECK(corpus.kind == "ravdess");
   CHECK(class_counts(corpus) == std::vector<int>{1, 1, 1, 1});
-  CHECK(corpus.left_out == std::map<std::string, int>{{"calm", 1}, {"song", 1}, {"surprised", 1}});
+  CHECK(corpus.left_out ==
+        std::map<std::string, int>{{"calm", 1}, {"song", 1}, {"surprised", 1}, {"video", 2}});
   CHECK(corpus.session_speakers(0) == std::vector<std::string>{"01", "02"});
   CHECK(corpus.session_speakers(1) == std::vector<std::string>{"23"});
   REQUIRE(corpus.notes.size() == 1);

@@ -3,11 +3,13 @@
 #include "apps/ser/features/feature_cache.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "apps/ser/common/error.h"
@@ -220,6 +222,45 @@ TEST_CASE("feature cache: a damaged recording is left out and listed, a lost one
   const std::string message = message_of<InputError>(
       [&] { extract_features(corpus_of(paths), feature_preset("mel"), {.damaged = &damaged}); });
   CHECK(contains(message, "2.wav"));
+}
+
+TEST_CASE("feature cache: what cannot be found again is not kept") {
+  const TemporaryFolder folder;
+  const FeatureSettings settings = feature_preset("mel");
+  const ExtractOptions options{.cache_folder = folder / "cache"};
+  CHECK(message_of<InputError>([&] {
+          extract_features(corpus_of({folder / "absent.wav"}), settings, options);
+        }) == folder / "absent.wav: no such file; check the path, or get the recording");
+  // A pipe is another one after it was written to.
+  const std::string pipe = folder / "pipe.wav";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  write_wav(folder / "a.wav", noise(3000));
+  std::thread writer([&] {
+    std::ofstream out(pipe, std::ios::binary);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    out << read_text_file(folder / "a.wav");
+  });
+  const std::vector<Features> features = extract_features(corpus_of({pipe}), settings, options);
+  writer.join();
+  CHECK(features[0].frames == frame_count(3000, settings));
+  CHECK(names_in(folder / "cache").empty());
+}
+
+TEST_CASE("feature cache: what is listed of a recording is what the error says of it") {
+  const TemporaryFolder folder;
+  write_text(folder / "a.wav", "no sound");
+  const Corpus corpus = corpus_of({folder / "a.wav"});
+  std::vector<DamagedRecording> damaged;
+  for (const std::string& message : {folder / "a.wav: is odd", std::string("all is odd")}) {
+    try {
+      throw InputError(message);
+    } catch (const InputError& error) {
+      list_damaged({.damaged = &damaged}, corpus, 0, error);
+    }
+  }
+  REQUIRE(damaged.size() == 2);
+  CHECK(damaged[0].reason == "is odd");
+  CHECK(damaged[1].reason == "all is odd");
 }
 
 TEST_CASE("feature cache: threads change nothing, and the first failure is the one reported") {
