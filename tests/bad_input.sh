@@ -135,6 +135,15 @@ ends 5 'a limit on the size of files' bash -c "ulimit -f 64; '$serenade' ${train
 holds err.txt limited
 find limited-cache -name '*.partial' | grep -q . && fail 'a write that failed leaves a partial file'
 
+ends 5 'a sound that cannot be written whole' bash -c "ulimit -f 4; '$serenade' corpus make cut --utterances 1"
+holds err.txt '.wav: could not be written whole; is the disk full?'
+
+# A pipe that brings more than fits ----------------------------------------------------------------
+
+ends 2 'more than a pipe may bring' \
+  bash -c "head -c $(((1 << 30) + 1)) /dev/zero | '$serenade' features /dev/stdin"
+holds err.txt '/dev/stdin: more than 1 GiB came through this pipe; write it to a file'
+
 # A corpus without two of the classes --------------------------------------------------------------
 
 { head -n 1 quoted.csv; grep -E ',(sad|neutral),' quoted.csv; } >two.csv

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "apps/ser/corpus/path_spelling.h"
 #include "tensor/files.h"
 #include "tests/apps/ser/common/files.h"
+#include "tests/ordinary_user.h"
 
 namespace serenade::ser {
 
@@ -188,8 +188,11 @@ TEST_CASE("corpus faults: broken links, other formats and closed folders are lis
   fs::create_symlink("08b03Tb.wav", folder / "08b03Tb.wav");
   write_text(folder / "08b03Td.m4a", std::string("\0\0\0\x20", 4) + "ftypM4A ....");
   write_text(folder / "holiday.aac", "\xff\xf1");
-  fs::create_directory(folder / "lost+found");
-  REQUIRE(chmod((folder / "lost+found").c_str(), 0) == 0);
+  for (const char* name : {"lost+found", "closed"}) {
+    fs::create_directory(folder / name);
+    fs::permissions(folder / name, fs::perms::none);
+  }
+  const OrdinaryUser user(folder.path());
   const Corpus corpus = load_corpus({.root = folder.path()});
   CHECK(corpus.recordings.size() == 4);
   std::vector<std::string> lines;
@@ -198,19 +201,26 @@ TEST_CASE("corpus faults: broken links, other formats and closed folders are lis
   CHECK(any_contains(lines, "08b03Tb.wav: is a link that leads back to itself"));
   CHECK(any_contains(lines, "08b03Td.m4a: is MPEG-4 (AAC, ALAC), which cannot be read; convert"));
   CHECK(any_contains(lines, "holiday.aac: not named as in the corpus EmoDB"));
-  if (geteuid() != 0) {
+  if (user.valid()) {
     CHECK(any_contains(lines, "lost+found: permission denied, so its recordings are not seen"));
-    fs::create_directory(folder / "closed");
-    REQUIRE(chmod((folder / "closed").c_str(), 0) == 0);
     CHECK(contains(message_of<IoError>([&] { load_corpus({.root = folder / "closed"}); }),
                    "cannot be opened: Permission denied; check its permissions"));
     CHECK(contains(message_of<IoError>([&] { load_corpus({.root = folder / "closed/x"}); }),
                    "Permission denied; check its permissions"));
-    REQUIRE(chmod((folder / "03a01Fa.wav").c_str(), 0) == 0);
-    const Corpus without = load_corpus({.root = folder.path()});
-    CHECK(without.recordings.size() == 3);
-    CHECK(any_contains(without.warnings(), "03a01Fa.wav: cannot be opened: Permission denied"));
   }
+}
+
+TEST_CASE("corpus faults: a recording that may not be opened is left out and listed") {
+  const Made made;
+  fs::permissions(made.folder / "a.wav", fs::perms::none);
+  write_text(made.folder / "m.csv", kHeader + made.rows);
+  const OrdinaryUser user(made.folder.path());
+  if (!user.valid()) return;
+  const Corpus corpus = load_corpus({.root = made.folder / "m.csv"});
+  CHECK(corpus.recordings.size() == 3);
+  REQUIRE(corpus.skipped.size() == 1);
+  CHECK(corpus.skipped[0].reason == "cannot be opened: Permission denied; check its permissions");
+  CHECK(any_contains(corpus.warnings(), "a.wav: cannot be opened: Permission denied"));
 }
 
 TEST_CASE("corpus faults: a class may be absent") {
@@ -282,6 +292,29 @@ TEST_CASE("corpus faults: paths are found in other spellings") {
   CHECK(decomposed("\xea\xb0\x81") == "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8");
   CHECK(decomposed("\xe3\x81\x8c") == "\xe3\x81\x8b\xe3\x82\x99");
   CHECK(decomposed("plain \xff") == "plain \xff");
+  CHECK(decomposed("\xed\x9e\xa4 \xf0\x9f\x98\x80") ==
+        "\xed\x9e\xa4 \xf0\x9f\x98\x80");  // after Korean
+}
+
+TEST_CASE("corpus faults: of several files that another spelling means, the first is found") {
+  // E with two marks, in its three spellings, twice: eight of the nine are there.
+  const TemporaryFolder folder;
+  const char* spellings[] = {"E\xcc\xa3\xcc\x82", "\xe1\xba\xb8\xcc\x82", "\xe1\xbb\x86"};
+  for (const char* first : spellings) {
+    for (const char* second : spellings) write_text(folder / (std::string(first) + second), "");
+  }
+  const std::string asked = std::string(spellings[2]) + spellings[1];
+  fs::remove(folder / asked);
+  CHECK(SpellingFinder().find(folder / asked) ==
+        folder / (std::string(spellings[0]) + spellings[0]));
+  // Where a path begins with a name, it is one in the folder that the program was started in.
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  const std::string found = SpellingFinder().find(asked);
+  const std::string absent = SpellingFinder().find("absent");
+  fs::current_path(before);
+  CHECK(found == std::string(spellings[0]) + spellings[0]);
+  CHECK(absent == "absent");
 }
 
 TEST_CASE("corpus faults: manifests as spreadsheets write them") {

@@ -68,6 +68,18 @@ TEST_CASE("manifest: groups, ranges, quotes, byte order mark, line ends, any ord
   CHECK(corpus.left_out == std::map<std::string, int>{{"bored", 1}});
 }
 
+TEST_CASE("manifest: one group for all, and paths from the root") {
+  const TemporaryFolder folder;
+  const Corpus corpus = load(folder, "path,label,speaker,group\n" + (folder / "sub/../a.wav") +
+                                         ",sad,s1,east\ne.wav,joy,s2,east\n");
+  REQUIRE(corpus.recordings.size() == 2);
+  CHECK(corpus.recordings[0].relative_path == folder / "a.wav");
+  CHECK(corpus.recordings[0].id == folder / "sub/../a.wav");
+  CHECK(corpus.recordings[1].relative_path == "e.wav");
+  CHECK(corpus.session_count() == 1);
+  CHECK(corpus.session_speakers(0) == std::vector<std::string>{"s1", "s2"});
+}
+
 TEST_CASE("manifest: found by its name in a folder") {
   const TemporaryFolder folder;
   load(folder, std::string("path,label,speaker\n") + kRows);
