@@ -135,8 +135,8 @@ ends 5 'a limit on the size of files' bash -c "ulimit -f 64; '$serenade' ${train
 holds err.txt limited
 find limited-cache -name '*.partial' | grep -q . && fail 'a write that failed leaves a partial file'
 
-ends 5 'a sound that cannot be written whole' bash -c "ulimit -f 4; '$serenade' corpus make cut --utterances 1"
-holds err.txt '.wav: could not be written whole; is the disk full?'
+ends 5 'a voice that cannot be written whole' bash -c "ulimit -f 4; '$serenade' corpus make cut --utterances 1"
+holds err.txt '.part.wav: could not be written whole; is the disk full?'
 
 # A pipe that brings more than fits ----------------------------------------------------------------
 

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -166,7 +167,10 @@ void speak(const std::string& program, const Utterance& utterance, std::uint64_t
                      "); check that it speaks: espeak-ng -v " + voice.name + " hello");
   }
   Audio audio = read_audio(raw);
+  // It does not say that a disk is full: there must be room for more than it wrote.
+  const bool whole_file = bool(std::ofstream(raw, std::ios::app).put('\0').flush());
   fs::remove(raw, ignored);
+  if (!whole_file) throw IoError(raw + ": could not be written whole; is the disk full?");
   // A quiet room: without it, pauses would be digital silence, which no microphone records.
   const RandomKey room{seed, Purpose::data, (std::uint64_t{1} << 32) + utterance.index};
   for (std::size_t n = 0; n < audio.samples.size(); ++n) {

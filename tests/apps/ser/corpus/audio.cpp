@@ -4,8 +4,10 @@
 
 #include <doctest/doctest.h>
 #include <sndfile.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <limits>
 
 #include "apps/ser/common/error.h"
@@ -225,6 +227,20 @@ TEST_CASE("audio: what write_wav writes, read_audio reads") {
   write_wav(folder / "a.wav", wave);
   CHECK(largest_difference(read_audio(folder / "a.wav").samples, wave) < 1.0 / 16000);
   CHECK_THROWS_AS(write_wav(folder / "no/such/folder.wav", wave), IoError);
+}
+
+TEST_CASE("audio: a sound that does not fit on the disk is no sound") {
+  const TemporaryFolder folder;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small = {1000, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const std::string message =
+      message_of<IoError>([&] { write_wav(folder / "a.wav", tone(440, 4000)); });
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, handler);
+  CHECK(message == folder / "a.wav: could not be written whole; is the disk full?");
 }
 
 }  // namespace serenade::ser
