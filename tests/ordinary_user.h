@@ -14,7 +14,7 @@ class OrdinaryUser {
   /// `folder` is what the test must see; nothing changes where that user could not.
   explicit OrdinaryUser(const std::string& folder) : root_(geteuid() == 0) {
     constexpr uid_t kNobody = 65534;
-    const bool ordinary = !root_ || seteuid(kNobody) == 0;
+    const bool ordinary = !root_ || setresuid(kNobody, kNobody, 0) == 0;
     valid_ = ordinary && faccessat(AT_FDCWD, folder.c_str(), R_OK | X_OK, AT_EACCESS) == 0;
     if (!valid_) restore();
   }
@@ -25,7 +25,7 @@ class OrdinaryUser {
   bool valid() const { return valid_; }
 
  private:
-  void restore() const { [[maybe_unused]] const int back = root_ ? seteuid(0) : 0; }
+  void restore() const { [[maybe_unused]] const int back = root_ ? setresuid(0, 0, 0) : 0; }
 
   bool root_, valid_;
 };
