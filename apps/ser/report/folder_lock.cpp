@@ -81,7 +81,8 @@ FolderLock::FolderLock(const std::string& folder)
 }
 
 void check_not_locked(const std::string& folder) {
-  const Descriptor file(folder + "/" + kLockFile, O_RDONLY | O_NOFOLLOW);
+  // A pipe of that name would be waited for.
+  const Descriptor file(folder + "/" + kLockFile, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (file.valid()) take(folder, file.number());
 }
 
