@@ -68,14 +68,19 @@ DataLoaderOptions loading(const Settings& settings, const Images& images, std::u
 
 }  // namespace
 
+std::unique_ptr<OneShot> first_order(const Settings& settings) {
+  const StrategyOptions options = {.seed = settings.seed,
+                                   .epochs = settings.epochs,
+                                   .learning_rate = settings.learning_rate,
+                                   .alpha_learning_rate = settings.alpha_learning_rate};
+  return std::make_unique<FirstOrder>(cell_space().space(), options);
+}
+
 Result search(const Settings& settings, const Images& images, const TrainerOptions& hooks) {
-  FirstOrder method(cell_space().space(), {.seed = settings.seed,
-                                           .epochs = settings.epochs,
-                                           .learning_rate = settings.learning_rate,
-                                           .alpha_learning_rate = settings.alpha_learning_rate});
+  const std::unique_ptr<OneShot> method = first_order(settings);
   manual_seed(settings.seed);
   const CandidateTable candidates = cell_candidates(true);
-  Builder builder(method, candidates);
+  Builder builder(*method, candidates);
   CellNetwork network(builder, network_options(settings, images, true));
   const Subset first = half(images, 0), second = half(images, 1);
   const DataLoader training(first, loading(settings, images, 0));
@@ -85,7 +90,7 @@ Result search(const Settings& settings, const Images& images, const TrainerOptio
   const auto loss = [&](const Batch& batch) {
     return cross_entropy(network.forward(batch.input).classes, batch.labels);
   };
-  BatchProblem problem(method, network,
+  BatchProblem problem(*method, network,
                        {.training = &training,
                         .validation = &validation,
                         .loss = loss,
@@ -96,7 +101,7 @@ Result search(const Settings& settings, const Images& images, const TrainerOptio
                         .on_step = hooks.on_step,
                         .on_epoch = hooks.on_epoch});
   problem.run();
-  const std::vector<SearchRecord>& history = method.search()->history();
+  const std::vector<SearchRecord>& history = method->search()->history();
   return {cell_space().derive(history.back()), history, network.state_dict()};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // A search for cells, and the training of a network of cells, as in the paper's appendix A.
 
+#include <memory>
 #include <string>
 
 #include "apps/darts/data.h"
@@ -24,6 +25,9 @@ struct Result {
   std::vector<SearchRecord> history = {};  ///< of a search
   StateDict weights = {};                  ///< at the end
 };
+
+/// The strategy of search(): first-order DARTS with the paper's optimisers.
+std::unique_ptr<OneShot> first_order(const Settings& settings);
 
 /// First-order DARTS: the weights learn from one half of the training images (SGD, clipped
 /// gradients), the alphas from the other (Adam). Both measure "accuracy" on the test images, by
