@@ -51,7 +51,7 @@ class CapsNet(nn.Module):
     def capsules(self, x):
         y = self.primary(F.relu(self.conv(x)))
         n = y.size(0)
-        u = squash(y.view(n, self.types, PRIMARY_DIM, -1).transpose(2, 3).reshape(n, -1, PRIMARY_DIM))
+        u = squash(y.reshape(n, self.types, PRIMARY_DIM, -1).transpose(2, 3).reshape(n, -1, PRIMARY_DIM))
         # One matrix product per primary capsule: [I, N, 8] x [I, 8, 10 * 16].
         weight = self.votes.transpose(1, 2).reshape(u.size(1), PRIMARY_DIM, -1)
         u_hat = torch.bmm(u.transpose(0, 1), weight).view(u.size(1), n, DIGITS, DIGIT_DIM)

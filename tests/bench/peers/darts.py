@@ -146,4 +146,5 @@ def main():
               % (step, *times), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 // Convolutions of the two systems: 16 to 16 channels with 5x5 and 6x6 (the union of all
-// candidates), and the first layer, 1 to 8 channels.
+// candidates), and the first layer, 1 to 8 channels. Those of networks for images: full ones of
+// residual and capsule networks, and depthwise ones.
 
 #include <array>
 #include <cstdio>
@@ -9,6 +10,7 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/cpu/versions.h"
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/pool/pool.h"
 #include "tests/bench/peers/items.h"
@@ -27,6 +29,14 @@ Conv2dShape same(std::int64_t c, std::int64_t h, std::int64_t w, std::int64_t k,
   return {1, c, h, w, k, r, s, 1, 1, (r - 1) / 2, r / 2, (s - 1) / 2, s / 2};
 }
 
+std::vector<real> values(std::int64_t count) {
+  std::vector<real> values(count);
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<real>(i * 7919 % 1009) / 1009 - real(0.5);
+  }
+  return values;
+}
+
 std::string sizes(const Conv2dShape& s) {
   char text[64];
   std::snprintf(text, sizeof text, "%ldx%ld, %ldx%ld", long(s.R), long(s.S), long(s.H), long(s.W));
@@ -36,32 +46,26 @@ std::string sizes(const Conv2dShape& s) {
 // Everything the kernels of one convolution read and write.
 struct Problem {
   Conv2dShape s;
-  std::array<std::int64_t, 2> pool;
+  std::array<std::int64_t, 2> pool = {};
   std::vector<real> x, weight, bias, y, dx, dweight, pooled;
   std::vector<std::uint8_t> index;
   std::vector<std::int32_t> wide_index;
 
-  Problem(const Conv2dShape& shape, std::array<std::int64_t, 2> window)
+  explicit Problem(const Conv2dShape& shape)
       : s(shape),
-        pool(window),
         x(values(s.N * s.C * s.H * s.W)),
         weight(values(s.K * s.C * s.R * s.S)),
         bias(s.K, real(0.1)),
         y(values(s.N * s.K * s.out_h() * s.out_w())),
         dx(x.size()),
-        dweight(weight.size()),
-        pooled(s.N * s.K * (s.out_h() / pool[0]) * (s.out_w() / pool[1])),
-        index(pooled.size()),
-        wide_index(pooled.size()) {
-    our_work(Pass::fused)();  // the positions of the maxima, which the pooled gradient needs
-  }
+        dweight(weight.size()) {}
 
-  static std::vector<real> values(std::int64_t count) {
-    std::vector<real> values(count);
-    for (std::int64_t i = 0; i < count; ++i) {
-      values[i] = static_cast<real>(i * 7919 % 1009) / 1009 - real(0.5);
-    }
-    return values;
+  Problem(const Conv2dShape& shape, std::array<std::int64_t, 2> window) : Problem(shape) {
+    pool = window;
+    pooled.resize(s.N * s.K * (s.out_h() / pool[0]) * (s.out_w() / pool[1]));
+    index.resize(pooled.size());
+    wide_index.resize(pooled.size());
+    our_work(Pass::fused)();  // the positions of the maxima, which the pooled gradient needs
   }
 
   double flops() const { return 2.0 * double(s.N * s.out_h() * s.out_w()) * double(weight.size()); }
@@ -142,11 +146,69 @@ void contest(const Setting& setting, Problem& problem, const Row& row,
       ours(row.pooled ? pooled_weight_work(problem) : problem.our_work(row.pass)), peers);
 }
 
-std::optional<PyTorch::Prepared> prepare(const Setting& setting, const Problem& p) {
+std::optional<PyTorch::Prepared> prepare(const Setting& setting, const Problem& p,
+                                         const std::vector<Row>& rows) {
   if (setting.pytorch == nullptr) return std::nullopt;
-  const nlohmann::json arguments = {
-      {"shape", {p.s.N, p.s.C, p.s.H, p.s.W, p.s.K}}, {"kernel", {p.s.R, p.s.S}}, {"pool", p.pool}};
+  nlohmann::json arguments = {{"shape", {p.s.N, p.s.C, p.s.H, p.s.W, p.s.K}},
+                              {"kernel", {p.s.R, p.s.S}},
+                              {"padding", {p.s.R / 2, p.s.S / 2}},
+                              {"pool", p.pool}};
+  for (const Row& row : rows) arguments["passes"].push_back(row.pytorch_pass);
   return setting.pytorch->prepare("convolution", arguments.dump());
+}
+
+// A depthwise convolution: as many channels behind it, and the size kept.
+struct DepthwiseProblem {
+  DepthwiseShape s;
+  std::vector<real> x, weight, bias, y, dx, dweight;
+
+  explicit DepthwiseProblem(const DepthwiseShape& shape)
+      : s(shape),
+        x(values(s.N * s.C * s.H * s.W)),
+        weight(values(s.C * s.R * s.S)),
+        bias(s.C, real(0.1)),
+        y(values(s.N * s.C * s.out_h() * s.out_w())),
+        dx(x.size()),
+        dweight(weight.size()) {}
+
+  std::function<void()> our_work(Pass pass) {
+    if (pass == Pass::forward) {
+      return [this] {
+        cpu::depthwise_conv2d_forward(y.data(), x.data(), weight.data(), bias.data(), s);
+      };
+    }
+    if (pass == Pass::input) {
+      return
+          [this] { cpu::depthwise_conv2d_backward_input(dx.data(), y.data(), weight.data(), s); };
+    }
+    return [this] { cpu::depthwise_conv2d_backward_weight(dweight.data(), y.data(), x.data(), s); };
+  }
+};
+
+// The three passes of a layer of a network for images; the ratio is asked against oneDNN in its
+// best layout and against PyTorch.
+template <class SomeProblem>
+void layer_contests(const Setting& setting, const std::string& name, SomeProblem& problem,
+                    nlohmann::json arguments, double asked) {
+  const std::vector<Row> rows = {{Pass::forward, "forward", "forward", asked},
+                                 {Pass::input, "input gradient", "input", asked},
+                                 {Pass::weight, "weight gradient", "weight", asked}};
+  std::optional<PyTorch::Prepared> pytorch;
+  if (setting.pytorch != nullptr) {
+    for (const Row& row : rows) arguments["passes"].push_back(row.pytorch_pass);
+    pytorch = setting.pytorch->prepare("convolution", arguments.dump());
+  }
+  for (const Row& row : rows) {
+    std::vector<std::optional<Contender>> peers = {
+        onednn::convolution(row.pass, problem.s, Layout::best),
+        onednn::convolution(row.pass, problem.s, Layout::plain)};
+    if (peers[0]) peers[0]->asked = row.asked;
+    if (pytorch) {
+      peers.push_back(asking(setting.pytorch->contender(*pytorch, row.pytorch_pass), row.asked));
+    }
+    setting.report.contest(name + ", " + row.name, ours(problem.our_work(row.pass)), peers);
+  }
+  if (setting.pytorch != nullptr) setting.pytorch->drop();
 }
 
 }  // namespace
@@ -163,7 +225,7 @@ void convolution_items(const Setting& setting, std::int64_t kernel) {
       {Pass::fused, "forward, ReLU, pool 2x2", "fused", kernel == 5 ? 3.8 : 0}};
   for (const auto& image : images) {
     Problem problem(same(16, image[0], image[1], 16, kernel, kernel), {2, 2});
-    const auto pytorch = prepare(setting, problem);
+    const auto pytorch = prepare(setting, problem, rows);
     for (const Row& row : rows) contest(setting, problem, row, pytorch);
     const auto direct = own("", "", [&] {
       cpu::conv2d_forward_v2_direct({.data = problem.y.data()}, problem.x.data(),
@@ -186,10 +248,72 @@ void first_layer_items(const Setting& setting) {
                                     "weight", kernel[0] == 2 ? 1.7 : 2.8, true}};
     for (const std::int64_t bins : {4096, 200}) {
       Problem problem(same(1, bins, 200, 8, kernel[0], kernel[1]), {2, 1});
-      const auto pytorch = prepare(setting, problem);
+      const auto pytorch = prepare(setting, problem, rows);
       for (const Row& row : rows) contest(setting, problem, row, pytorch);
       if (setting.pytorch != nullptr) setting.pytorch->drop();
     }
+  }
+}
+
+void image_convolution_items(const Setting& setting) {
+  setting.report.heading("Convolutions of networks for images, N = 32; of CapsNet, N = 100");
+  std::vector<Conv2dShape> shapes;
+  for (const std::int64_t side : {32, 56}) {
+    for (const auto& [channels, out, kernel] :
+         {std::array<std::int64_t, 3>{64, 64, 3}, {128, 128, 3}, {64, 256, 1}}) {
+      shapes.push_back(same(channels, side, side, out, kernel, kernel));
+      shapes.back().N = 32;
+    }
+  }
+  shapes.push_back({.N = 100, .C = 1, .H = 28, .W = 28, .K = 256, .R = 9, .S = 9});
+  shapes.push_back({.N = 100,
+                    .C = 256,
+                    .H = 20,
+                    .W = 20,
+                    .K = 256,
+                    .R = 9,
+                    .S = 9,
+                    .stride_h = 2,
+                    .stride_w = 2});
+  for (const Conv2dShape& s : shapes) {
+    Problem problem(s);
+    const std::string name = sizes(s) + ", " + std::to_string(s.C) + " to " + std::to_string(s.K) +
+                             (s.stride_h == 2 ? ", stride 2" : "");
+    layer_contests(setting, name, problem,
+                   {{"shape", {s.N, s.C, s.H, s.W, s.K}},
+                    {"kernel", {s.R, s.S}},
+                    {"padding", {s.pad_top, s.pad_left}},
+                    {"stride", s.stride_h}},
+                   1.0);
+  }
+}
+
+void depthwise_items(const Setting& setting) {
+  setting.report.heading("Depthwise convolutions, 64 channels, 32x32, N = 32");
+  for (const auto& [kernel, dilation] : {std::array<std::int64_t, 2>{3, 1}, {5, 1}, {5, 2}}) {
+    const std::int64_t border = dilation * (kernel - 1) / 2;
+    DepthwiseProblem problem({.N = 32,
+                              .C = 64,
+                              .H = 32,
+                              .W = 32,
+                              .R = kernel,
+                              .S = kernel,
+                              .dilation_h = dilation,
+                              .dilation_w = dilation,
+                              .pad_top = border,
+                              .pad_bottom = border,
+                              .pad_left = border,
+                              .pad_right = border});
+    const DepthwiseShape& s = problem.s;
+    const std::string name = std::to_string(kernel) + "x" + std::to_string(kernel) +
+                             (dilation == 2 ? ", dilation 2" : "");
+    layer_contests(setting, name, problem,
+                   {{"shape", {s.N, s.C, s.H, s.W, s.C}},
+                    {"kernel", {s.R, s.S}},
+                    {"padding", {border, border}},
+                    {"dilation", dilation},
+                    {"groups", s.C}},
+                   1.5);
   }
 }
 

@@ -23,6 +23,7 @@ struct Case {
   Variable (*ours)(const Inputs& in);
   std::string pytorch;  // an expression of them and F
   double asked = 0;     // of the values with their gradients
+  bool images = false;  // PyTorch may have them in channels_last
 };
 
 const std::vector<Case>& normalisations() {
@@ -128,6 +129,36 @@ const std::vector<Case>& functions() {
   return all;
 }
 
+// Twice: ReLU, depthwise, 1x1 convolution, batch normalisation without weight and bias.
+template <std::int64_t kBorder>
+Variable separable_block(const Inputs& in) {
+  Variable y = in[0];
+  for (const std::size_t first : {1, 3}) {
+    y = conv2d(relu(y), in[first], {},
+               {.padding = {kBorder, kBorder, kBorder, kBorder}, .groups = y.size(1)});
+    y = batch_norm(conv2d(y, in[first + 1]), {}, {}, {}, {}, {.training = true});
+  }
+  return y;
+}
+
+template <std::int64_t kBorder>
+Case separable_case() {
+  const std::int64_t kernel = 2 * kBorder + 1;
+  const auto half = [&](const std::string& x, const char* depthwise, const char* pointwise) {
+    return "F.batch_norm(F.conv2d(F.conv2d(F.relu(" + x + "), " + depthwise +
+           ", padding=" + std::to_string(kBorder) + ", groups=64), " + pointwise +
+           "), None, None, None, None, True)";
+  };
+  const Shape depthwise = {64, 1, kernel, kernel}, pointwise = {64, 64, 1, 1};
+  const std::string size = std::to_string(kernel);
+  return {"separable block " + size + "x" + size + " [32, 64, 32, 32]",
+          {{32, 64, 32, 32}, depthwise, pointwise, depthwise, pointwise},
+          separable_block<kBorder>,
+          half(half("x", "w", "b"), "c", "d"),
+          1.5,
+          true};
+}
+
 void run_cases(const Setting& setting, const std::string& title, const std::vector<Case>& cases) {
   setting.report.heading(title + ": values, and values with all gradients of their sum");
   for (const Case& one : cases) {
@@ -137,7 +168,8 @@ void run_cases(const Setting& setting, const std::string& title, const std::vect
     }
     std::optional<PyTorch::Prepared> item;
     if (setting.pytorch != nullptr) {
-      const nlohmann::json arguments = {{"shapes", one.shapes}, {"expression", one.pytorch}};
+      const nlohmann::json arguments = {
+          {"shapes", one.shapes}, {"expression", one.pytorch}, {"images", one.images}};
       item = setting.pytorch->prepare("function", arguments.dump());
     }
     const auto row = [&](const std::string& pass, std::function<void()> work, double asked) {
@@ -162,6 +194,10 @@ void run_cases(const Setting& setting, const std::string& title, const std::vect
 
 void normalisation_items(const Setting& setting) {
   run_cases(setting, "Normalisation", normalisations());
+}
+
+void separable_items(const Setting& setting) {
+  run_cases(setting, "Separable convolutions", {separable_case<1>(), separable_case<2>()});
 }
 
 void function_items(const Setting& setting) { run_cases(setting, "Functions", functions()); }

@@ -159,17 +159,21 @@ void supernet_items(const Setting& setting, const std::string& name) {
 
 // Memory: every number is the peak of a process of its own, as the system counts it ---------------
 
+double our_peak(const Setting& setting, const std::string& what) {
+  return number_of_program(
+             {setting.self, "--threads", std::to_string(setting.threads), "--memory", what}) /
+         1024;
+}
+
+double pytorch_peak(const Setting& setting, const std::string& item, const std::string& arguments) {
+  return number_of_program({setting.python, pytorch_script(), std::to_string(setting.threads),
+                            "--memory", item, arguments}) /
+         1024;
+}
+
 void memory_items(const Setting& setting) {
   setting.report.heading("Peak memory of a supernet step, preset paper, batch 1 (fresh processes)");
   const Size size = {"paper", 4096, 1};
-  const std::string threads = std::to_string(setting.threads);
-  const auto pytorch = [&](const std::string& item, const std::string& json) {
-    return number_of_program({setting.python, pytorch_script(), threads, "--memory", item, json}) /
-           1024;
-  };
-  const auto mine = [&](const std::string& what) {
-    return number_of_program({setting.self, "--threads", threads, "--memory", what}) / 1024;
-  };
   if (setting.pytorch == nullptr)
     return setting.report.line("PyTorch is not there to compare with.");
   const Contender naive{.name = "PyTorch, naive",
@@ -177,11 +181,13 @@ void memory_items(const Setting& setting) {
                         .note = "",
                         .round = nullptr,
                         .asked = 4};
-  const double idle = mine("nothing"), idle_peer = pytorch("nothing", "{}");
+  const double idle = our_peak(setting, "nothing");
+  const double idle_peer = pytorch_peak(setting, "nothing", "{}");
   for (const char* name : {ser::kGruAtt, ser::kSeqCap}) {
     const std::string what = std::string(name) + ", joint";
-    const double used = mine(std::string(name) + " joint");
-    const double used_peer = pytorch("step", arguments(name, size, "joint", false, ""));
+    const double used = our_peak(setting, std::string(name) + " joint");
+    const double used_peer =
+        pytorch_peak(setting, "step", arguments(name, size, "joint", false, ""));
     setting.report.row(what + ", whole process", used, naive, used_peer, "MiB",
                        "peak resident memory, default heap");
     setting.report.row(what + ", above an idle process", used - idle, asking(naive, 0),
@@ -190,10 +196,12 @@ void memory_items(const Setting& setting) {
 }
 
 void print_memory_of(const std::string& what) {
-  if (what != "nothing") {
-    std::istringstream words(what);
-    std::string name, mode;
-    words >> name >> mode;
+  std::istringstream words(what);
+  std::string name, mode;
+  words >> name >> mode;
+  if (name == "network") {
+    run_network_steps(mode);
+  } else if (name != "nothing") {
     const auto network = std::make_shared<Network>(name, Size{"paper", 4096, 1}, mode);
     const auto step = supernet_step(network);
     for (int i = 0; i < 3; ++i) step();

@@ -4,9 +4,9 @@
 //   bench_peers [--items conv,gru,..] [--threads 2] [--python PROGRAM] [--serenade PROGRAM]
 //               [--json FILE]
 //
-// Items: conv, first, gru, capsule, elementwise, normalisation, function, step, supernet, memory,
-// predict; all by default. Some have parts: conv-5x5, step-gru, .. A peer that is not there is
-// named in one line and left out.
+// Items: conv, first, image, gru, capsule, elementwise, normalisation, function, step, supernet,
+// network, memory, predict; all by default. Some have parts: conv-5x5, step-gru, .. A peer that is
+// not there is named in one line and left out.
 
 #include <omp.h>
 #include <sys/resource.h>
@@ -81,6 +81,9 @@ constexpr Family kFamilies[] = {
     {"conv-5x5", [](const Setting& setting) { convolution_items(setting, 5); }},
     {"conv-6x6", [](const Setting& setting) { convolution_items(setting, 6); }},
     {"first", first_layer_items},
+    {"image-conv", image_convolution_items},
+    {"image-depthwise", depthwise_items},
+    {"image-separable", separable_items},
     {"gru", gru_items},
     {"capsule", capsule_items},
     {"elementwise", elementwise_items},
@@ -90,7 +93,12 @@ constexpr Family kFamilies[] = {
     {"step-capsule", [](const Setting& setting) { step_items(setting, ser::kSeqCap); }},
     {"supernet-gru", [](const Setting& setting) { supernet_items(setting, ser::kGruAtt); }},
     {"supernet-capsule", [](const Setting& setting) { supernet_items(setting, ser::kSeqCap); }},
-    {"memory", memory_items},
+    {"network-capsnet", [](const Setting& setting) { network_items(setting, "capsnet"); }},
+    {"network-resnet", [](const Setting& setting) { network_items(setting, "resnet"); }},
+    {"network-darts", [](const Setting& setting) { network_items(setting, "darts"); }},
+    {"network-transformer", [](const Setting& setting) { network_items(setting, "transformer"); }},
+    {"memory-supernet", memory_items},
+    {"memory-network", network_memory_items},
     {"predict", predict_items},
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/gru/gru.h"
 #include "tests/bench/peers/contest.h"
 
@@ -33,6 +34,8 @@ enum class Layout {
 /// A convolution; pool: window of the fused pass. Empty where oneDNN has no primitive for it.
 std::optional<Contender> convolution(Pass pass, const Conv2dShape& shape, Layout layout,
                                      std::array<std::int64_t, 2> pool = {2, 2});
+/// A depthwise one; there is no fused pass.
+std::optional<Contender> convolution(Pass pass, const DepthwiseShape& shape, Layout layout);
 
 /// A bidirectional GRU with the reset gate after the recurrent product (its lbr_gru), all weights
 /// in its best layout; the backward pass gives all gradients.

@@ -14,9 +14,14 @@ namespace {
 using dnnl::memory;
 using Tag = memory::format_tag;
 
+// Direct or, for kernels of 3x3, Winograd's: what the library thinks is faster.
+constexpr auto kAlgorithm = dnnl::algorithm::convolution_auto;
+
 // The convolution as oneDNN describes it; `any` leaves a layout to the library.
 struct Problem {
   memory::dims x, weight, bias, y, stride, before, after;
+  memory::dims gaps = {0, 0};  // between the taps of a dilated kernel
+  Tag weight_tag = Tag::oihw;
 
   explicit Problem(const Conv2dShape& s)
       : x{s.N, s.C, s.H, s.W},
@@ -26,6 +31,17 @@ struct Problem {
         stride{s.stride_h, s.stride_w},
         before{s.pad_top, s.pad_left},
         after{s.pad_bottom, s.pad_right} {}
+
+  explicit Problem(const DepthwiseShape& s)
+      : x{s.N, s.C, s.H, s.W},
+        weight{s.C, s.M, 1, s.R, s.S},
+        bias{s.C * s.M},
+        y{s.N, s.C * s.M, s.out_h(), s.out_w()},
+        stride{s.stride_h, s.stride_w},
+        before{s.pad_top, s.pad_left},
+        after{s.pad_bottom, s.pad_right},
+        gaps{s.dilation_h - 1, s.dilation_w - 1},
+        weight_tag(Tag::goihw) {}
 
   static memory::desc layout(const memory::dims& dims, Tag tag) {
     return {dims, memory::data_type::f32, tag};
@@ -38,9 +54,9 @@ struct Problem {
       after_sum.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
       attributes.set_post_ops(after_sum);
     }
-    return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
-             layout(x, Tag::any), layout(weight, Tag::any), layout(bias, Tag::x),
-             layout(y, Tag::any), stride, before, after},
+    return {{dnnl::prop_kind::forward_training, kAlgorithm, layout(x, Tag::any),
+             layout(weight, Tag::any), layout(bias, Tag::x), layout(y, Tag::any), stride, gaps,
+             before, after},
             attributes,
             cpu_engine()};
   }
@@ -61,7 +77,7 @@ void add_forward(Chain& chain, const Problem& p, bool fused, Layout layout,
                  std::array<std::int64_t, 2> pool) {
   const auto desc = p.forward(fused);
   const memory x = held(desc.src_desc(), p.x, Tag::nchw, layout);
-  const memory weight = held(desc.weights_desc(), p.weight, Tag::oihw, layout);
+  const memory weight = held(desc.weights_desc(), p.weight, p.weight_tag, layout);
   const memory y(desc.dst_desc(), cpu_engine());
   const memory own_x = chain.reordered(x, desc.src_desc());
   const memory own_weight = chain.reordered(weight, desc.weights_desc());
@@ -93,12 +109,11 @@ void add_forward(Chain& chain, const Problem& p, bool fused, Layout layout,
 void add_input_gradient(Chain& chain, const Problem& p, Layout layout) {
   const auto hint = p.forward(false);
   const dnnl::convolution_backward_data::primitive_desc desc(
-      {dnnl::algorithm::convolution_direct, Problem::layout(p.x, Tag::any),
-       Problem::layout(p.weight, Tag::any), Problem::layout(p.y, Tag::any), p.stride, p.before,
-       p.after},
+      {kAlgorithm, Problem::layout(p.x, Tag::any), Problem::layout(p.weight, Tag::any),
+       Problem::layout(p.y, Tag::any), p.stride, p.gaps, p.before, p.after},
       cpu_engine(), hint);
   const memory dy = held(desc.diff_dst_desc(), p.y, Tag::nchw, layout);
-  const memory weight = held(desc.weights_desc(), p.weight, Tag::oihw, layout);
+  const memory weight = held(desc.weights_desc(), p.weight, p.weight_tag, layout);
   const memory dx(desc.diff_src_desc(), cpu_engine());
   const memory own_dy = chain.reordered(dy, desc.diff_dst_desc());
   const memory own_weight = chain.reordered(weight, desc.weights_desc());
@@ -110,9 +125,8 @@ void add_input_gradient(Chain& chain, const Problem& p, Layout layout) {
 void add_weight_gradient(Chain& chain, const Problem& p, Layout layout) {
   const auto hint = p.forward(false);
   const dnnl::convolution_backward_weights::primitive_desc desc(
-      {dnnl::algorithm::convolution_direct, Problem::layout(p.x, Tag::any),
-       Problem::layout(p.weight, Tag::any), Problem::layout(p.y, Tag::any), p.stride, p.before,
-       p.after},
+      {kAlgorithm, Problem::layout(p.x, Tag::any), Problem::layout(p.weight, Tag::any),
+       Problem::layout(p.y, Tag::any), p.stride, p.gaps, p.before, p.after},
       cpu_engine(), hint);
   const memory x = held(desc.src_desc(), p.x, Tag::nchw, layout);
   const memory dy = held(desc.diff_dst_desc(), p.y, Tag::nchw, layout);
@@ -121,22 +135,12 @@ void add_weight_gradient(Chain& chain, const Problem& p, Layout layout) {
   const memory own_dy = chain.reordered(dy, desc.diff_dst_desc());
   chain.add(dnnl::convolution_backward_weights(desc),
             {{DNNL_ARG_SRC, own_x}, {DNNL_ARG_DIFF_DST, own_dy}, {DNNL_ARG_DIFF_WEIGHTS, dweight}});
-  hand_over(chain, dweight, p.weight, Tag::oihw, layout);
+  hand_over(chain, dweight, p.weight, p.weight_tag, layout);
 }
 
-}  // namespace
-
-bool found() { return true; }
-
-std::string version() {
-  const dnnl_version_t* v = dnnl_version();
-  return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
-}
-
-std::optional<Contender> convolution(Pass pass, const Conv2dShape& shape, Layout layout,
-                                     std::array<std::int64_t, 2> pool) {
+std::optional<Contender> contender(Pass pass, const Problem& problem, Layout layout,
+                                   std::array<std::int64_t, 2> pool) {
   try {
-    const Problem problem(shape);
     const auto chain = std::make_shared<Chain>();
     switch (pass) {
       case Pass::forward:
@@ -160,6 +164,24 @@ std::optional<Contender> convolution(Pass pass, const Conv2dShape& shape, Layout
   }
 }
 
+}  // namespace
+
+bool found() { return true; }
+
+std::string version() {
+  const dnnl_version_t* v = dnnl_version();
+  return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+}
+
+std::optional<Contender> convolution(Pass pass, const Conv2dShape& shape, Layout layout,
+                                     std::array<std::int64_t, 2> pool) {
+  return contender(pass, Problem(shape), layout, pool);
+}
+
+std::optional<Contender> convolution(Pass pass, const DepthwiseShape& shape, Layout layout) {
+  return contender(pass, Problem(shape), layout, {});
+}
+
 }  // namespace serenade::bench::onednn
 
 #else
@@ -172,6 +194,7 @@ std::optional<Contender> convolution(Pass, const Conv2dShape&, Layout,
                                      std::array<std::int64_t, 2>) {
   return std::nullopt;
 }
+std::optional<Contender> convolution(Pass, const DepthwiseShape&, Layout) { return std::nullopt; }
 
 }  // namespace serenade::bench::onednn
 

@@ -1,4 +1,5 @@
-"""The two recognisers and their supernets in PyTorch, as fast as eager PyTorch runs them here.
+"""The two recognisers and their supernets in PyTorch, as fast as eager PyTorch runs them here, and
+other networks with their training steps.
 
 The same networks as apps/ser/models/systems.h, written for speed: parameters carry the same dotted names
 (parameters_by_our_names maps the few that differ), so that weights can be handed over and losses
@@ -11,6 +12,9 @@ form there is, since convolution is linear in its kernel.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+import capsnet
+import darts
 
 SYSTEMS = ("CNN_GRU_att", "CNN_SeqCap")
 WIDE = [(2, 8), (2, 7), (2, 6), (1, 9), (1, 10), (3, 5)]
@@ -309,3 +313,115 @@ def parameters_by_our_names(model):
         if parameter.requires_grad:
             named[name.replace("_l0", "")] = parameter
     return named
+
+
+# Networks beside the two systems ------------------------------------------------------------------
+
+class Network:
+    """A network and its training step. named: its parameters under the names that Serenade gives them.
+    shape: of the input; make_y: of an input, what else the loss needs. updates, one after the other:
+    parameters, their optimizer, and the norm that their gradients are scaled down to, or None."""
+
+    def __init__(self, model, named, shape, make_y, loss, updates):
+        self.model, self.named, self.shape = model, named, shape
+        self.make_y, self.loss, self.updates = make_y, loss, updates
+
+    def step(self, x, y):
+        for parameters, optimizer, largest in self.updates:
+            gradients = torch.autograd.grad(self.loss(x, y), parameters)
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.grad = gradient
+            del gradients
+            if largest is not None:
+                nn.utils.clip_grad_norm_(parameters, largest)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def ten_classes(x):
+    return torch.arange(len(x)) % 10
+
+
+def capsnet_network():
+    net = capsnet.CapsNet(28, 256, 32, 3, True)
+    named = {name.replace("votes", "digits.weight"): p for name, p in net.named_parameters()}
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    return Network(net, named, (100, 1, 28, 28), ten_classes,
+                   lambda x, y: net.loss(x, F.one_hot(y, 10).float(), [(y, x)]),
+                   [(list(net.parameters()), adam, None)])
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        stride = 1 if inputs == outputs else 2
+
+        def conv(channels, kernel, step):
+            return [nn.Conv2d(channels, outputs, kernel, step, kernel // 2, bias=False),
+                    nn.BatchNorm2d(outputs)]
+        self.way = nn.Sequential(*conv(inputs, 3, stride), nn.ReLU(inplace=True),
+                                 *conv(outputs, 3, 1))
+        self.shortcut = nn.Sequential(*(conv(inputs, 1, stride) if stride == 2 else []))
+
+    def forward(self, x):
+        return F.relu(self.way(x) + self.shortcut(x), inplace=True)
+
+
+class ResidualNetwork(nn.Module):
+    """ResNet-20 for small images, with 1x1 convolutions where the shortcuts change size."""
+
+    def __init__(self):
+        super().__init__()
+        widths = [16] * 4 + [32] * 3 + [64] * 3
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16),
+                                  nn.ReLU(inplace=True),
+                                  *(ResidualBlock(a, b) for a, b in zip(widths, widths[1:])))
+        self.out = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.out(self.body(x).mean((2, 3)))
+
+
+def resnet_network():
+    net = ResidualNetwork()
+    named = {name.replace("body.", ""): p for name, p in net.named_parameters()}
+    sgd = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4, fused=True)
+    return Network(net, named, (128, 3, 32, 32), ten_classes,
+                   lambda x, y: F.cross_entropy(net(x), y), [(list(net.parameters()), sgd, None)])
+
+
+def darts_network():
+    net = darts.Supernet(8, 5)
+    kinds = ["reduce" if cell.reduction else "normal" for cell in net.cells]
+    edges = [f"{source}_{node}" for node in range(2, 6) for source in range(node)]
+    named, weights = {}, []
+    for name, parameter in net.named_parameters():
+        first, *rest = name.split(".")
+        if first == "alphas":       # a row for each edge, which ours has in the first cell of the kind
+            kind = ("normal", "reduce")[int(rest[0])]
+            for edge, row in zip(edges, parameter):
+                named[f"cell{kinds.index(kind)}.{kind}_{edge}.alpha"] = row
+            continue
+        weights.append(parameter)
+        if first == "cells":
+            cell = int(rest.pop(0))
+            first = f"cell{cell}"
+            if rest[0] == "edges":
+                rest[:2] = [f"{kinds[cell]}_{edges[int(rest[1])]}"]
+        named[".".join([first, *rest])] = parameter
+    alphas = list(net.alphas.parameters())
+    adam = torch.optim.Adam(alphas, 3e-4, (0.5, 0.999), weight_decay=1e-3, fused=True)
+    sgd = torch.optim.SGD(weights, 0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+    return Network(net, named, (64, 3, 32, 32), ten_classes, lambda x, y: F.cross_entropy(net(x), y),
+                   [(alphas, adam, None), (weights, sgd, 5)])
+
+
+def transformer_network():
+    net = nn.TransformerEncoderLayer(512, 8, dropout=0, batch_first=True)
+    adam = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
+    return Network(net, dict(net.named_parameters()), (16, 128, 512), torch.randn_like,
+                   lambda x, y: F.mse_loss(net(x), y), [(list(net.parameters()), adam, None)])
+
+
+NETWORKS = {"capsnet": capsnet_network, "resnet": resnet_network, "darts": darts_network,
+            "transformer": transformer_network}

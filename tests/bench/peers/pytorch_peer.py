@@ -14,8 +14,8 @@ Requests and answers:
 The settings that make PyTorch fastest here come from the parent's environment (heap kept, AVX-512)
 and from the items (channels_last, fused Adam). Where there is more than one way to write an item,
 each is tried at `prepare` and the fastest is kept. torch.compile takes part for the capsules; for
-whole systems it made each step slower (its code for pooling), and is tried only where the
-environment has TORCH_COMPILE=1.
+whole systems it made each step slower (its code for pooling), and for these, other networks and
+separable convolutions it is tried only where the environment has TORCH_COMPILE=1.
 """
 import json
 import os
@@ -31,6 +31,7 @@ import pytorch_models as models
 
 warnings.filterwarnings("ignore")
 LAST = torch.channels_last
+LAYOUTS = {"channels_last": LAST, "NCHW": torch.contiguous_format}
 COMPILE_ALL = os.environ.get("TORCH_COMPILE") == "1"
 
 
@@ -67,13 +68,15 @@ class Item:
 
 
 def fastest(builders):
-    """Builds each form, keeps the one with the smallest time of three tries."""
+    """Builds each form, keeps the one with the smallest time of three tries, or of one that takes
+    seconds."""
     best, best_time = None, float("inf")
     for build in builders:
         try:
             item = build()
-            item.time()
-            taken = min(item.time() for _ in range(3))
+            taken = item.time()
+            if taken < 2000:
+                taken = min(item.time() for _ in range(3))
         except Exception as error:  # a form that cannot run here (no compiler) is no candidate
             print(f"pytorch_peer: a form was left out: {str(error)[:200]}", file=sys.stderr)
             continue
@@ -86,44 +89,42 @@ def fastest(builders):
 
 # Single operations --------------------------------------------------------------------------------
 
-def convolution(shape, kernel, pool):
+def convolution(shape, kernel, padding, passes, pool=None, stride=1, dilation=1, groups=1):
     """shape: N, C, H, W, K. Even kernels are padded by k // 2 on both sides (one row and column too
     many), which spares PyTorch the padded copy of 'same'."""
     N, C, H, W, K = shape
-    padding = [k // 2 for k in kernel]
 
     def build(layout):
         x = torch.randn(N, C, H, W).to(memory_format=layout)
-        weight = torch.randn(K, C, *kernel).to(memory_format=layout)
+        weight = torch.randn(K, C // groups, *kernel).to(memory_format=layout)
         bias = torch.randn(K)
-        y = F.conv2d(x, weight, bias, padding=padding)
-        dy = torch.randn_like(y)
 
         def forward():
             with torch.no_grad():
-                return F.conv2d(x, weight, bias, padding=padding)
+                return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+        dy = torch.randn_like(forward())
 
         def fused():
             with torch.no_grad():
-                y = F.conv2d(x, weight, bias, padding=padding).relu_()
-                return F.max_pool2d(y, pool, return_indices=True)
+                return F.max_pool2d(forward().relu_(), pool, return_indices=True)
 
         def gradient(mask):
-            return torch.ops.aten.convolution_backward(dy, x, weight, None, [1, 1], padding, [1, 1],
-                                                       False, [0, 0], 1, mask)
+            return torch.ops.aten.convolution_backward(
+                dy, x, weight, None, [stride] * 2, padding, [dilation] * 2, False, [0, 0], groups,
+                mask)
 
         works = {"forward": forward, "fused": fused,
                  "input": lambda: gradient([True, False, False]),
                  "weight": lambda: gradient([False, True, False])}
         return {name: (lambda calls, work=work: clock(work, calls)) for name, work in works.items()}
 
-    forms = {"channels_last": build(LAST), "NCHW": build(torch.contiguous_format)}
-    passes, chosen = {}, {}
-    for name in ("forward", "fused", "weight") + (("input",) if C > 1 else ()):
+    forms = {name: build(layout) for name, layout in LAYOUTS.items()}
+    fastest_passes, chosen = {}, {}
+    for name in set(passes):
         times = {form: min(runs[name](1) for _ in range(3)) for form, runs in forms.items()}
         chosen[name] = min(times, key=times.get)
-        passes[name] = forms[chosen[name]][name]
-    return Item(passes, chosen)
+        fastest_passes[name] = forms[chosen[name]][name]
+    return Item(fastest_passes, chosen)
 
 
 def gru(batch, steps, inputs):
@@ -172,18 +173,30 @@ def elementwise(count):
     return Item(passes | best.passes, {"exp": "eager", "softmax": "eager"} | best.forms)
 
 
-def function(shapes, expression):
-    """An expression of the inputs x, w, b, c, d: its value, and with the gradients of its sum."""
+def function(shapes, expression, images):
+    """An expression of the inputs x, w, b, c, d: its value, and with the gradients of its sum. Where
+    all are images or kernels, channels_last is tried too."""
     names = "xwbcd"[:len(shapes)]
-    f = eval(f"lambda {', '.join(names)}: {expression}", {"F": F, "torch": torch})
-    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    plain = eval(f"lambda {', '.join(names)}: {expression}", {"F": F, "torch": torch})
 
-    def forward():
-        with torch.no_grad():
-            f(*inputs)
-    return Item({"forward": lambda calls: clock(forward, calls),
-                 "with gradients": lambda calls: clock(
-                     lambda: torch.autograd.grad(f(*inputs).sum(), inputs), calls)})
+    def build(f, form, layout):
+        inputs = [torch.randn(shape).to(memory_format=layout).requires_grad_() for shape in shapes]
+
+        def forward():
+            with torch.no_grad():
+                f(*inputs)
+        return Item({"forward": lambda calls: clock(forward, calls),
+                     "with gradients": lambda calls: clock(
+                         lambda: torch.autograd.grad(f(*inputs).sum(), inputs), calls)}, form)
+
+    if not images:
+        return build(plain, "eager", torch.contiguous_format)
+    builders = []
+    for name, layout in LAYOUTS.items():
+        builders.append(lambda n=name, l=layout: build(plain, "eager, " + n, l))
+        if COMPILE_ALL:
+            builders.append(lambda n=name, l=layout: build(torch.compile(plain), "compiled, " + n, l))
+    return fastest(builders)
 
 
 # Whole systems ------------------------------------------------------------------------------------
@@ -203,23 +216,23 @@ def read_safetensors(path):
     return tensors
 
 
-def load(model, file):
-    """Takes over the weights; returns the input and the labels that came with them."""
+def load(own, file):
+    """Takes over the weights; returns the input that came with them, and the labels or the target."""
     tensors = read_safetensors(file)
-    x, labels = tensors.pop("input"), tensors.pop("labels").long()
-    own = models.parameters_by_our_names(model)
+    x = tensors.pop("input")
+    y = tensors.pop("labels").long() if "labels" in tensors else tensors.pop("target")
     if own.keys() != tensors.keys():
         raise RuntimeError(f"parameters differ: {sorted(own.keys() ^ tensors.keys())[:4]}")
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(tensors[name])
-    return x, labels
+    return x, y
 
 
 def system(name, bins, batch, supernet, weights=None):
     model = models.make_system(name, bins, supernet)
     if weights:
-        x, labels = load(model, weights)
+        x, labels = load(models.parameters_by_our_names(model), weights)
     else:
         x, labels = torch.randn(batch, 1, bins, 200), torch.arange(batch) % models.CLASSES
     return model.to(memory_format=LAST), x.to(memory_format=LAST), labels
@@ -270,6 +283,41 @@ def step(name, bins, batch, mode, merged, weights=None):
     return builders[0]() if len(builders) == 1 else fastest(builders)
 
 
+def network(name, weights=None, layout=None):
+    """A training step of one of the other networks, in the faster layout unless one is given."""
+    def build(layout, compiled=False):
+        net, facts = models.NETWORKS[name](), {}
+        if weights:
+            x, y = load(net.named, weights)
+        else:
+            x = torch.rand(net.shape)
+            y = net.make_y(x)
+        if x.dim() == 4:
+            x = x.to(memory_format=LAYOUTS[layout])
+            for module in net.model.modules():
+                if isinstance(module, torch.nn.Conv2d):
+                    module.to(memory_format=LAYOUTS[layout])
+
+        def loss():
+            with torch.no_grad():
+                return net.loss(x, y).item()
+        if weights:                 # else there is nothing to compare with
+            facts = {"parameters": sum(p.numel() for p in net.named.values()), "loss": loss()}
+            net.step(x, y)
+            facts["loss after a step"] = loss()
+        if compiled:
+            net.loss = torch.compile(net.loss)
+        form = ("compiled" if compiled else "eager") + (", " + layout if x.dim() == 4 else "")
+        return Item({"step": lambda calls: clock(lambda: net.step(x, y), calls)}, form, facts)
+
+    if layout:
+        return build(layout)
+    builders = [lambda n=n: build(n) for n in LAYOUTS]
+    if COMPILE_ALL:
+        builders += [lambda n=n: build(n, True) for n in LAYOUTS]
+    return fastest(builders)
+
+
 def predict(name, bins, frames):
     """The model call alone: no audio, no features, no start of the program."""
     model = models.make_system(name, bins).to(memory_format=LAST).eval()
@@ -289,8 +337,7 @@ def predict(name, bins, frames):
 
 
 ITEMS = {"convolution": convolution, "gru": gru, "capsules": capsules, "elementwise": elementwise,
-         "function": function,
-         "step": step, "predict": predict}
+         "function": function, "step": step, "network": network, "predict": predict}
 
 
 # The conversation ---------------------------------------------------------------------------------
