@@ -32,7 +32,7 @@ struct Cut {
   Cut(const Conv2dShape& s, std::int64_t row_multiple) {
     constexpr std::int64_t kColumnsBudget = 64 * 1024;  // elements: stays in the second-level cache
     taps = s.C * s.R * s.S;
-    const std::int64_t wanted = std::max<std::int64_t>(kColumnsBudget / taps, 32);
+    const std::int64_t wanted = std::max(kColumnsBudget / taps, fewest_pixels(s));
     rows = std::clamp<std::int64_t>(wanted / s.out_w() / row_multiple * row_multiple, row_multiple,
                                     std::max(s.out_h(), row_multiple));
     rows = std::min(rows, s.out_h());
@@ -40,6 +40,14 @@ struct Cut {
     row_units = (s.out_h() + rows - 1) / rows;
     groups = (s.N + samples - 1) / samples;
     pixels = samples * rows * s.out_w();
+  }
+
+  // A weight beyond the second-level cache comes from memory for every unit: fewer and larger ones
+  // then, but still some for every thread.
+  std::int64_t fewest_pixels(const Conv2dShape& s) const {
+    constexpr std::int64_t kCachedWeight = 256 * 1024, kFewest = 32, kMost = 256, kUnits = 16;
+    if (s.K * taps <= kCachedWeight) return kFewest;
+    return std::clamp(s.N * s.out_h() * s.out_w() / kUnits, kFewest, kMost);
   }
 };
 
