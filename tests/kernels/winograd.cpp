@@ -36,7 +36,7 @@ double rms_error(const Values& actual, const std::vector<double>& expected) {
   return std::sqrt(error / scale);
 }
 
-constexpr double kTolerance = sizeof(real) == 8 ? 1e-14 : 1e-5;
+constexpr double kTolerance = sizeof(real) == 8 ? 2e-14 : 1e-5;
 
 std::string describe(const Conv2dShape& s) {
   std::string text;
@@ -96,6 +96,8 @@ const std::vector<Conv2dShape> kShapes = {
     same(2, 17, 6, 9, 33, 6, 6),    // not a whole number of channel blocks
     same(1, 40, 7, 20, 20, 5, 4),
     same(1, 8, 12, 26, 16, 3, 7),
+    same(1, 250, 5, 7, 20, 3, 3),  // many channels
+    same(1, 18, 5, 7, 250, 3, 3),
     same(1, 1, 12, 26, 1, 7, 3),
     {2, 16, 9, 15, 16, 5, 6, 1, 1, 0, 0, 0, 0},  // no padding
     {1, 3, 9, 15, 4, 4, 5, 1, 1, 3, 0, 0, 4},    // uneven padding
@@ -151,8 +153,8 @@ TEST_CASE("winograd: without bias") {
 
 TEST_CASE("winograd: the same bits from one and two threads") {
   const Restore restore;
-  for (const Conv2dShape& shape :
-       {same(3, 16, 61, 70, 16, 5, 5), same(1, 20, 90, 83, 16, 6, 6), same(1, 16, 5, 9, 8, 4, 6)}) {
+  for (const Conv2dShape& shape : {same(3, 16, 61, 70, 16, 5, 5), same(1, 20, 90, 83, 16, 6, 6),
+                                   same(1, 16, 5, 9, 8, 4, 6), same(2, 130, 20, 20, 130, 3, 3)}) {
     CAPTURE(describe(shape));
     const Inputs in(shape);
     cpu::set_threads(1);
@@ -170,6 +172,9 @@ TEST_CASE("winograd: the layers of 16 channels take it, others not") {
     CHECK(conv2d_version(same(1, 2, 200, 200, 3, 5, 5), pass) != Conv2dVersion::winograd);
     CHECK(conv2d_version(same(1, 16, 1, 1, 16, 5, 5), pass) != Conv2dVersion::winograd);
   }
+  CHECK(conv2d_winograd_supports(same(1, 256, 50, 50, 256, 3, 3)));
+  CHECK(!conv2d_winograd_supports(same(1, 257, 50, 50, 256, 3, 3)));
+  CHECK(!conv2d_winograd_supports(same(1, 256, 50, 50, 257, 3, 3)));
   Conv2dShape strided = same(1, 16, 50, 50, 16, 5, 5);
   strided.stride_w = 2;
   CHECK(!conv2d_winograd_supports(strided));

@@ -46,6 +46,8 @@ const std::vector<Conv2dShape> kShapes = {
     same(3, 3, 2, 5, 2, 6, 4),
     same(1, 17, 9, 11, 33, 4, 6),
     same(1, 40, 7, 20, 5, 5, 5),
+    same(1, 250, 5, 7, 20, 3, 3),  // many channels
+    same(1, 18, 5, 7, 250, 3, 3),
     same(1, 5, 8, 150, 7, 4, 4),
     same(1, 4, 9, 203, 6, 6, 6),
     same(5, 6, 30, 41, 4, 5, 6),

@@ -27,7 +27,7 @@ Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass);
 /// True if v2 takes the shape: stride 1 and no padding wider than the kernel reaches.
 bool conv2d_direct_supports(const Conv2dShape& shape);
 
-/// True if v3 takes the shape: v2 does, kernels of 3 to 7 rows and columns, up to 64 channels.
+/// True if v3 takes the shape: v2 does, kernels of 3 to 7 rows and columns, up to 256 channels.
 bool conv2d_winograd_supports(const Conv2dShape& shape);
 
 /// Where rows of an image [N, channels, height, width] come from: stored as they are, or, where

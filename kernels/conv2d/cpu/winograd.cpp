@@ -37,8 +37,8 @@ std::int64_t tiles_per_window(std::int64_t tile, std::int64_t window) {
 }
 
 void cut_into_strips(WinogradPlan& p, std::int64_t samples, const RowSink& sink) {
-  // Tiles side by side: enough to read the 64 KB of transformed kernels from the second-level cache
-  // seldom, and few enough that a strip's buffers stay there themselves.
+  // Tiles side by side: enough to read the transformed kernels (64 KB at 16 to 16 channels) seldom
+  // from a further cache, and few enough that a strip's buffers stay in the second-level one.
   constexpr std::int64_t kMaxColumns = 28;
   constexpr std::int64_t kMaxRows = 8;
   constexpr std::int64_t kMinUnits = 8;  // where the image allows, so that all threads have work

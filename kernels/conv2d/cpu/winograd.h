@@ -10,7 +10,7 @@
 
 namespace serenade::cpu {
 
-inline constexpr int kWinogradMaxBlocks = 4;  ///< of 16 input channels
+inline constexpr int kWinogradMaxBlocks = 16;  ///< of 16 channels, on either side
 
 /// A stride-1 correlation of an image `in` with kernels of R x S that gives an image `out`, and how
 /// it is cut. Output is computed in tiles of tile_h x tile_w = (9 - R) x (9 - S), each from 8 x 8

@@ -48,7 +48,8 @@ struct Plan {
 
   explicit Plan(const Conv2dShape& s) : shape(s), out_h(s.out_h()), out_w(s.out_w()) {
     constexpr std::int64_t kMaxStripTiles = 64;  // the rows of a strip stay in the caches
-    constexpr std::int64_t kMaxPartials = 64;
+    constexpr std::int64_t kMaxPartials = 64;    // of 16 to 16 channels, 64 KB each
+    constexpr std::int64_t kFewPartials = 4;     // whatever their size: so many threads have work
     constexpr std::int64_t kMinTiles = 128;  // of a partial: adding it up costs about as much as 3
     tap_rows = kTile + 1 - s.R;
     tap_columns = kTile + 1 - s.S;
@@ -61,8 +62,8 @@ struct Plan {
     input_blocks = ceil_div(s.C, kBlock);
     output_blocks = ceil_div(s.K, kBlock);
     tiles = s.N * tile_rows * tile_columns;
-    const std::int64_t most =
-        std::min(kMaxPartials / (input_blocks * output_blocks), tiles / kMinTiles);
+    const std::int64_t most = std::min(
+        std::max(kMaxPartials / (input_blocks * output_blocks), kFewPartials), tiles / kMinTiles);
     partials = 1;  // a power of two, so that two, four or eight threads get equal shares
     while (2 * partials <= most) partials *= 2;
   }
