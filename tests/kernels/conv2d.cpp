@@ -42,6 +42,8 @@ const std::vector<Conv2dShape> kShapes = {
     same(1, 1, 13, 33, 8, 3, 10),
     same(1, 1, 23, 19, 8, 10, 3),
     same(3, 5, 7, 9, 3, 1, 1),
+    same(2, 70, 40, 30, 64, 1, 1),  // 1x1, a sample in several units
+    {2, 9, 7, 9, 5, 1, 1, 2, 1, 0, 0, 0, 0},
     same(1, 1, 1, 1, 1, 1, 1),
     same(2, 3, 1, 17, 9, 4, 6),
     same(2, 2, 40, 1, 3, 5, 1),
@@ -155,6 +157,8 @@ TEST_CASE("conv2d: which version is in use") {
   CHECK(conv2d_version(first, forward) == Conv2dVersion::direct);
   CHECK(conv2d_version(first, Conv2dPass::backward_weight) == Conv2dVersion::direct);
   CHECK(conv2d_version(first, Conv2dPass::backward_input) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(same(32, 64, 56, 56, 256, 1, 1), forward) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(same(32, 16, 56, 56, 64, 1, 1), forward) == Conv2dVersion::direct);
   const Conv2dShape primary = {7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2};
   CHECK(conv2d_version(primary, forward) == Conv2dVersion::im2col);
   CHECK(conv2d_version(same(1, 2, 2, 3, 3, 6, 4), forward) == Conv2dVersion::im2col);
@@ -163,8 +167,8 @@ TEST_CASE("conv2d: which version is in use") {
 TEST_CASE("conv2d: the same bits from one and two threads") {
   const Restore restore;
   // Large enough for several chunks per sample and several partial weight gradients.
-  for (const Conv2dShape& shape :
-       {same(3, 4, 61, 70, 8, 5, 5), same(2, 1, 90, 83, 8, 2, 8), same(1, 2, 150, 90, 3, 3, 3)}) {
+  for (const Conv2dShape& shape : {same(3, 4, 61, 70, 8, 5, 5), same(2, 1, 90, 83, 8, 2, 8),
+                                   same(1, 2, 150, 90, 3, 3, 3), same(3, 80, 60, 50, 30, 1, 1)}) {
     const Case c(shape);
     for (const Conv2dVersion version : {Conv2dVersion::im2col, Conv2dVersion::direct}) {
       cpu::set_threads(1);

@@ -93,6 +93,9 @@ bool winograd_wins(const Conv2dShape& s) {
 
 Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
   if (!conv2d_direct_supports(shape)) return Conv2dVersion::im2col;
+  // v1 copies nothing for a 1x1 kernel, and a product of matrices packs what it reads often.
+  constexpr std::int64_t kManyPairs = 4096;
+  if (shape.R == 1 && shape.S == 1 && shape.C * shape.K >= kManyPairs) return Conv2dVersion::im2col;
   // v3 rounds an entry of the weight gradient to a few millionths of the largest one, v2 to a tenth
   // of that. Adam's first steps depend on signs alone, so where v2 takes no time, it is in use.
   constexpr std::int64_t kMinPixels = 4096;

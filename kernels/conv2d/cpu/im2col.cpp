@@ -7,6 +7,8 @@
 //   forward:          y       = weight columns
 //   backward input:   columns = weight^T dy, then every column entry is added to the x it came from
 //   backward weight:  dweight += dy columns^T
+// A 1x1 kernel of stride 1 reads the image as it lies: it is the matrix of columns. Likewise y and
+// dy are no copies where a unit is a part of one sample and nothing is pooled.
 
 #include <algorithm>
 
@@ -19,6 +21,12 @@
 namespace serenade::cpu {
 
 namespace {
+
+// The matrix of columns is the image itself.
+bool is_in_place(const Conv2dShape& s) {
+  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 &&
+         s.pad_bottom == 0 && s.pad_left == 0 && s.pad_right == 0;
+}
 
 // How the outputs are cut; a function of the shape alone.
 struct Cut {
@@ -36,7 +44,9 @@ struct Cut {
     rows = std::clamp<std::int64_t>(wanted / s.out_w() / row_multiple * row_multiple, row_multiple,
                                     std::max(s.out_h(), row_multiple));
     rows = std::min(rows, s.out_h());
-    samples = rows < s.out_h() ? 1 : std::clamp<std::int64_t>(wanted / (rows * s.out_w()), 1, s.N);
+    samples = rows < s.out_h() || is_in_place(s)
+                  ? 1
+                  : std::clamp<std::int64_t>(wanted / (rows * s.out_w()), 1, s.N);
     row_units = (s.out_h() + rows - 1) / rows;
     groups = (s.N + samples - 1) / samples;
     pixels = samples * rows * s.out_w();
@@ -63,6 +73,20 @@ struct Unit {
     pixels = samples * rows * s.out_w();
   }
 };
+
+// A matrix [rows, pixels of a unit] in memory of its own or within an image.
+template <class Real>
+struct Matrix {
+  Real* data;
+  std::int64_t pitch;
+};
+
+// The part of an image that a unit of one sample stands for.
+template <class Real>
+Matrix<Real> part_of(Real* image, const ImageShape& size, const Unit& unit) {
+  return {image + (unit.n0 * size.channels * size.height + unit.i0) * size.width,
+          size.height * size.width};
+}
 
 // Output columns j in [begin, end) read inside the image with kernel column t.
 struct Inside {
@@ -98,7 +122,9 @@ void for_each_segment(real* columns, const Conv2dShape& s, const Unit& unit, con
   }
 }
 
-void fill_columns(real* columns, const real* x, const Conv2dShape& s, const Unit& unit) {
+Matrix<const real> columns_of(const real* x, const Conv2dShape& s, const Unit& unit,
+                              real* columns) {
+  if (is_in_place(s)) return part_of(x, {s.C, s.H, s.W}, unit);
   const std::int64_t width = s.out_w();
   for_each_segment(columns, s, unit, [&](real* to, auto row, const Inside& inside, auto shift) {
     if (row < 0) return std::fill(to, to + width, real(0));
@@ -111,6 +137,7 @@ void fill_columns(real* columns, const real* x, const Conv2dShape& s, const Unit
     }
     std::fill(to + inside.end, to + width, real(0));
   });
+  return {columns, unit.pixels};
 }
 
 void add_columns(real* dx, real* columns, const Conv2dShape& s, const Unit& unit) {
@@ -122,16 +149,20 @@ void add_columns(real* dx, real* columns, const Conv2dShape& s, const Unit& unit
 }
 
 // dy of the unit as a matrix [K, pixels].
-void fill_gradient(real* matrix, const RowSource& dy, const Conv2dShape& s, const Unit& unit) {
+Matrix<const real> gradient_of(const RowSource& dy, const Conv2dShape& s, const Unit& unit,
+                               real* matrix) {
   const ImageShape image = {s.K, s.out_h(), s.out_w()};
+  if (dy.index == nullptr && unit.samples == 1) return part_of(dy.data, image, unit);
+  real* to = matrix;
   for (std::int64_t k = 0; k < s.K; ++k) {
     for (std::int64_t n = unit.n0; n < unit.n0 + unit.samples; ++n) {
       for (std::int64_t i = unit.i0; i < unit.i0 + unit.rows; ++i) {
-        read_row(matrix, dy, image, n, k, i);
-        matrix += image.width;
+        read_row(to, dy, image, n, k, i);
+        to += image.width;
       }
     }
   }
+  return {matrix, unit.pixels};
 }
 
 }  // namespace
@@ -145,16 +176,20 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
   conv2d_simd();  // pooling needs it: a bad SERENADE_ISA must throw here, not inside the region
   parallel_each(cut.groups * cut.row_units, [&](std::int64_t u) {
     const Unit unit(shape, cut, u);
-    real* columns = memory + thread_index() * per_thread;
-    real* out = columns + cut.taps * cut.pixels;
-    fill_columns(columns, x, shape, unit);
-    for (std::int64_t k = 0; k < shape.K; ++k) {
-      std::fill(out + k * unit.pixels, out + (k + 1) * unit.pixels, bias ? bias[k] : real(0));
+    real* const memory_of_columns = memory + thread_index() * per_thread;
+    const Matrix<const real> columns = columns_of(x, shape, unit, memory_of_columns);
+    const bool stored = y.index == nullptr && !y.add && unit.samples == 1;
+    const Matrix<real> out =
+        stored ? part_of(y.data, image, unit)
+               : Matrix<real>{memory_of_columns + cut.taps * cut.pixels, unit.pixels};
+    for (std::int64_t k = 0; k < shape.K && bias != nullptr; ++k) {
+      std::fill_n(out.data + k * out.pitch, unit.pixels, bias[k]);
     }
-    gemm(false, false, shape.K, unit.pixels, cut.taps, 1, weight, cut.taps, columns, unit.pixels, 1,
-         out, unit.pixels);
+    gemm(false, false, shape.K, unit.pixels, cut.taps, 1, weight, cut.taps, columns.data,
+         columns.pitch, bias != nullptr ? 1 : 0, out.data, out.pitch);
+    if (stored) return;
     for (std::int64_t n = 0; n < unit.samples; ++n) {
-      write_rows(y, image, unit.n0 + n, unit.i0, unit.rows, out + n * unit.rows * image.width,
+      write_rows(y, image, unit.n0 + n, unit.i0, unit.rows, out.data + n * unit.rows * image.width,
                  unit.pixels, image.width);
     }
   });
@@ -167,14 +202,16 @@ void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* 
   real* const memory = scratch(per_thread * thread_count());
   // Row blocks of one sample overlap in dx, so they stay with one thread, in order.
   parallel_each(cut.groups, [&](std::int64_t group) {
-    real* columns = memory + thread_index() * per_thread;
-    real* gradient = columns + cut.taps * cut.pixels;
+    real* const columns = memory + thread_index() * per_thread;
     for (std::int64_t u = 0; u < cut.row_units; ++u) {
       const Unit unit(shape, cut, group * cut.row_units + u);
-      fill_gradient(gradient, dy, shape, unit);
-      gemm(true, false, cut.taps, unit.pixels, shape.K, 1, weight, cut.taps, gradient, unit.pixels,
-           0, columns, unit.pixels);
-      add_columns(dx, columns, shape, unit);
+      const Matrix<const real> gradient =
+          gradient_of(dy, shape, unit, columns + cut.taps * cut.pixels);
+      const Matrix<real> to = is_in_place(shape) ? part_of(dx, {shape.C, shape.H, shape.W}, unit)
+                                                 : Matrix<real>{columns, unit.pixels};
+      gemm(true, false, cut.taps, unit.pixels, shape.K, 1, weight, cut.taps, gradient.data,
+           gradient.pitch, is_in_place(shape) ? 1 : 0, to.data, to.pitch);
+      if (!is_in_place(shape)) add_columns(dx, columns, shape, unit);
     }
   });
 }
@@ -189,15 +226,14 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
   real* const sums = scratch(partials * size + per_thread * thread_count());
   real* const memory = sums + partials * size;
   parallel_each(partials, [&](std::int64_t p) {
-    real* columns = memory + thread_index() * per_thread;
-    real* gradient = columns + cut.taps * cut.pixels;
+    real* const own = memory + thread_index() * per_thread;
     const std::int64_t first = p * units / partials;
     for (std::int64_t u = first; u < (p + 1) * units / partials; ++u) {
       const Unit unit(shape, cut, u);
-      fill_columns(columns, x, shape, unit);
-      fill_gradient(gradient, dy, shape, unit);
-      gemm(false, true, shape.K, cut.taps, unit.pixels, 1, gradient, unit.pixels, columns,
-           unit.pixels, u == first ? 0 : 1, sums + p * size, cut.taps);
+      const Matrix<const real> columns = columns_of(x, shape, unit, own);
+      const Matrix<const real> gradient = gradient_of(dy, shape, unit, own + cut.taps * cut.pixels);
+      gemm(false, true, shape.K, cut.taps, unit.pixels, 1, gradient.data, gradient.pitch,
+           columns.data, columns.pitch, u == first ? 0 : 1, sums + p * size, cut.taps);
     }
   });
   add_partials(dweight, sums, partials, size);
