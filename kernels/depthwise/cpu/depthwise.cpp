@@ -49,21 +49,19 @@ class Padded {
     return offsets;
   }
 
+  // Into a plane of zeros, or one of this shape.
   void fill(real* plane, const real* x) const {
-    for (std::int64_t row = 0; row < s_.padded_h(); ++row) {
-      const std::int64_t h = row - s_.pad_top;
-      for (std::int64_t phase = 0; phase < s_.stride_w; ++phase, plane += pitch_) {
-        if (h < 0 || h >= s_.H) {
-          std::fill_n(plane, pitch_, real(0));
+    const std::int64_t end = std::min(s_.pad_top + s_.H, s_.padded_h());
+    for (std::int64_t row = s_.pad_top; row < end; ++row) {
+      for (std::int64_t phase = 0; phase < s_.stride_w; ++phase) {
+        const Inside inside(s_.pad_left, phase, s_.stride_w, s_.W);
+        real* const line = plane + (row * s_.stride_w + phase) * pitch_;
+        const real* const from = x + (row - s_.pad_top) * s_.W + phase - s_.pad_left;
+        if (s_.stride_w == 1) {
+          std::copy(from + inside.first, from + inside.end, line + inside.first);
           continue;
         }
-        const Inside inside(s_.pad_left, phase, s_.stride_w, s_.W);
-        const std::int64_t from = h * s_.W + phase - s_.pad_left;
-        std::fill_n(plane, inside.first, real(0));
-        for (std::int64_t q = inside.first; q < inside.end; ++q) {
-          plane[q] = x[from + q * s_.stride_w];
-        }
-        std::fill(plane + inside.end, plane + pitch_, real(0));
+        for (std::int64_t q = inside.first; q < inside.end; ++q) line[q] = from[q * s_.stride_w];
       }
     }
   }
@@ -96,9 +94,9 @@ class Spread {
     return offsets;
   }
 
+  // Into a plane of zeros, or one of this shape.
   void fill(real* plane, const real* dy) const {
     const std::int64_t out_h = s_.out_h(), out_w = s_.out_w();
-    std::fill_n(plane, size(), real(0));
     for (std::int64_t i = 0; i < out_h; ++i) {
       const std::int64_t row = top_ + i * s_.stride_h;
       if (row < 0 || row >= rows_) continue;
@@ -107,6 +105,10 @@ class Spread {
       const std::int64_t first = left_ < 0 ? ceil_div(-left_, s_.stride_w) : 0;
       const std::int64_t end =
           columns_ > left_ ? std::min(out_w, ceil_div(columns_ - left_, s_.stride_w)) : 0;
+      if (s_.stride_w == 1) {
+        std::copy(from + first, from + end, line + left_ + first);
+        continue;
+      }
       for (std::int64_t j = first; j < end; ++j) line[left_ + j * s_.stride_w] = from[j];
     }
   }
@@ -115,6 +117,13 @@ class Spread {
   const DepthwiseShape& s_;
   std::int64_t rows_, columns_, top_, left_, pitch_;
 };
+
+// A plane of zeros for each thread.
+real* planes_of_zeros(std::int64_t size) {
+  real* const planes = scratch(thread_count() * size);
+  std::fill_n(planes, thread_count() * size, real(0));
+  return planes;
+}
 
 std::int64_t work_of(const DepthwiseShape& s) { return s.M * s.out_h() * s.out_w() * s.R * s.S; }
 
@@ -177,7 +186,7 @@ void depthwise_conv2d_forward(real* y, const real* x, const real* weight, const 
   const Padded padded(s);
   const std::vector<std::int64_t> offsets = padded.offsets();
   const std::int64_t taps = s.R * s.S, out = s.out_h() * s.out_w();
-  real* planes = scratch(thread_count() * padded.size());
+  real* planes = planes_of_zeros(padded.size());
   parallel_items(s.N * s.C, work_of(s), [&](std::int64_t item) {
     real* plane = planes + thread_index() * padded.size();
     padded.fill(plane, x + item * s.H * s.W);
@@ -195,7 +204,7 @@ void depthwise_conv2d_backward_input(real* dx, const real* dy, const real* weigh
   const Spread spread(s);
   const std::vector<std::int64_t> offsets = spread.offsets();
   const std::int64_t taps = s.R * s.S, out = s.out_h() * s.out_w();
-  real* planes = scratch(thread_count() * spread.size());
+  real* planes = planes_of_zeros(spread.size());
   parallel_items(s.N * s.C, s.M * s.H * s.W * taps, [&](std::int64_t item) {
     real* plane = planes + thread_index() * spread.size();
     for (std::int64_t m = 0; m < s.M; ++m) {
@@ -213,7 +222,7 @@ void depthwise_conv2d_backward_weight(real* dweight, const real* dy, const real*
   const Padded padded(s);
   const std::vector<std::int64_t> offsets = padded.offsets();
   const std::int64_t taps = s.R * s.S, out = s.out_h() * s.out_w();
-  real* planes = scratch(thread_count() * padded.size());
+  real* planes = planes_of_zeros(padded.size());
   std::vector<double> sums(static_cast<std::size_t>(s.C * s.M * taps));
   parallel_items(s.C, s.N * work_of(s), [&](std::int64_t c) {
     real* plane = planes + thread_index() * padded.size();
