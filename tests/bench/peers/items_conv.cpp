@@ -146,13 +146,16 @@ void contest(const Setting& setting, Problem& problem, const Row& row,
       ours(row.pooled ? pooled_weight_work(problem) : problem.our_work(row.pass)), peers);
 }
 
-std::optional<PyTorch::Prepared> prepare(const Setting& setting, const Problem& p,
+nlohmann::json arguments_of(const Problem& p) {
+  return {{"shape", {p.s.N, p.s.C, p.s.H, p.s.W, p.s.K}},
+          {"kernel", {p.s.R, p.s.S}},
+          {"padding", {p.s.R / 2, p.s.S / 2}},
+          {"pool", p.pool}};
+}
+
+std::optional<PyTorch::Prepared> prepare(const Setting& setting, nlohmann::json arguments,
                                          const std::vector<Row>& rows) {
   if (setting.pytorch == nullptr) return std::nullopt;
-  nlohmann::json arguments = {{"shape", {p.s.N, p.s.C, p.s.H, p.s.W, p.s.K}},
-                              {"kernel", {p.s.R, p.s.S}},
-                              {"padding", {p.s.R / 2, p.s.S / 2}},
-                              {"pool", p.pool}};
   for (const Row& row : rows) arguments["passes"].push_back(row.pytorch_pass);
   return setting.pytorch->prepare("convolution", arguments.dump());
 }
@@ -189,15 +192,11 @@ struct DepthwiseProblem {
 // best layout and against PyTorch.
 template <class SomeProblem>
 void layer_contests(const Setting& setting, const std::string& name, SomeProblem& problem,
-                    nlohmann::json arguments, double asked) {
+                    const nlohmann::json& arguments, double asked) {
   const std::vector<Row> rows = {{Pass::forward, "forward", "forward", asked},
                                  {Pass::input, "input gradient", "input", asked},
                                  {Pass::weight, "weight gradient", "weight", asked}};
-  std::optional<PyTorch::Prepared> pytorch;
-  if (setting.pytorch != nullptr) {
-    for (const Row& row : rows) arguments["passes"].push_back(row.pytorch_pass);
-    pytorch = setting.pytorch->prepare("convolution", arguments.dump());
-  }
+  const std::optional<PyTorch::Prepared> pytorch = prepare(setting, arguments, rows);
   for (const Row& row : rows) {
     std::vector<std::optional<Contender>> peers = {
         onednn::convolution(row.pass, problem.s, Layout::best),
@@ -225,7 +224,7 @@ void convolution_items(const Setting& setting, std::int64_t kernel) {
       {Pass::fused, "forward, ReLU, pool 2x2", "fused", kernel == 5 ? 3.8 : 0}};
   for (const auto& image : images) {
     Problem problem(same(16, image[0], image[1], 16, kernel, kernel), {2, 2});
-    const auto pytorch = prepare(setting, problem, rows);
+    const auto pytorch = prepare(setting, arguments_of(problem), rows);
     for (const Row& row : rows) contest(setting, problem, row, pytorch);
     const auto direct = own("", "", [&] {
       cpu::conv2d_forward_v2_direct({.data = problem.y.data()}, problem.x.data(),
@@ -248,7 +247,7 @@ void first_layer_items(const Setting& setting) {
                                     "weight", kernel[0] == 2 ? 1.7 : 2.8, true}};
     for (const std::int64_t bins : {4096, 200}) {
       Problem problem(same(1, bins, 200, 8, kernel[0], kernel[1]), {2, 1});
-      const auto pytorch = prepare(setting, problem, rows);
+      const auto pytorch = prepare(setting, arguments_of(problem), rows);
       for (const Row& row : rows) contest(setting, problem, row, pytorch);
       if (setting.pytorch != nullptr) setting.pytorch->drop();
     }
