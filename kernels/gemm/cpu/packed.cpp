@@ -1,12 +1,11 @@
 // The packed matrix product (scheme: Goto & van de Geijn, Anatomy of High-Performance Matrix
 // Multiplication, ACM TOMS 34, 2008):
-//   1. k is cut into blocks, n too, so that a block of B (at most 590 KB) stays in the second-level
-//      cache. All threads pack it together into panels.
-//   2. A unit of work is a few rows of C: they are packed into a panel of the first-level cache and
-//      swept over all panels of B. Units are small, so threads take the next one when they are
-//      done.
-// There are two buffers for B, and one loop does both: the units of a block, then the panels of the
-// next, so that threads wait for each other once per block.
+//   1. C is cut into a tile or two per thread. Each thread packs what its tiles need: to pack an
+//      operand twice costs less than to fetch panels that another core has just written (measured:
+//      256 rows by 3,600 columns were a quarter slower with one packed operand for two threads).
+//   2. k is cut into blocks, n and m too, so that a block of B (at most 590 KB) stays in the
+//      second-level cache and one of A near it. Both are packed into panels.
+//   3. Each panel of A, a few rows of C, is swept over all panels of B.
 //
 // Two neighbouring products of equal sizes, such as the two directions of a recurrent layer, are
 // done as one larger product where they share an operand: one A is swept over the columns of both
@@ -14,7 +13,7 @@
 // packing (5 % at 200 columns) or reading and writing C.
 //
 // Each element of C is one sum per block of k in ascending order, and the blocks in order, whatever
-// tile, unit or thread it falls to, so the bits cannot depend on threads.
+// tile, block or thread it falls to, so the bits cannot depend on threads.
 
 #include "kernels/gemm/cpu/packed.h"
 
@@ -22,7 +21,6 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
-#include <utility>
 
 #include "kernels/gemm/cpu/packed_simd.h"
 #include "kernels/gemm/cpu/panels_simd.h"
@@ -39,7 +37,8 @@ namespace {
 
 constexpr std::int64_t kDepth = 1536 / sizeof(real);  // longest block of k
 constexpr std::int64_t kColumns = 384;                // most columns of a block of B
-constexpr std::int64_t kUnits = 8;                    // fewer units than this: columns are cut, too
+constexpr std::int64_t kRows = 768;                   // most rows of a block of A
+constexpr std::int64_t kLargeTile = 1024 * 1024;      // elements of C: enough for two per thread
 // Blocks of k begin at whole cache lines, which halves the time of packing.
 constexpr std::int64_t kDepthStep = 64 / sizeof(real);
 constexpr std::int64_t kWorthThreads = 1 << 20;  // multiply-adds, about 20 microseconds
@@ -87,154 +86,177 @@ Group first_group(std::span<const GemmProduct> products) {
   return {&p, 1, Shared::nothing};
 }
 
-// A block of k and a block of columns, of each product of a group.
-struct Block {
-  Group group;
-  std::int64_t first, depth;             // of k
-  std::int64_t column, columns, panels;  // of n
+struct Range {
+  std::int64_t begin, end;
+  std::int64_t size() const { return end - begin; }
+  // Part `index` of `parts`, cut at multiples of `step`.
+  Range part(std::int64_t index, std::int64_t parts, std::int64_t step) const {
+    const std::int64_t steps = ceil_div(size(), step);
+    return {begin + steps * index / parts * step,
+            std::min(end, begin + steps * (index + 1) / parts * step)};
+  }
 };
 
-class Gemm {
+// A tile of C, of each product of a group, by one thread.
+class Tile {
  public:
-  explicit Gemm(std::span<const GemmProduct> products) : products_(products) {
-    std::int64_t work = 0, depth = 0, columns = 0;
-    for (const GemmProduct& p : products) {
-      work += p.m * p.n * p.k;
-      depth = std::max(depth, std::min(2 * p.k, kDepth));
-      columns = std::max(columns, std::min(2 * p.n, kColumns));
-    }
-    team_ = work > kWorthThreads && !in_parallel() && thread_count() > 1;
-    const std::int64_t threads = team_ ? thread_count() : 1;
-    columns_size_ = depth * (columns + 2 * simd_.tile_columns);
-    rows_size_ = ceil_div(depth * simd_.tile_rows + simd_.tile_columns, kDepthStep) * kDepthStep;
-    columns_ = working_memory(2 * columns_size_ + threads * rows_size_);
-    rows_ = columns_ + 2 * columns_size_;
+  Tile(const Group& group, Range rows, Range columns)
+      : group_(group),
+        first_(*group.products),
+        rows_(rows),
+        columns_(columns),
+        most_rows_(group.shared == Shared::b ? kRows / 2 : kRows),
+        most_columns_(group.shared == Shared::a ? kColumns / 2 : kColumns),
+        most_depth_(group.shared == Shared::c ? kDepth / 2 : kDepth) {
+    const std::int64_t depth =
+        std::min(first_.k, most_depth_) * (group.shared == Shared::c ? 2 : 1);
+    row_pitch_ = ceil_div(depth * simd_.tile_rows + simd_.tile_columns, kDepthStep) * kDepthStep;
+    const std::int64_t a = row_operands() *
+                           (ceil_div(std::min(rows.size(), most_rows_), simd_.tile_rows) + 1) *
+                           row_pitch_;
+    const std::int64_t b = column_operands() * depth *
+                           (std::min(columns.size(), most_columns_) + 2 * simd_.tile_columns);
+    packed_rows_ = working_memory(a + b);
+    packed_columns_ = packed_rows_ + a;
   }
 
   void run() {
-    int buffer = 0;
-    for (auto rest = products_; !rest.empty();) {
-      const Group group = first_group(rest);
-      rest = rest.subspan(group.count);
-      for_each_block(group, [&](const Block& block) {
-        buffer = 1 - buffer;
-        multiply_and_pack(block, columns_ + buffer * columns_size_);
-      });
+    const std::int64_t row_blocks = ceil_div(rows_.size(), most_rows_);
+    const std::int64_t depth_blocks = ceil_div(first_.k, most_depth_);
+    const std::int64_t column_blocks = ceil_div(columns_.size(), most_columns_);
+    for (std::int64_t i = 0; i < row_blocks; ++i) {
+      const Range rows = rows_.part(i, row_blocks, simd_.tile_rows);
+      for (std::int64_t l = 0; l < depth_blocks; ++l) {
+        const Range steps = Range{0, first_.k}.part(l, depth_blocks, kDepthStep);
+        for (std::int64_t operand = 0; operand < row_operands(); ++operand) {
+          pack_rows(operand, rows, steps);
+        }
+        for (std::int64_t j = 0; j < column_blocks; ++j) {
+          const Range columns = columns_.part(j, column_blocks, simd_.tile_columns);
+          for (std::int64_t operand = 0; operand < column_operands(); ++operand) {
+            pack_columns(operand, columns, steps);
+          }
+          multiply(rows, columns, steps);
+        }
+      }
     }
-    multiply_and_pack({}, nullptr);
   }
 
  private:
-  // Calls run(block) for the blocks of a group, in the order in which C sums them.
-  template <class Run>
-  void for_each_block(const Group& group, const Run& run) const {
-    const GemmProduct& p = *group.products;
-    const std::int64_t width = simd_.tile_columns, panels = ceil_div(p.n, width);
-    const std::int64_t column_blocks =
-        ceil_div(p.n, group.shared == Shared::a ? kColumns / 2 : kColumns);
-    const std::int64_t depth_blocks =
-        ceil_div(p.k, group.shared == Shared::c ? kDepth / 2 : kDepth);
-    const std::int64_t lines = ceil_div(p.k, kDepthStep);
-    for (std::int64_t j = 0; j < column_blocks; ++j) {
-      const std::int64_t panel = panels * j / column_blocks;
-      const std::int64_t next_panel = panels * (j + 1) / column_blocks;
-      const std::int64_t column = panel * width, end = std::min(p.n, next_panel * width);
-      for (std::int64_t l = 0; l < depth_blocks; ++l) {
-        const std::int64_t first = lines * l / depth_blocks * kDepthStep;
-        const std::int64_t next = std::min(p.k, lines * (l + 1) / depth_blocks * kDepthStep);
-        run({group, first, next - first, column, end - column, next_panel - panel});
+  // How many A and B there are, and how long a row or column of a packed panel is.
+  std::int64_t row_operands() const { return group_.shared == Shared::b ? 2 : 1; }
+  std::int64_t column_operands() const { return group_.shared == Shared::a ? 2 : 1; }
+  std::int64_t packed_depth(Range steps) const {
+    return group_.shared == Shared::c ? 2 * steps.size() : steps.size();
+  }
+
+  // The given operand, or both, one after the other along k, where they share C.
+  template <class Pack>
+  void for_each_product(std::int64_t operand, Range steps, const Pack& pack) const {
+    if (group_.shared != Shared::c) return pack(group_.products[operand], 0);
+    pack(group_.products[0], 0);
+    pack(group_.products[1], steps.size());
+  }
+
+  // Panels of nearly equal height.
+  static std::int64_t panels_of(Range rows, std::int64_t height) {
+    return ceil_div(rows.size(), height);
+  }
+  Range panel_of(Range rows, std::int64_t panel) const {
+    const std::int64_t panels = panels_of(rows, simd_.tile_rows);
+    return {rows.begin + rows.size() * panel / panels,
+            rows.begin + rows.size() * (panel + 1) / panels};
+  }
+
+  // Where the packed panels of an operand begin.
+  real* rows_at(std::int64_t operand, Range rows, std::int64_t panel) const {
+    return packed_rows_ + (operand * panels_of(rows, simd_.tile_rows) + panel) * row_pitch_;
+  }
+  real* columns_at(std::int64_t operand, Range columns, Range steps) const {
+    const std::int64_t width = simd_.tile_columns;
+    return packed_columns_ + operand * panels_of(columns, width) * width * packed_depth(steps);
+  }
+
+  void pack_rows(std::int64_t operand, Range rows, Range steps) const {
+    for_each_product(operand, steps, [&](const GemmProduct& p, std::int64_t before) {
+      for (std::int64_t panel = 0; panel < panels_of(rows, simd_.tile_rows); ++panel) {
+        const Range part = panel_of(rows, panel);
+        const real* a = p.transpose_a ? p.a + steps.begin * p.lda + part.begin
+                                      : p.a + part.begin * p.lda + steps.begin;
+        simd_.pack_rows(rows_at(operand, rows, panel) + before * part.size(), a, p.lda,
+                        p.transpose_a, steps.size(), part.size());
+      }
+    });
+  }
+
+  void pack_columns(std::int64_t operand, Range columns, Range steps) const {
+    const std::int64_t width = simd_.tile_columns;
+    for_each_product(operand, steps, [&](const GemmProduct& p, std::int64_t before) {
+      real* panel = columns_at(operand, columns, steps) + before * width;
+      for (std::int64_t j = columns.begin; j < columns.end; j += width) {
+        const real* b =
+            p.transpose_b ? p.b + j * p.ldb + steps.begin : p.b + steps.begin * p.ldb + j;
+        simd_.pack_columns(panel, b, p.ldb, p.transpose_b, steps.size(),
+                           std::min(width, columns.end - j));
+        panel += width * packed_depth(steps);
+      }
+    });
+  }
+
+  void multiply(Range rows, Range columns, Range steps) const {
+    const std::int64_t panels = panels_of(rows, simd_.tile_rows);
+    for (std::int64_t i = 0; i < row_operands() * panels; ++i) {
+      const std::int64_t operand = i / panels;
+      const Range part = panel_of(rows, i % panels);
+      for (std::int64_t b = 0; b < column_operands(); ++b) {
+        const GemmProduct& p = group_.products[operand + b];
+        simd_.multiply(p.c + part.begin * p.ldc + columns.begin, p.ldc,
+                       rows_at(operand, rows, i % panels), columns_at(b, columns, steps),
+                       packed_depth(steps), part.size(), columns.size(), p.alpha,
+                       steps.begin == 0 ? p.beta : 1);
       }
     }
-  }
-
-  // How long a column of a packed panel is.
-  static std::int64_t packed_depth(const Block& block) {
-    return block.group.shared == Shared::c ? 2 * block.depth : block.depth;
-  }
-
-  // Multiplies with the block that is packed, and packs the next one; either may be missing.
-  void multiply_and_pack(const Block& next, real* packed) {
-    const Block block = std::exchange(block_, next);
-    const real* const columns = std::exchange(packed_, packed);
-    std::int64_t row_panels = 0, cuts = 0, units = 0, panels = 0;
-    const std::int64_t m = block.panels > 0 ? block.group.products->m : 0;
-    if (block.panels > 0) {
-      const std::int64_t operands = block.group.shared == Shared::b ? 2 : 1;
-      row_panels = ceil_div(m, simd_.tile_rows);
-      cuts = std::min(block.panels, ceil_div(kUnits, operands * row_panels));
-      units = operands * row_panels * cuts;
-    }
-    if (next.panels > 0)
-      panels = (next.group.shared == Shared::b ? 1 : next.group.count) * next.panels;
-    const auto item = [&](std::int64_t i) {
-      if (i >= units) {
-        i -= units;
-        return pack_columns(next, packed, i / next.panels, i % next.panels);
-      }
-      const std::int64_t panel = i / cuts % row_panels, cut = i % cuts;
-      const std::int64_t row = m * panel / row_panels;
-      run_unit(block, columns, i / cuts / row_panels, row, m * (panel + 1) / row_panels - row,
-               block.panels * cut / cuts, block.panels * (cut + 1) / cuts);
-    };
-    if (team_) return parallel_each(units + panels, item);
-    for (std::int64_t i = 0; i < units + panels; ++i) item(i);
-  }
-
-  // Where the columns from a panel on, of the given product of the group, are packed.
-  std::int64_t panel_offset(const Block& block, std::int64_t product, std::int64_t panel) const {
-    const std::int64_t before = block.group.shared == Shared::a ? product * block.panels : 0;
-    return (before + panel) * simd_.tile_columns * packed_depth(block);
-  }
-
-  void pack_columns(const Block& block, real* packed, std::int64_t product,
-                    std::int64_t panel) const {
-    const GemmProduct& p = block.group.products[product];
-    const std::int64_t column = panel * simd_.tile_columns, j = block.column + column;
-    const std::int64_t above = block.group.shared == Shared::c ? product * block.depth : 0;
-    const real* b = p.transpose_b ? p.b + j * p.ldb + block.first : p.b + block.first * p.ldb + j;
-    simd_.pack_columns(packed + panel_offset(block, product, panel) + above * simd_.tile_columns, b,
-                       p.ldb, p.transpose_b, block.depth,
-                       std::min(simd_.tile_columns, block.columns - column));
-  }
-
-  // Rows of C of one product or of all, from panel to panel of the block.
-  void run_unit(const Block& block, const real* packed, std::int64_t product, std::int64_t row,
-                std::int64_t rows, std::int64_t panel, std::int64_t end) const {
-    const Group& group = block.group;
-    real* a = rows_ + (team_ ? thread_index() : 0) * rows_size_;
-    pack_rows(a, group.products[product], block, row, rows);
-    if (group.shared == Shared::c) {
-      pack_rows(a + block.depth * rows, group.products[1], block, row, rows);
-    }
-    const std::int64_t column = panel * simd_.tile_columns;
-    const std::int64_t columns = std::min(end * simd_.tile_columns, block.columns) - column;
-    const std::int64_t last = group.shared == Shared::a ? 1 : product;
-    for (std::int64_t i = product; i <= last; ++i) {
-      const GemmProduct& p = group.products[i];
-      simd_.multiply(p.c + row * p.ldc + block.column + column, p.ldc, a,
-                     packed + panel_offset(block, i, panel), packed_depth(block), rows, columns,
-                     p.alpha, block.first == 0 ? p.beta : 1);
-    }
-  }
-
-  void pack_rows(real* panel, const GemmProduct& p, const Block& block, std::int64_t row,
-                 std::int64_t rows) const {
-    const real* a =
-        p.transpose_a ? p.a + block.first * p.lda + row : p.a + row * p.lda + block.first;
-    simd_.pack_rows(panel, a, p.lda, p.transpose_a, block.depth, rows);
   }
 
   const GemmSimd& simd_ = gemm_simd();
-  std::span<const GemmProduct> products_;
-  bool team_;
-  std::int64_t columns_size_, rows_size_;
-  real *columns_, *rows_;
-  Block block_ = {};        // the one that is packed, if any
-  real* packed_ = nullptr;  // its columns
+  const Group& group_;
+  const GemmProduct& first_;
+  Range rows_, columns_;
+  std::int64_t most_rows_, most_columns_, most_depth_;  // of a block
+  std::int64_t row_pitch_;                              // from one panel of rows to the next
+  real *packed_rows_, *packed_columns_;
 };
+
+// A tile or two per thread, of the shape that has the least to pack.
+void run(const Group& group) {
+  const GemmProduct& p = *group.products;
+  const Range rows = {0, p.m}, columns = {0, p.n};
+  if (group.count * p.m * p.n * p.k <= kWorthThreads || in_parallel() || thread_count() == 1) {
+    return Tile(group, rows, columns).run();
+  }
+  const std::int64_t threads = thread_count();
+  const std::int64_t tiles = p.m * p.n >= 2 * threads * kLargeTile ? 2 * threads : threads;
+  std::int64_t row_cuts = 1;
+  for (std::int64_t cuts = 2; cuts <= tiles; ++cuts) {
+    const auto packed = [&](std::int64_t r) { return p.m * (tiles / r) + p.n * r; };
+    if (tiles % cuts == 0 && packed(cuts) <= packed(row_cuts)) row_cuts = cuts;
+  }
+  const std::int64_t column_cuts = tiles / row_cuts;
+  parallel_each(tiles, [&](std::int64_t i) {
+    const Range own_rows = rows.part(i / column_cuts, row_cuts, gemm_simd().tile_rows);
+    const Range own_columns = columns.part(i % column_cuts, column_cuts, gemm_simd().tile_columns);
+    if (own_rows.size() > 0 && own_columns.size() > 0) Tile(group, own_rows, own_columns).run();
+  });
+}
 
 }  // namespace
 
-void gemm_in_order(std::span<const GemmProduct> products) { Gemm(products).run(); }
+void gemm_in_order(std::span<const GemmProduct> products) {
+  while (!products.empty()) {
+    const Group group = first_group(products);
+    run(group);
+    products = products.subspan(static_cast<std::size_t>(group.count));
+  }
+}
 
 }  // namespace serenade::cpu
