@@ -85,7 +85,9 @@ class Enter {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : next_(kClosed) {
+ThreadPool::ThreadPool(int threads)
+    : shares_(std::max(1, threads)), share_(std::make_unique<Share[]>(shares_)) {
+  for (int i = 0; i < shares_; ++i) share_[i].next = kClosed;
   workers_.reserve(static_cast<std::size_t>(threads));
   try {
     for (int index = 1; index < threads; ++index) {
@@ -109,20 +111,30 @@ void ThreadPool::worker(int index) {
     if (!spin([&] { return loops_.load(std::memory_order_acquire) != seen; })) loops_.wait(seen);
     seen = loops_.load(std::memory_order_acquire);
     if (stopped_) return;
-    work();
+    work(index);
   }
 }
 
-void ThreadPool::work() {
-  std::uint64_t next = next_.load(std::memory_order_acquire);
+std::uint32_t ThreadPool::share_begin(int share, std::uint32_t pieces) const {
+  return static_cast<std::uint32_t>(std::uint64_t(pieces) * share / shares_);
+}
+
+// The own share, then what is left of the others.
+void ThreadPool::work(int index) {
+  for (int i = 0; i < shares_; ++i) take((index + i) % shares_);
+}
+
+void ThreadPool::take(int share) {
+  std::atomic<std::uint64_t>& next_piece = share_[share].next;
+  std::uint64_t next = next_piece.load(std::memory_order_acquire);
   for (;;) {
     const auto piece = static_cast<std::uint32_t>(next);
     const std::uint32_t pieces = pieces_.load(std::memory_order_acquire);
     const Piece call = piece_.load(std::memory_order_acquire);
     const void* const context = context_.load(std::memory_order_acquire);
-    if (piece >= pieces) return;  // kClosed too
-    if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
-                                     std::memory_order_acquire)) {
+    if (piece >= share_begin(share + 1, pieces)) return;  // kClosed too
+    if (!next_piece.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
+                                          std::memory_order_acquire)) {
       continue;
     }
     std::uint32_t done = 1;
@@ -132,13 +144,17 @@ void ThreadPool::work() {
       const std::lock_guard lock(failure_mutex_);
       if (!failure_) failure_ = std::current_exception();
       // The pieces that nobody has begun count as done.
-      std::uint64_t rest = next_.load(std::memory_order_acquire);
-      while (!next_.compare_exchange_weak(rest, rest - static_cast<std::uint32_t>(rest) + pieces)) {
+      for (int i = 0; i < shares_; ++i) {
+        const std::uint32_t end = share_begin(i + 1, pieces);
+        std::uint64_t rest = share_[i].next.load(std::memory_order_acquire);
+        while (!share_[i].next.compare_exchange_weak(
+            rest, rest - static_cast<std::uint32_t>(rest) + std::max(end, std::uint32_t(rest)))) {
+        }
+        done += end - std::min(end, static_cast<std::uint32_t>(rest));
       }
-      done += pieces - std::min(pieces, static_cast<std::uint32_t>(rest));
     }
     finish(done);
-    next = next_.load(std::memory_order_acquire);
+    next = next_piece.load(std::memory_order_acquire);
   }
 }
 
@@ -149,16 +165,18 @@ void ThreadPool::finish(std::uint32_t pieces) {
 
 void ThreadPool::run(std::uint32_t pieces, Piece piece, const void* context) {
   const Enter enter(0, true);
-  const std::uint64_t loop = (next_.load(std::memory_order_relaxed) >> 32) + 1;
-  next_.store(loop << 32 | kClosed);
+  const std::uint64_t loop = (share_[0].next.load(std::memory_order_relaxed) >> 32) + 1;
+  for (int i = 0; i < shares_; ++i) share_[i].next.store(loop << 32 | kClosed);
   pieces_.store(pieces, std::memory_order_release);
   piece_.store(piece, std::memory_order_release);
   context_.store(context, std::memory_order_release);
   done_.store(0, std::memory_order_release);
-  next_.store(loop << 32, std::memory_order_release);
+  for (int i = 0; i < shares_; ++i) {
+    share_[i].next.store(loop << 32 | share_begin(i, pieces), std::memory_order_release);
+  }
   loops_.fetch_add(1, std::memory_order_release);
   loops_.notify_all();
-  work();
+  work(0);
   const auto all_done = [&] { return done_.load(std::memory_order_acquire) == pieces; };
   if (!spin(all_done)) {
     for (std::uint32_t done; (done = done_.load(std::memory_order_acquire)) != pieces;) {

@@ -1,15 +1,18 @@
 #pragma once
 // The threads that share the loops of kernels (kernels/runtime/cpu/parallel.h).
 //
-// A loop is a number of pieces. The caller and its workers take them one after another from one
-// counter, and the caller returns when every piece is done. It waits for pieces, not for threads:
-// where the system gives a worker no processor in time, the others do its share, so that a busy
-// machine costs what it takes and no more. Whoever has nothing to do looks out for work a moment
-// and then sleeps (spin in thread_pool.cpp).
+// A loop is a number of pieces. Each thread of the team, the caller and its workers, has a share of
+// neighbouring ones and takes them one after another; then it helps the others with theirs. So a
+// piece is done by the same thread from loop to loop, which has the data in its caches, where all
+// keep up. The caller returns when every piece is done. It waits for pieces, not for threads: where
+// the system gives a worker no processor in time, the others do its share, so that a busy machine
+// costs what it takes and no more. Whoever has nothing to do looks out for work a moment and then
+// sleeps (spin in thread_pool.cpp).
 
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -36,14 +39,22 @@ class ThreadPool {
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
  private:
-  void work();
+  // The loop's number in the upper half, the next piece of a thread's share in the lower one.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> next;
+  };
+
+  void work(int index);
+  void take(int share);
+  std::uint32_t share_begin(int share, std::uint32_t pieces) const;
   void worker(int index);
   void finish(std::uint32_t pieces);
 
-  // The loop's number in the upper half, its next piece in the lower one. What a loop is stands
-  // beside it and changes only while the lower half is kClosed; so whoever takes a piece by an
-  // exchange that finds `next_` as it was has read what belongs to it.
-  alignas(64) std::atomic<std::uint64_t> next_;
+  // What a loop is stands beside the shares and changes only while the lower half of all of them is
+  // kClosed; so whoever takes a piece by an exchange that finds a share as it was has read what
+  // belongs to it.
+  const int shares_;
+  const std::unique_ptr<Share[]> share_;
   std::atomic<std::uint32_t> pieces_{0};
   std::atomic<Piece> piece_{nullptr};
   std::atomic<const void*> context_{nullptr};
