@@ -103,7 +103,7 @@ struct Problem {
 
 void measure(bench::LadderTable& table, const Item& item) {
   Problem p(item);
-  // The plain version takes seconds beyond a GFLOP; the last two do not take every shape.
+  // The plain version takes seconds beyond a GFLOP; v2 and v3 do not take every shape.
   const bool plain = p.flops() < 1e9, direct = conv2d_direct_supports(p.s);
   const bool winograd = conv2d_winograd_supports(p.s);
   const auto row = [&](const char* pass, Conv2dPass which, bench::Runs runs) {
@@ -120,32 +120,38 @@ void measure(bench::LadderTable& table, const Item& item) {
        },
        p.forward(conv2d_forward_v1_im2col, p.whole()),
        p.forward(conv2d_forward_v2_direct, p.whole()),
-       p.forward(conv2d_forward_v3_winograd, p.whole())});
+       p.forward(conv2d_forward_v3_winograd, p.whole()),
+       p.forward(conv2d_forward_v4_implicit, p.whole())});
   row("forward, then ReLU, then pooling", Conv2dPass::forward,
       {nullptr, p.forward_then_pool(conv2d_forward_v1_im2col),
        p.forward_then_pool(conv2d_forward_v2_direct),
-       p.forward_then_pool(conv2d_forward_v3_winograd)});
+       p.forward_then_pool(conv2d_forward_v3_winograd),
+       p.forward_then_pool(conv2d_forward_v4_implicit)});
   row("forward, ReLU and pooling fused", Conv2dPass::forward,
       {nullptr, p.forward(conv2d_forward_v1_im2col, p.through_pool()),
        p.forward(conv2d_forward_v2_direct, p.through_pool()),
-       p.forward(conv2d_forward_v3_winograd, p.through_pool())});
+       p.forward(conv2d_forward_v3_winograd, p.through_pool()),
+       p.forward(conv2d_forward_v4_implicit, p.through_pool())});
   row("input gradient", Conv2dPass::backward_input,
       {p.backward_input(conv2d_backward_input_v0_plain, dy),
        p.backward_input(conv2d_backward_input_v1_im2col, p.gradient()),
        p.backward_input(conv2d_backward_input_v2_direct, p.gradient()),
-       p.backward_input(conv2d_backward_input_v3_winograd, p.gradient())});
+       p.backward_input(conv2d_backward_input_v3_winograd, p.gradient()),
+       p.backward_input(conv2d_backward_input_v4_implicit, p.gradient())});
   row("weight gradient", Conv2dPass::backward_weight,
       {p.backward_weight(conv2d_backward_weight_v0_plain, dy),
        p.backward_weight(conv2d_backward_weight_v1_im2col, p.gradient()),
        p.backward_weight(conv2d_backward_weight_v2_direct, p.gradient()),
-       p.backward_weight(conv2d_backward_weight_v3_winograd, p.gradient())});
+       p.backward_weight(conv2d_backward_weight_v3_winograd, p.gradient()),
+       p.backward_weight(conv2d_backward_weight_v4_implicit, p.gradient())});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   // In the order of Conv2dVersion.
-  bench::LadderTable table("conv2d", {"v0 plain", "v1 im2col", "v2 direct", "v3 winograd"},
+  bench::LadderTable table("conv2d",
+                           {"v0 plain", "v1 im2col", "v2 direct", "v3 winograd", "v4 implicit"},
                            argc > 1 ? argv[1] : "");
   for (const Item& item : kItems) measure(table, item);
   table.write_json();

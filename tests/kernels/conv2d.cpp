@@ -47,14 +47,17 @@ const std::vector<Conv2dShape> kShapes = {
     same(1, 1, 1, 1, 1, 1, 1),
     same(2, 3, 1, 17, 9, 4, 6),
     same(2, 2, 40, 1, 3, 5, 1),
-    same(2, 2, 2, 3, 3, 6, 4),                   // larger than the image
-    {2, 3, 9, 12, 5, 3, 4, 1, 1, 0, 0, 0, 0},    // no padding
-    {1, 2, 6, 7, 4, 3, 3, 1, 1, 2, 0, 0, 2},     // uneven padding
-    {1, 2, 5, 6, 4, 2, 3, 1, 1, 4, 3, 5, 6},     // padding wider than the kernel
-    {7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2},  // primary capsules
-    {2, 3, 9, 11, 4, 2, 3, 3, 5, 0, 1, 0, 2},    // stride wider than the kernel
-    {3, 1, 64, 21, 70, 1, 2, 2, 1, 0, 0, 0, 0},  // many channels out of one
-    {1, 70, 8, 24, 2, 3, 3, 1, 1, 1, 1, 1, 1},   // few out of many
+    same(2, 2, 2, 3, 3, 6, 4),                    // larger than the image
+    {2, 3, 9, 12, 5, 3, 4, 1, 1, 0, 0, 0, 0},     // no padding
+    {1, 2, 6, 7, 4, 3, 3, 1, 1, 2, 0, 0, 2},      // uneven padding
+    {1, 2, 5, 6, 4, 2, 3, 1, 1, 4, 3, 5, 6},      // padding wider than the kernel
+    {7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2},   // primary capsules
+    {2, 3, 9, 11, 4, 2, 3, 3, 5, 0, 1, 0, 2},     // stride wider than the kernel
+    {3, 1, 64, 21, 70, 1, 2, 2, 1, 0, 0, 0, 0},   // many channels out of one
+    {1, 70, 8, 24, 2, 3, 3, 1, 1, 1, 1, 1, 1},    // few out of many
+    {2, 2, 25, 24, 3, 20, 21, 2, 3, 1, 0, 2, 2},  // a channel's taps in two blocks
+    {9, 60, 13, 12, 40, 3, 3, 2, 2, 1, 1, 1, 1},  // several blocks, samples and rows of panels
+    {2, 3, 70, 90, 33, 3, 2, 2, 1, 0, 1, 1, 0},   // a sample in several units, partial sums
 };
 
 std::string describe(const Conv2dShape& s) {
@@ -101,6 +104,10 @@ Results run(Conv2dVersion version, const Case& c) {
     conv2d_forward_v1_im2col(y, c.x.data(), c.weight.data(), c.bias.data(), c.shape);
     conv2d_backward_input_v1_im2col(r.dx.data(), dy, c.weight.data(), c.shape);
     conv2d_backward_weight_v1_im2col(r.dweight.data(), dy, c.x.data(), c.shape);
+  } else if (version == Conv2dVersion::implicit) {
+    conv2d_forward_v4_implicit(y, c.x.data(), c.weight.data(), c.bias.data(), c.shape);
+    conv2d_backward_input_v4_implicit(r.dx.data(), dy, c.weight.data(), c.shape);
+    conv2d_backward_weight_v4_implicit(r.dweight.data(), dy, c.x.data(), c.shape);
   } else {
     conv2d_forward_v2_direct(y, c.x.data(), c.weight.data(), c.bias.data(), c.shape);
     conv2d_backward_input_v2_direct(r.dx.data(), dy, c.weight.data(), c.shape);
@@ -123,11 +130,11 @@ TEST_CASE("conv2d: every version computes what the plain one does") {
     CAPTURE(describe(shape));
     const Case c(shape);
     check_results(run(Conv2dVersion::im2col, c), c);
-    if (!conv2d_direct_supports(shape)) continue;
     for (const Isa isa : available_isas()) {
       CAPTURE(to_string(isa));
       set_active_isa(isa);
-      check_results(run(Conv2dVersion::direct, c), c);
+      check_results(run(Conv2dVersion::implicit, c), c);
+      if (conv2d_direct_supports(shape)) check_results(run(Conv2dVersion::direct, c), c);
     }
   }
 }
@@ -156,12 +163,18 @@ TEST_CASE("conv2d: which version is in use") {
   const Conv2dShape first = same(16, 1, 200, 200, 8, 10, 3);
   CHECK(conv2d_version(first, forward) == Conv2dVersion::direct);
   CHECK(conv2d_version(first, Conv2dPass::backward_weight) == Conv2dVersion::direct);
-  CHECK(conv2d_version(first, Conv2dPass::backward_input) == Conv2dVersion::im2col);
-  CHECK(conv2d_version(same(32, 64, 56, 56, 256, 1, 1), forward) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(first, Conv2dPass::backward_input) == Conv2dVersion::implicit);
+  const Conv2dShape wide = same(32, 64, 56, 56, 256, 1, 1);
+  CHECK(conv2d_version(wide, forward) == Conv2dVersion::implicit);
+  CHECK(conv2d_version(wide, Conv2dPass::backward_input) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(wide, Conv2dPass::backward_weight) == Conv2dVersion::im2col);
   CHECK(conv2d_version(same(32, 16, 56, 56, 64, 1, 1), forward) == Conv2dVersion::direct);
   const Conv2dShape primary = {7, 16, 6, 10, 64, 5, 5, 4, 2, 1, 2, 1, 2};
-  CHECK(conv2d_version(primary, forward) == Conv2dVersion::im2col);
-  CHECK(conv2d_version(same(1, 2, 2, 3, 3, 6, 4), forward) == Conv2dVersion::im2col);
+  CHECK(conv2d_version(primary, forward) == Conv2dVersion::implicit);
+  CHECK(conv2d_version(same(1, 2, 2, 3, 3, 6, 4), forward) == Conv2dVersion::implicit);
+  const Conv2dShape digits = {100, 1, 28, 28, 256, 9, 9};
+  CHECK(conv2d_version(digits, forward) == Conv2dVersion::implicit);
+  CHECK(conv2d_version(digits, Conv2dPass::backward_weight) == Conv2dVersion::implicit);
 }
 
 TEST_CASE("conv2d: the same bits from one and two threads") {
@@ -170,7 +183,8 @@ TEST_CASE("conv2d: the same bits from one and two threads") {
   for (const Conv2dShape& shape : {same(3, 4, 61, 70, 8, 5, 5), same(2, 1, 90, 83, 8, 2, 8),
                                    same(1, 2, 150, 90, 3, 3, 3), same(3, 80, 60, 50, 30, 1, 1)}) {
     const Case c(shape);
-    for (const Conv2dVersion version : {Conv2dVersion::im2col, Conv2dVersion::direct}) {
+    for (const Conv2dVersion version :
+         {Conv2dVersion::im2col, Conv2dVersion::direct, Conv2dVersion::implicit}) {
       cpu::set_threads(1);
       const Results one = run(version, c);
       check_results(one, c);

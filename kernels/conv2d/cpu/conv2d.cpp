@@ -92,10 +92,13 @@ bool winograd_wins(const Conv2dShape& s) {
 }  // namespace
 
 Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
-  if (!conv2d_direct_supports(shape)) return Conv2dVersion::im2col;
-  // v1 copies nothing for a 1x1 kernel, and a product of matrices packs what it reads often.
+  if (!conv2d_direct_supports(shape)) return Conv2dVersion::implicit;
+  // v4 packs what it multiplies, and many channels use what is packed; the gradients of v1 copy
+  // nothing for a 1x1 kernel.
   constexpr std::int64_t kManyPairs = 4096;
-  if (shape.R == 1 && shape.S == 1 && shape.C * shape.K >= kManyPairs) return Conv2dVersion::im2col;
+  if (shape.R == 1 && shape.S == 1 && shape.C * shape.K >= kManyPairs) {
+    return pass == Conv2dPass::forward ? Conv2dVersion::implicit : Conv2dVersion::im2col;
+  }
   // v3 rounds an entry of the weight gradient to a few millionths of the largest one, v2 to a tenth
   // of that. Adam's first steps depend on signs alone, so where v2 takes no time, it is in use.
   constexpr std::int64_t kMinPixels = 4096;
@@ -103,11 +106,14 @@ Conv2dVersion conv2d_version(const Conv2dShape& shape, Conv2dPass pass) {
       pass == Conv2dPass::backward_weight && shape.N * shape.out_h() * shape.out_w() <= kMinPixels;
   if (!small && winograd_wins(shape)) return Conv2dVersion::winograd;
   // In rows shorter than the kernel most of what v2 computes is thrown away.
-  if (shape.out_w() < 2 * (shape.S - 1)) return Conv2dVersion::im2col;
+  if (shape.out_w() < 2 * (shape.S - 1)) return Conv2dVersion::implicit;
   // v2 computes whole blocks of channels of its result, which is x's gradient in the second pass.
-  constexpr std::int64_t kMinChannels = 3;
-  const std::int64_t channels = pass == Conv2dPass::backward_input ? shape.C : shape.K;
-  return channels >= kMinChannels ? Conv2dVersion::direct : Conv2dVersion::im2col;
+  constexpr std::int64_t kBlock = 8, kManyChannels = 32;
+  if (pass == Conv2dPass::backward_input) {
+    return shape.C < kBlock ? Conv2dVersion::implicit : Conv2dVersion::direct;
+  }
+  const bool many = shape.K >= kManyChannels && shape.R * shape.S > 1;
+  return many || shape.K < 3 ? Conv2dVersion::implicit : Conv2dVersion::direct;
 }
 
 // What the layers above call ----------------------------------------------------------------------
@@ -121,8 +127,10 @@ void forward(const RowSink& y, const real* x, const real* weight, const real* bi
       return conv2d_forward_v3_winograd(y, x, weight, bias, shape);
     case Conv2dVersion::direct:
       return conv2d_forward_v2_direct(y, x, weight, bias, shape);
-    default:
+    case Conv2dVersion::im2col:
       return conv2d_forward_v1_im2col(y, x, weight, bias, shape);
+    default:
+      return conv2d_forward_v4_implicit(y, x, weight, bias, shape);
   }
 }
 
@@ -132,8 +140,10 @@ void backward_input(real* dx, const RowSource& dy, const real* weight, const Con
       return conv2d_backward_input_v3_winograd(dx, dy, weight, shape);
     case Conv2dVersion::direct:
       return conv2d_backward_input_v2_direct(dx, dy, weight, shape);
-    default:
+    case Conv2dVersion::im2col:
       return conv2d_backward_input_v1_im2col(dx, dy, weight, shape);
+    default:
+      return conv2d_backward_input_v4_implicit(dx, dy, weight, shape);
   }
 }
 
@@ -143,8 +153,10 @@ void backward_weight(real* dweight, const RowSource& dy, const real* x, const Co
       return conv2d_backward_weight_v3_winograd(dweight, dy, x, shape);
     case Conv2dVersion::direct:
       return conv2d_backward_weight_v2_direct(dweight, dy, x, shape);
-    default:
+    case Conv2dVersion::im2col:
       return conv2d_backward_weight_v1_im2col(dweight, dy, x, shape);
+    default:
+      return conv2d_backward_weight_v4_implicit(dweight, dy, x, shape);
   }
 }
 

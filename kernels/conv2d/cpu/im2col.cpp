@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "kernels/conv2d/cpu/conv2d_simd.h"
+#include "kernels/conv2d/cpu/units.h"
 #include "kernels/conv2d/cpu/versions.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/runtime/cpu/parallel.h"
@@ -28,51 +29,12 @@ bool is_in_place(const Conv2dShape& s) {
          s.pad_bottom == 0 && s.pad_left == 0 && s.pad_right == 0;
 }
 
-// How the outputs are cut; a function of the shape alone.
-struct Cut {
-  std::int64_t taps;       // C * R * S
-  std::int64_t rows;       // output rows of a unit (the last unit of a sample may have fewer)
-  std::int64_t samples;    // samples of a unit; 1 unless rows is all of them
-  std::int64_t row_units;  // units per sample group along the rows
-  std::int64_t groups;     // sample groups
-  std::int64_t pixels;     // most pixels a unit can have
-
-  Cut(const Conv2dShape& s, std::int64_t row_multiple) {
-    constexpr std::int64_t kColumnsBudget = 64 * 1024;  // elements: stays in the second-level cache
-    taps = s.C * s.R * s.S;
-    const std::int64_t wanted = std::max(kColumnsBudget / taps, fewest_pixels(s));
-    rows = std::clamp<std::int64_t>(wanted / s.out_w() / row_multiple * row_multiple, row_multiple,
-                                    std::max(s.out_h(), row_multiple));
-    rows = std::min(rows, s.out_h());
-    samples = rows < s.out_h() || is_in_place(s)
-                  ? 1
-                  : std::clamp<std::int64_t>(wanted / (rows * s.out_w()), 1, s.N);
-    row_units = (s.out_h() + rows - 1) / rows;
-    groups = (s.N + samples - 1) / samples;
-    pixels = samples * rows * s.out_w();
-  }
-
-  // A weight beyond the second-level cache comes from memory for every unit: fewer and larger ones
-  // then, but still some for every thread.
-  std::int64_t fewest_pixels(const Conv2dShape& s) const {
-    constexpr std::int64_t kCachedWeight = 256 * 1024, kFewest = 32, kMost = 256, kUnits = 16;
-    if (s.K * taps <= kCachedWeight) return kFewest;
-    return std::clamp(s.N * s.out_h() * s.out_w() / kUnits, kFewest, kMost);
-  }
-};
-
-// One unit: samples n0 .. n0 + samples - 1, output rows i0 .. i0 + rows - 1.
-struct Unit {
-  std::int64_t n0, samples, i0, rows, pixels;
-
-  Unit(const Conv2dShape& s, const Cut& cut, std::int64_t number) {
-    n0 = number / cut.row_units * cut.samples;
-    samples = std::min(cut.samples, s.N - n0);
-    i0 = number % cut.row_units * cut.rows;
-    rows = std::min(cut.rows, s.out_h() - i0);
-    pixels = samples * rows * s.out_w();
-  }
-};
+// The matrix of columns of a unit stays in the second-level cache.
+UnitCut cut_of(const Conv2dShape& s, std::int64_t row_multiple) {
+  constexpr std::int64_t kColumnsBudget = 64 * 1024, kFewest = 32;  // elements, pixels
+  return {s, std::max(kColumnsBudget / (s.C * s.R * s.S), kFewest), row_multiple,
+          is_in_place(s) ? 1 : s.N};
+}
 
 // A matrix [rows, pixels of a unit] in memory of its own or within an image.
 template <class Real>
@@ -169,24 +131,25 @@ Matrix<const real> gradient_of(const RowSource& dy, const Conv2dShape& s, const 
 
 void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weight, const real* bias,
                               const Conv2dShape& shape) {
-  const Cut cut(shape, y.pool_h);
+  const UnitCut cut = cut_of(shape, y.pool_h);
+  const std::int64_t taps = shape.C * shape.R * shape.S;
   const ImageShape image = {shape.K, shape.out_h(), shape.out_w()};
-  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  const std::int64_t per_thread = (taps + shape.K) * cut.pixels;
   real* const memory = scratch(per_thread * thread_count());
   conv2d_simd();  // pooling needs it: a bad SERENADE_ISA must throw here, not inside the region
-  parallel_each(cut.groups * cut.row_units, [&](std::int64_t u) {
+  parallel_each(cut.units(), [&](std::int64_t u) {
     const Unit unit(shape, cut, u);
     real* const memory_of_columns = memory + thread_index() * per_thread;
     const Matrix<const real> columns = columns_of(x, shape, unit, memory_of_columns);
     const bool stored = y.index == nullptr && !y.add && unit.samples == 1;
-    const Matrix<real> out =
-        stored ? part_of(y.data, image, unit)
-               : Matrix<real>{memory_of_columns + cut.taps * cut.pixels, unit.pixels};
+    const Matrix<real> out = stored
+                                 ? part_of(y.data, image, unit)
+                                 : Matrix<real>{memory_of_columns + taps * cut.pixels, unit.pixels};
     for (std::int64_t k = 0; k < shape.K && bias != nullptr; ++k) {
       std::fill_n(out.data + k * out.pitch, unit.pixels, bias[k]);
     }
-    gemm(false, false, shape.K, unit.pixels, cut.taps, 1, weight, cut.taps, columns.data,
-         columns.pitch, bias != nullptr ? 1 : 0, out.data, out.pitch);
+    gemm(false, false, shape.K, unit.pixels, taps, 1, weight, taps, columns.data, columns.pitch,
+         bias != nullptr ? 1 : 0, out.data, out.pitch);
     if (stored) return;
     for (std::int64_t n = 0; n < unit.samples; ++n) {
       write_rows(y, image, unit.n0 + n, unit.i0, unit.rows, out.data + n * unit.rows * image.width,
@@ -197,20 +160,20 @@ void conv2d_forward_v1_im2col(const RowSink& y, const real* x, const real* weigh
 
 void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* weight,
                                      const Conv2dShape& shape) {
-  const Cut cut(shape, 1);
-  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  const UnitCut cut = cut_of(shape, 1);
+  const std::int64_t taps = shape.C * shape.R * shape.S;
+  const std::int64_t per_thread = (taps + shape.K) * cut.pixels;
   real* const memory = scratch(per_thread * thread_count());
   // Row blocks of one sample overlap in dx, so they stay with one thread, in order.
   parallel_each(cut.groups, [&](std::int64_t group) {
     real* const columns = memory + thread_index() * per_thread;
     for (std::int64_t u = 0; u < cut.row_units; ++u) {
       const Unit unit(shape, cut, group * cut.row_units + u);
-      const Matrix<const real> gradient =
-          gradient_of(dy, shape, unit, columns + cut.taps * cut.pixels);
+      const Matrix<const real> gradient = gradient_of(dy, shape, unit, columns + taps * cut.pixels);
       const Matrix<real> to = is_in_place(shape) ? part_of(dx, {shape.C, shape.H, shape.W}, unit)
                                                  : Matrix<real>{columns, unit.pixels};
-      gemm(true, false, cut.taps, unit.pixels, shape.K, 1, weight, cut.taps, gradient.data,
-           gradient.pitch, is_in_place(shape) ? 1 : 0, to.data, to.pitch);
+      gemm(true, false, taps, unit.pixels, shape.K, 1, weight, taps, gradient.data, gradient.pitch,
+           is_in_place(shape) ? 1 : 0, to.data, to.pitch);
       if (!is_in_place(shape)) add_columns(dx, columns, shape, unit);
     }
   });
@@ -218,11 +181,12 @@ void conv2d_backward_input_v1_im2col(real* dx, const RowSource& dy, const real* 
 
 void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const real* x,
                                       const Conv2dShape& shape) {
-  const Cut cut(shape, 1);
-  const std::int64_t units = cut.groups * cut.row_units;
+  const UnitCut cut = cut_of(shape, 1);
+  const std::int64_t taps = shape.C * shape.R * shape.S;
+  const std::int64_t units = cut.units();
   const std::int64_t partials = conv2d_weight_partials(shape, units);
-  const std::int64_t size = shape.K * cut.taps;
-  const std::int64_t per_thread = (cut.taps + shape.K) * cut.pixels;
+  const std::int64_t size = shape.K * taps;
+  const std::int64_t per_thread = (taps + shape.K) * cut.pixels;
   real* const sums = scratch(partials * size + per_thread * thread_count());
   real* const memory = sums + partials * size;
   parallel_each(partials, [&](std::int64_t p) {
@@ -231,9 +195,9 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
     for (std::int64_t u = first; u < (p + 1) * units / partials; ++u) {
       const Unit unit(shape, cut, u);
       const Matrix<const real> columns = columns_of(x, shape, unit, own);
-      const Matrix<const real> gradient = gradient_of(dy, shape, unit, own + cut.taps * cut.pixels);
-      gemm(false, true, shape.K, cut.taps, unit.pixels, 1, gradient.data, gradient.pitch,
-           columns.data, columns.pitch, u == first ? 0 : 1, sums + p * size, cut.taps);
+      const Matrix<const real> gradient = gradient_of(dy, shape, unit, own + taps * cut.pixels);
+      gemm(false, true, shape.K, taps, unit.pixels, 1, gradient.data, gradient.pitch, columns.data,
+           columns.pitch, u == first ? 0 : 1, sums + p * size, taps);
     }
   });
   add_partials(dweight, sums, partials, size);

@@ -50,15 +50,19 @@ void write_rows(const RowSink& sink, const ImageShape& image, std::int64_t sampl
     }
     return;
   }
+  // Rows without gaps are one: a row may end within a cache line, and to write a line in two parts
+  // costs several times as much.
+  const std::int64_t pieces = pitch == image.width ? 1 : rows;
+  const std::int64_t size = rows / pieces * image.width;
   for (std::int64_t c = 0; c < image.channels; ++c) {
-    for (std::int64_t h = 0; h < rows; ++h) {
+    for (std::int64_t h = 0; h < pieces; ++h) {
       const std::int64_t row = (sample * image.channels + c) * image.height + first + h;
       real* to = sink.data + row * image.width;
       const real* from = block + c * plane + h * pitch;
       if (sink.add) {
-        for (std::int64_t w = 0; w < image.width; ++w) to[w] += from[w];
+        for (std::int64_t w = 0; w < size; ++w) to[w] += from[w];
       } else {
-        std::memcpy(to, from, sizeof(real) * image.width);
+        std::memcpy(to, from, sizeof(real) * size);
       }
     }
   }

@@ -7,6 +7,8 @@
 //   v2 direct  stride 1: the padded image itself serves as the im2col matrix (conv2d_simd.h)
 //   v3 winograd  stride 1, kernels of 3 to 7: 8 x 8 products per tile in place of R * S per output
 //              (winograd.h)
+//   v4 implicit  the product of v1 without its matrix: the panels that a product reads are packed
+//              from the image (window.h)
 //
 // ReLU and pooling are one more way to write a block of rows (RowSink), and a pooled gradient one
 // more way to read them (RowSource), so that every step has its fused form for free.
@@ -17,7 +19,7 @@
 
 namespace serenade::cpu {
 
-enum class Conv2dVersion { plain, im2col, direct, winograd };
+enum class Conv2dVersion { plain, im2col, direct, winograd, implicit };
 
 enum class Conv2dPass { forward, backward_input, backward_weight };
 
@@ -77,6 +79,8 @@ void conv2d_forward_v2_direct(const RowSink& y, const real* x, const real* weigh
                               const Conv2dShape& shape);
 void conv2d_forward_v3_winograd(const RowSink& y, const real* x, const real* weight,
                                 const real* bias, const Conv2dShape& shape);
+void conv2d_forward_v4_implicit(const RowSink& y, const real* x, const real* weight,
+                                const real* bias, const Conv2dShape& shape);
 
 void conv2d_backward_input_v0_plain(real* dx, const real* dy, const real* weight,
                                     const Conv2dShape& shape);
@@ -86,6 +90,8 @@ void conv2d_backward_input_v2_direct(real* dx, const RowSource& dy, const real* 
                                      const Conv2dShape& shape);
 void conv2d_backward_input_v3_winograd(real* dx, const RowSource& dy, const real* weight,
                                        const Conv2dShape& shape);
+void conv2d_backward_input_v4_implicit(real* dx, const RowSource& dy, const real* weight,
+                                       const Conv2dShape& shape);
 
 void conv2d_backward_weight_v0_plain(real* dweight, const real* dy, const real* x,
                                      const Conv2dShape& shape);
@@ -94,6 +100,8 @@ void conv2d_backward_weight_v1_im2col(real* dweight, const RowSource& dy, const 
 void conv2d_backward_weight_v2_direct(real* dweight, const RowSource& dy, const real* x,
                                       const Conv2dShape& shape);
 void conv2d_backward_weight_v3_winograd(real* dweight, const RowSource& dy, const real* x,
+                                        const Conv2dShape& shape);
+void conv2d_backward_weight_v4_implicit(real* dweight, const RowSource& dy, const real* x,
                                         const Conv2dShape& shape);
 
 /// Number of partial sums a weight gradient of this size is cut into. It depends on the shape only,
