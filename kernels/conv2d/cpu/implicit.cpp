@@ -262,8 +262,9 @@ void conv2d_forward_v4_implicit(const RowSink& y, const real* x, const real* wei
       own.pack(columns, seen, &offsets[1 + range.begin - before], steps);
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
         simd.multiply(sums + rows.first(panel) * sums_pitch, sums_pitch,
-                      packed + (b * rows.panels + panel) * rows.pitch, columns, steps,
-                      rows.count(panel), unit.pixels, 1, b > 0 ? 1 : 0);
+                      packed + (b * rows.panels + panel) * rows.pitch, columns, simd.tile_columns,
+                      simd.tile_columns * steps, steps, rows.count(panel), unit.pixels, 1,
+                      b > 0 ? 1 : 0);
       }
     }
     for (std::int64_t n = 0; n < unit.samples && !in_place; ++n) {
@@ -326,7 +327,8 @@ void conv2d_backward_input_v4_implicit(real* dx, const RowSource& dy, const real
       own.set(pixels.data(), unit.pixels, pitch);
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
         simd.multiply(tile, pitch, packed + part * largest.size() + panel * rows.pitch, columns,
-                      s.K, rows.count(panel), unit.pixels, 1, 0);
+                      simd.tile_columns, simd.tile_columns * s.K, s.K, rows.count(panel),
+                      unit.pixels, 1, 0);
         for (std::int64_t row = 0; row < rows.count(panel); ++row) {
           const std::int64_t t = begin + rows.first(panel) + row;
           if (t % area == 0) std::fill_n(seen, window.channel(), real(0));
@@ -394,8 +396,8 @@ void conv2d_backward_weight_v4_implicit(real* dweight, const RowSource& dy, cons
       pack_gradient(packed, rows, dy, s, unit, packed + rows.size());
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
         simd.multiply(sum + rows.first(panel) * taps, taps, packed + panel * rows.pitch, columns,
-                      unit.pixels, rows.count(panel), range.size(), 1,
-                      partials > 1 && u == first ? 0 : 1);
+                      simd.tile_columns, simd.tile_columns * unit.pixels, unit.pixels,
+                      rows.count(panel), range.size(), 1, partials > 1 && u == first ? 0 : 1);
       }
     }
   });

@@ -37,6 +37,7 @@ namespace {
 
 constexpr std::int64_t kDepth = 1536 / sizeof(real);  // longest block of k
 constexpr std::int64_t kColumns = 384;                // most columns of a block of B
+constexpr std::int64_t kFewRows = 64;                 // of a tile: columns are read where they lie
 constexpr std::int64_t kRows = 768;                   // most rows of a block of A
 constexpr std::int64_t kLargeTile = 1024 * 1024;      // elements of C: enough for two per thread
 // Blocks of k begin at whole cache lines, which halves the time of packing.
@@ -193,7 +194,7 @@ class Tile {
     const std::int64_t width = simd_.tile_columns;
     for_each_product(operand, steps, [&](const GemmProduct& p, std::int64_t before) {
       real* panel = columns_at(operand, columns, steps) + before * width;
-      for (std::int64_t j = columns.begin; j < columns.end; j += width) {
+      for (std::int64_t j = columns.begin + in_place(columns); j < columns.end; j += width) {
         const real* b =
             p.transpose_b ? p.b + j * p.ldb + steps.begin : p.b + steps.begin * p.ldb + j;
         simd_.pack_columns(panel, b, p.ldb, p.transpose_b, steps.size(),
@@ -203,17 +204,32 @@ class Tile {
     });
   }
 
+  // The first columns of a block that are read where they lie: for few rows, packing them would not
+  // pay.
+  std::int64_t in_place(Range columns) const {
+    const bool pays = rows_.size() <= kFewRows && !first_.transpose_b;
+    if (!pays || group_.shared != Shared::nothing) return 0;
+    return columns.size() / simd_.tile_columns * simd_.tile_columns;
+  }
+
   void multiply(Range rows, Range columns, Range steps) const {
+    const std::int64_t width = simd_.tile_columns, depth = packed_depth(steps);
+    const std::int64_t unpacked = in_place(columns);
     const std::int64_t panels = panels_of(rows, simd_.tile_rows);
     for (std::int64_t i = 0; i < row_operands() * panels; ++i) {
       const std::int64_t operand = i / panels;
       const Range part = panel_of(rows, i % panels);
       for (std::int64_t b = 0; b < column_operands(); ++b) {
         const GemmProduct& p = group_.products[operand + b];
-        simd_.multiply(p.c + part.begin * p.ldc + columns.begin, p.ldc,
-                       rows_at(operand, rows, i % panels), columns_at(b, columns, steps),
-                       packed_depth(steps), part.size(), columns.size(), p.alpha,
-                       steps.begin == 0 ? p.beta : 1);
+        const real beta = steps.begin == 0 ? p.beta : 1;
+        const real* const a = rows_at(operand, rows, i % panels);
+        real* const c = p.c + part.begin * p.ldc + columns.begin;
+        if (unpacked > 0) {
+          simd_.multiply(c, p.ldc, a, p.b + steps.begin * p.ldb + columns.begin, p.ldb, width,
+                         depth, part.size(), unpacked, p.alpha, beta);
+        }
+        simd_.multiply(c + unpacked, p.ldc, a, columns_at(b, columns, steps), width, width * depth,
+                       depth, part.size(), columns.size() - unpacked, p.alpha, beta);
       }
     }
   }

@@ -25,10 +25,13 @@ struct GemmSimd {
   void (*pack_columns)(real* panel, const real* b, std::int64_t ldb, bool transposed,
                        std::int64_t k, std::int64_t columns);
 
-  /// C = alpha A B + beta C for one panel of A and all neighbouring panels of B that cover
-  /// `columns` columns; beta = 0 overwrites. Each element is one sum over k in ascending order.
-  void (*multiply)(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t k,
-                   std::int64_t rows, std::int64_t columns, real alpha, real beta);
+  /// C = alpha A B + beta C for one panel of A and all panels of B that cover `columns` columns;
+  /// beta = 0 overwrites. Each element is one sum over k in ascending order. b: its rows are ldb
+  /// apart and its panels `panel`: tile_columns and k * tile_columns where they are packed; the
+  /// pitch of the matrix and tile_columns where it is read as it lies, whole panels only.
+  void (*multiply)(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t ldb,
+                   std::int64_t panel, std::int64_t k, std::int64_t rows, std::int64_t columns,
+                   real alpha, real beta);
 };
 
 /// The table of the active instruction set.

@@ -76,14 +76,14 @@ void pack_straight(real* panel, const real* source, std::int64_t stride, std::in
 // the stack, which costs a third of the speed.
 template <int rows>
 [[gnu::noinline]] void multiply_tile(real* c, std::int64_t ldc, const real* a, const real* b,
-                                     std::int64_t k, real alpha, real beta) {
+                                     std::int64_t ldb, std::int64_t k, real alpha, real beta) {
   Vector sum[rows][kTileVectors];
   unroll<rows>([&](auto r) {
     __builtin_prefetch(c + r.value * ldc);
     __builtin_prefetch(c + r.value * ldc + kTileColumns - 1);
     unroll<kTileVectors>([&](auto v) { sum[r.value][v.value] = Vector{}; });
   });
-  for (std::int64_t l = 0; l < k; ++l, a += rows, b += kTileColumns) {
+  for (std::int64_t l = 0; l < k; ++l, a += rows, b += ldb) {
     asm("" : "+r"(a));  // or the compiler turns the broadcasts into shuffles of one load
     const Vector left = load(b), right = load(b + kLanes);
     unroll<rows>([&](auto r) {
@@ -111,32 +111,34 @@ template <int rows>
 // A tile that C has only some columns of.
 template <int rows>
 [[gnu::noinline]] void multiply_part(real* c, std::int64_t ldc, const real* a, const real* b,
-                                     std::int64_t k, std::int64_t columns, real alpha, real beta) {
+                                     std::int64_t ldb, std::int64_t k, std::int64_t columns,
+                                     real alpha, real beta) {
   real tile[rows * kTileColumns];
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < kTileColumns; ++j) {
       tile[i * kTileColumns + j] = beta == 0 || j >= columns ? real(0) : c[i * ldc + j];
     }
   }
-  multiply_tile<rows>(tile, kTileColumns, a, b, k, alpha, beta);
+  multiply_tile<rows>(tile, kTileColumns, a, b, ldb, k, alpha, beta);
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) c[i * ldc + j] = tile[i * kTileColumns + j];
   }
 }
 
 template <int rows>
-void multiply_rows(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t k,
-                   std::int64_t columns, real alpha, real beta) {
+void multiply_rows(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t ldb,
+                   std::int64_t panel, std::int64_t k, std::int64_t columns, real alpha,
+                   real beta) {
   for (; columns >= kTileColumns; columns -= kTileColumns) {
-    multiply_tile<rows>(c, ldc, a, b, k, alpha, beta);
+    multiply_tile<rows>(c, ldc, a, b, ldb, k, alpha, beta);
     c += kTileColumns;
-    b += k * kTileColumns;
+    b += panel;
   }
-  if (columns > 0) multiply_part<rows>(c, ldc, a, b, k, columns, alpha, beta);
+  if (columns > 0) multiply_part<rows>(c, ldc, a, b, ldb, k, columns, alpha, beta);
 }
 
 typedef void (*Multiply)(real*, std::int64_t, const real*, const real*, std::int64_t, std::int64_t,
-                         real, real);
+                         std::int64_t, std::int64_t, real, real);
 typedef void (*Pack)(real*, const real*, std::int64_t, std::int64_t, std::int64_t);
 
 template <class Function, std::size_t count>
@@ -174,9 +176,10 @@ void pack_columns(real* panel, const real* b, std::int64_t ldb, bool transposed,
   pack(panel, b, ldb, k, columns);
 }
 
-void multiply(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t k,
-              std::int64_t rows, std::int64_t columns, real alpha, real beta) {
-  kMultiply.of[rows - 1](c, ldc, a, b, k, columns, alpha, beta);
+void multiply(real* c, std::int64_t ldc, const real* a, const real* b, std::int64_t ldb,
+              std::int64_t panel, std::int64_t k, std::int64_t rows, std::int64_t columns,
+              real alpha, real beta) {
+  kMultiply.of[rows - 1](c, ldc, a, b, ldb, panel, k, columns, alpha, beta);
 }
 
 }  // namespace
