@@ -15,41 +15,15 @@
 #include "nas/history.h"
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
+#include "tests/nas/score_table.h"
 #include "tests/nas/toy.h"
 
 using namespace serenade;
 
 namespace {
 
-SearchSpace table_space() {
-  return {.choices = {{"a", {"1", "2", "3", "4"}}, {"b", {"1", "2", "3"}}}, .system = "table"};
-}
-
-// A problem of three lines: the scores of all architectures are in a table.
-struct Table : Problem {
-  SearchSpace searched = table_space();
-  std::vector<double> scores;
-  std::vector<Trial> trials;
-  explicit Table(std::vector<double> table) : scores(std::move(table)) {}
-
-  const SearchSpace& space() const override { return searched; }
-  Outcome evaluate(const Trial& trial) override {
-    trials.push_back(trial);
-    const auto index = static_cast<std::size_t>(genotype_index(trial.genotype, searched));
-    return {.score = scores[index], .cost = 1};
-  }
-};
-
-// No two alike; the best is number 7, a=3 b=2.
-const std::vector<double> kScores = {0.1, 0.3, 0.2, 0.4, 0.6, 0.5, 0.7, 0.9, 0.8, 0.45, 0.65, 0.35};
-
 std::unique_ptr<Strategy> random_search(std::int64_t trials, std::uint64_t seed = 3) {
   return make_strategy("random", table_space(), {.seed = seed, .trials = trials});
-}
-
-void run(Strategy& strategy, Problem& problem) {
-  while (strategy.advance(problem)) {
-  }
 }
 
 // Options under which every row can be made.

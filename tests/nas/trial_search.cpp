@@ -1,0 +1,190 @@
+// What every strategy that sees architectures from outside promises; all of them by their table.
+
+#include "nas/trial_search.h"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <set>
+
+#include "tests/nas/score_table.h"
+#include "tests/nas/toy.h"
+
+using namespace serenade;
+
+namespace {
+
+// Small ones, so that twelve architectures are enough for every part of every strategy.
+StrategyOptions small(std::uint64_t seed = 3) {
+  return {.seed = seed, .trials = 9, .baseline = genotype_at(table_space(), 1)};
+}
+
+std::vector<std::string> trial_strategies() {
+  std::vector<std::string> names;
+  for (const StrategyRow& row : strategies()) {
+    const auto strategy = row.make(table_space(), small());
+    if (dynamic_cast<TrialSearch*>(strategy.get()) != nullptr) names.push_back(row.name);
+  }
+  return names;
+}
+
+void check_same_trials(const std::vector<Trial>& a, const std::vector<Trial>& b) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].id == b[i].id);
+    CHECK(a[i].genotype == b[i].genotype);
+    CHECK(a[i].epochs == b[i].epochs);
+  }
+}
+
+std::unique_ptr<BlackBox> make_small(const std::string& name, std::uint64_t seed = 3) {
+  std::unique_ptr<Strategy> strategy = make_strategy(name, table_space(), small(seed));
+  return std::unique_ptr<BlackBox>(dynamic_cast<BlackBox*>(strategy.release()));
+}
+
+}  // namespace
+
+TEST_CASE("trial search: the strategies that are there") {
+  const std::vector<std::string> names = trial_strategies();
+  for (const char* name : {"random"}) {
+    CHECK(std::find(names.begin(), names.end(), name) != names.end());
+  }
+}
+
+TEST_CASE("trial search: what is asked for is a function of seed and outcomes") {
+  for (const std::string& name : trial_strategies()) {
+    INFO(name);
+    Table table(kScores), again(kScores), other(kScores), worse(kScores);
+    for (double& score : worse.scores) score = -score;
+    const auto strategy = make_small(name);
+    CHECK(strategy->planned_steps() >= 9);
+    CHECK(strategy->recommend() == strategy->ask()->genotype);
+    for (std::int64_t id = 0; strategy->advance(table); ++id) {
+      CHECK(table.trials.back().id == id);
+      const std::optional<Trial> asked = strategy->ask(), repeated = strategy->ask();
+      REQUIRE(asked.has_value() == repeated.has_value());
+      if (asked) check_same_trials({*asked}, {*repeated});
+    }
+    CHECK(std::ssize(table.trials) == strategy->planned_steps());
+    CHECK_FALSE(strategy->advance(table));  // it has ended
+    CHECK_FALSE(strategy->ask());
+    run(*make_small(name), again);
+    check_same_trials(table.trials, again.trials);
+    const auto asked_for = [](const Table& asked) {
+      std::string text;
+      for (const Trial& trial : asked.trials) text += trial.genotype.summary() + "; ";
+      return text;
+    };
+    run(*make_small(name, 4), other);
+    CHECK(asked_for(other) != asked_for(table));
+    run(*make_small(name), worse);
+    CHECK((asked_for(worse) == asked_for(table)) == (name == "random"));
+    CHECK(strategy->shares_training() == (name == "random"));
+  }
+}
+
+TEST_CASE("trial search: the answer is the best of those trained longest, the first of several") {
+  for (const std::string& name : trial_strategies()) {
+    INFO(name);
+    Table table(kScores), flat(std::vector<double>(12, -0.5));
+    const auto strategy = make_small(name);
+    while (strategy->advance(table)) {
+      const Trial* best = &table.trials.front();
+      for (const Trial& trial : table.trials) {
+        const bool longer = trial.epochs > best->epochs;
+        const bool better = table.score_of(trial) > table.score_of(*best);
+        if (longer || (trial.epochs == best->epochs && better)) best = &trial;
+      }
+      CHECK(strategy->recommend() == best->genotype);
+    }
+    const auto undecided = make_small(name);
+    run(*undecided, flat);
+    CHECK(undecided->recommend() == flat.trials.front().genotype);
+  }
+}
+
+TEST_CASE("trial search: stopped after any outcome and resumed") {
+  for (const std::string& name : trial_strategies()) {
+    Table whole(kScores);
+    const auto uninterrupted = make_small(name);
+    run(*uninterrupted, whole);
+    for (std::size_t stop = 0; stop <= whole.trials.size(); ++stop) {
+      INFO(name << " stopped after " << stop);
+      Table table(kScores);
+      const auto first = make_small(name), second = make_small(name);
+      for (std::size_t i = 0; i < stop; ++i) CHECK(first->advance(table));
+      second->ask();  // which must not stand in the way
+      second->load_state(first->save_state());
+      CHECK(second->recommend() == first->recommend());
+      run(*second, table);
+      check_same_trials(table.trials, whole.trials);
+      CHECK(second->recommend() == uninterrupted->recommend());
+      CHECK(second->save_state().metadata == uninterrupted->save_state().metadata);
+    }
+  }
+}
+
+TEST_CASE("trial search: what does not fit is refused in one line, and changes nothing") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<std::string> names = trial_strategies();
+  for (const std::string& name : names) {
+    INFO(name);
+    Table table(kScores);
+    const auto strategy = make_small(name);
+    CHECK(strategy->advance(table));
+    const SafetensorsFile before = strategy->save_state();
+    const Trial asked = *strategy->ask();
+    Trial later = asked, longer = asked, another = asked;
+    later.id = 3;
+    longer.epochs = 77;
+    another.genotype =
+        genotype_at(table_space(), 11 - genotype_index(asked.genotype, table_space()));
+    for (const Trial& trial : {later, longer, another, table.trials[0]}) {
+      const std::string message =
+          message_of([&] { strategy->tell(trial, {.score = 1, .cost = 1}); });
+      CHECK(message.rfind(name + ": ", 0) == 0);
+      CHECK_FALSE(contains(message, "\n"));
+    }
+    for (const Outcome& outcome : {Outcome{nan, 1}, Outcome{infinity, 1}, Outcome{1, nan}}) {
+      CHECK_THROWS_AS(strategy->tell(asked, outcome), std::invalid_argument);
+    }
+
+    StrategyOptions more = small();
+    more.trials = 10;
+    std::vector<SafetensorsFile> states = {SafetensorsFile(), make_small(name, 9)->save_state(),
+                                           make_strategy(name, table_space(), more)->save_state()};
+    for (const std::string& other : names) {
+      if (other != name) states.push_back(make_small(other)->save_state());
+    }
+    const std::string good = before.metadata.begin()->second;
+    const auto damaged = [&](const std::string& part, const std::string& by) {
+      SafetensorsFile state = before;
+      std::string& text = state.metadata.begin()->second;
+      const std::size_t at = text.find(part);
+      REQUIRE(at != std::string::npos);
+      states.push_back((text.replace(at, part.size(), by), state));
+    };
+    damaged(good, "{");
+    damaged("\"told\":[[", "\"told\":[[[99,0],0,1.0,1.0],[");
+    damaged("\"told\":[[", "\"told\":[[[0.5,0],0,1.0,1.0],[");
+    damaged("\"told\":[[", "\"told\":[[[0,0],0],[");
+    damaged("\"told\":[[", "\"told\":[[[0,0],0,null,1.0],[");
+    damaged("\"told\"", "\"tolt\"");
+    std::string many;
+    for (int i = 0; i < 20; ++i) many += "[[0,0],0,1.0,1.0],";
+    damaged("\"told\":[", "\"told\":[" + many);
+    for (const SafetensorsFile& state : states) {
+      const std::string message = message_of([&] { strategy->load_state(state); });
+      CHECK_FALSE(message.empty());
+      CHECK_FALSE(contains(message, "\n"));
+    }
+    CHECK(strategy->save_state().metadata == before.metadata);
+    for (const std::int64_t trials : {0, -1}) {
+      StrategyOptions options = small();
+      options.trials = trials;
+      CHECK(message_of([&] { make_strategy(name, table_space(), options); }) ==
+            name + ": there must be at least one trial; got " + std::to_string(trials));
+    }
+  }
+}
