@@ -144,6 +144,9 @@ struct StrategyOptions {
   bool renormalize = false;  ///< dropout: divide by the survivors' sum, not by (N - m) / N
   // Black-box strategies.
   std::int64_t trials = 5;
+  // evolution
+  std::int64_t population = 10;  ///< the last so many are alive; the first so many are random
+  std::int64_t tournament = 3;   ///< of them drawn to find a parent
   /// none: the architecture to be trained.
   Genotype baseline = {};
 };

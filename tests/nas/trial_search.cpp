@@ -16,7 +16,11 @@ namespace {
 
 // Small ones, so that twelve architectures are enough for every part of every strategy.
 StrategyOptions small(std::uint64_t seed = 3) {
-  return {.seed = seed, .trials = 9, .baseline = genotype_at(table_space(), 1)};
+  return {.seed = seed,
+          .trials = 9,
+          .population = 3,
+          .tournament = 2,
+          .baseline = genotype_at(table_space(), 1)};
 }
 
 std::vector<std::string> trial_strategies() {
@@ -46,7 +50,7 @@ std::unique_ptr<BlackBox> make_small(const std::string& name, std::uint64_t seed
 
 TEST_CASE("trial search: the strategies that are there") {
   const std::vector<std::string> names = trial_strategies();
-  for (const char* name : {"random"}) {
+  for (const char* name : {"evolution", "random"}) {
     CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
 }
