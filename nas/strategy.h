@@ -147,6 +147,8 @@ struct StrategyOptions {
   // evolution
   std::int64_t population = 10;  ///< the last so many are alive; the first so many are random
   std::int64_t tournament = 3;   ///< of them drawn to find a parent
+  // bayesian
+  std::int64_t random_trials = 5;  ///< before the first model
   /// none: the architecture to be trained.
   Genotype baseline = {};
 };

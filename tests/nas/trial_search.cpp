@@ -20,6 +20,7 @@ StrategyOptions small(std::uint64_t seed = 3) {
           .trials = 9,
           .population = 3,
           .tournament = 2,
+          .random_trials = 3,
           .baseline = genotype_at(table_space(), 1)};
 }
 
@@ -50,7 +51,7 @@ std::unique_ptr<BlackBox> make_small(const std::string& name, std::uint64_t seed
 
 TEST_CASE("trial search: the strategies that are there") {
   const std::vector<std::string> names = trial_strategies();
-  for (const char* name : {"evolution", "random"}) {
+  for (const char* name : {"bayesian", "evolution", "random"}) {
     CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
 }
