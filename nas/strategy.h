@@ -149,6 +149,9 @@ struct StrategyOptions {
   std::int64_t tournament = 3;   ///< of them drawn to find a parent
   // bayesian
   std::int64_t random_trials = 5;  ///< before the first model
+  // reinforce
+  double policy_learning_rate = 2;
+  double baseline_decay = 0.9;  ///< of the moving average of scores
   /// none: the architecture to be trained.
   Genotype baseline = {};
 };

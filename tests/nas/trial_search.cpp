@@ -51,7 +51,7 @@ std::unique_ptr<BlackBox> make_small(const std::string& name, std::uint64_t seed
 
 TEST_CASE("trial search: the strategies that are there") {
   const std::vector<std::string> names = trial_strategies();
-  for (const char* name : {"bayesian", "evolution", "random"}) {
+  for (const char* name : {"bayesian", "evolution", "random", "reinforce"}) {
     CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
 }
