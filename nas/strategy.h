@@ -143,7 +143,7 @@ struct StrategyOptions {
   std::int64_t num_masked = 1;            ///< dropout: candidates masked per choice and step
   bool renormalize = false;  ///< dropout: divide by the survivors' sum, not by (N - m) / N
   // Black-box strategies.
-  std::int64_t trials = 5;
+  std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution
   std::int64_t population = 10;  ///< the last so many are alive; the first so many are random
   std::int64_t tournament = 3;   ///< of them drawn to find a parent
@@ -152,6 +152,9 @@ struct StrategyOptions {
   // reinforce
   double policy_learning_rate = 2;
   double baseline_decay = 0.9;  ///< of the moving average of scores
+  // halving
+  std::int64_t training_epochs = 20;  ///< of a whole training
+  std::int64_t reduction = 3;         ///< one of so many goes on, with so many times the epochs
   /// none: the architecture to be trained.
   Genotype baseline = {};
 };

@@ -21,6 +21,7 @@ StrategyOptions small(std::uint64_t seed = 3) {
           .population = 3,
           .tournament = 2,
           .random_trials = 3,
+          .training_epochs = 9,
           .baseline = genotype_at(table_space(), 1)};
 }
 
@@ -51,7 +52,7 @@ std::unique_ptr<BlackBox> make_small(const std::string& name, std::uint64_t seed
 
 TEST_CASE("trial search: the strategies that are there") {
   const std::vector<std::string> names = trial_strategies();
-  for (const char* name : {"bayesian", "evolution", "random", "reinforce"}) {
+  for (const char* name : {"bayesian", "evolution", "halving", "random", "reinforce"}) {
     CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
 }
@@ -191,5 +192,50 @@ TEST_CASE("trial search: what does not fit is refused in one line, and changes n
       CHECK(message_of([&] { make_strategy(name, table_space(), options); }) ==
             name + ": there must be at least one trial; got " + std::to_string(trials));
     }
+  }
+}
+
+TEST_CASE("trial search: options of each strategy that make no sense") {
+  const auto refused = [](const std::string& name, const auto& change) {
+    StrategyOptions options = small();
+    change(options);
+    return message_of([&] { make_strategy(name, table_space(), options); });
+  };
+  using Options = StrategyOptions;
+  CHECK(refused("evolution", [](Options& o) { o.population = 0; }) ==
+        "evolution: the population must be at least 1; got 0");
+  CHECK(refused("evolution", [](Options& o) { o.tournament = -2; }) ==
+        "evolution: the tournament must be at least 1; got -2");
+  CHECK(message_of([] {
+          make_strategy("evolution", {.choices = {{"a", {"1"}}}}, small());
+        }) == "evolution: a choice must have two candidates; got none");
+  CHECK(refused("bayesian", [](Options& o) { o.random_trials = 0; }) ==
+        "bayesian: must begin with a random trial; got 0");
+  CHECK(refused("reinforce", [](Options& o) { o.policy_learning_rate = 0; }) ==
+        "reinforce: the learning rate of the policy must be positive; got 0");
+  CHECK(refused("reinforce", [](Options& o) { o.baseline_decay = 1.5; }) ==
+        "reinforce: the decay of the baseline must be 0 .. 1; got 1.5");
+  CHECK(refused("halving", [](Options& o) { o.reduction = 1; }) ==
+        "halving: the reduction must be at least 2; got 1");
+  CHECK(refused("halving", [](Options& o) { o.training_epochs = 0; }) ==
+        "halving: a training must have epochs; got 0");
+}
+
+TEST_CASE("trial search: a resumed search must have the options of its strategy in common") {
+  const std::vector<std::pair<std::string, std::function<void(StrategyOptions&)>>> changes = {
+      {"evolution", [](StrategyOptions& o) { o.population = 4; }},
+      {"evolution", [](StrategyOptions& o) { o.tournament = 3; }},
+      {"bayesian", [](StrategyOptions& o) { o.random_trials = 4; }},
+      {"reinforce", [](StrategyOptions& o) { o.policy_learning_rate *= 1 + 1e-15; }},
+      {"reinforce", [](StrategyOptions& o) { o.baseline_decay = 0.8; }},
+      {"halving", [](StrategyOptions& o) { o.training_epochs = 10; }},
+      {"halving", [](StrategyOptions& o) { o.reduction = 4; }}};
+  for (const auto& change : changes) {
+    const std::string& name = change.first;
+    INFO(name);
+    StrategyOptions changed = small();
+    change.second(changed);
+    const auto strategy = make_strategy(name, table_space(), changed);
+    CHECK_THROWS_AS(strategy->load_state(make_small(name)->save_state()), std::invalid_argument);
   }
 }

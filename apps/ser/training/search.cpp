@@ -113,6 +113,7 @@ std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& ba
                                     .num_masked = config.num_masked,
                                     .renormalize = config.renormalize,
                                     .trials = config.random_architectures,
+                                    .training_epochs = config.epochs,
                                     .baseline = baseline});
   } catch (const std::invalid_argument& error) {
     throw InputError(error.what());
