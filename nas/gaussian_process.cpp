@@ -5,25 +5,12 @@
 #include <numbers>
 #include <numeric>
 
+#include "nas/cholesky.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
 namespace {
-
-// L of A = L L', in place, below and on the diagonal (Cholesky). False where A has no such factor.
-bool factorise(std::vector<double>& a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    double* row = &a[i * n];
-    for (std::size_t j = 0; j <= i; ++j) {
-      const double* other = &a[j * n];
-      const double rest = row[j] - std::inner_product(row, row + j, other, 0.0);
-      if (i == j && !(rest > 0)) return false;
-      row[j] = i == j ? std::sqrt(rest) : rest / other[j];
-    }
-  }
-  return true;
-}
 
 // L^-1 b, in place.
 void solve_lower(const std::vector<double>& l, std::vector<double>& b) {
@@ -66,7 +53,7 @@ GaussianProcess::GaussianProcess(HammingKernel kernel, std::vector<ChoiceIndices
     for (std::size_t j = 0; j <= i; ++j) factor_[i * n + j] = kernel_(x_[i], x_[j]);
     factor_[i * n + i] += kernel_.noise;
   }
-  check(factorise(factor_, n), "gaussian_process",
+  check(cholesky(factor_, n), "gaussian_process",
         "the kernel's matrix must be positive definite: points that are equal need noise");
   for (double& value : whitened_) value -= mean;
   solve_lower(factor_, whitened_);

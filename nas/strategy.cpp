@@ -17,6 +17,7 @@ namespace {
 }  // namespace
 
 Outcome Problem::evaluate(const Trial&) { not_offered("trials"); }
+double Problem::untrained_score(const Genotype&) { not_offered("untrained scores"); }
 Module& Problem::supernet(const OneShot&) { not_offered("supernet"); }
 std::int64_t Problem::train_batches() const { not_offered("training data"); }
 std::int64_t Problem::validation_batches() const { not_offered("validation data"); }

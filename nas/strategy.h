@@ -55,6 +55,8 @@ class Problem {
 
   // Trials.
   virtual Outcome evaluate(const Trial& trial);
+  /// A score of the untrained architecture (zero_cost.h), for a ranking; higher is better.
+  virtual double untrained_score(const Genotype& genotype);
 
   // A supernet and the data that train it.
   /// The supernet, made at the first call by a Builder for `method`, which says how its weights
@@ -155,6 +157,8 @@ struct StrategyOptions {
   // halving
   std::int64_t training_epochs = 20;  ///< of a whole training
   std::int64_t reduction = 3;         ///< one of so many goes on, with so many times the epochs
+  // zero_cost
+  std::int64_t scored = 50;  ///< random architectures, of which `trials` are trained
   /// none: the architecture to be trained.
   Genotype baseline = {};
 };

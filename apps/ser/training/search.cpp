@@ -4,8 +4,12 @@
 #include <new>
 #include <utility>
 
+#include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/training/search_supernet.h"
+#include "apps/ser/training/training_loop.h"
+#include "autograd/functions.h"
+#include "nas/zero_cost.h"
 #include "tensor/check.h"
 
 namespace serenade::ser {
@@ -36,6 +40,21 @@ class SharedTrials {
     return std::move(trainings_[fold]);
   }
 
+  /// The gradient of the first training batch at the initial weights.
+  double untrained_score(const Genotype& genotype) const {
+    manual_seed(config_.seed);
+    const std::unique_ptr<Recognizer> recognizer = make_recognizer(config_.options, genotype);
+    recognizer->to(compute_device());
+    recognizer->eval();
+    const Dataset& train = folds_.front()->train;
+    BatchQueue batches(train, recognizer->device());
+    batches.start(one_pass(train, config_.batch_size, config_.seed, 1));
+    const std::optional<Batch> batch = batches.next();
+    return gradient_norm(*recognizer, [&] {
+      return cross_entropy(recognizer->forward(batch->input), batch->labels);
+    });
+  }
+
  private:
   const Config& config_;
   const Observer& observer_;
@@ -64,6 +83,10 @@ class TrialProblem : public Problem {
       found.training = std::move(training);
     }
     return {.score = score, .cost = epochs / static_cast<double>(epochs_)};
+  }
+
+  double untrained_score(const Genotype& genotype) override {
+    return trials_.untrained_score(genotype);
   }
 
   FoldSearch found;
