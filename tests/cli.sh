@@ -187,9 +187,11 @@ fi
 
 accept --version
 accept --help
-for command in train search evaluate predict table2 report corpus features info; do
+for command in train search evaluate predict table2 report corpus features strategies info; do
   holds out.txt "  $command"
 done
+accept strategies
+holds out.txt 'Real et al., AAAI 2019'
 accept info
 holds out.txt 833,076
 accept info --json

@@ -13,11 +13,13 @@ Command report_command();
 Command corpus_command();
 Command features_command();
 Command info_command();
+Command strategies_command();
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> rows = {
-      train_command(),  search_command(), evaluate_command(), predict_command(), table2_command(),
-      report_command(), corpus_command(), features_command(), info_command()};
+      train_command(),      search_command(), evaluate_command(), predict_command(),
+      table2_command(),     report_command(), corpus_command(),   features_command(),
+      strategies_command(), info_command()};
   return rows;
 }
 

@@ -26,13 +26,12 @@ SearchWork search_work(const Config& config) {
   return {0, steps};
 }
 
-// Work done when a stage is at `fraction` of its own.
-double work_at(const Config& config, const std::string& stage, double fraction) {
-  const double search = search_work(config).epochs;
+// Work done when a stage is at `fraction` of its own. search: that of the search's epochs.
+double work_at(double search, int epochs, const std::string& stage, double fraction) {
   if (stage == "search") return fraction * search;
   double before = search;
-  if (stage.rfind("train ", 0) == 0) before += (std::stod(stage.substr(6)) - 1) * config.epochs;
-  return before + fraction * config.epochs;
+  if (stage.rfind("train ", 0) == 0) before += (std::stod(stage.substr(6)) - 1) * epochs;
+  return before + fraction * epochs;
 }
 
 std::int64_t units(double work) { return static_cast<std::int64_t>(work * kUnits); }
@@ -50,10 +49,12 @@ RunProgress::RunProgress(const std::string& label, double work) : bar_(label, un
 
 Observer RunProgress::observe(const Config& config, const std::string& fold, RunFolder* folder) {
   Observer observer;
-  observer.on_step = [this, config, fold](const std::string& stage, std::int64_t done,
-                                          std::int64_t total, const std::string& figures) {
+  const double search = search_work(config).epochs;
+  observer.on_step = [this, search, epochs = config.epochs, fold](
+                         const std::string& stage, std::int64_t done, std::int64_t total,
+                         const std::string& figures) {
     const double fraction = static_cast<double>(done) / static_cast<double>(total);
-    advance(fold, work_at(config, stage, fraction), stage + "  " + figures);
+    advance(fold, work_at(search, epochs, stage, fraction), stage + "  " + figures);
   };
   if (folder != nullptr) {
     observer.checkpoints = &folder->checkpoints();

@@ -182,8 +182,8 @@ std::vector<Setting> search_settings() {
                    FIELD(renormalize)),
       word_setting<SupernetGain>("supernet_gain", "gain of mixed layers' initial weights",
                                  FIELD(supernet_gain)),
-      int_setting("random_architectures", 1, 1000000, "architectures tried in mode random",
-                  FIELD(random_architectures)),
+      int_setting("random_architectures", 1, 1000000,
+                  "architectures that modes without a supernet try", FIELD(random_architectures)),
       text_setting("genotype", "FILE", "architecture to train (train); default: the hand-made one",
                    FIELD(genotype)),
   };

@@ -137,6 +137,7 @@ std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& ba
                                     .renormalize = config.renormalize,
                                     .trials = config.random_architectures,
                                     .training_epochs = config.epochs,
+                                    .scored = 10 * std::int64_t{config.random_architectures},
                                     .baseline = baseline});
   } catch (const std::invalid_argument& error) {
     throw InputError(error.what());

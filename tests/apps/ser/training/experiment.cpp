@@ -14,6 +14,7 @@
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/model_file.h"
 #include "kernels/runtime/threads.h"
+#include "nn/checkpoint.h"
 #include "tests/apps/ser/training/tones.h"
 
 using namespace serenade;
@@ -189,6 +190,29 @@ TEST_CASE("experiment: folds that share their training are what each is alone") 
   CHECK_FALSE(shares_training(config, loaded.folds[0], loaded.folds[1]));
   CHECK(group_by_training(config, loaded.folds).size() == 2);
   CHECK_THROWS_AS(run_folds(config, loaded, loaded.folds, {}), std::invalid_argument);
+}
+
+TEST_CASE("experiment: a mode that tries architectures ends with the best whole training") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const char* mode : {"bayesian", "halving", "zero_cost"}) {
+    CAPTURE(mode);
+    Config config = small_config(corpus, kGruAtt, mode);
+    config.epochs = 3;
+    config.random_architectures = 3;
+    const LoadedCorpus loaded = prepare_corpus(config);
+    const FoldRun run = run_fold(config, loaded, loaded.folds[0], {}).run;
+    // Halving: three of one epoch, one of three; the others: three whole trainings.
+    const bool halving = std::string(mode) == "halving";
+    CHECK(run.epochs.size() == (halving ? 6 : 9));
+    const FoldData data = make_fold_data(config, loaded, loaded.folds[0]);
+    const Training alone = std::move(train_architecture(config, {&data}, run.genotype, {})[0]);
+    CHECK(content_hash(alone.recognizer->state_dict()) == run.weights_hash);
+    CHECK(alone.best_validation_wa == run.best_validation_wa);
+    for (const EpochRecord& epoch : run.epochs) {
+      CHECK((halving || epoch.validation_wa <= run.best_validation_wa));
+    }
+  }
 }
 
 TEST_CASE("experiment: a model file predicts what its network did") {
