@@ -187,11 +187,20 @@ fi
 
 accept --version
 accept --help
-for command in train search evaluate predict table2 report corpus features strategies info; do
+for command in train search evaluate predict table2 report corpus features strategies tabulate replay info; do
   holds out.txt "  $command"
 done
 accept strategies
 holds out.txt 'Real et al., AAAI 2019'
+small_table=(tabulate table.csv --corpus demo --cache cache --preset mel --folds 1 --architectures 1)
+for _ in 1 2; do  # the second time there is nothing left to train
+  accept "${small_table[@]}" --epochs 1
+  holds out.txt 'table.csv: 2 rows of 1 architectures'
+done
+refuse_later 2 'begun with another epochs' "${small_table[@]}" --epochs 2
+refuse_later 2 'the table holds no whole training of' replay table.csv --modes random
+refuse_later 2 'a table holds no supernet' replay table.csv --modes dropout
+refuse_later 2 "no part 'nobody'" replay table.csv --judged-by nobody
 accept info
 holds out.txt 833,076
 accept info --json

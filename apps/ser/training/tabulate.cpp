@@ -1,0 +1,166 @@
+#include "apps/ser/training/tabulate.h"
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
+#include "apps/ser/common/json_input.h"
+#include "apps/ser/training/experiment.h"
+#include "tensor/text.h"
+
+namespace serenade::ser {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kLargestTabulated = 1000000;
+
+std::string settings_path(const std::string& path) { return path + ".json"; }
+
+// Where the corpus lies does not matter; what it holds is in the fingerprint.
+Json description(Config config, const Fingerprint& fingerprint) {
+  config.corpus = config.cache = "";
+  Json text{{"settings", Json::parse(to_json(config))}, {"made of", Json::object()}};
+  for (const auto& [words, value] : fingerprint) text["made of"][words] = value;
+  return text;
+}
+
+void check_description(const std::string& path, const Json& wanted) {
+  const Json found = json_input<Json>(read_text_file(path), path);
+  for (const char* part : {"settings", "made of"}) {
+    if (!found.is_object() || !found.contains(part)) {
+      throw InputError(path + ": the key '" + part + "' is missing");
+    }
+    for (const auto& [key, value] : wanted[part].items()) {
+      if (found[part].is_object() && found[part].value(key, Json()) == value) continue;
+      throw InputError(path + ": the table was begun with another " + key +
+                       "; give what it was begun with, or another table");
+    }
+  }
+}
+
+// The table's own errors are about a file that a person has given.
+template <class Function>
+auto told_of_input(const Function& f) {
+  try {
+    return f();
+  } catch (const std::invalid_argument& error) {
+    throw InputError(error.what());
+  } catch (const std::runtime_error& error) {
+    throw IoError(error.what());
+  }
+}
+
+// The first ones of a random order: a plan of more has those of a plan of fewer.
+std::vector<Genotype> chosen(const SearchSpace& space, const TabulatePlan& plan,
+                             std::uint64_t seed) {
+  if (!space.is_countable() || space.size() > kLargestTabulated) {
+    throw InputError("a space of more than " + std::to_string(kLargestTabulated) +
+                     " architectures is too large for a table");
+  }
+  if (plan.architectures > space.size()) {
+    throw InputError("there are " + std::to_string(space.size()) + " architectures, and not " +
+                     std::to_string(plan.architectures));
+  }
+  const std::int64_t count = plan.architectures == 0 ? space.size() : plan.architectures;
+  std::vector<Genotype> genotypes;
+  for (const std::int64_t index : permutation({seed, Purpose::architecture, 1}, space.size())) {
+    if (std::ssize(genotypes) == count) break;
+    genotypes.push_back(genotype_at(space, index));
+  }
+  return genotypes;
+}
+
+std::string part_of(const Fold& fold) { return join(fold.validation_speakers, "+"); }
+
+std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
+                               const std::vector<std::int64_t>& architecture, std::int64_t seed) {
+  std::vector<ResultRow> rows;
+  const auto total = static_cast<std::int64_t>(data.fold.validation.size());
+  for (const EpochRecord& epoch : training.epochs) {
+    rows.push_back({.architecture = architecture,
+                    .seed = seed,
+                    .epoch = epoch.epoch,
+                    .part = part_of(data.fold),
+                    .loss = epoch.validation_loss,
+                    .right = std::llround(epoch.validation_wa * static_cast<double>(total)),
+                    .total = total});
+  }
+  return rows;
+}
+
+}  // namespace
+
+ResultFile open_results(const std::string& path, const Config& config,
+                        const Fingerprint& fingerprint) {
+  const Json wanted = description(config, fingerprint);
+  if (std::filesystem::exists(settings_path(path))) {
+    check_description(settings_path(path), wanted);
+  } else if (std::filesystem::exists(path)) {
+    throw InputError(path + ": there is no " + settings_path(path) +
+                     " beside it, which says how it was made; choose another table");
+  } else {
+    write_text_file(settings_path(path), wanted.dump(2) + "\n");
+  }
+  return told_of_input([&] { return ResultFile(path, search_space(config.options)); });
+}
+
+StoredResults read_results(const std::string& path) {
+  const std::string beside = settings_path(path);
+  const Json made = json_input<Json>(read_text_file(beside), beside);
+  if (!made.is_object() || !made.contains("settings")) {
+    throw InputError(beside + ": the key 'settings' is missing");
+  }
+  const Config config = stored_config(made["settings"].dump(), beside);
+  const std::string text = read_text_file(path);
+  return told_of_input([&] {
+    return StoredResults{config, ResultTable::from_csv(text, search_space(config.options), path)};
+  });
+}
+
+void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,
+              ResultFile& file,
+              const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
+  const SearchSpace space = search_space(config.options);
+  const std::vector<Genotype> genotypes = chosen(space, plan, config.seed);
+  std::vector<std::vector<FoldData>> groups;
+  for (const std::vector<Fold>& group : group_by_training(config, loaded.folds)) {
+    groups.emplace_back();
+    for (const Fold& fold : group) groups.back().push_back(make_fold_data(config, loaded, fold));
+  }
+  const std::int64_t total = std::ssize(genotypes) * plan.seeds * std::ssize(groups);
+  std::int64_t done = 0;
+  for (const Genotype& genotype : genotypes) {
+    const std::vector<std::int64_t> architecture = choice_indices(genotype, space);
+    for (int i = 0; i < plan.seeds; ++i) {
+      Config one = config;
+      one.seed = config.seed + static_cast<std::uint64_t>(i);
+      const auto seed = static_cast<std::int64_t>(one.seed);
+      for (const std::vector<FoldData>& group : groups) {
+        std::set<std::string> parts;
+        std::vector<const FoldData*> folds;
+        for (const FoldData& data : group) {
+          parts.insert(part_of(data.fold));
+          folds.push_back(&data);
+        }
+        if (!file.table().score(genotype, seed, config.epochs, parts)) {
+          const std::vector<Training> trainings = train_architecture(one, folds, genotype, {});
+          std::vector<ResultRow> rows;
+          for (std::size_t f = 0; f < folds.size(); ++f) {
+            for (ResultRow& row : rows_of(trainings[f], *folds[f], architecture, seed)) {
+              rows.push_back(std::move(row));
+            }
+          }
+          told_of_input([&] { file.append(rows); });
+        }
+        if (progress) progress(++done, total);
+      }
+    }
+  }
+}
+
+}  // namespace serenade::ser

@@ -1,0 +1,47 @@
+#pragma once
+// A table of trainings (nas/result_table.h): architectures x folds x seeds, each measured after
+// every epoch on the two speakers of the held-out session, so that strategies can be compared on
+// it. A row's part is the speaker; whoever is chosen by must not be judged by.
+//
+// Beside TABLE.csv stands TABLE.csv.json: the settings and the fingerprint of what is in it.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "apps/ser/training/config.h"
+#include "apps/ser/training/fingerprint.h"
+#include "apps/ser/training/loaded_corpus.h"
+#include "nas/result_table.h"
+
+namespace serenade::ser {
+
+struct TabulatePlan {
+  /// So many random ones, a function of config.seed; more have fewer among them. 0: all.
+  std::int64_t architectures = 0;
+  int seeds = 1;  ///< trainings of each: config.seed, config.seed + 1, ..
+};
+
+/// The table of `path`, new or to be gone on with. Throws InputError, one line, where it is no such
+/// table or was begun with other settings or another corpus, device or version; IoError where it
+/// cannot be read or written.
+ResultFile open_results(const std::string& path, const Config& config,
+                        const Fingerprint& fingerprint);
+
+/// A table to be read, with the settings that it was made with.
+struct StoredResults {
+  Config config;
+  ResultTable table;
+};
+StoredResults read_results(const std::string& path);
+
+/// Trains what the table does not hold yet. A training is in the table as a whole or not at all.
+/// Throws InputError where the space has fewer architectures than are asked for, or more than
+/// 1,000,000.
+/// The folds must be those of both directions, so that each training is measured on both speakers.
+/// config.mode must be that of a single architecture.
+void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,
+              ResultFile& file,
+              const std::function<void(std::int64_t done, std::int64_t total)>& progress);
+
+}  // namespace serenade::ser
