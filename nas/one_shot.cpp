@@ -1,5 +1,7 @@
 #include "nas/one_shot.h"
 
+#include <cmath>
+
 #include "autograd/engine.h"
 #include "nas/derive.h"
 #include "nas/supernet_search.h"
@@ -20,6 +22,19 @@ OneShot::~OneShot() = default;
 // The defaults: first-order DARTS -----------------------------------------------------------------
 
 Path OneShot::draw(const Draw& draw) const { return full_path(draw.candidates); }
+
+real OneShot::initial_gain(std::int64_t n) const {
+  const NoGrad no_graph;
+  const Path path = draw({.candidates = n, .epochs = planned_steps(), .seed = options_.seed});
+  const Variable c = coefficients(path, Tensor({n}));
+  double squares = 0;  // of the active candidates: the others' entries are not read
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (!path.active[static_cast<std::size_t>(i)]) continue;
+    const double entry = c.value().at({i});
+    squares += entry * entry;
+  }
+  return static_cast<real>(1 / std::sqrt(squares));
+}
 
 ArchitectureGradient OneShot::architecture_gradient(const ArchitectureStep& step) const {
   // grad() walks only the part of the graph that leads to the alphas: no gradient of any weight is

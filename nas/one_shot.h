@@ -60,8 +60,10 @@ class OneShot : public Strategy {
 
   /// Which candidates of a choice take part in a step, and with what coefficients.
   virtual Path draw(const Draw& draw) const;
-  /// Factor on the initial weights of a choice's n candidates.
-  virtual real initial_gain(std::int64_t /*n*/) const { return 1; }
+  /// Factor on the initial weights of a choice's n candidates, for whoever asks for it (Builder):
+  /// 1 / |c|_2 of the coefficients of the first weight step, all alphas being 0. A sum of
+  /// independent outputs then starts at the scale of one of them.
+  virtual real initial_gain(std::int64_t n) const;
   /// Whether alpha learns from the training batches, in the same steps and at the same learning
   /// rate as W (Wu et al., section 4.2: the constant rate is that of bi-level alphas); there are
   /// then no architecture steps.

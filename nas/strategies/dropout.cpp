@@ -5,7 +5,6 @@
 // layer is ever empty, unlike with independent dropout. m = 0 is first-order DARTS. Alpha learns
 // from validation batches with all candidates.
 
-#include <cmath>
 #include <utility>
 
 #include "nas/one_shot.h"
@@ -39,8 +38,6 @@ class Dropout : public OneShot {
     return scaled_path(std::move(active),
                        static_cast<real>(draw.candidates) / static_cast<real>(survivors));
   }
-  // The mean of n independent outputs has 1/n of the variance of one.
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
   std::string fingerprint() const override {
     return std::to_string(options().num_masked) + " masked" +
            (options().renormalize ? ", renormalized" : "");

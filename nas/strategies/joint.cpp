@@ -1,8 +1,6 @@
 // Joint search (Wu et al., ICASSP 2022, Eq. 2): W and alpha both follow the training loss, in the
 // same steps, with all candidates: c = softmax(alpha).
 
-#include <cmath>
-
 #include "nas/one_shot.h"
 #include "tensor/check.h"
 
@@ -21,8 +19,6 @@ class Joint : public OneShot {
   bool trains_jointly() const override { return true; }
   // Nothing but the training data is looked at.
   bool shares_training() const override { return true; }
-  // The mean of n independent outputs has 1/n of the variance of one.
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
 };
 
 }  // namespace

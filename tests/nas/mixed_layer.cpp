@@ -339,12 +339,18 @@ TEST_CASE("a mixture of dense layers is as wide as the widest, whoever takes par
 }
 
 TEST_CASE("the gain keeps the scale of a mixture at that of one layer") {
-  const auto gain = [](const char* name, std::int64_t n) {
-    return make_one_shot(name, toy_space(), {})->initial_gain(n);
+  const auto gain = [](const char* name, std::int64_t n, const StrategyOptions& options = {}) {
+    return static_cast<double>(make_one_shot(name, toy_space(), options)->initial_gain(n));
   };
   CHECK(gain("joint", 6) == doctest::Approx(std::sqrt(6.0)));
-  CHECK(gain("dropout", 4) == doctest::Approx(2));
   CHECK(gain("sampling", 6) == 1);
+  // The outputs of the N - m that are left have the coefficient 1 / (N - m), renormalised or not.
+  for (const bool renormalize : {false, true}) {
+    for (const std::int64_t masked : {0, 1, 2, 3}) {
+      CHECK(gain("dropout", 4, {.num_masked = masked, .renormalize = renormalize}) ==
+            doctest::Approx(std::sqrt(4.0 - static_cast<double>(masked))));
+    }
+  }
   manual_seed(3);
   const Tensor images = random_tensor({4, 8, 16, 16}, 7);
   const auto rms = [&](Layer& layer) {
@@ -359,6 +365,16 @@ TEST_CASE("the gain keeps the scale of a mixture at that of one layer") {
   Conv2d alone({.in_channels = 8, .out_channels = 8, .kernel_size = {5, 5}});
   CHECK(rms(*mixed) / rms(alone) == doctest::Approx(1).epsilon(0.2));
   CHECK(rms(*plain) / rms(alone) < 0.55);
+
+  // What is left of a mixture with three of four candidates masked is one layer.
+  const SearchSpace four{
+      .choices = {{.name = "conv", .candidates = {"5x5", "5x4", "4x5", "4x6"}, .kind = "conv"}}};
+  const auto dropout = make_one_shot("dropout", four, {.num_masked = 3});
+  Builder masked(*dropout);
+  const std::unique_ptr<Layer> left = masked.choose("conv", site);
+  dynamic_cast<MixedLayer&>(*left).choice().set_path(
+      dropout->draw({.phase = Phase::weights, .candidates = 4}));
+  CHECK(rms(*left) / rms(alone) == doctest::Approx(1).epsilon(0.2));
 }
 
 TEST_CASE("mixed layer: names, choice, counts, and what it refuses") {
