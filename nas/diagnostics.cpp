@@ -28,6 +28,18 @@ std::string short_number(double x) {
 
 std::size_t index_of(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+double largest_gradient(const SearchRecord& record) {
+  double largest = 0;
+  for (const ChoiceRecord& choice : record.choices) {
+    largest = std::max(largest, choice.gradient_norm);
+  }
+  return largest;
+}
+
+bool is_starved(const ChoiceRecord& choice, double largest) {
+  return choice.gradient_norm < kVanishing * largest;
+}
+
 void warn_updates(const ChoiceRecord& choice, std::vector<std::string>& warnings) {
   const std::vector<std::int64_t>& updates = choice.updates;
   const UpdateFairness fairness = update_fairness(updates);
@@ -64,16 +76,16 @@ void warn_tie(const ChoiceRecord& choice, std::vector<std::string>& warnings) {
 }
 
 void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnings) {
-  double largest_gradient = 0, largest_activation = 0;
+  const double largest = largest_gradient(record);
+  double largest_activation = 0;
   for (const ChoiceRecord& choice : record.choices) {
-    largest_gradient = std::max(largest_gradient, choice.gradient_norm);
     largest_activation = std::max(largest_activation, choice.activation_rms);
   }
   for (const ChoiceRecord& choice : record.choices) {
-    if (choice.gradient_norm < kVanishing * largest_gradient) {
+    if (is_starved(choice, largest)) {
       warnings.push_back("the gradient of " + choice.name + " has vanished: its norm is " +
                          short_number(choice.gradient_norm) + ", the largest of all layers " +
-                         short_number(largest_gradient));
+                         short_number(largest));
     }
     if (choice.activation_rms < kVanishingActivation * largest_activation) {
       warnings.push_back("the output of " + choice.name +
@@ -82,6 +94,37 @@ void warn_vanishing(const SearchRecord& record, std::vector<std::string>& warnin
                          short_number(largest_activation));
     }
   }
+}
+
+// Gradients that were starved in the first step and are not in the end. A gradient of 0 is that of
+// a candidate without weights.
+void warn_starved_start(const std::vector<SearchRecord>& history,
+                        std::vector<std::string>& warnings) {
+  const double largest = largest_gradient(history.front());
+  double smallest = largest;
+  std::vector<std::size_t> starved;
+  std::string names;
+  for (std::size_t l = 0; l < history.front().choices.size(); ++l) {
+    const ChoiceRecord &first = history.front().choices[l], &last = history.back().choices[l];
+    if (first.gradient_norm == 0 || !is_starved(first, largest)) continue;
+    if (is_starved(last, largest_gradient(history.back()))) continue;  // still are
+    starved.push_back(l);
+    names += (names.empty() ? "" : ", ") + first.name;
+    smallest = std::min(smallest, first.gradient_norm);
+  }
+  if (starved.empty()) return;
+  std::size_t epoch = 1;
+  for (; epoch + 1 < history.size(); ++epoch) {
+    const double now = largest_gradient(history[epoch]);
+    if (std::none_of(starved.begin(), starved.end(),
+                     [&](std::size_t l) { return is_starved(history[epoch].choices[l], now); })) {
+      break;
+    }
+  }
+  warnings.push_back("the gradients of " + names + " had vanished in the first step (norms from " +
+                     short_number(smallest) + ", the largest of all layers " +
+                     short_number(largest) + ") and were back in epoch " +
+                     std::to_string(epoch + 1) + ": before it those layers learned little");
 }
 
 // What only the course of the search shows.
@@ -173,6 +216,7 @@ std::vector<std::string> search_warnings(const std::vector<SearchRecord>& histor
     warn_tie(choice, warnings);
   }
   warn_vanishing(history.back(), warnings);
+  warn_starved_start(history, warnings);
   warn_course(history, warnings);
   return warnings;
 }

@@ -28,8 +28,9 @@ double chi_square_tail(double statistic, double degrees_of_freedom);
 
 /// One sentence per problem, e.g. "candidate 4x4 of conv3 received 3.0 times the updates of 5x5".
 /// Looks at the last record (uneven updates, candidates never trained, vanishing gradients, choices
-/// that are nearly ties) and at the course (a choice decided at once, or one that still changed in
-/// the last tenth of the epochs). Empty: nothing to report.
+/// that are nearly ties) and at the course (gradients that had vanished at the start, a choice
+/// decided at once, or one that still changed in the last tenth of the epochs). Empty: nothing to
+/// report.
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history);
 
 }  // namespace serenade

@@ -115,6 +115,22 @@ TEST_CASE("warnings: one sentence per problem") {
                        "the gradient of conv3 has vanished: its norm is 6e-09, the largest of all "
                        "layers 1");
   }
+  SUBCASE("gradients that had vanished at the start") {
+    for (const std::size_t epoch : {0u, 1u}) {
+      history[epoch].choices[0].gradient_norm = 2e-7;
+      history[epoch].choices[1].gradient_norm = 6e-9;
+    }
+    for (SearchRecord& record : history) {
+      record.choices.push_back(healthy_choice("dense"));
+    }
+    check_only_warning(history,
+                       "the gradients of conv3, conv4 had vanished in the first step (norms from "
+                       "6e-09, the largest of all layers 1) and were back in epoch 3: before it "
+                       "those layers learned little");
+    history.front().choices[0].gradient_norm = 0;  // of a candidate without weights
+    REQUIRE(search_warnings(history).size() == 1);
+    CHECK(search_warnings(history)[0].starts_with("the gradients of conv4 had vanished"));
+  }
   SUBCASE("a vanished output") {
     last.activation_rms = 1e-6;
     check_only_warning(history,

@@ -180,8 +180,10 @@ std::vector<Setting> search_settings() {
                   FIELD(num_masked)),
       bool_setting("renormalize", "dropout: divide by the survivors' sum, not by (N - m) / N",
                    FIELD(renormalize)),
-      word_setting<SupernetGain>("supernet_gain", "gain of mixed layers' initial weights",
-                                 FIELD(supernet_gain)),
+      word_setting<SupernetGain>(
+          "supernet_gain",
+          "of mixed layers' initial weights: 1, or that which keeps a layer's scale",
+          FIELD(supernet_gain)),
       int_setting("random_architectures", 1, 1000000,
                   "architectures that modes without a supernet try", FIELD(random_architectures)),
       text_setting("genotype", "FILE", "architecture to train (train); default: the hand-made one",
@@ -333,7 +335,9 @@ Config config_from_json(const std::string& text, const std::string& source, Conf
 }
 
 Config stored_config(const std::string& text, const std::string& source) {
-  return config_of_json(text, source, {}, true);
+  Config base;
+  base.supernet_gain = SupernetGain::sqrt;  // the default of before 0.3.0
+  return config_of_json(text, source, std::move(base), true);
 }
 
 Config read_config(const std::string& path, Config base) {

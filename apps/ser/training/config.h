@@ -20,7 +20,8 @@
 
 namespace serenade::ser {
 
-/// The factor on the initial weights of mixed layers: sqrt(N) where candidates are averaged, or 1.
+/// The factor on the initial weights of mixed layers: that of OneShot::initial_gain, which is
+/// sqrt(N) where N candidates are averaged, or 1.
 enum class SupernetGain { sqrt, one };
 inline EnumNames<SupernetGain> enum_names(SupernetGain) {
   return {{SupernetGain::sqrt, "sqrt"}, {SupernetGain::one, "one"}};
@@ -68,7 +69,7 @@ struct Config {
   int architecture_epochs = 20;  ///< of the second stage of two_stage
   int num_masked = 1;
   bool renormalize = false;
-  SupernetGain supernet_gain = SupernetGain::sqrt;
+  SupernetGain supernet_gain = SupernetGain::one;
   int random_architectures = 5;
   std::string genotype;  ///< file; empty: the hand-made architecture
 
@@ -107,7 +108,7 @@ std::string to_json(const Config& config);
 Config config_from_json(const std::string& text, const std::string& source, Config base = {});
 Config read_config(const std::string& path, Config base = {});
 /// The configuration that a model file or the folder of a run keeps: keys may also have the names
-/// that they had when it was written.
+/// that they had when it was written, and mean what they meant then where they are left out.
 Config stored_config(const std::string& text, const std::string& source);
 
 }  // namespace serenade::ser

@@ -241,8 +241,9 @@ std::vector<FoldSearch> search_supernet(const Config& config, Strategy& strategy
     while (strategy.advance(problem)) {
     }
   } catch (const NonFiniteLoss& error) {
-    throw NonFiniteError(std::string(error.what()) +
-                         "; try a smaller learning_rate or supernet_gain one");
+    const bool raised = config.supernet_gain == SupernetGain::sqrt;
+    throw NonFiniteError(std::string(error.what()) + "; try a smaller learning_rate" +
+                         (raised ? " or supernet_gain one" : ""));
   }
   FoldSearch found;
   found.genotype = strategy.recommend();

@@ -133,6 +133,13 @@ TEST_CASE("config: what was stored under former keys is still read, but nobody m
   CHECK_THROWS_AS(stored_config(R"({"epohcs": 3})", "model.safetensors"), InputError);
 }
 
+TEST_CASE("config: a supernet begins as the paper says, and of before as it did then") {
+  CHECK(Config{}.supernet_gain == SupernetGain::one);
+  CHECK(config_from_json("{}", "file.json").supernet_gain == SupernetGain::one);
+  CHECK(stored_config("{}", "config.json").supernet_gain == SupernetGain::sqrt);
+  CHECK(stored_config(to_json(Config{}), "config.json").supernet_gain == SupernetGain::one);
+}
+
 TEST_CASE("config: an architecture to train does not go with a search for one") {
   Config config;
   config.genotype = "best.json";
