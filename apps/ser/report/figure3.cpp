@@ -17,7 +17,9 @@ int mode_color(const std::string& mode) {
   return 3;
 }
 
+// beside: drawn dashed, each named by its mode and `what`.
 std::string draw_part(const std::string& title, const std::vector<Figure3::Curve>& curves,
+                      const std::vector<Figure3::Curve>& beside, const std::string& what,
                       bool standalone) {
   LineChart chart;
   chart.title = title;
@@ -26,6 +28,11 @@ std::string draw_part(const std::string& title, const std::vector<Figure3::Curve
   for (const Figure3::Curve& curve : curves) {
     chart.series.push_back(epoch_series(curve.mode, curve.loss));
     chart.series.back().color = mode_color(curve.mode);
+  }
+  for (const Figure3::Curve& curve : beside) {
+    chart.series.push_back(epoch_series(curve.mode + ", " + what, curve.loss));
+    chart.series.back().color = mode_color(curve.mode);
+    chart.series.back().dashed = true;
   }
   return draw(chart, standalone);
 }
@@ -41,17 +48,20 @@ void append(CsvTable& table, const char* part, const std::vector<Figure3::Curve>
 }  // namespace
 
 std::string draw_figure3a(const Figure3& figure, bool standalone) {
-  return draw_part(figure.system + " supernet: training loss", figure.supernet, standalone);
+  return draw_part(figure.system + " supernet: training loss", figure.supernet, figure.mixture,
+                   "whole mixture", standalone);
 }
 
 std::string draw_figure3b(const Figure3& figure, bool standalone) {
-  return draw_part(figure.system + ", one random child: training loss", figure.child, standalone);
+  return draw_part(figure.system + ", one random child: training loss", figure.child, {}, "",
+                   standalone);
 }
 
 std::string to_csv(const Figure3& figure) {
   CsvTable table({"part", "mode", "epoch", "loss"});
   append(table, "supernet", figure.supernet);
   append(table, "child", figure.child);
+  append(table, "mixture", figure.mixture);
   return table.text();
 }
 

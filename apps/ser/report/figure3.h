@@ -1,7 +1,8 @@
 #pragma once
 // The paper's Figure 3: (a) training loss of the supernet per epoch for joint, sampling and dropout
 // search; (b) training loss per epoch of one randomly selected child of the supernet, under the
-// three.
+// three. Where steps train a part of the mixture, the loss of (a) is that of the part; that of the
+// whole stands beside.
 
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct Figure3 {
   std::vector<Curve> supernet;  ///< (a)
   std::vector<Curve> child;     ///< (b)
   std::string child_summary;    ///< the child's choices, "conv1=2x8 conv2=8x2 .."
+  /// (a): of the whole mixture, in modes whose steps leave candidates out.
+  std::vector<Curve> mixture = {};
 
   bool empty() const { return supernet.empty() && child.empty(); }
 };

@@ -186,9 +186,11 @@ std::string figure3_pictures(const Figure3& figure) {
 }
 
 std::string figure3_explanation() {
-  return "The paper's Figure 3: the training loss of the whole supernet, and that of one child "
-         "(one path through it, drawn at random) with the weights it shares with the supernet. A "
-         "low loss of the child says that shared weights also suit a single path.";
+  return "The paper's Figure 3: the training loss of the supernet, and that of one child (one path "
+         "through it, drawn at random) with the weights it shares with the supernet. A low loss of "
+         "the child says that shared weights also suit a single path. The supernet's loss is that "
+         "of what its steps train; where they leave candidates out, the loss of the whole mixture "
+         "after each epoch stands beside it, dashed.";
 }
 
 std::string percent_range(const Interval& interval) {

@@ -94,6 +94,40 @@ std::vector<LayerSearch> layers_of(const std::vector<SearchRecord>& history) {
   return layers;
 }
 
+// A loss of the search, epoch by epoch, as the mean over the folds that have one; empty where there
+// is none, and of runs of before that do not know it.
+std::vector<double> mean_losses(const std::vector<FoldRun>& folds, double EpochRecord::*loss) {
+  std::vector<double> sums;
+  double count = 0;
+  for (const FoldRun& run : folds) {
+    std::size_t epoch = 0;
+    for (const EpochRecord& e : run.epochs) {
+      // The second stage of two_stage trains no weights, so it has no training loss.
+      if (e.stage != "search" || e.train_loss == 0) continue;
+      if (epoch == sums.size()) sums.push_back(0);
+      sums[epoch++] += e.*loss;
+    }
+    if (epoch > 0) ++count;
+  }
+  for (double& sum : sums) sum /= count;
+  const bool known = std::any_of(sums.begin(), sums.end(), [](double sum) { return sum != 0; });
+  return known ? sums : std::vector<double>();
+}
+
+// Whether there was a weight step in which not all candidates took part.
+bool leaves_candidates_out(const std::vector<FoldRun>& folds) {
+  for (const FoldRun& run : folds) {
+    if (run.history.empty()) continue;
+    const SearchRecord& last = run.history.back();
+    for (const ChoiceRecord& choice : last.choices) {
+      for (const std::int64_t updates : choice.updates) {
+        if (updates < last.weight_steps) return true;
+      }
+    }
+  }
+  return false;
+}
+
 // All stages of a fold in order of appearance; the random mode has one per architecture.
 std::vector<std::string> stages_of(const FoldRun& run) {
   std::vector<std::string> stages;
@@ -244,28 +278,13 @@ Figure3 figure3_of(const std::vector<FoldRun>& folds, const std::string& system,
                    const std::string& mode) {
   Figure3 figure;
   figure.system = system;
-  std::vector<double> supernet, child;
-  double count = 0;
-  for (const FoldRun& run : folds) {
-    std::size_t epoch = 0;
-    for (const EpochRecord& e : run.epochs) {
-      // The second stage of two_stage trains no weights, so it has no training loss.
-      if (e.stage != "search" || e.train_loss == 0) continue;
-      if (epoch == supernet.size()) {
-        supernet.push_back(0);
-        child.push_back(0);
-      }
-      supernet[epoch] += e.train_loss;
-      child[epoch] += e.child_loss;
-      ++epoch;
-    }
-    if (epoch > 0) ++count;
-  }
-  if (supernet.empty()) return figure;
-  for (double& value : supernet) value /= count;
-  for (double& value : child) value /= count;
-  figure.supernet.push_back({mode, supernet});
-  figure.child.push_back({mode, child});
+  const auto add = [&](std::vector<Figure3::Curve>& curves, double EpochRecord::*loss) {
+    const std::vector<double> mean = mean_losses(folds, loss);
+    if (!mean.empty()) curves.push_back({mode, mean});
+  };
+  add(figure.supernet, &EpochRecord::train_loss);
+  add(figure.child, &EpochRecord::child_loss);
+  if (leaves_candidates_out(folds)) add(figure.mixture, &EpochRecord::mixture_loss);
   return figure;
 }
 

@@ -192,6 +192,7 @@ Figure3 table_figure3(const TableRuns& runs, const std::string& system) {
     const Figure3 one = figure3_of(copies, system, mode);
     figure.supernet.insert(figure.supernet.end(), one.supernet.begin(), one.supernet.end());
     figure.child.insert(figure.child.end(), one.child.begin(), one.child.end());
+    figure.mixture.insert(figure.mixture.end(), one.mixture.begin(), one.mixture.end());
   }
   if (figure.empty()) return figure;
   const std::uint64_t first_seed = runs.plan.config.seed;

@@ -22,6 +22,7 @@ EpochRecord record_from_json(const json& j) {
           .train_loss = j.at("train_loss"),
           .architecture_loss = j.at("architecture_loss"),
           .child_loss = j.at("child_loss"),
+          .mixture_loss = j.value("mixture_loss", 0.0),  // runs of before have none
           .validation_loss = j.at("validation_loss"),
           .validation_wa = j.at("validation_wa"),
           .validation_ua = j.at("validation_ua"),
@@ -38,6 +39,7 @@ json record_json(const EpochRecord& e) {
           {"train_loss", e.train_loss},
           {"architecture_loss", e.architecture_loss},
           {"child_loss", e.child_loss},
+          {"mixture_loss", e.mixture_loss},
           {"validation_loss", e.validation_loss},
           {"validation_wa", e.validation_wa},
           {"validation_ua", e.validation_ua},

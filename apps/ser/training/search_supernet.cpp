@@ -29,23 +29,42 @@ namespace {
 
 using nlohmann::json;
 
-// While it lives, a supernet is one child in evaluation mode.
-class ChildMode {
+// Losses are compared on at most so many batches: little beside an epoch of a large corpus.
+constexpr int kComparedBatches = 4;
+
+// While it lives, a supernet is in evaluation mode: the mixture, or the path that was set.
+class EvaluationMode {
  public:
-  ChildMode(Module& supernet, const SearchSpace& space, const Genotype& child)
-      : supernet_(supernet) {
-    set_child(supernet, space, child);
-    supernet.eval();
-  }
-  ~ChildMode() {
+  explicit EvaluationMode(Module& supernet) : supernet_(supernet) { supernet.eval(); }
+  ~EvaluationMode() {
     supernet_.train();
     set_full_paths(supernet_);
   }
-  ChildMode(const ChildMode&) = delete;
-  ChildMode& operator=(const ChildMode&) = delete;
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
 
  private:
   Module& supernet_;
+};
+
+// The mean of losses over the segments of several batches. All batches are launched before the
+// first loss is read.
+class MeanLoss {
+ public:
+  void add(const Variable& loss, const Batch& batch) {
+    losses_.emplace_back(loss.value(), batch.labels.size());
+  }
+  double get() const {
+    double total = 0, segments = 0;
+    for (const auto& [loss, size] : losses_) {
+      total += loss.get() * static_cast<double>(size);
+      segments += static_cast<double>(size);
+    }
+    return total / segments;
+  }
+
+ private:
+  std::vector<std::pair<AsyncScalar, std::size_t>> losses_;
 };
 
 // A supernet that is trained on one fold, and kept as it goes.
@@ -132,7 +151,7 @@ class SupernetProblem : public Problem {
     record_.window_norm = norms.window;
     record_.utterance_norm = norms.utterance;
     if (trains_weights_) schedule_->end_epoch(record_.train_loss);
-    record_.child_loss = child_loss();
+    compare_losses(record_);
     record_.seconds = seconds();
     epochs_.push_back(record_);
     seconds_ = 0;
@@ -187,26 +206,31 @@ class SupernetProblem : public Problem {
 
   // Steps may be captured, and a batch must be there before that.
   LossFunction loss_of(BatchQueue& batches) {
-    return [this, batch = std::make_shared<const Batch>(*batches.next())] {
-      return cross_entropy(supernet_->forward(batch->input), batch->labels);
-    };
+    return
+        [this, batch = std::make_shared<const Batch>(*batches.next())] { return loss_on(*batch); };
+  }
+  Variable loss_on(const Batch& batch) {
+    return cross_entropy(supernet_->forward(batch.input), batch.labels);
   }
 
-  // The training loss of one child with the supernet's weights, over all training segments: what
-  // Figure 3b of the paper follows from epoch to epoch.
-  double child_loss() {
+  // Training losses with the weights of the moment, in an order of batches that is the same for
+  // all epochs: of one child, over all segments, what Figure 3b of the paper follows from epoch to
+  // epoch; and of the whole mixture.
+  void compare_losses(EpochRecord& record) {
     const NoGrad no_grad;
-    const ChildMode child(*supernet_, space_, child_);
-    // All batches are launched before the first loss is read.
-    std::vector<std::pair<AsyncScalar, std::size_t>> losses;
+    const EvaluationMode evaluation(*supernet_);
+    MeanLoss child, mixture;
     train_.start(one_pass(data_.train, config_.batch_size, 0, 0));
-    while (const std::optional<Batch> batch = train_.next()) {
-      const Variable loss = cross_entropy(supernet_->forward(batch->input), batch->labels);
-      losses.emplace_back(loss.value(), batch->labels.size());
+    for (int i = 0; const std::optional<Batch> batch = train_.next(); ++i) {
+      if (i < kComparedBatches) {
+        set_full_paths(*supernet_);
+        mixture.add(loss_on(*batch), *batch);
+      }
+      set_child(*supernet_, space_, child_);
+      child.add(loss_on(*batch), *batch);
     }
-    double total = 0;
-    for (const auto& [loss, size] : losses) total += loss.get() * static_cast<double>(size);
-    return total / static_cast<double>(data_.train.segment_count());
+    record.child_loss = child.get();
+    record.mixture_loss = mixture.get();
   }
 
   const Config& config_;

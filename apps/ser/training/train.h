@@ -24,6 +24,7 @@ struct EpochRecord {
   double train_loss = 0;
   double architecture_loss = 0;  ///< search: of the alpha steps
   double child_loss = 0;         ///< search: training loss of one randomly selected child
+  double mixture_loss = 0;       ///< search: of the whole mixture, on some training batches
   double validation_loss = 0;    ///< train
   double validation_wa = 0;      ///< train
   double validation_ua = 0;      ///< train

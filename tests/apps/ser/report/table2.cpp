@@ -308,6 +308,30 @@ TEST_CASE("figure 3: the mean over the runs, of epochs that train weights") {
   REQUIRE(figure.supernet.size() == 1);
   CHECK(figure.supernet[0].loss == std::vector<double>{3, 1.5});
   CHECK(figure.child[0].loss == std::vector<double>{2, 1.5});
+  CHECK(figure.mixture.empty());  // runs of before
+}
+
+TEST_CASE("figure 3: the whole mixture stands beside a supernet that is trained in parts") {
+  std::vector<FoldRun> runs(2);
+  for (FoldRun& run : runs) {
+    run.epochs = {{.stage = "search", .train_loss = 2, .child_loss = 3, .mixture_loss = 1.5}};
+    run.history = {{.weight_steps = 8,
+                    .choices = {{.name = "conv",
+                                 .candidates = {"3x3", "5x5"},
+                                 .alphas = {0, 0},
+                                 .probabilities = {0.5, 0.5},
+                                 .updates = {3, 5}}}}};
+  }
+  runs[1].epochs[0].mixture_loss = 0.5;
+  const Figure3 figure = figure3_of(runs, "S", "sampling");
+  REQUIRE(figure.mixture.size() == 1);
+  CHECK(figure.mixture[0].mode == "sampling");
+  CHECK(figure.mixture[0].loss == std::vector<double>{1});
+  CHECK(contains(draw_figure3a(figure), "sampling, whole mixture"));
+  CHECK_FALSE(contains(draw_figure3b(figure), "mixture"));
+  CHECK(contains(to_csv(figure), "mixture,sampling,1,1\n"));
+  for (FoldRun& run : runs) run.history[0].choices[0].updates = {8, 8};
+  CHECK(figure3_of(runs, "S", "joint").mixture.empty());
 }
 
 TEST_CASE("report: the page and the figure of a run are written again") {

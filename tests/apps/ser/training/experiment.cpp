@@ -13,6 +13,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/training/model_file.h"
+#include "apps/ser/training/records.h"
 #include "kernels/runtime/threads.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/ser/training/tones.h"
@@ -43,6 +44,36 @@ FoldRun timeless_run(const Config& config, const LoadedCorpus& loaded, int threa
 }
 
 }  // namespace
+
+TEST_CASE("experiment: a search tells the loss of the whole mixture") {
+  const TemporaryFolder folder;
+  Config config = small_config(make_tone_corpus(folder), kGruAtt, "joint");
+  const LoadedCorpus loaded = prepare_corpus(config);
+  config.learning_rate = 1e-9;  // the weights stay as they begin
+  for (const char* mode : {"joint", "sampling"}) {
+    CAPTURE(mode);
+    config.mode = mode;
+    const FoldRun run = run_fold(config, loaded, loaded.folds.front(), {}).run;
+    for (const EpochRecord& epoch : run.epochs) {
+      if (epoch.stage != "search") {
+        CHECK(epoch.mixture_loss == 0);
+      } else if (config.mode == "joint") {  // what its steps train
+        CHECK(epoch.mixture_loss == doctest::Approx(epoch.train_loss).epsilon(1e-3));
+        CHECK(epoch.mixture_loss != doctest::Approx(epoch.child_loss).epsilon(1e-4));
+      } else {
+        CHECK(epoch.mixture_loss != doctest::Approx(epoch.train_loss).epsilon(1e-4));
+      }
+    }
+    if (config.mode == "joint") continue;
+    // Runs of before do not know it.
+    std::string before = records_json(run.epochs);
+    for (std::size_t at; (at = before.find("\"mixture_loss\":")) != std::string::npos;) {
+      before.erase(at, before.find(',', at) + 1 - at);
+    }
+    CHECK(records_from_json(before).size() == run.epochs.size());
+    CHECK(records_from_json(before)[0].mixture_loss == 0);
+  }
+}
 
 TEST_CASE("experiment: a fold's run survives JSON") {
   SearchRecord search{.epoch = 0,
