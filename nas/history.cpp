@@ -25,7 +25,8 @@ Json to_json(const ChoiceRecord& choice) {
           {"choice", choice.best},
           {"updates", choice.updates},
           {"activation_rms", choice.activation_rms},
-          {"gradient_norm", choice.gradient_norm}};
+          {"gradient_norm", choice.gradient_norm},
+          {"architecture_activation_rms", choice.architecture_activation_rms}};
 }
 
 ChoiceRecord choice_from_json(const Json& json) {
@@ -41,6 +42,8 @@ ChoiceRecord choice_from_json(const Json& json) {
   }
   json.at("activation_rms").get_to(choice.activation_rms);
   json.at("gradient_norm").get_to(choice.gradient_norm);
+  // Searches of before have none.
+  choice.architecture_activation_rms = json.value("architecture_activation_rms", 0.0);
   return choice;
 }
 
@@ -66,7 +69,9 @@ void check_choice(const ChoiceRecord& choice, const ChoiceRecord& first, std::in
           "must have one value of each per candidate, and have chosen one of them");
   require(all_between(choice.alphas, -kAny, kAny), "alphas must be finite");
   require(all_between(choice.probabilities, 0, 1), "probabilities must be in 0 .. 1");
-  require(all_between({choice.entropy, choice.activation_rms, choice.gradient_norm}, 0, kAny),
+  require(all_between({choice.entropy, choice.activation_rms, choice.gradient_norm,
+                       choice.architecture_activation_rms},
+                      0, kAny),
           "entropy, activation_rms and gradient_norm must be finite and not negative");
   require(std::all_of(choice.updates.begin(), choice.updates.end(), [](auto u) { return u >= 0; }),
           "updates must not be negative");
@@ -100,6 +105,18 @@ std::string history_csv(const std::vector<SearchRecord>& history) {
         table.add(choice.alphas[i]).add(choice.probabilities[i]).add(choice.entropy);
         table.add(static_cast<std::int64_t>(i) == choice.best ? 1 : 0).add(choice.updates[i]);
       }
+    }
+  }
+  return table.text();
+}
+
+std::string norms_csv(const std::vector<SearchRecord>& history) {
+  CsvTable table(
+      {"epoch", "layer", "activation_rms", "architecture_activation_rms", "gradient_norm"}, 9);
+  for (const SearchRecord& record : history) {
+    for (const ChoiceRecord& choice : record.choices) {
+      table.add(record.epoch).add(choice.name).add(choice.activation_rms);
+      table.add(choice.architecture_activation_rms).add(choice.gradient_norm);
     }
   }
   return table.text();

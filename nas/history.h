@@ -18,6 +18,8 @@ struct ChoiceRecord {
   std::vector<std::int64_t> updates;  ///< weight steps each candidate took part in, so far
   double activation_rms = 0;          ///< of its layers' output in the epoch's first weight step
   double gradient_norm = 0;           ///< of all its candidates' weights in that step
+  /// Like activation_rms, in the epoch's first architecture step; 0 if there was none.
+  double architecture_activation_rms = 0;
 };
 
 struct SearchRecord {
@@ -36,6 +38,9 @@ void check_history(const std::vector<SearchRecord>& history);
 /// One line per epoch, choice and candidate:
 /// epoch,layer,candidate,alpha,probability,entropy,chosen,updates.
 std::string history_csv(const std::vector<SearchRecord>& history);
+/// The scale of outputs and gradients, one line per epoch and choice:
+/// epoch,layer,activation_rms,architecture_activation_rms,gradient_norm.
+std::string norms_csv(const std::vector<SearchRecord>& history);
 /// The whole history as a JSON list, numbers exact.
 std::string history_json(const std::vector<SearchRecord>& history);
 /// The inverse; throws std::invalid_argument on text that history_json did not write, also where

@@ -51,6 +51,7 @@ SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
       architecture_work_(supernet.device()),
       guard_(supernet.device()),
       activation_rms_(choices_.size(), 0),
+      architecture_rms_(choices_.size(), 0),
       gradient_norms_(choices_.size(), 0) {
   check(!method.trains_jointly() || method.options().bilevel == Bilevel::alternating,
         "SupernetSearch", "bilevel two_stage does not go with joint search");
@@ -83,7 +84,7 @@ StepRecord SupernetSearch::architecture_step(const LossFunction& loss,
                                              const LossFunction& train_loss) {
   check(!method_.trains_jointly(), "architecture_step",
         "joint search has none: weight_step updates the alphas too");
-  watch(false);
+  watch(epoch_architecture_steps_ == 0);
   StepRecord record = run_step(Phase::architecture, loss, train_loss);
   ++architecture_steps_;
   ++epoch_architecture_steps_;
@@ -128,7 +129,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
   }
   record.loss = AsyncScalar(value.value());
   pending_.push_back({phase, record.step, record.loss});
-  if (trains_weights && epoch_weight_steps_ == 0) record_norms();
+  if ((trains_weights ? epoch_weight_steps_ : epoch_architecture_steps_) == 0) record_norms(phase);
   for (Variable& weight : weights_) weight.zero_grad();
   for (Variable& alpha : alphas_) alpha.zero_grad();
   drain_losses(runs_ahead(supernet_.device()) ? kStepsAhead : 0);
@@ -202,7 +203,7 @@ void SupernetSearch::watch(bool on) {
   }
 }
 
-void SupernetSearch::record_norms() {
+void SupernetSearch::record_norms(Phase phase) {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     NamedParameters parameters;
     double squares = 0;
@@ -215,8 +216,9 @@ void SupernetSearch::record_norms() {
         }
       }
     }
-    activation_rms_[i] = std::sqrt(squares / static_cast<double>(choices_[i].layers.size()));
-    gradient_norms_[i] = gradient_norm(parameters);
+    const double rms = std::sqrt(squares / static_cast<double>(choices_[i].layers.size()));
+    (phase == Phase::weights ? activation_rms_ : architecture_rms_)[i] = rms;
+    if (phase == Phase::weights) gradient_norms_[i] = gradient_norm(parameters);
   }
 }
 
@@ -275,12 +277,14 @@ const SearchRecord& SupernetSearch::end_epoch() {
                               .best = best[i],
                               .updates = choice.update_counts(),
                               .activation_rms = activation_rms_[i],
-                              .gradient_norm = gradient_norms_[i]});
+                              .gradient_norm = gradient_norms_[i],
+                              .architecture_activation_rms = architecture_rms_[i]});
   }
   epoch_weight_steps_ = epoch_architecture_steps_ = 0;
   epoch_weight_loss_ = epoch_architecture_loss_ = 0;
-  std::fill(activation_rms_.begin(), activation_rms_.end(), 0);
-  std::fill(gradient_norms_.begin(), gradient_norms_.end(), 0);
+  for (std::vector<double>* norms : {&activation_rms_, &architecture_rms_, &gradient_norms_}) {
+    std::fill(norms->begin(), norms->end(), 0);
+  }
   history_.push_back(std::move(record));
   return history_.back();
 }

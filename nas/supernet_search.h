@@ -115,7 +115,7 @@ class SupernetSearch {
   Variable architecture_gradients(const LossFunction& loss, const LossFunction& train_loss);
   void update(Phase phase);
   void drain_losses(std::size_t newest);
-  void record_norms();
+  void record_norms(Phase phase);
   void watch(bool on);
   void apply_state(const SafetensorsFile& state);
 
@@ -131,7 +131,8 @@ class SupernetSearch {
   std::int64_t weight_steps_ = 0, architecture_steps_ = 0;
   std::int64_t epoch_weight_steps_ = 0, epoch_architecture_steps_ = 0;
   double epoch_weight_loss_ = 0, epoch_architecture_loss_ = 0;  // sums
-  std::vector<double> activation_rms_, gradient_norms_;         // per choice, of this epoch
+  // Per choice, of this epoch.
+  std::vector<double> activation_rms_, architecture_rms_, gradient_norms_;
   std::vector<SearchRecord> history_;
 };
 

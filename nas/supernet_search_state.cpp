@@ -93,6 +93,7 @@ SafetensorsFile SupernetSearch::save_state() {
                          {"epoch_architecture_loss", epoch_architecture_loss_},
                          {"activation_rms", activation_rms_},
                          {"gradient_norms", gradient_norms_},
+                         {"architecture_rms", architecture_rms_},
                          {"updates", updates}};
   file.metadata[kOptions] = fingerprint_of(method_);
   file.metadata[kProgress] = progress.dump();
@@ -136,9 +137,12 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   progress.at("epoch_architecture_loss").get_to(epoch_architecture_loss_);
   progress.at("activation_rms").get_to(activation_rms_);
   progress.at("gradient_norms").get_to(gradient_norms_);
-  check(activation_rms_.size() == choices_.size() && gradient_norms_.size() == choices_.size(),
+  architecture_rms_ = progress.value("architecture_rms", std::vector<double>(choices_.size(), 0));
+  check(activation_rms_.size() == choices_.size() && gradient_norms_.size() == choices_.size() &&
+            architecture_rms_.size() == choices_.size(),
         "SupernetSearch::load_state", "must be given one figure of each per choice, ",
-        choices_.size(), "; got ", activation_rms_.size(), " and ", gradient_norms_.size());
+        choices_.size(), "; got ", activation_rms_.size(), ", ", gradient_norms_.size(), " and ",
+        architecture_rms_.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     std::vector<std::int64_t> counts;
     for (const Json& count : progress.at("updates").at(i)) {

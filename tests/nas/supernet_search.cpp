@@ -279,6 +279,40 @@ TEST_CASE("search: stopped and resumed equals never stopped, bit for bit") {
   std::filesystem::remove(path);
 }
 
+TEST_CASE("search: the scale of outputs is seen in the first step of each phase") {
+  for (const std::string& name : supernet_strategies()) {
+    CAPTURE(name);
+    const std::unique_ptr<OneShot> method = method_of(name);
+    const std::unique_ptr<Toy> net = toy_supernet(*method, 1);
+    SupernetSearch search(*net, *method);
+    const bool alternates = search.trains_architecture();
+    const Variable x = random_tensor({4, 1, 9, 9}, 500 + 1000);  // of the first validation batch
+    const Variable y = net->across->forward(x);
+    const double rms = std::sqrt(static_cast<double>(mean(mul(y, y)).item()));
+    run_step(search, *net, 0);
+    run_step(search, *net, 1);  // does not count
+    const ChoiceRecord across = search.end_epoch().choices[0];
+    CHECK(across.activation_rms > 0);
+    CHECK((across.architecture_activation_rms > 0) == alternates);
+    if (name == "dropout" || name == "sampling") {  // steps of alpha see the mixture
+      CHECK(across.architecture_activation_rms == doctest::Approx(rms));
+    }
+    run_step(search, *net, 0);
+    search.end_epoch();
+    const std::string table = norms_csv(search.history());
+    CHECK(table.starts_with(
+        "epoch,layer,activation_rms,architecture_activation_rms,gradient_norm\n0,across,"));
+    CHECK(std::count(table.begin(), table.end(), '\n') == 5);
+    CHECK(contains(table, "\n1,down,"));
+    // A state of before does not have it.
+    SafetensorsFile state = search.save_state();
+    auto progress = nlohmann::json::parse(state.metadata.at("search.progress"));
+    progress.erase("architecture_rms");
+    state.metadata.at("search.progress") = progress.dump();
+    CHECK_NOTHROW(search.load_state(state));
+  }
+}
+
 TEST_CASE("search: a state that does not fit changes nothing") {
   const std::unique_ptr<OneShot> method = method_of("dropout");
   const std::unique_ptr<Toy> net = toy_supernet(*method, 1);
@@ -302,14 +336,17 @@ TEST_CASE("search: a state that does not fit changes nothing") {
     bad.metadata.at("search.progress") = progress;
     refused(bad);
   }
-  for (const char* figures : {"activation_rms", "gradient_norms"}) {
+  for (const char* part : {"activation_rms", "gradient_norms", "architecture_rms"}) {
+    const std::string figures = part;
     auto progress = nlohmann::json::parse(good.metadata.at("search.progress"));
     progress.at(figures).push_back(0);
     bad.metadata.at("search.progress") = progress.dump();
     refused(bad);
     CHECK(message_of([&] { search.load_state(bad); }) ==
           std::string("SupernetSearch::load_state: must be given one figure of each per choice, ") +
-              (figures[0] == 'a' ? "2; got 3 and 2" : "2; got 2 and 3"));
+              (figures == "activation_rms"   ? "2; got 3, 2 and 2"
+               : figures == "gradient_norms" ? "2; got 2, 3 and 2"
+                                             : "2; got 2, 2 and 3"));
   }
   bad = good;
   bad.metadata.at("search.history") = "[{}]";

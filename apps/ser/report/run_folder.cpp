@@ -126,6 +126,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
   write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
   if (!run.history.empty()) {
     write_text_file(folder + "/alphas.csv", history_csv(run.history));
+    write_text_file(folder + "/norms.csv", norms_csv(run.history));
     write_text_file(folder + "/supernet.dot", supernet_dot(space, run));
   }
   synchronise_text_file(file("metrics.jsonl"));  // of a finished fold, no epoch is logged again

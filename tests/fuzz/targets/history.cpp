@@ -34,6 +34,7 @@ void run(const std::string& input) {
   std::vector<SearchRecord> history;
   if (!refusal([&] { history = history_from_json(input); }).empty()) return;
   history_csv(history);
+  norms_csv(history);
   search_warnings(history);
   const std::string text = history_json(history);
   if (history_json(history_from_json(text)) != text) {
