@@ -7,7 +7,8 @@ arithmetic, activations, reductions, indexing, products, losses, norms, pools, c
 attention_products, transformer_layers and recurrent (.safetensors) hold many cases each: case "pow" has
 pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
 the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds, for each of
-them, the parameter after every step with the same gradients.
+them, the parameter after every step with the same gradients. searches holds two epochs of the search
+strategies joint, sampling and dropout on a small supernet.
 """
 import json
 import pathlib
@@ -288,3 +289,97 @@ recurrent_case(recurrent, "lstm_layers", nn.LSTM(2, 2, 2, batch_first=True, bidi
 recurrent_case(recurrent, "tanh_bi", nn.RNN(2, 2, batch_first=True, bidirectional=True), ["h0"], [3, 1, 4])
 recurrent_case(recurrent, "relu", nn.RNN(2, 2, 1, "relu", batch_first=True), ["h0"])
 write("recurrent", recurrent)
+
+
+# Searches -----------------------------------------------------------------------------------------
+
+# Two epochs of three steps over two choices: kernels of a convolution, and the width of a dense layer.
+# The candidate that each weight step draws, of each choice: that of nas/strategies for the seed 3.
+KERNELS, WIDTHS = [(3, 3), (2, 3), (1, 4)], [2, 3]
+PICKS = [[1, 0], [2, 0], [2, 0], [0, 0], [0, 1], [1, 1]]
+
+
+def search_parameters():
+    weights = {}
+    for i, (high, wide) in enumerate(KERNELS):
+        weights[f"conv.ops.{i}.weight"] = torch.randn(2, 1, high, wide)
+        weights[f"conv.ops.{i}.bias"] = torch.randn(2)
+    for i, width in enumerate(WIDTHS):
+        weights[f"dense.ops.{i}.weight"] = torch.randn(width, 24) / 5
+        weights[f"dense.ops.{i}.bias"] = torch.randn(width)
+    weights["out.weight"], weights["out.bias"] = torch.randn(3, max(WIDTHS)), torch.randn(3)
+    weights["conv.alpha"], weights["dense.alpha"] = torch.zeros(3), torch.zeros(2)
+    return weights
+
+
+def search_loss(p, batch, conv_c, dense_c):
+    """c: one coefficient per candidate, None for those that take no part."""
+    x, labels = batch
+    h = 0
+    for i, (high, wide) in enumerate(KERNELS):
+        if conv_c[i] is None:
+            continue
+        padded = F.pad(x, ((wide - 1) // 2, wide // 2, (high - 1) // 2, high // 2))
+        h = h + conv_c[i] * F.conv2d(padded, p[f"conv.ops.{i}.weight"], p[f"conv.ops.{i}.bias"])
+    h, y = torch.relu(h).flatten(1), 0
+    for i, width in enumerate(WIDTHS):
+        if dense_c[i] is None:
+            continue
+        part = F.linear(h, p[f"dense.ops.{i}.weight"], p[f"dense.ops.{i}.bias"])
+        y = y + dense_c[i] * F.pad(part, (0, max(WIDTHS) - width))
+    return F.cross_entropy(F.linear(torch.relu(y), p["out.weight"], p["out.bias"]), labels)
+
+
+def search_coefficients(mode, alpha, pick):
+    """Of a weight step; mode "alpha": of a step of the alphas."""
+    n, a = len(alpha), torch.softmax(alpha, 0)
+    if mode == "sampling":
+        return [torch.ones(()) if i == pick else None for i in range(n)]
+    if mode == "dropout":
+        return [None if i == pick else a[i] * n / (n - 1) for i in range(n)]
+    return list(a)
+
+
+def search(tensors, mode, start, training, validation):
+    p = {name: value.clone().requires_grad_() for name, value in start.items()}
+    alphas = [p["conv.alpha"], p["dense.alpha"]]
+    weights = [v for name, v in p.items() if not name.endswith("alpha")]
+    step_w = torch.optim.Adam(weights + (alphas if mode == "joint" else []), lr=0.01)
+    step_a = torch.optim.Adam(alphas, lr=0.02)
+    weight_losses, alpha_losses, course = [], [], []
+    for step in range(6):
+        for optimizer, batch, kind, losses in [
+                (step_a, validation[step % 2], "alpha", alpha_losses),
+                (step_w, training[step % 3], mode, weight_losses)]:
+            if kind == "alpha" and mode == "joint":
+                continue
+            c = [search_coefficients(kind, a, pick) for a, pick in zip(alphas, PICKS[step])]
+            loss = search_loss(p, batch, *c)
+            for value in p.values():
+                value.grad = None
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        course.append(torch.cat([a.detach() for a in alphas]))
+    tensors[f"{mode}.weight_losses"] = torch.stack(weight_losses)
+    if alpha_losses:
+        tensors[f"{mode}.alpha_losses"] = torch.stack(alpha_losses)
+    tensors[f"{mode}.alphas"] = torch.stack(course)
+    for name, value in p.items():
+        if not name.endswith("alpha"):
+            tensors[f"{mode}.{name}"] = value
+
+
+def search_batch():
+    return torch.randn(4, 1, 4, 3), torch.randint(3, (4,))
+
+
+searches, start = {"picks": torch.tensor(PICKS).double()}, search_parameters()
+batches = [search_batch() for _ in range(5)]
+for i, (x, labels) in enumerate(batches):
+    searches[f"x{i}"], searches[f"labels{i}"] = x, labels.double()
+for name, value in start.items():
+    searches["start." + name] = value
+for mode in ["joint", "sampling", "dropout"]:
+    search(searches, mode, start, batches[:3], batches[3:])
+write("searches", searches)

@@ -1,5 +1,6 @@
 // Whole systems against an independent implementation: one forward and backward pass, five training
-// steps, supernets in the three modes, and three bi-level steps.
+// steps, supernets in the three modes, and three bi-level steps, both by the strategies of nas/.
+// Each is given seeds with which it draws what the file has.
 
 #include "tests/golden.h"
 
@@ -11,6 +12,7 @@
 #include "apps/ser/models/recognizer.h"
 #include "autograd/engine.h"
 #include "nas/mixed_layer.h"
+#include "nas/one_shot.h"
 #include "nas/supernet_search.h"
 #include "nn/optim.h"
 
@@ -106,24 +108,34 @@ Indices labels_of(const Golden& file, const std::string& name = "labels") {
   return file.integer(name).values;
 }
 
-// The path of a layer that a golden file describes by its pick.
-Path picked_path(const std::string& mode, std::int64_t candidates, std::int64_t pick) {
-  if (mode == "sampling") return single_path(candidates, pick);
-  if (mode == "joint") return full_path(candidates);
-  std::vector<bool> active(static_cast<std::size_t>(candidates), true);
-  active[static_cast<std::size_t>(pick)] = false;
-  return scaled_path(active, static_cast<real>(candidates) / static_cast<real>(candidates - 1));
-}
-
-void set_paths(Recognizer& supernet, const std::string& mode,
-               const std::vector<std::int64_t>& picks) {
-  const auto layers = find_mixed_layers(supernet);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const std::int64_t pick = picks.empty() ? 0 : picks[i];
-    SupernetChoice& choice = layers[i].layer->choice();
-    choice.set_path(picked_path(mode, choice.candidate_count(), pick));
+// Which candidates take part where a golden file says which one is drawn, per choice.
+void check_paths(const std::vector<Path>& paths, const std::string& mode,
+                 const std::vector<std::int64_t>& picks) {
+  REQUIRE(paths.size() == 5);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    std::string digits(paths[i].active.size(), mode == "sampling" ? '0' : '1');
+    if (mode != "joint") digits.at(static_cast<std::size_t>(picks.at(i))) ^= '0' ^ '1';
+    CHECK(paths[i].to_string() == digits);
   }
 }
+
+// Dropout, but that each weight step has a seed of its own.
+class SeededDropout : public OneShot {
+ public:
+  SeededDropout(const SearchSpace& space, std::vector<std::uint64_t> seeds)
+      : OneShot(space, {}), dropout_(make_one_shot("dropout", space, {})), seeds_(seeds) {}
+
+  std::string name() const override { return dropout_->name(); }
+  Path draw(const Draw& draw) const override {
+    Draw here = draw;
+    if (draw.phase == Phase::weights) here.seed = seeds_.at(static_cast<std::size_t>(draw.step));
+    return dropout_->draw(here);
+  }
+
+ private:
+  std::unique_ptr<OneShot> dropout_;
+  std::vector<std::uint64_t> seeds_;
+};
 
 }  // namespace
 
@@ -168,6 +180,8 @@ TEST_CASE("five training steps of each system") {
 TEST_CASE("supernets in joint, sampling and dropout mode") {
   const std::map<std::string, std::vector<std::int64_t>> picks = {
       {"joint", {}}, {"sampling", {1, 4, 3, 5, 3}}, {"dropout", {0, 2, 5, 1, 2}}};
+  const std::map<std::string, std::uint64_t> seeds = {
+      {"joint", 0}, {"sampling", 257}, {"dropout", 161}};
   for (const auto& [tag, name] : kSystems) {
     if (!has_golden("supernet_" + tag + "_params")) continue;
     const Golden params = golden("supernet_" + tag + "_params");
@@ -175,7 +189,16 @@ TEST_CASE("supernets in joint, sampling and dropout mode") {
       const Golden file = golden("supernet_" + tag + "_" + mode);
       const auto supernet = make_supernet(options_of(tag));
       load_parameters(*supernet, tag, params);
-      set_paths(*supernet, mode, pick);
+      const SearchSpace space = search_space(options_of(tag));
+      const auto method = make_one_shot(mode, space, {});
+      std::vector<Path> paths;
+      for (const ChoiceLayers& here : find_choices(*supernet, space)) {
+        paths.push_back(method->draw({.candidates = here.choice->candidate_count(),
+                                      .choice = paths.size(),
+                                      .seed = seeds.at(mode)}));
+        here.choice->set_path(paths.back());
+      }
+      check_paths(paths, mode, pick);
       check_forward_backward(*supernet, tag, tag + " " + mode, file, params.tensor("x"),
                              labels_of(params));
     }
@@ -188,30 +211,27 @@ TEST_CASE("three alternating bi-level steps: dropout on the weights, all paths o
     const Golden params = golden("supernet_" + tag + "_params"), file = golden("bilevel_" + tag);
     const auto supernet = make_supernet(options_of(tag));
     load_parameters(*supernet, tag, params);
-    std::vector<std::pair<std::string, Variable>> weights, alphas;
-    for (const auto& named : supernet->named_parameters()) {
-      (named.first.find("alpha") == std::string::npos ? weights : alphas).push_back(named);
-    }
-    Adam weight_adam(weights, {.lr = 1e-3}), alpha_adam(alphas, {.lr = 1e-3});
+    const SeededDropout method(search_space(options_of(tag)), {503, 11209, 17958});
+    SupernetSearch search(*supernet, method);
     const std::vector<std::int64_t> masks = file.integer("masks").values;
-    const auto step = [&](Adam& adam, const Tensor& x, const Indices& labels, const Tensor& loss) {
-      supernet->zero_grad();
-      const Variable ours = cross_entropy(supernet->forward(x), labels);
-      check_close(ours.value(), loss.reshape({}), tag + ": bi-level loss", kTolerance);
-      backward(ours);
-      adam.step();
+    const auto loss_on = [&](const Tensor& x, const Indices& labels) {
+      return [&supernet, x, labels] { return cross_entropy(supernet->forward(x), labels); };
+    };
+    const auto check_loss = [&](const StepRecord& step, const Tensor& expected) {
+      check_close(Tensor::full({}, static_cast<real>(step.loss.get())), expected.reshape({}),
+                  "bi-level loss", kTolerance);
     };
     for (std::int64_t i = 0; i < 3; ++i) {
-      set_paths(*supernet, "dropout", {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
-      step(weight_adam, params.tensor("x"), labels_of(params),
-           file.tensor("weight_losses").slice(0, i, 1));
-      set_paths(*supernet, "joint", {});
-      step(alpha_adam, file.tensor("x_val"), labels_of(file, "labels_val"),
-           file.tensor("alpha_losses").slice(0, i, 1));
+      const StepRecord weights = search.weight_step(loss_on(params.tensor("x"), labels_of(params)));
+      check_paths(weights.paths, "dropout", {masks.begin() + 5 * i, masks.begin() + 5 * i + 5});
+      check_loss(weights, file.tensor("weight_losses").slice(0, i, 1));
+      const StepRecord alphas =
+          search.architecture_step(loss_on(file.tensor("x_val"), labels_of(file, "labels_val")));
+      check_paths(alphas.paths, "joint", {});
+      check_loss(alphas, file.tensor("alpha_losses").slice(0, i, 1));
       std::vector<real> now;
-      for (const auto& [path, alpha] : alphas) {
-        const std::vector<real> values = alpha.value().to_vector();
-        now.insert(now.end(), values.begin(), values.end());
+      for (const std::vector<double>& choice : search.alphas()) {
+        for (const double alpha : choice) now.push_back(static_cast<real>(alpha));
       }
       check_close(Tensor::from(now, {28}), file.tensor("alphas").slice(0, i, 1).reshape({28}),
                   tag + ": alphas", kTolerance);
