@@ -170,6 +170,7 @@ LinearForm MixedLayer::merged_form(const Variable& c) {
 bool MixedLayer::runs_alone() const { return !choice_->path().uses_alpha() && widest_ == 0; }
 
 std::optional<LinearForm> MixedLayer::linear_form() {
+  if (scale_ != Scale::free) return std::nullopt;
   if (runs_alone()) return candidate(choice_->path().first_active()).linear_form();
   if (merged_.size() < candidates_.size()) return std::nullopt;
   return merged_form(choice_->coefficients());
@@ -177,6 +178,7 @@ std::optional<LinearForm> MixedLayer::linear_form() {
 
 Variable MixedLayer::forward(const Variable& x) {
   Variable y = runs_alone() ? candidate(choice_->path().first_active()).forward(x) : mixture(x);
+  if (scale_ != Scale::free) y = scaled(y);
   if (watching_) observe(y);
   return y;
 }
@@ -211,6 +213,22 @@ double MixedLayer::activation_rms() {
     watched_ = Variable();
   }
   return activation_rms_;
+}
+
+void MixedLayer::set_scale(Scale scale) {
+  check(scale != Scale::matched || kept_rms_.defined(), "MixedLayer::set_scale",
+        "there must be a scale to match; none was kept of '", choice_->name(), "'");
+  scale_ = scale;
+}
+
+Variable MixedLayer::scaled(const Variable& y) {
+  const Variable rms = sqrt(mean(mul(y, y)));
+  if (scale_ == Scale::kept) {
+    kept_rms_ = rms.detach();
+    return y;
+  }
+  constexpr real kTiny = 1e-30;  // an output of zeros stays one
+  return mul(y, div(kept_rms_, affine(rms, 1, kTiny)));
 }
 
 // The mixed layers of a supernet ------------------------------------------------------------------
@@ -256,6 +274,10 @@ void set_full_paths(Module& supernet) {
   for (const auto& [name, layer] : find_mixed_layers(supernet)) {
     layer->choice().set_path(full_path(layer->choice().candidate_count()));
   }
+}
+
+void set_scale(Module& supernet, MixedLayer::Scale scale) {
+  for (const auto& [name, layer] : find_mixed_layers(supernet)) layer->set_scale(scale);
 }
 
 }  // namespace serenade

@@ -98,6 +98,13 @@ class MixedLayer : public Layer {
   /// Root mean square of the last output that was kept, which may then go; 0 before any.
   double activation_rms();
 
+  /// What forward() does about the scale of its output: nothing, keep its root mean square, or
+  /// bring it to the one that was kept. Then nothing is computed together with what follows the
+  /// layer (linear_form), and no value is read from the device.
+  enum class Scale { free, kept, matched };
+  /// Throws std::invalid_argument where it is to be matched and none was kept.
+  void set_scale(Scale scale);
+
  private:
   struct Candidates : Module {
     void append(Module& op) { register_module(std::to_string(children().size()), op); }
@@ -108,6 +115,7 @@ class MixedLayer : public Layer {
   Variable mixture(const Variable& x);
   LinearForm merged_form(const Variable& c);
   Variable widened(const Variable& y) const;
+  Variable scaled(const Variable& y);
 
   std::shared_ptr<SupernetChoice> choice_;
   std::vector<std::unique_ptr<Layer>> candidates_;
@@ -117,6 +125,8 @@ class MixedLayer : public Layer {
   bool watching_ = false;
   Variable watched_;
   double activation_rms_ = 0;
+  Scale scale_ = Scale::free;
+  Variable kept_rms_;
 };
 
 struct NamedMixedLayer {
@@ -143,5 +153,7 @@ std::vector<ChoiceLayers> find_choices(Module& supernet, const SearchSpace& spac
 void set_child(Module& supernet, const SearchSpace& space, const Genotype& genotype);
 /// Back to the full mixture.
 void set_full_paths(Module& supernet);
+/// MixedLayer::set_scale of all mixed layers.
+void set_scale(Module& supernet, MixedLayer::Scale scale);
 
 }  // namespace serenade

@@ -53,8 +53,8 @@ std::string draw_figure3a(const Figure3& figure, bool standalone) {
 }
 
 std::string draw_figure3b(const Figure3& figure, bool standalone) {
-  return draw_part(figure.system + ", one random child: training loss", figure.child, {}, "",
-                   standalone);
+  return draw_part(figure.system + ", one random child: training loss", figure.child,
+                   figure.matched_child, "at the mixture's scale", standalone);
 }
 
 std::string to_csv(const Figure3& figure) {
@@ -62,6 +62,7 @@ std::string to_csv(const Figure3& figure) {
   append(table, "supernet", figure.supernet);
   append(table, "child", figure.child);
   append(table, "mixture", figure.mixture);
+  append(table, "matched child", figure.matched_child);
   return table.text();
 }
 

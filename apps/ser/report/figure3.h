@@ -2,7 +2,8 @@
 // The paper's Figure 3: (a) training loss of the supernet per epoch for joint, sampling and dropout
 // search; (b) training loss per epoch of one randomly selected child of the supernet, under the
 // three. Where steps train a part of the mixture, the loss of (a) is that of the part; that of the
-// whole stands beside.
+// whole stands beside. The child of (b) has coefficients of 1, as in the paper; beside it stands
+// one at the mixture's scale.
 
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct Figure3 {
   std::string child_summary;    ///< the child's choices, "conv1=2x8 conv2=8x2 .."
   /// (a): of the whole mixture, in modes whose steps leave candidates out.
   std::vector<Curve> mixture = {};
+  /// (b): of the child, each layer brought to the mixture's root mean square.
+  std::vector<Curve> matched_child = {};
 
   bool empty() const { return supernet.empty() && child.empty(); }
 };

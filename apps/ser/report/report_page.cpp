@@ -190,7 +190,10 @@ std::string figure3_explanation() {
          "through it, drawn at random) with the weights it shares with the supernet. A low loss of "
          "the child says that shared weights also suit a single path. The supernet's loss is that "
          "of what its steps train; where they leave candidates out, the loss of the whole mixture "
-         "after each epoch stands beside it, dashed.";
+         "after each epoch stands beside it, dashed. The child's layers have coefficients of 1; "
+         "dashed are its losses with every layer brought to the mixture's root mean square, so "
+         "that "
+         "scale plays no part.";
 }
 
 std::string percent_range(const Interval& interval) {

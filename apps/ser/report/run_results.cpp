@@ -284,6 +284,7 @@ Figure3 figure3_of(const std::vector<FoldRun>& folds, const std::string& system,
   };
   add(figure.supernet, &EpochRecord::train_loss);
   add(figure.child, &EpochRecord::child_loss);
+  add(figure.matched_child, &EpochRecord::matched_child_loss);
   if (leaves_candidates_out(folds)) add(figure.mixture, &EpochRecord::mixture_loss);
   return figure;
 }

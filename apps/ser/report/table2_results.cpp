@@ -190,9 +190,10 @@ Figure3 table_figure3(const TableRuns& runs, const std::string& system) {
     std::vector<FoldRun> copies;
     for (const FoldRun* run : compared) copies.push_back(*run);
     const Figure3 one = figure3_of(copies, system, mode);
-    figure.supernet.insert(figure.supernet.end(), one.supernet.begin(), one.supernet.end());
-    figure.child.insert(figure.child.end(), one.child.begin(), one.child.end());
-    figure.mixture.insert(figure.mixture.end(), one.mixture.begin(), one.mixture.end());
+    for (auto curves :
+         {&Figure3::supernet, &Figure3::child, &Figure3::mixture, &Figure3::matched_child}) {
+      (figure.*curves).insert((figure.*curves).end(), (one.*curves).begin(), (one.*curves).end());
+    }
   }
   if (figure.empty()) return figure;
   const std::uint64_t first_seed = runs.plan.config.seed;
@@ -211,6 +212,11 @@ std::string figure3_finding(const Figure3& figure) {
     return "";
   }
   const std::string best_child = lowest(figure.child).mode;
+  std::string matched;
+  if (!figure.matched_child.empty()) {
+    matched = " With each layer of the child at the mixture's scale it is lowest under " +
+              lowest(figure.matched_child).mode + " (" + final_losses(figure.matched_child) + ").";
+  }
   return "Figure 3, " + figure.system +
          ", losses of the last epoch (mean over the runs): the supernet's is lowest under " +
          lowest(figure.supernet).mode + " (" + final_losses(figure.supernet) +
@@ -218,7 +224,7 @@ std::string figure3_finding(const Figure3& figure) {
          final_losses(figure.child) +
          "). The paper argues that a child converges better under path dropout than under joint "
          "search and path sampling: in these runs this is " +
-         (best_child == "dropout" ? "so." : "not so.");
+         (best_child == "dropout" ? "so." : "not so.") + matched;
 }
 
 std::string table_command(const TablePlan& plan, const std::string& folder) {

@@ -22,7 +22,9 @@ EpochRecord record_from_json(const json& j) {
           .train_loss = j.at("train_loss"),
           .architecture_loss = j.at("architecture_loss"),
           .child_loss = j.at("child_loss"),
-          .mixture_loss = j.value("mixture_loss", 0.0),  // runs of before have none
+          // Runs of before have none.
+          .mixture_loss = j.value("mixture_loss", 0.0),
+          .matched_child_loss = j.value("matched_child_loss", 0.0),
           .validation_loss = j.at("validation_loss"),
           .validation_wa = j.at("validation_wa"),
           .validation_ua = j.at("validation_ua"),
@@ -40,6 +42,7 @@ json record_json(const EpochRecord& e) {
           {"architecture_loss", e.architecture_loss},
           {"child_loss", e.child_loss},
           {"mixture_loss", e.mixture_loss},
+          {"matched_child_loss", e.matched_child_loss},
           {"validation_loss", e.validation_loss},
           {"validation_wa", e.validation_wa},
           {"validation_ua", e.validation_ua},

@@ -39,6 +39,7 @@ class EvaluationMode {
   ~EvaluationMode() {
     supernet_.train();
     set_full_paths(supernet_);
+    set_scale(supernet_, MixedLayer::Scale::free);
   }
   EvaluationMode(const EvaluationMode&) = delete;
   EvaluationMode& operator=(const EvaluationMode&) = delete;
@@ -215,22 +216,30 @@ class SupernetProblem : public Problem {
 
   // Training losses with the weights of the moment, in an order of batches that is the same for
   // all epochs: of one child, over all segments, what Figure 3b of the paper follows from epoch to
-  // epoch; and of the whole mixture.
+  // epoch; of the whole mixture; and of the child whose layers are brought to the mixture's scale.
+  // Averaging shrinks what a layer gives, so the child alone, with coefficients of 1, is heard
+  // louder than the layers after it have learned to expect.
   void compare_losses(EpochRecord& record) {
     const NoGrad no_grad;
     const EvaluationMode evaluation(*supernet_);
-    MeanLoss child, mixture;
+    MeanLoss child, mixture, matched;
     train_.start(one_pass(data_.train, config_.batch_size, 0, 0));
     for (int i = 0; const std::optional<Batch> batch = train_.next(); ++i) {
       if (i < kComparedBatches) {
         set_full_paths(*supernet_);
+        set_scale(*supernet_, MixedLayer::Scale::kept);
         mixture.add(loss_on(*batch), *batch);
+        set_child(*supernet_, space_, child_);
+        set_scale(*supernet_, MixedLayer::Scale::matched);
+        matched.add(loss_on(*batch), *batch);
+        set_scale(*supernet_, MixedLayer::Scale::free);
       }
       set_child(*supernet_, space_, child_);
       child.add(loss_on(*batch), *batch);
     }
     record.child_loss = child.get();
     record.mixture_loss = mixture.get();
+    record.matched_child_loss = matched.get();
   }
 
   const Config& config_;

@@ -25,11 +25,13 @@ struct EpochRecord {
   double architecture_loss = 0;  ///< search: of the alpha steps
   double child_loss = 0;         ///< search: training loss of one randomly selected child
   double mixture_loss = 0;       ///< search: of the whole mixture, on some training batches
-  double validation_loss = 0;    ///< train
-  double validation_wa = 0;      ///< train
-  double validation_ua = 0;      ///< train
-  double gradient_norm = 0;      ///< of all weights, in the epoch's last step
-  double window_norm = 0;        ///< mean norms of the capsules, CNN_SeqCap
+  /// search: of that child, each layer brought to the mixture's root mean square, on the same
+  double matched_child_loss = 0;
+  double validation_loss = 0;  ///< train
+  double validation_wa = 0;    ///< train
+  double validation_ua = 0;    ///< train
+  double gradient_norm = 0;    ///< of all weights, in the epoch's last step
+  double window_norm = 0;      ///< mean norms of the capsules, CNN_SeqCap
   double utterance_norm = 0;
   double seconds = 0;
 };

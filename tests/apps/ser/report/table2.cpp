@@ -288,7 +288,11 @@ TEST_CASE("figure 3: the finding names the lowest curve, whichever it is") {
                  .child_summary = ""};
   CHECK(contains(figure3_finding(figure), "lowest under joint (joint 1.0000, dropout 1.5000)"));
   CHECK(contains(figure3_finding(figure), "lowest under dropout (joint 0.7500, dropout 0.5000)"));
-  CHECK(contains(figure3_finding(figure), "this is so."));
+  CHECK(figure3_finding(figure).ends_with("this is so."));
+  figure.matched_child = {{"joint", {1, 0.25}}, {"dropout", {1, 0.5}}};
+  CHECK(figure3_finding(figure).ends_with(
+      "this is so. With each layer of the child at the mixture's scale it is lowest under joint "
+      "(joint 0.2500, dropout 0.5000)."));
   figure.child[1].loss.back() = 0.8;
   CHECK(contains(figure3_finding(figure), "this is not so."));
   figure.child[1].mode = "sampling";
@@ -309,12 +313,17 @@ TEST_CASE("figure 3: the mean over the runs, of epochs that train weights") {
   CHECK(figure.supernet[0].loss == std::vector<double>{3, 1.5});
   CHECK(figure.child[0].loss == std::vector<double>{2, 1.5});
   CHECK(figure.mixture.empty());  // runs of before
+  CHECK(figure.matched_child.empty());
 }
 
 TEST_CASE("figure 3: the whole mixture stands beside a supernet that is trained in parts") {
   std::vector<FoldRun> runs(2);
   for (FoldRun& run : runs) {
-    run.epochs = {{.stage = "search", .train_loss = 2, .child_loss = 3, .mixture_loss = 1.5}};
+    run.epochs = {{.stage = "search",
+                   .train_loss = 2,
+                   .child_loss = 3,
+                   .mixture_loss = 1.5,
+                   .matched_child_loss = 2.5}};
     run.history = {{.weight_steps = 8,
                     .choices = {{.name = "conv",
                                  .candidates = {"3x3", "5x5"},
@@ -328,7 +337,9 @@ TEST_CASE("figure 3: the whole mixture stands beside a supernet that is trained 
   CHECK(figure.mixture[0].mode == "sampling");
   CHECK(figure.mixture[0].loss == std::vector<double>{1});
   CHECK(contains(draw_figure3a(figure), "sampling, whole mixture"));
-  CHECK_FALSE(contains(draw_figure3b(figure), "mixture"));
+  CHECK(figure.matched_child.at(0).loss == std::vector<double>{2.5});
+  CHECK(contains(draw_figure3b(figure), "sampling, at the mixture"));
+  CHECK(contains(to_csv(figure), "matched child,sampling,1,2.5\n"));
   CHECK(contains(to_csv(figure), "mixture,sampling,1,1\n"));
   for (FoldRun& run : runs) run.history[0].choices[0].updates = {8, 8};
   CHECK(figure3_of(runs, "S", "joint").mixture.empty());

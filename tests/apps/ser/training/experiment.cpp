@@ -63,15 +63,23 @@ TEST_CASE("experiment: a search tells the loss of the whole mixture") {
       } else {
         CHECK(epoch.mixture_loss != doctest::Approx(epoch.train_loss).epsilon(1e-4));
       }
+      if (epoch.stage == "search") {
+        CHECK(epoch.matched_child_loss > 0);
+        CHECK(epoch.matched_child_loss != epoch.child_loss);
+      }
     }
     if (config.mode == "joint") continue;
     // Runs of before do not know it.
     std::string before = records_json(run.epochs);
-    for (std::size_t at; (at = before.find("\"mixture_loss\":")) != std::string::npos;) {
-      before.erase(at, before.find(',', at) + 1 - at);
+    for (const std::string& key :
+         {std::string("\"mixture_loss\":"), std::string("\"matched_child_loss\":")}) {
+      for (std::size_t at; (at = before.find(key)) != std::string::npos;) {
+        before.erase(at, before.find(',', at) + 1 - at);
+      }
     }
     CHECK(records_from_json(before).size() == run.epochs.size());
     CHECK(records_from_json(before)[0].mixture_loss == 0);
+    CHECK(records_from_json(before)[0].matched_child_loss == 0);
   }
 }
 
