@@ -138,7 +138,8 @@ TEST_CASE("search: who is trained when") {
   }
   SUBCASE("joint alphas have the weights' rate from the first step on, bi-level ones their own") {
     for (const auto& [name, alpha_rate] : {std::pair{"joint", 0.5}, {"dropout", 0.125}}) {
-      INFO(name);
+      const std::string what = name;  // a binding cannot be captured
+      INFO(what);
       const std::unique_ptr<OneShot> method =
           method_of(name, {.learning_rate = 0.5, .alpha_learning_rate = 0.125});
       SupernetSearch search(*net, *method);
@@ -160,7 +161,8 @@ TEST_CASE("search: who is trained when") {
     const StateDict now = net->state_dict();
     for (const auto& [name, tensor] : now) {
       const bool frozen = name == "down.alpha" || name == "across.ops.1.weight";
-      INFO(name);
+      const std::string what = name;  // a binding cannot be captured
+      INFO(what);
       CHECK((tensor.to_vector() == start.at(name).to_vector()) == frozen);
     }
   }
