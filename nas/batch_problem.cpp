@@ -62,6 +62,17 @@ LossFunction BatchProblem::next_validation_loss() {
   return [this, batch = std::move(*batch)] { return options_.loss(batch); };
 }
 
+std::vector<LossFunction> BatchProblem::validation_losses(std::int64_t at_most) {
+  std::vector<LossFunction> losses;
+  EpochBatches batches = options_.validation->epoch(0);
+  while (std::ssize(losses) < at_most) {
+    std::optional<Batch> batch = batches.next();
+    if (!batch) break;
+    losses.push_back([this, batch = std::move(*batch)] { return options_.loss(batch); });
+  }
+  return losses;
+}
+
 // After a step and an epoch -----------------------------------------------------------------------
 
 void BatchProblem::end_step(const StepRecord& last, std::int64_t step, std::int64_t steps) {

@@ -55,6 +55,7 @@ class BatchProblem : public Problem {
   std::int64_t validation_batches() const override { return options_.validation->size(); }
   LossFunction next_train_loss() override;
   LossFunction next_validation_loss() override;
+  std::vector<LossFunction> validation_losses(std::int64_t at_most) override;
   void begin_epoch(SupernetSearch& search) override;
   void end_step(const StepRecord& last, std::int64_t step, std::int64_t steps) override;
   void end_epoch(SupernetSearch& search) override;

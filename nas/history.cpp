@@ -86,6 +86,10 @@ void check_history(const std::vector<SearchRecord>& history) {
           "search history", "epochs and steps must not be negative; got epoch ", record.epoch);
     check(std::isfinite(record.weight_loss) && std::isfinite(record.architecture_loss),
           "search history", "epoch ", record.epoch, ": losses must be finite");
+    for (const auto& [name, value] : record.values) {
+      check(std::isfinite(value), "search history", "epoch ", record.epoch, ": ", json_quoted(name),
+            " must be finite");
+    }
     check(record.choices.size() == first.size(), "search history", "epoch ", record.epoch,
           ": must have as many choices as the first epoch, ", first.size(), "; got ",
           record.choices.size());
@@ -127,12 +131,13 @@ std::string history_json(const std::vector<SearchRecord>& history) {
   for (const SearchRecord& record : history) {
     Json choices = Json::array();
     for (const ChoiceRecord& choice : record.choices) choices.push_back(to_json(choice));
-    const Json epoch = {{"epoch", record.epoch},
-                        {"weight_steps", record.weight_steps},
-                        {"architecture_steps", record.architecture_steps},
-                        {"weight_loss", record.weight_loss},
-                        {"architecture_loss", record.architecture_loss},
-                        {"layers", choices}};
+    Json epoch = {{"epoch", record.epoch},
+                  {"weight_steps", record.weight_steps},
+                  {"architecture_steps", record.architecture_steps},
+                  {"weight_loss", record.weight_loss},
+                  {"architecture_loss", record.architecture_loss},
+                  {"layers", choices}};
+    if (!record.values.empty()) epoch["values"] = record.values;
     if (list.size() > 1) list += ',';
     list += epoch.dump();
   }
@@ -155,6 +160,7 @@ std::vector<SearchRecord> history_from_json(const std::string& text) {
       for (const Json& choice : json.at("layers")) {
         record.choices.push_back(choice_from_json(choice));
       }
+      if (json.contains("values")) json.at("values").get_to(record.values);
       history.push_back(std::move(record));
     }
   } catch (const Json::exception& error) {

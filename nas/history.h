@@ -2,6 +2,7 @@
 // What a supernet's training left behind, epoch by epoch: for reports, diagnostics and resumes.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct SearchRecord {
   double weight_loss = 0;        ///< mean over the epoch's weight steps; 0 if there was none
   double architecture_loss = 0;  ///< likewise
   std::vector<ChoiceRecord> choices;
+  std::map<std::string, double> values = {};  ///< what the strategy measured (OneShot::end_epoch)
 };
 
 /// Throws std::invalid_argument naming the epoch and the choice unless all epochs have the same

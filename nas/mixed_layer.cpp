@@ -71,7 +71,7 @@ std::int64_t SupernetChoice::best() const {
 
 void SupernetChoice::set_path(Path path) {
   check(static_cast<std::int64_t>(path.active.size()) == candidate_count() &&
-            path.active_count() >= 1,
+            (path.uses_alpha() || path.active_count() >= 1),
         "SupernetChoice", "the path must have one digit per candidate, and not all 0; got '",
         path.to_string(), "' for ", candidate_count());
   check(path.uses_alpha() || path.active_count() == 1, "SupernetChoice",
@@ -172,7 +172,9 @@ bool MixedLayer::runs_alone() const { return !choice_->path().uses_alpha() && wi
 std::optional<LinearForm> MixedLayer::linear_form() {
   if (scale_ != Scale::free) return std::nullopt;
   if (runs_alone()) return candidate(choice_->path().first_active()).linear_form();
-  if (merged_.size() < candidates_.size()) return std::nullopt;
+  if (merged_.size() < candidates_.size() || choice_->path().active_count() == 0) {
+    return std::nullopt;
+  }
   return merged_form(choice_->coefficients());
 }
 
@@ -199,7 +201,13 @@ Variable MixedLayer::mixture(const Variable& x) {
           total.defined() ? total.shape() : Shape());
     accumulate(total, mul(y, entry(c, i)));
   }
-  return total;
+  return total.defined() ? total : nothing(x);
+}
+
+// Zeros in the shape that any candidate's output has.
+Variable MixedLayer::nothing(const Variable& x) {
+  const NoGrad no_graph;
+  return Tensor(widened(candidate(0).forward(x)).shape()).to(x.device());
 }
 
 void MixedLayer::observe(const Variable& y) {

@@ -113,6 +113,7 @@ class MixedLayer : public Layer {
   void find_merged();
   bool runs_alone() const;
   Variable mixture(const Variable& x);
+  Variable nothing(const Variable& x);
   LinearForm merged_form(const Variable& c);
   Variable widened(const Variable& y) const;
   Variable scaled(const Variable& y);

@@ -1,5 +1,6 @@
 #include "nas/one_shot.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/engine.h"
@@ -19,6 +20,17 @@ OneShot::OneShot(const SearchSpace& space, const StrategyOptions& options)
 
 OneShot::~OneShot() = default;
 
+std::vector<double> Draw::alpha_values() const {
+  if (!alpha.defined()) return std::vector<double>(static_cast<std::size_t>(candidates), 0.0);
+  const std::vector<real> values = alpha.value().to(Device::cpu).to_vector();
+  return {values.begin(), values.end()};
+}
+
+double ramp(std::int64_t epoch, std::int64_t epochs) {
+  if (epochs < 2) return 0;
+  return std::min(1.0, static_cast<double>(epoch) / static_cast<double>(epochs - 1));
+}
+
 // The defaults: first-order DARTS -----------------------------------------------------------------
 
 Path OneShot::draw(const Draw& draw) const { return full_path(draw.candidates); }
@@ -33,10 +45,19 @@ real OneShot::initial_gain(std::int64_t n) const {
     const double entry = c.value().at({i});
     squares += entry * entry;
   }
-  return static_cast<real>(1 / std::sqrt(squares));
+  return static_cast<real>(squares > 0 ? 1 / std::sqrt(squares) : 1);
 }
 
-ArchitectureGradient OneShot::architecture_gradient(const ArchitectureStep& step) const {
+// grad() walks only the part of the graph that leads to the trained parameters. Parameters that the
+// paths leave out get no gradient at all.
+StepGradient OneShot::weight_gradient(const WeightStep& step) const {
+  const Variable loss = step.loss();
+  // Or the paths lead past all weights: skip_connect alone.
+  const bool depends = loss.defined() && loss.requires_grad() && loss.numel() == 1;
+  return {loss, depends ? grad(loss, step.trained) : std::vector<Variable>(step.trained.size())};
+}
+
+StepGradient OneShot::architecture_gradient(const ArchitectureStep& step) const {
   // grad() walks only the part of the graph that leads to the alphas: no gradient of any weight is
   // computed.
   const Variable loss = step.validation_loss();
@@ -78,7 +99,7 @@ bool OneShot::advance(Problem& problem) {
     if (weights) last = search_->weight_step(train_loss);
     problem.end_step(last, step, steps);
   }
-  search_->end_epoch();
+  search_->end_epoch([&](std::int64_t at_most) { return problem.validation_losses(at_most); });
   problem.end_epoch(*search_);
   return true;
 }
@@ -91,14 +112,18 @@ std::int64_t OneShot::planned_steps() const {
 Genotype OneShot::recommend() const {
   if (search_) return derive(search_->alphas());
   std::vector<std::vector<double>> alphas;
-  const std::vector<SearchRecord> history =
-      loaded_ ? SupernetSearch::history_of(*loaded_) : std::vector<SearchRecord>();
-  if (!history.empty()) {
-    for (const ChoiceRecord& choice : history.back().choices) alphas.push_back(choice.alphas);
+  const std::vector<SearchRecord> epochs = history();
+  if (!epochs.empty()) {
+    for (const ChoiceRecord& choice : epochs.back().choices) alphas.push_back(choice.alphas);
   } else {
     for (const Choice& choice : space_.choices) alphas.emplace_back(choice.candidates.size(), 0.0);
   }
   return derive(alphas);
+}
+
+std::vector<SearchRecord> OneShot::history() const {
+  if (search_) return search_->history();
+  return loaded_ ? SupernetSearch::history_of(*loaded_) : std::vector<SearchRecord>();
 }
 
 SafetensorsFile OneShot::save_state() {

@@ -7,20 +7,23 @@
 // (supernet_search.h) does the steps; OneShot draws them from a Problem, epoch by epoch.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "nas/history.h"
+#include "nas/mixed_layer.h"
 #include "nas/path.h"
 #include "nas/strategy.h"
 #include "nn/optim.h"
 
 namespace serenade {
 
-/// For which step of which choice a path is drawn. Draw random numbers from these alone, so that a
-/// step can be repeated.
+/// For which step of which choice a path is drawn. Draw random numbers from the numbers alone, so
+/// that a step can be repeated.
 struct Draw {
   Phase phase = Phase::weights;
   std::int64_t candidates = 0;  ///< n
@@ -29,6 +32,22 @@ struct Draw {
   std::int64_t epoch = 0;       ///< from 0, of `epochs`
   std::int64_t epochs = 0;
   std::uint64_t seed = 0;
+  Variable alpha = {};  ///< of the choice at the moment; undefined where there is no supernet
+
+  /// [n]; zeros without a supernet. Waits for a device.
+  std::vector<double> alpha_values() const;
+};
+
+/// How far a ramp over the epochs is: from 0 in the first to 1 in the last, and 0 if there is one.
+double ramp(std::int64_t epoch, std::int64_t epochs);
+
+/// What a weight step works with. Alphas must be left as found.
+struct WeightStep {
+  const LossFunction& loss;
+  std::vector<Variable>& trained;  ///< W, and alpha where both are trained jointly
+  std::vector<Variable>& alphas;
+  std::uint64_t step = 0;  ///< as in Draw
+  std::int64_t epoch = 0;
 };
 
 /// What an architecture step works with. W must be left as found.
@@ -40,9 +59,19 @@ struct ArchitectureStep {
   double learning_rate;  ///< of W at the moment
 };
 
-struct ArchitectureGradient {
-  Variable loss;                    ///< of the validation batch
-  std::vector<Variable> gradients;  ///< one per alpha, undefined where none arrives
+struct StepGradient {
+  Variable loss;                    ///< of the batch; before the update
+  std::vector<Variable> gradients;  ///< one per alpha or W, undefined where none arrives
+};
+
+/// Losses of at most that many batches of the validation data (Problem::validation_losses).
+using ValidationLosses = std::function<std::vector<LossFunction>(std::int64_t at_most)>;
+
+/// What is there when an epoch has ended.
+struct EpochEnd {
+  std::int64_t epoch = 0;  ///< the one that ends, from 0
+  const ValidationLosses& validation_losses;
+  const std::vector<std::shared_ptr<SupernetChoice>>& choices;  ///< with full paths
 };
 
 class OneShot : public Strategy {
@@ -55,8 +84,9 @@ class OneShot : public Strategy {
   const StrategyOptions& options() const { return options_; }
 
   // The hooks -------------------------------------------------------------------------------------
-  // architecture_gradient() and project() run inside a captured step (nn/captured_step.h): on a
-  // device they must not read values.
+  // weight_gradient(), architecture_gradient() and project() run inside a captured step
+  // (nn/captured_step.h): on a device they must not read values. A loss that they call again is
+  // that of the same batch, with the same random draws.
 
   /// Which candidates of a choice take part in a step, and with what coefficients.
   virtual Path draw(const Draw& draw) const;
@@ -68,8 +98,12 @@ class OneShot : public Strategy {
   /// rate as W (Wu et al., section 4.2: the constant rate is that of bi-level alphas); there are
   /// then no architecture steps.
   virtual bool trains_jointly() const { return false; }
+  /// Whether alpha learns in steps of its own, on the validation batches.
+  virtual bool has_architecture_steps() const { return !trains_jointly(); }
+  /// The gradient by step.trained of a weight step; runs with the paths of that phase.
+  virtual StepGradient weight_gradient(const WeightStep& step) const;
   /// dL/d alpha of an architecture step; runs with the paths of that phase.
-  virtual ArchitectureGradient architecture_gradient(const ArchitectureStep& step) const;
+  virtual StepGradient architecture_gradient(const ArchitectureStep& step) const;
   /// Gradients of the weights are scaled down to this norm (clip_grad_norm); 0: they are not. What
   /// is recorded of them is what they are then.
   virtual double clip_norm() const { return 0; }
@@ -77,6 +111,11 @@ class OneShot : public Strategy {
   virtual void project(std::vector<Variable>& /*alphas*/) const {}
   virtual std::unique_ptr<Optimizer> make_weight_optimizer(const NamedParameters& weights) const;
   virtual std::unique_ptr<Optimizer> make_alpha_optimizer(const NamedParameters& alphas) const;
+  /// Factor on the rate of W in an epoch.
+  virtual double rate_scale(std::int64_t /*epoch*/) const { return 1; }
+  /// After the last step of an epoch: may look at the validation data along paths that it sets, and
+  /// change alphas. What it returns by name is kept in the history.
+  virtual std::map<std::string, double> end_epoch(const EpochEnd& /*end*/) const { return {}; }
   /// Whether the search ends before its last epoch.
   virtual bool stops_early(const std::vector<SearchRecord>& /*history*/) const { return false; }
   /// The architecture that the alphas mean, one list per choice.
@@ -95,6 +134,10 @@ class OneShot : public Strategy {
 
   /// The search in progress; null before the first advance().
   SupernetSearch* search() { return search_.get(); }
+
+ protected:
+  /// Of the search in progress, or of the state that waits for its supernet.
+  std::vector<SearchRecord> history() const;
 
  private:
   SearchSpace space_;

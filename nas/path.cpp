@@ -65,12 +65,23 @@ Path renormalized_path(std::vector<bool> active) {
   return {.active = std::move(active), .relax = relax};
 }
 
+Path straight_through_path(std::int64_t n, std::int64_t i,
+                           std::function<Variable(const Variable&)> soft) {
+  const std::vector<bool> chosen = single_path(n, i).active;
+  return {.active = std::vector<bool>(chosen.size(), true),
+          .relax = [chosen, soft = std::move(soft)](const Variable& alpha) {
+            // What is added is exactly 0. (1 + p) - p would not be 1 for a quarter of all p.
+            const Variable p = soft(alpha);
+            return add(factors(chosen, 1, alpha), sub(p, p.detach()));
+          }};
+}
+
 Variable coefficients(const Path& path, const Variable& alpha) {
   check(alpha.dim() == 1 && alpha.size(0) == static_cast<std::int64_t>(path.active.size()),
         "coefficients", "alpha must have one entry per candidate; got ", alpha.shape(), " for ",
         path.active.size());
-  check(path.active_count() >= 1, "coefficients", "at least one candidate must take part; got ",
-        path.to_string());
+  check(path.uses_alpha() || path.active_count() >= 1, "coefficients",
+        "at least one candidate must take part; got ", path.to_string());
   return path.uses_alpha() ? path.relax(alpha) : factors(path.active, 1, alpha);
 }
 

@@ -25,7 +25,7 @@ inline EnumNames<Phase> enum_names(Phase) {
 }
 
 struct Path {
-  /// Per candidate: takes part.
+  /// Per candidate: takes part. All false, of a path with coefficients: the layer gives zeros.
   std::vector<bool> active;
   /// c, [n], from alpha, [n], by functions of autograd; entries of candidates that take no part are
   /// not read. Empty: the only active candidate has coefficient 1, and alpha plays no part.
@@ -48,8 +48,13 @@ Path scaled_path(std::vector<bool> active, real scale);
 /// Some candidates, c_i = softmax(alpha)_i divided by the sum over the active ones.
 Path renormalized_path(std::vector<bool> active);
 
+/// All candidates; c is 1 for candidate i and 0 for the others, with the gradient that soft(alpha),
+/// [n], has (straight-through: Bengio, Leonard & Courville 2013).
+Path straight_through_path(std::int64_t n, std::int64_t i,
+                           std::function<Variable(const Variable& alpha)> soft);
+
 /// c of a path. alpha: [n]; result [n], differentiable by alpha where the path uses it. Throws
-/// std::invalid_argument where no candidate takes part.
+/// std::invalid_argument where it does not, and no candidate takes part.
 Variable coefficients(const Path& path, const Variable& alpha);
 
 /// `count` of 0 .. n - 1, a uniformly random subset in random order. `choice`: number of the

@@ -23,6 +23,9 @@ std::int64_t Problem::train_batches() const { not_offered("training data"); }
 std::int64_t Problem::validation_batches() const { not_offered("validation data"); }
 LossFunction Problem::next_train_loss() { not_offered("training data"); }
 LossFunction Problem::next_validation_loss() { not_offered("validation data"); }
+std::vector<LossFunction> Problem::validation_losses(std::int64_t) {
+  not_offered("validation data");
+}
 
 bool BlackBox::advance(Problem& problem) {
   const std::optional<Trial> trial = ask();

@@ -69,6 +69,9 @@ class Problem {
   /// the function may then be called several times.
   virtual LossFunction next_train_loss();
   virtual LossFunction next_validation_loss();
+  /// The losses on the first batches of a pass over the validation data, the same at every call:
+  /// for what is looked at between epochs. The order of the batches above stays as it is.
+  virtual std::vector<LossFunction> validation_losses(std::int64_t at_most);
   /// Told before an epoch, or before what a break has left of it (search.epoch_steps() are done),
   /// to set learning rates on the optimisers; after each of its `steps` steps, when the strategy
   /// may be saved; and after the epoch, when its record stands in the history.

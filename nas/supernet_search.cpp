@@ -8,6 +8,7 @@
 #include "nas/derive.h"
 #include "nas/diagnostics.h"
 #include "tensor/check.h"
+#include "tensor/repeated_draws.h"
 
 namespace serenade {
 
@@ -82,8 +83,7 @@ StepRecord SupernetSearch::weight_step(const LossFunction& loss) {
 
 StepRecord SupernetSearch::architecture_step(const LossFunction& loss,
                                              const LossFunction& train_loss) {
-  check(!method_.trains_jointly(), "architecture_step",
-        "joint search has none: weight_step updates the alphas too");
+  check(method_.has_architecture_steps(), "architecture_step", "'", method_.name(), "' has none");
   watch(epoch_architecture_steps_ == 0);
   StepRecord record = run_step(Phase::architecture, loss, train_loss);
   ++architecture_steps_;
@@ -100,7 +100,8 @@ std::vector<Path> SupernetSearch::draw_paths(Phase phase, std::int64_t step) con
                                   .step = static_cast<std::uint64_t>(step),
                                   .epoch = epoch(),
                                   .epochs = total_epochs(),
-                                  .seed = method_.options().seed}));
+                                  .seed = method_.options().seed,
+                                  .alpha = choices_[i].choice->alpha()}));
   }
   return paths;
 }
@@ -116,9 +117,14 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
   record.paths = draw_paths(phase, record.step);
   for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].choice->set_path(record.paths[i]);
 
+  RepeatedDraws draws, train_draws;
+  const LossFunction same_loss = [&] { return draws(loss); };
+  LossFunction same_train_loss;
+  if (train_loss) same_train_loss = [&] { return train_draws(train_loss); };
   Variable value;
   const auto work = [&] {
-    value = trains_weights ? weight_gradients(loss) : architecture_gradients(loss, train_loss);
+    value = trains_weights ? weight_gradients(same_loss, record.step)
+                           : architecture_gradients(same_loss, same_train_loss);
     guard_.watch(value);
     update(phase);
   };
@@ -139,21 +145,25 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
   return record;
 }
 
-// grad() walks only the part of the graph that leads to the trained parameters. Parameters that the
-// paths leave out get no gradient at all.
-Variable SupernetSearch::weight_gradients(const LossFunction& loss) {
-  Variable value = loss();
-  check_loss(value);
-  if (!value.requires_grad()) return value;  // the paths lead past all weights: skip_connect alone
+Variable SupernetSearch::weight_gradients(const LossFunction& loss, std::int64_t step) {
   std::vector<Variable> trained = weights_;
   if (method_.trains_jointly()) trained.insert(trained.end(), alphas_.begin(), alphas_.end());
-  set_gradients(trained, grad(value, trained));
-  return value;
+  const StepGradient gradient = method_.weight_gradient({.loss = loss,
+                                                         .trained = trained,
+                                                         .alphas = alphas_,
+                                                         .step = static_cast<std::uint64_t>(step),
+                                                         .epoch = epoch()});
+  check_loss(gradient.loss);
+  check(gradient.gradients.size() == trained.size(), "SupernetSearch",
+        "there must be a gradient for everything that is trained; got ", gradient.gradients.size(),
+        " for ", trained.size());
+  set_gradients(trained, gradient.gradients);
+  return gradient.loss;
 }
 
 Variable SupernetSearch::architecture_gradients(const LossFunction& loss,
                                                 const LossFunction& train_loss) {
-  const ArchitectureGradient gradient =
+  const StepGradient gradient =
       method_.architecture_gradient({.validation_loss = loss,
                                      .train_loss = train_loss,
                                      .weights = weights_,
@@ -171,7 +181,10 @@ void SupernetSearch::update(Phase phase) {
   if (phase == Phase::weights) {
     const double norm = method_.clip_norm();
     if (norm > 0) clip_grad_norm(weight_optimizer_->parameters(), norm);
+    const double rate = weight_optimizer_->learning_rate();
+    weight_optimizer_->set_learning_rate(rate * method_.rate_scale(epoch()));
     weight_optimizer_->step(guard_);
+    weight_optimizer_->set_learning_rate(rate);
   }
   if (phase == Phase::architecture || method_.trains_jointly()) {
     alpha_optimizer_->step(guard_);
@@ -234,10 +247,13 @@ bool SupernetSearch::finished() const {
   return epoch() >= total_epochs() || method_.stops_early(history_);
 }
 
-bool SupernetSearch::trains_weights() const { return epoch() < method_.options().epochs; }
+bool SupernetSearch::trains_weights() const {
+  const bool two_stage = method_.options().bilevel == Bilevel::two_stage;
+  return epoch() < (two_stage ? method_.options().epochs : total_epochs());
+}
 
 bool SupernetSearch::trains_architecture() const {
-  if (finished() || method_.trains_jointly()) return false;
+  if (finished() || !method_.has_architecture_steps()) return false;
   return method_.options().bilevel == Bilevel::alternating || epoch() >= method_.options().epochs;
 }
 
@@ -252,8 +268,16 @@ std::vector<std::vector<double>> SupernetSearch::alphas() const {
   return values;
 }
 
-const SearchRecord& SupernetSearch::end_epoch() {
+const SearchRecord& SupernetSearch::end_epoch(const ValidationLosses& validation) {
   drain_losses(0);
+  std::map<std::string, double> measured;
+  if (validation) {
+    const FullPathsAfterwards restore{choices_};
+    std::vector<std::shared_ptr<SupernetChoice>> choices;
+    for (const ChoiceLayers& here : choices_) choices.push_back(here.choice);
+    measured =
+        method_.end_epoch({.epoch = epoch(), .validation_losses = validation, .choices = choices});
+  }
   const auto mean = [](double sum, std::int64_t count) {
     return count == 0 ? 0.0 : sum / static_cast<double>(count);
   };
@@ -263,7 +287,8 @@ const SearchRecord& SupernetSearch::end_epoch() {
       .architecture_steps = architecture_steps_,
       .weight_loss = mean(epoch_weight_loss_, epoch_weight_steps_),
       .architecture_loss = mean(epoch_architecture_loss_, epoch_architecture_steps_),
-      .choices = {}};
+      .choices = {},
+      .values = std::move(measured)};
   const std::vector<std::vector<double>> values = alphas();
   const std::vector<std::int64_t> best = best_candidates(values);
   for (std::size_t i = 0; i < choices_.size(); ++i) {

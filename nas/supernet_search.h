@@ -59,8 +59,9 @@ class SupernetSearch {
   /// Updates alpha only. Not where it is trained jointly. train_loss: of the weight step to come,
   /// for methods that look ahead.
   StepRecord architecture_step(const LossFunction& loss, const LossFunction& train_loss = {});
-  /// Closes the epoch: adds its record to the history and returns it.
-  const SearchRecord& end_epoch();
+  /// Closes the epoch: lets the method look at the validation data, where they are given, adds the
+  /// epoch's record to the history and returns it.
+  const SearchRecord& end_epoch(const ValidationLosses& validation = {});
 
   /// Whether the current epoch is to contain weight_steps / architecture_steps.
   bool trains_weights() const;
@@ -111,7 +112,7 @@ class SupernetSearch {
 
   StepRecord run_step(Phase phase, const LossFunction& loss, const LossFunction& train_loss);
   std::vector<Path> draw_paths(Phase phase, std::int64_t step) const;
-  Variable weight_gradients(const LossFunction& loss);
+  Variable weight_gradients(const LossFunction& loss, std::int64_t step);
   Variable architecture_gradients(const LossFunction& loss, const LossFunction& train_loss);
   void update(Phase phase);
   void drain_losses(std::size_t newest);

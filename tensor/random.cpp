@@ -1,5 +1,6 @@
 #include "tensor/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -7,6 +8,7 @@
 
 #include "kernels/runtime/philox.h"
 #include "tensor/check.h"
+#include "tensor/repeated_draws.h"
 
 namespace serenade {
 
@@ -106,6 +108,17 @@ void fill_normal_(Tensor& tensor, real mean, real stddev, const RandomKey& key) 
 }
 
 void manual_seed(std::uint64_t seed, std::uint64_t draws) { default_generator() = {seed, draws}; }
+
+RepeatedDraws::Rewound::Rewound(std::optional<std::uint64_t>& begin)
+    : furthest_(default_generator().draws) {
+  if (!begin) begin = furthest_;
+  default_generator().draws = *begin;
+}
+
+RepeatedDraws::Rewound::~Rewound() {
+  std::uint64_t& draws = default_generator().draws;
+  draws = std::max(draws, furthest_);
+}
 
 std::uint64_t default_draws() { return default_generator().draws; }
 

@@ -264,7 +264,7 @@ TEST_CASE("builder: a shared choice is one choice to the search: drawn once, upd
     CHECK(record.paths.size() == 2);
     const std::vector<std::int64_t>& updates = choice_of(*net.second).update_counts();
     for (std::size_t i = 0; i < 3; ++i) CHECK(updates[i] == (record.paths[0].active[i] ? 1 : 0));
-    if (!method->trains_jointly()) search.architecture_step(loss);
+    if (method->has_architecture_steps()) search.architecture_step(loss);
     CHECK(search.alphas().size() == 2);
     // Adam's first step has the size of the rate: had there been two, it would be twice that.
     const std::vector<std::vector<double>> alphas = search.alphas();

@@ -362,10 +362,13 @@ TEST_CASE("a made-up candidate is searched, chosen and trained like those of the
     };
     SupernetSearch search(net, *method);
     const StateDict start = net.state_dict();
-    for (std::uint64_t batch = 0; !search.finished(); search.end_epoch()) {
+    const auto validation = [&](std::int64_t) {
+      return std::vector<LossFunction>{[&] { return loss(50); }};
+    };
+    for (std::uint64_t batch = 0; !search.finished(); search.end_epoch(validation)) {
       for (int step = 0; step < 6; ++step, ++batch) {
         if (search.trains_architecture()) {
-          search.architecture_step([&] { return loss(50 + batch); });
+          search.architecture_step([&] { return loss(50 + batch); }, [&] { return loss(batch); });
         }
         if (search.trains_weights()) search.weight_step([&] { return loss(batch); });
       }

@@ -49,6 +49,19 @@ TEST_CASE("a history is read back exactly") {
   CHECK(history_json(history_from_json(before.dump())) == text);
 }
 
+TEST_CASE("a history keeps what a strategy measured, which must be finite") {
+  std::vector<SearchRecord> records = history();
+  records[1].values = {{"a", 0.1 + 0.2}, {"b", -3}};
+  const std::string text = history_json(records);
+  CHECK(history_from_json(text)[1].values == records[1].values);
+  CHECK(history_from_json(text)[0].values.empty());
+  CHECK(history_json(history_from_json(text)) == text);
+  CHECK(history_json(history()).find("values") == std::string::npos);
+  records[1].values["b"] = std::numeric_limits<double>::infinity();
+  CHECK_THROWS_WITH_AS(check_history(records), doctest::Contains("epoch 1: \"b\" must be finite"),
+                       std::invalid_argument);
+}
+
 TEST_CASE("a history whose lists differ in length or whose numbers are out of range is refused") {
   const Json good = Json::parse(history_json(history()));
   const char* lengths = "one value of each per candidate";

@@ -119,7 +119,6 @@ TEST_CASE("path: every strategy draws paths that a mixed layer can take") {
                           .seed = kSeed};
           const Path path = method->draw(here);
           REQUIRE(path.active.size() == 4);
-          REQUIRE(path.active_count() >= 1);
           REQUIRE((path.uses_alpha() || path.active_count() == 1));
           const std::vector<real> c = coefficients(path, alpha).value().to_vector();
           REQUIRE(c.size() == 4);
@@ -151,6 +150,20 @@ TEST_CASE("path: what cannot be drawn is refused") {
                   std::invalid_argument);
   CHECK_THROWS_AS(draw_subset(4, 3, {}, 0), std::invalid_argument);
   CHECK_THROWS_AS(draw_subset(1, 65536, {}, 0), std::invalid_argument);
+}
+
+TEST_CASE(
+    "path: straight-through is one candidate, to the bit, with the gradient of something else") {
+  const Variable alpha = some_alpha();
+  const auto soft = [](const Variable& a) { return softmax(affine(a, 3), 0); };
+  const Path path = straight_through_path(6, 4, soft);
+  CHECK(path.to_string() == "111111");
+  const Variable c = coefficients(path, alpha);
+  CHECK(c.value().to_vector() == std::vector<real>{0, 0, 0, 0, 1, 0});
+  const Tensor d = random_tensor({6}, 3);
+  CHECK(grad(sum(mul(c, d)), {alpha})[0].value().to_vector() ==
+        grad(sum(mul(soft(alpha), d)), {alpha})[0].value().to_vector());
+  CHECK_THROWS_AS(straight_through_path(3, 3, soft), std::invalid_argument);
 }
 
 TEST_CASE("path: candidates are drawn uniformly and choices independently") {

@@ -147,6 +147,7 @@ TEST_CASE("strategies: a problem that offers nothing ends every search in one li
   CHECK_THROWS_AS(nothing.validation_batches(), std::logic_error);
   CHECK_THROWS_AS(nothing.next_train_loss(), std::logic_error);
   CHECK_THROWS_AS(nothing.next_validation_loss(), std::logic_error);
+  CHECK_THROWS_AS(nothing.validation_losses(1), std::logic_error);
 }
 
 TEST_CASE("none: no search, the architecture that one brings along") {
@@ -297,7 +298,7 @@ TEST_CASE("one-shot: every strategy, stopped after any step and resumed, gives t
     run(*uninterrupted, whole);
     const SafetensorsFile wanted = uninterrupted->save_state();
     const auto steps = static_cast<std::int64_t>(whole.losses.size());
-    CHECK(steps == 3 * kToySteps);
+    CHECK(steps == uninterrupted->planned_steps() * kToySteps);
     for (std::int64_t stop = 1; stop <= steps; ++stop) {
       INFO(name << " stopped after step " << stop);
       const auto first = make_one_shot(name, toy_space(), options);
@@ -328,9 +329,10 @@ TEST_CASE("one-shot: every strategy, stopped after any epoch and resumed, gives 
     const auto uninterrupted = make_one_shot(name, toy_space(), options);
     ToyProblem whole(8);
     run(*uninterrupted, whole);
-    CHECK(uninterrupted->search()->epoch() == 3);
+    const std::int64_t epochs = uninterrupted->planned_steps();
+    CHECK(uninterrupted->search()->epoch() == epochs);
     CHECK_FALSE(uninterrupted->advance(whole));
-    for (int stop = 0; stop <= 3; ++stop) {
+    for (int stop = 0; stop <= epochs; ++stop) {
       INFO(name << " stopped after " << stop);
       ToyProblem first_half(8), second_half(stop == 0 ? 8 : 9);  // 9: other initial weights
       const auto first = make_one_shot(name, toy_space(), options);
@@ -341,7 +343,7 @@ TEST_CASE("one-shot: every strategy, stopped after any epoch and resumed, gives 
       CHECK(second->recommend() == first->recommend());
       CHECK(second->save_state().metadata == first->save_state().metadata);
       run(*second, second_half);
-      if (stop == 3) CHECK(second_half.losses.empty());
+      if (stop == epochs) CHECK(second_half.losses.empty());
       CHECK(second->recommend() == uninterrupted->recommend());
       CHECK(same_numbers(second_half.net->state_dict(), whole.net->state_dict()));
       const SafetensorsFile a = second->save_state(), b = uninterrupted->save_state();
@@ -411,7 +413,7 @@ TEST_CASE("one-shot: a joint search needs no validation data") {
       CHECK_NOTHROW(run(*strategy, problem));
       CHECK(strategy->search()->epoch() == 3);
     } else {
-      CHECK(message_of<std::logic_error>([&] { strategy->advance(problem); }) ==
+      CHECK(message_of<std::logic_error>([&] { run(*strategy, problem); }) ==
             "problem: offers no validation data");
     }
   }

@@ -3,6 +3,7 @@
 // imitate a filter of one row and five columns, the second one of five rows and one column, so that
 // the right answer is across=1x5 down=5x1.
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,8 +50,8 @@ struct Toy : Module {
   }
 
   Variable loss(std::uint64_t batch) {
-    const Variable x = random_tensor({4, 1, 9, 9}, 1000 + batch);
-    const Tensor filter = Tensor::from({1, -1, real(0.5), 1, -2}, {1, 1, 1, 5});
+    const Variable x = random_tensor({4, 1, 9, 9}, 1000 + batch).to(device());
+    const Tensor filter = Tensor::from({1, -1, real(0.5), 1, -2}, {1, 1, 1, 5}).to(device());
     const Variable row = conv2d(x, filter, {}, {.padding = same_padding({1, 5})});
     const Variable column =
         conv2d(x, filter.reshape({1, 1, 5, 1}), {}, {.padding = same_padding({5, 1})});
@@ -78,6 +79,14 @@ inline LossFunction toy_validation_loss(Toy& net, std::int64_t epoch, std::int64
   return [&net, batch] { return net.loss(500 + batch % 7); };
 }
 
+inline std::vector<LossFunction> toy_validation_losses(Toy& net, std::int64_t at_most) {
+  std::vector<LossFunction> losses;
+  for (std::int64_t step = 0; step < std::min(kToySteps, at_most); ++step) {
+    losses.push_back(toy_validation_loss(net, 0, step));
+  }
+  return losses;
+}
+
 /// The same as a problem for strategies.
 class ToyProblem : public Problem {
  public:
@@ -93,6 +102,9 @@ class ToyProblem : public Problem {
   LossFunction next_train_loss() override { return toy_train_loss(*net, epoch_, train_step_++); }
   LossFunction next_validation_loss() override {
     return toy_validation_loss(*net, epoch_, validation_step_++);
+  }
+  std::vector<LossFunction> validation_losses(std::int64_t at_most) override {
+    return toy_validation_losses(*net, at_most);
   }
   void begin_epoch(SupernetSearch& search) override {
     epoch_ = search.epoch();

@@ -102,6 +102,14 @@ class SupernetProblem : public Problem {
   }
   LossFunction next_train_loss() override { return loss_of(train_); }
   LossFunction next_validation_loss() override { return loss_of(validation_); }
+  std::vector<LossFunction> validation_losses(std::int64_t at_most) override {
+    BatchQueue batches(data_.validation, compute_device());
+    batches.start(one_pass(data_.validation, config_.batch_size, 0, 0));
+    const std::int64_t count = std::min(at_most, validation_batches());
+    std::vector<LossFunction> losses;
+    for (std::int64_t i = 0; i < count; ++i) losses.push_back(loss_of(batches));
+    return losses;
+  }
 
   // An epoch, or what a break has left of it.
   void begin_epoch(SupernetSearch& search) override {
