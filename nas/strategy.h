@@ -147,6 +147,8 @@ struct StrategyOptions {
   double alpha_learning_rate = 1e-3;      ///< constant; alphas trained jointly have the rate of W
   std::int64_t num_masked = 1;            ///< dropout: candidates masked per choice and step
   bool renormalize = false;  ///< dropout: divide by the survivors' sum, not by (N - m) / N
+  // operation_dropout
+  double drop_probability = 0.5;  ///< of a candidate in the last epoch; rises from 0
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution
