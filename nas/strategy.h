@@ -149,6 +149,9 @@ struct StrategyOptions {
   bool renormalize = false;  ///< dropout: divide by the survivors' sum, not by (N - m) / N
   // operation_dropout
   double drop_probability = 0.5;  ///< of a candidate in the last epoch; rises from 0
+  // gumbel, gdas
+  double temperature = 10;         ///< in the first epoch; falls evenly ..
+  double final_temperature = 0.1;  ///< .. to that of the last
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution
