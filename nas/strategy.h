@@ -152,6 +152,9 @@ struct StrategyOptions {
   // gumbel, gdas
   double temperature = 10;         ///< in the first epoch; falls evenly ..
   double final_temperature = 0.1;  ///< .. to that of the last
+  // sdarts
+  double perturbation = 0.3;           ///< of alpha in the last epoch; rises from a tenth of it
+  std::int64_t adversarial_steps = 0;  ///< of gradient ascent (the paper: 7); 0: random
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution
