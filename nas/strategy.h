@@ -155,6 +155,9 @@ struct StrategyOptions {
   // sdarts
   double perturbation = 0.3;           ///< of alpha in the last epoch; rises from a tenth of it
   std::int64_t adversarial_steps = 0;  ///< of gradient ascent (the paper: 7); 0: random
+  // darts_es
+  std::int64_t stop_after = 10;  ///< epochs that are never the answer of a stop
+  double stop_factor = 1.3;      ///< growth of the eigenvalue that ends the search
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution
