@@ -158,6 +158,8 @@ struct StrategyOptions {
   // darts_es
   std::int64_t stop_after = 10;  ///< epochs that are never the answer of a stop
   double stop_factor = 1.3;      ///< growth of the eigenvalue that ends the search
+  // darts_pt
+  std::int64_t tuning_epochs = 5;  ///< between two decisions
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution

@@ -32,6 +32,7 @@ StrategyOptions any_options(const SearchSpace& space) {
           .epochs = 3,
           .learning_rate = 0.02,
           .alpha_learning_rate = 0.02,
+          .tuning_epochs = 2,
           .baseline = genotype_at(space, 1)};
 }
 
