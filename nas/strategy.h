@@ -160,6 +160,10 @@ struct StrategyOptions {
   double stop_factor = 1.3;      ///< growth of the eigenvalue that ends the search
   // darts_pt
   std::int64_t tuning_epochs = 5;  ///< between two decisions
+  // spos
+  bool fair = false;                    ///< every candidate once in N steps, in random order
+  std::int64_t child_population = 50;   ///< children per generation
+  std::int64_t child_generations = 20;  ///< of the evolution after the last epoch
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
   // evolution

@@ -67,7 +67,7 @@ TEST_CASE("search: every strategy finds the filter's shape") {
     for (const Bilevel bilevel : {Bilevel::alternating, Bilevel::two_stage}) {
       INFO(name << " " << to_string(bilevel));
       // What trains all at once has no stages, nor has what needs weights and alphas in turn.
-      const std::set<std::string> one_stage = {"joint", "nasp", "darts_es", "darts_pt"};
+      const std::set<std::string> one_stage = {"joint", "nasp", "darts_es", "darts_pt", "spos"};
       if (bilevel == Bilevel::two_stage && one_stage.count(name) == 1) {
         CHECK(contains(message_of([&] { method_of(name, options_for(bilevel)); }),
                        name + ": bilevel two_stage does not go with"));
