@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "autograd/functions.h"
 #include "nas/builder.h"
 #include "nn/dropout.h"
@@ -58,15 +60,17 @@ struct Setup {
   DataLoader train{training, {.batch_size = 3, .shuffle = true, .seed = 5}};       // 4 batches
   DataLoader validate{validation, {.batch_size = 3, .shuffle = true, .seed = 6}};  // 3 batches
   CosineSchedule schedule{{.rate = 0.01, .min_rate = 0.001, .epochs = 3}};
-  std::unique_ptr<OneShot> method =
-      make_one_shot("sampling", hidden_space(), {.seed = 3, .epochs = 3, .learning_rate = 0.01});
+  std::unique_ptr<OneShot> method;
   std::unique_ptr<Net> net;
   std::vector<std::vector<std::int64_t>> seen;  // samples of the batches
   std::vector<StepProgress> steps;
   std::vector<EpochMetrics> epochs;
   std::unique_ptr<BatchProblem> problem;
 
-  explicit Setup(StateKeeper* keeper, const std::string& identity = "a") {
+  explicit Setup(StateKeeper* keeper, const std::string& identity = "a",
+                 const std::string& mode = "sampling")
+      : method(
+            make_one_shot(mode, hidden_space(), {.seed = 3, .epochs = 3, .learning_rate = 0.01})) {
     manual_seed(3);
     Builder builder(*method);
     net = std::make_unique<Net>(builder);
@@ -146,6 +150,38 @@ TEST_CASE("batch problem: stopped anywhere and begun again, it ends with the sam
       CHECK(second.epochs[i].train_loss == undisturbed.epochs[i].train_loss);
       CHECK(second.epochs[i].learning_rate == undisturbed.epochs[i].learning_rate);
     }
+  }
+}
+
+TEST_CASE("batch problem: so do strategies that look ahead, or at the end of an epoch") {
+  for (const char* mode : {"darts_second", "darts_es", "darts_pt", "spos"}) {
+    InMemory whole;
+    Setup undisturbed(&whole, "a", mode);
+    undisturbed.problem->run();
+    const std::string history = history_json(undisturbed.method->search()->history());
+    for (const int stop : {1, 4, 6, 11}) {
+      INFO(mode << " " << stop);
+      InMemory keeper;
+      keeper.stop_after = stop;
+      Setup first(&keeper, "a", mode);
+      CHECK_THROWS_AS(first.problem->run(), Interrupted);
+      Setup second(&keeper, "a", mode);
+      second.problem->run();
+      CHECK(same_numbers(second.net->state_dict(), undisturbed.net->state_dict()));
+      CHECK(history_json(second.method->search()->history()) == history);
+    }
+  }
+}
+
+TEST_CASE("batch problem: the first batches of the validation data, the same every time") {
+  Setup setup(nullptr);
+  std::vector<std::vector<std::int64_t>> expected;
+  for (const Batch& batch : setup.validate.epoch(0)) expected.push_back(batch.indices);
+  for (const std::int64_t at_most : {2, 2, 100}) {
+    setup.seen.clear();
+    for (const LossFunction& loss : setup.problem->validation_losses(at_most)) loss();
+    CHECK(setup.seen.size() == std::min<std::size_t>(expected.size(), at_most == 2 ? 2 : 3));
+    for (std::size_t i = 0; i < setup.seen.size(); ++i) CHECK(setup.seen[i] == expected[i]);
   }
 }
 
