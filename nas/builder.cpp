@@ -10,7 +10,9 @@ namespace serenade {
 
 Builder::Builder(const OneShot& method, const CandidateTable& table)
     : Builder(
-          method.space(), [&method](std::int64_t n) { return method.initial_gain(n); }, table) {}
+          method.space(), [&method](std::int64_t n) { return method.initial_gain(n); }, table) {
+  mixed_layer.entangle = method.shares_kernels();
+}
 
 Builder::Builder(const SearchSpace& space, InitialGain gain, const CandidateTable& table)
     : space_(space), gain_(std::move(gain)), table_(table) {

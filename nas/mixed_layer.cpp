@@ -5,6 +5,7 @@
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
+#include "nas/entangle.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -32,7 +33,8 @@ bool is_centred(const LinearForm& form) {
   return *form.padding == same_padding({form.weight.size(2), form.weight.size(3)});
 }
 
-// Whether sums of the two are again of this form, with merged weights.
+}  // namespace
+
 bool can_merge(const LinearForm& a, const LinearForm& b) {
   if (a.is_convolution() != b.is_convolution()) return false;
   if (a.bias.defined() != b.bias.defined() || a.weight.size(1) != b.weight.size(1)) return false;
@@ -40,8 +42,6 @@ bool can_merge(const LinearForm& a, const LinearForm& b) {
   return a.weight.size(0) == b.weight.size(0) && a.stride == b.stride && is_centred(a) &&
          is_centred(b);
 }
-
-}  // namespace
 
 // SupernetChoice ----------------------------------------------------------------------------------
 
@@ -99,6 +99,7 @@ MixedLayer::MixedLayer(std::shared_ptr<SupernetChoice> choice,
   check(static_cast<std::int64_t>(candidates_.size()) == choice_->candidate_count(), "MixedLayer",
         "there must be a layer for each candidate; got ", candidates_.size(), " for ",
         choice_->candidate_count());
+  if (options.entangle) entangle(candidates_);
   register_parameter("alpha", choice_->alpha());
   register_module("ops", ops_);
   std::int64_t dense = 0, width = 0;
@@ -129,6 +130,11 @@ void MixedLayer::find_merged() {
     merged_.push_back(i);
   }
   if (merged_.size() < 2) merged_.clear();
+}
+
+bool MixedLayer::has_crops() const {
+  return std::any_of(candidates_.begin(), candidates_.end(),
+                     [](const auto& candidate) { return is_crop(*candidate); });
 }
 
 Variable MixedLayer::widened(const Variable& y) const {

@@ -24,6 +24,11 @@
 
 namespace serenade {
 
+/// Whether sums of the two are again of this form, with merged weights: convolutions of equal
+/// channels and strides, padded as a 'same' convolution of stride 1 is, or dense layers of equal
+/// inputs; both with a bias or none.
+bool can_merge(const LinearForm& a, const LinearForm& b);
+
 /// A choice as a supernet holds it: its architecture parameters alpha, and which candidates take
 /// part at the moment. All mixed layers of the choice share it.
 class SupernetChoice {
@@ -68,6 +73,8 @@ class MixedLayer : public Layer {
   struct Options {
     /// false runs every candidate by itself: the definition, kept as the oracle of merging.
     bool merge = true;
+    /// Candidates that could be merged are crops of one weight (entangle.h).
+    bool entangle = false;
   };
 
   /// candidates: one layer for each of the choice's, in its order. Their outputs must have the same
@@ -88,6 +95,8 @@ class MixedLayer : public Layer {
   Layer& candidate(std::int64_t i) { return *candidates_.at(static_cast<std::size_t>(i)); }
   /// How many candidates are merged into one layer: 0, or 2 and more.
   std::size_t merged_count() const { return merged_.size(); }
+  /// Whether some candidates are crops of one weight (Options::entangle).
+  bool has_crops() const;
   /// Width of the output where all candidates are dense layers; else 0.
   std::int64_t widest() const { return widest_; }
 

@@ -94,6 +94,9 @@ class OneShot : public Strategy {
   /// 1 / |c|_2 of the coefficients of the first weight step, all alphas being 0. A sum of
   /// independent outputs then starts at the scale of one of them.
   virtual real initial_gain(std::int64_t n) const;
+  /// Whether candidates of one kind are crops of one weight (entangle.h). A Builder of the method
+  /// makes them so.
+  virtual bool shares_kernels() const { return false; }
   /// Whether alpha learns from the training batches, in the same steps and at the same learning
   /// rate as W (Wu et al., section 4.2: the constant rate is that of bi-level alphas); there are
   /// then no architecture steps.

@@ -56,6 +56,14 @@ SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
       gradient_norms_(choices_.size(), 0) {
   check(!method.trains_jointly() || method.options().bilevel == Bilevel::alternating,
         "SupernetSearch", "bilevel two_stage does not go with joint search");
+  for (const ChoiceLayers& here : choices_) {
+    for (MixedLayer* layer : here.layers) {
+      check(!method.shares_kernels() || layer->merged_count() == 0 || layer->has_crops(),
+            "supernet", "must be made by a Builder of '", method.name(),
+            "', whose candidates share weights; '", here.choice->name(),
+            "' has candidates of their own");
+    }
+  }
   std::set<const void*> architecture;
   for (const ChoiceLayers& here : choices_) architecture.insert(here.choice->alpha().identity());
   NamedParameters weights, alphas;
