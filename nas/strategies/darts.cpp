@@ -5,8 +5,6 @@
 // Trap: the W of the moment is not the W that is best for alpha. Where the validation loss depends
 // on alpha through W above all, the gradient points elsewhere (darts_second.cpp has an example).
 
-#include <cmath>
-
 #include "nas/one_shot.h"
 
 namespace serenade {
@@ -19,7 +17,6 @@ class Darts : public OneShot {
 
   std::string name() const override { return "darts"; }
   // The mean of n independent outputs has 1/n of the variance of one.
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
 };
 
 }  // namespace

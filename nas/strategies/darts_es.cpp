@@ -38,7 +38,6 @@ class EarlyStopping : public OneShot {
   }
 
   std::string name() const override { return "darts_es"; }
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
 
   std::map<std::string, double> end_epoch(const EpochEnd& end) const override {
     RepeatedDraws draws;

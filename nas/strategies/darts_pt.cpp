@@ -15,7 +15,6 @@
 // alpha. All removals must see the same batches and drop the same elements.
 
 #include <algorithm>
-#include <cmath>
 
 #include "autograd/engine.h"
 #include "nas/one_shot.h"
@@ -39,7 +38,6 @@ class Perturbation : public OneShot {
   }
 
   std::string name() const override { return "darts_pt"; }
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
   // The last decision comes at the end of the last epoch.
   std::int64_t planned_steps() const override {
     if (options().epochs == 0) return 0;

@@ -14,8 +14,6 @@
 // elements, or h is noise: SupernetSearch repeats the draws. Batch normalisation's running
 // statistics also see the weights w' and w +- eps v. In float, eps v must not vanish beside w.
 
-#include <cmath>
-
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/one_shot.h"
@@ -30,7 +28,6 @@ class SecondOrder : public OneShot {
   using OneShot::OneShot;
 
   std::string name() const override { return "darts_second"; }
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
 
   StepGradient architecture_gradient(const ArchitectureStep& step) const override {
     // In the second of two stages there is no weight step to look ahead to.

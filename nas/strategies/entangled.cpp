@@ -19,6 +19,7 @@ class Entangled : public OneShot {
 
   std::string name() const override { return "entangled"; }
   bool shares_kernels() const override { return true; }
+  real initial_gain(std::int64_t /*n*/) const override { return 1; }
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ class Gumbel : public GumbelSearch {
   using GumbelSearch::GumbelSearch;
 
   std::string name() const override { return "gumbel"; }
+  // What it is without the noise.
   real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
   Path draw(const Draw& draw) const override {
     return {.active = std::vector<bool>(static_cast<std::size_t>(draw.candidates), true),

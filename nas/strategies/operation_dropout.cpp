@@ -10,7 +10,6 @@
 // (ICASSP 2022, section 3) hold against it; dropout.cpp drops a constant number. Such a layer is
 // run here as it is. The scale of a layer's output also varies with the number that is left.
 
-#include <cmath>
 #include <utility>
 
 #include "nas/one_shot.h"
@@ -29,7 +28,6 @@ class OperationDropout : public OneShot {
   }
 
   std::string name() const override { return "operation_dropout"; }
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
   Path draw(const Draw& draw) const override {
     if (draw.phase == Phase::architecture) return full_path(draw.candidates);
     const double p = options().drop_probability * ramp(draw.epoch, options().epochs);

@@ -35,7 +35,6 @@ class SmoothDarts : public OneShot {
   }
 
   std::string name() const override { return "sdarts"; }
-  real initial_gain(std::int64_t n) const override { return std::sqrt(static_cast<real>(n)); }
 
   StepGradient weight_gradient(const WeightStep& step) const override {
     const auto epsilon = static_cast<real>(options().perturbation *
