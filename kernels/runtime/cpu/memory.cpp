@@ -94,15 +94,16 @@ int nearest_axis(const View& view) {
 }
 
 // The rows of a view whose nearest axis is not its last (a transposed matrix), cut into tiles of
-// these two axes: the lines of memory that a tile needs on either side stay in the cache.
+// these two axes: the lines of memory that a tile needs on either side stay in the cache. Few of
+// them along the last axis, since lines a power of two apart all have the same place there.
 template <class Row>
 void for_each_tile_row(const View& view, int nearest, std::int64_t rows, Row row) {
-  constexpr std::int64_t kTile = 32;
+  constexpr std::int64_t kTall = 32, kWide = 8;
   const int last = view.dims - 1;
   const std::int64_t length = view.shape[last], count = view.shape[nearest];
-  const std::int64_t across = (length + kTile - 1) / kTile, down = (count + kTile - 1) / kTile;
-  parallel_items(rows / count * down * across, kTile * kTile, [&](std::int64_t tile) {
-    const std::int64_t left = tile % across * kTile, top = tile / across % down * kTile;
+  const std::int64_t across = (length + kWide - 1) / kWide, down = (count + kTall - 1) / kTall;
+  parallel_items(rows / count * down * across, kTall * kWide, [&](std::int64_t tile) {
+    const std::int64_t left = tile % across * kWide, top = tile / across % down * kTall;
     std::int64_t rest = tile / across / down, dense = left, offset = left * view.strides[last];
     std::int64_t dense_stride = length, dense_stride_nearest = 0;
     for (int axis = last - 1; axis >= 0; --axis) {
@@ -115,9 +116,9 @@ void for_each_tile_row(const View& view, int nearest, std::int64_t rows, Row row
       }
       dense_stride *= view.shape[axis];
     }
-    for (std::int64_t i = top; i < std::min(count, top + kTile); ++i) {
+    for (std::int64_t i = top; i < std::min(count, top + kTall); ++i) {
       row(dense + i * dense_stride_nearest, offset + i * view.strides[nearest],
-          std::min(kTile, length - left), view.strides[last]);
+          std::min(kWide, length - left), view.strides[last]);
     }
   });
 }
