@@ -224,15 +224,17 @@ Tensor one_hot(const Indices& indices, std::int64_t classes) {
 
 namespace {
 
-template <class Keep>
-Tensor triangle(const char* name, std::int64_t rows, std::int64_t columns, const Keep& keep) {
+// Ones on and below the diagonal, or on and above it.
+Tensor triangle(const char* name, std::int64_t rows, std::int64_t columns, std::int64_t diagonal,
+                bool below) {
   check(rows >= 0 && columns >= 0, name, "sizes must not be negative; got ", rows, " and ",
         columns);
   Tensor y({rows, columns});
+  diagonal = std::clamp(diagonal, -rows, columns);  // beyond, nothing changes
   for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = 0; j < columns; ++j) {
-      if (keep(j - i)) y.data()[i * columns + j] = 1;
-    }
+    real* row = y.data() + i * columns;
+    const std::int64_t zero = 0, edge = std::clamp(i + diagonal + below, zero, columns);
+    std::fill(below ? row : row + edge, below ? row + edge : row + columns, real(1));
   }
   return y;
 }
@@ -240,10 +242,10 @@ Tensor triangle(const char* name, std::int64_t rows, std::int64_t columns, const
 }  // namespace
 
 Tensor tril_mask(std::int64_t rows, std::int64_t columns, std::int64_t diagonal) {
-  return triangle("tril_mask", rows, columns, [=](std::int64_t d) { return d <= diagonal; });
+  return triangle("tril_mask", rows, columns, diagonal, true);
 }
 Tensor triu_mask(std::int64_t rows, std::int64_t columns, std::int64_t diagonal) {
-  return triangle("triu_mask", rows, columns, [=](std::int64_t d) { return d >= diagonal; });
+  return triangle("triu_mask", rows, columns, diagonal, false);
 }
 
 }  // namespace serenade
