@@ -1,9 +1,12 @@
-// Losses on the host. Batches are small: one thread, one pass, sums in order.
+// Losses on the host. Sums over the batch are taken in order, whatever the number of threads.
 
 #include "kernels/elementwise/loss.h"
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
 
@@ -27,8 +30,8 @@ real positive_part(real x) { return x <= 0 ? real(0) : x; }
 void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
                            const std::int64_t* labels, const real* class_weights, std::int64_t N,
                            std::int64_t classes) {
-  real total = 0;
-  for (std::int64_t n = 0; n < N; ++n) {
+  std::vector<real> losses(static_cast<std::size_t>(N));
+  parallel_items(N, classes, [&](std::int64_t n) {
     const real* x = logits + n * classes;
     real* p = probabilities + n * classes;
     const real largest = *std::max_element(x, x + classes);
@@ -39,8 +42,11 @@ void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
     }
     for (std::int64_t k = 0; k < classes; ++k) p[k] /= sum;
     // From the logits, not from the probability: that may have rounded to 0.
-    total += weight_of(class_weights, labels[n]) * (std::log(sum) - (x[labels[n]] - largest));
-  }
+    losses[static_cast<std::size_t>(n)] =
+        weight_of(class_weights, labels[n]) * (std::log(sum) - (x[labels[n]] - largest));
+  });
+  real total = 0;
+  for (const real one : losses) total += one;
   *loss = total / total_weight(class_weights, labels, N);
 }
 
@@ -48,13 +54,13 @@ void cross_entropy_backward(real* dlogits, const real* dloss, const real* probab
                             const std::int64_t* labels, const real* class_weights, std::int64_t N,
                             std::int64_t classes) {
   const real scale = *dloss / total_weight(class_weights, labels, N);
-  for (std::int64_t n = 0; n < N; ++n) {
+  parallel_items(N, classes, [=](std::int64_t n) {
     const real factor = scale * weight_of(class_weights, labels[n]);
     for (std::int64_t k = 0; k < classes; ++k) {
       const real target = k == labels[n] ? real(1) : real(0);
       dlogits[n * classes + k] += factor * (probabilities[n * classes + k] - target);
     }
-  }
+  });
 }
 
 void margin_loss_forward(real* loss, const real* norms, const std::int64_t* labels, real m_plus,
