@@ -111,7 +111,11 @@ void Report::row(const std::string& item, double ours, const Contender& peer, do
               number(ours).c_str(), unit.c_str(), peer.name.c_str(), number(theirs).c_str(),
               unit.c_str(), ratio_text(ratio).c_str(), asked.c_str(), note.c_str());
   std::fflush(stdout);
-  rows_.push_back({item, peer.name, peer.version, unit, note, ours, theirs, peer.asked});
+  rows_.push_back({item, peer.name, peer.version, unit, note, ours, theirs, peer.asked, 0});
+}
+
+void Report::others_used(double processors) {
+  for (; watched_rows_ < rows_.size(); ++watched_rows_) rows_[watched_rows_].others = processors;
 }
 
 void Report::write_json(const std::string& path) const {
@@ -126,6 +130,7 @@ void Report::write_json(const std::string& path) const {
                                     {"ratio", row.theirs / row.ours},
                                     {"threads", cpu::thread_count()},
                                     {"isa", cpu::to_string(cpu::active_isa())},
+                                    {"others_used", row.others},
                                     {"note", row.note}};
     if (row.asked > 0) entry["asked"] = row.asked;
     list.push_back(std::move(entry));

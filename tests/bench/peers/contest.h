@@ -50,6 +50,9 @@ class Report {
   void row(const std::string& item, double ours, const Contender& peer, double theirs,
            const std::string& unit, const std::string& note);
 
+  /// Notes with the rows since the last call how many processors others used meanwhile.
+  void others_used(double processors);
+
   /// Appends the rows to the JSON list in the file. Throws std::runtime_error if it cannot.
   void write_json(const std::string& path) const;
 
@@ -60,9 +63,10 @@ class Report {
  private:
   struct Row {
     std::string item, peer, version, unit, note;
-    double ours, theirs, asked;
+    double ours, theirs, asked, others;
   };
   std::vector<Row> rows_;
+  std::size_t watched_rows_ = 0;
   int short_rows_ = 0, asking_rows_ = 0;
 };
 

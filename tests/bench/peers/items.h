@@ -37,6 +37,7 @@ void capsule_items(const Setting& setting);
 void elementwise_items(const Setting& setting);
 void normalisation_items(const Setting& setting);
 void function_items(const Setting& setting);  // products, pools, losses
+void every_function_items(const Setting& setting, const std::string& family);
 void step_items(const Setting& setting, const std::string& system);
 void supernet_items(const Setting& setting, const std::string& system);
 void network_items(const Setting& setting, const std::string& name);

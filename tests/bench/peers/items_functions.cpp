@@ -1,64 +1,50 @@
-// Functions of autograd beside PyTorch's: forward alone, and with the gradients of the sum of the
-// result by all inputs. A row is a line of the table below.
+// Normalisation, separable convolutions, products, pools, losses, attention and recurrent layers
+// beside PyTorch's.
 
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "tensor/random.h"
+#include "tests/bench/peers/function_case.h"
 #include "tests/bench/peers/items.h"
 
 namespace serenade::bench {
 
 namespace {
 
-using Inputs = std::vector<Variable>;
-
-struct Case {
-  std::string name;
-  std::vector<Shape> shapes;  // of the inputs x, w, b, c, d; of PyTorch's too
-  Variable (*ours)(const Inputs& in);
-  std::string pytorch;  // an expression of them and F
-  double asked = 0;     // of the values with their gradients
-  bool images = false;  // PyTorch may have them in channels_last
-};
-
 const std::vector<Case>& normalisations() {
   static const std::vector<Case> all = {
       {"batch_norm [32, 64, 56, 56]",
        {{32, 64, 56, 56}, {64}, {64}},
-       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       OURS(batch_norm(x, {}, {}, w, b, {.training = true})),
        "F.batch_norm(x, None, None, w, b, True)",
-       1.5},
+       {.asked = 1.5}},
       {"batch_norm [128, 16, 32, 32]",
        {{128, 16, 32, 32}, {16}, {16}},
-       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       OURS(batch_norm(x, {}, {}, w, b, {.training = true})),
        "F.batch_norm(x, None, None, w, b, True)",
-       1.5},
+       {.asked = 1.5}},
       {"batch_norm [4096, 256]",
        {{4096, 256}, {256}, {256}},
-       [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], {.training = true}); },
+       OURS(batch_norm(x, {}, {}, w, b, {.training = true})),
        "F.batch_norm(x, None, None, w, b, True)"},
       {"layer_norm [32, 512, 256]",
        {{32, 512, 256}, {256}, {256}},
-       [](const Inputs& in) { return layer_norm(in[0], {256}, in[1], in[2]); },
+       OURS(layer_norm(x, {256}, w, b)),
        "F.layer_norm(x, (256,), w, b)",
-       1.5},
+       {.asked = 1.5}},
       {"layer_norm [64, 100, 768]",
        {{64, 100, 768}, {768}, {768}},
-       [](const Inputs& in) { return layer_norm(in[0], {768}, in[1], in[2]); },
+       OURS(layer_norm(x, {768}, w, b)),
        "F.layer_norm(x, (768,), w, b)",
-       1.5},
+       {.asked = 1.5}},
       {"rms_norm [32, 512, 256]",
        {{32, 512, 256}, {256}},
-       [](const Inputs& in) { return rms_norm(in[0], {256}, in[1]); },
+       OURS(rms_norm(x, {256}, w)),
        "F.rms_norm(x, (256,), w)"},
       {"group_norm of 8, [32, 64, 56, 56]",
        {{32, 64, 56, 56}, {64}, {64}},
-       [](const Inputs& in) { return group_norm(in[0], 8, in[1], in[2]); },
+       OURS(group_norm(x, 8, w, b)),
        "F.group_norm(x, 8, w, b)"},
   };
   return all;
@@ -68,77 +54,67 @@ const std::vector<Case>& functions() {
   static const std::vector<Case> all = {
       {"matmul [16, 8, 128, 64] x [64, 128]",
        {{16, 8, 128, 64}, {64, 128}},
-       [](const Inputs& in) { return matmul(in[0], in[1]); },
+       OURS(matmul(x, w)),
        "x @ w"},
       {"max_pool2d 3x3, stride 1, [32, 64, 32, 32]",
        {{32, 64, 32, 32}},
-       [](const Inputs& in) {
-         return max_pool2d(in[0], {3, 3}, {{1, 1}, {1, 1}});
-       },
+       OURS(max_pool2d(x, {3, 3}, {{1, 1}, {1, 1}})),
        "F.max_pool2d(x, 3, 1, 1)",
-       1.5},
+       {.asked = 1.5}},
       {"avg_pool2d 3x3, stride 1, [32, 64, 32, 32]",
        {{32, 64, 32, 32}},
-       [](const Inputs& in) {
-         return avg_pool2d(in[0], {3, 3}, {{1, 1}, {1, 1}});
-       },
+       OURS(avg_pool2d(x, {3, 3}, {{1, 1}, {1, 1}})),
        "F.avg_pool2d(x, 3, 1, 1)",
-       1.5},
+       {.asked = 1.5}},
       {"max_pool2d 3x3, stride 2, [32, 64, 56, 56]",
        {{32, 64, 56, 56}},
-       [](const Inputs& in) {
-         return max_pool2d(in[0], {3, 3}, {{2, 2}, {1, 1}});
-       },
+       OURS(max_pool2d(x, {3, 3}, {{2, 2}, {1, 1}})),
        "F.max_pool2d(x, 3, 2, 1)"},
       {"mse_loss of a million",
        {{1024, 1024}, {1024, 1024}},
-       [](const Inputs& in) { return mse_loss(in[0], in[1]); },
+       OURS(mse_loss(x, w)),
        "F.mse_loss(x, w)"},
       {"cross_entropy of shares [4096, 1000]",
        {{4096, 1000}, {4096, 1000}},
-       [](const Inputs& in) { return cross_entropy(in[0], in[1]); },
+       OURS(cross_entropy(x, w)),
        "F.cross_entropy(x, w)"},
       {"attention of 8 heads [4, 8, 512, 64]",
        {{4, 8, 512, 64}, {4, 8, 512, 64}, {4, 8, 512, 64}},
-       [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); },
+       OURS(scaled_dot_product_attention(x, w, b)),
        "F.scaled_dot_product_attention(x, w, b)",
-       1.2},
+       {.asked = 1.2}},
       {"attention of 8 heads, causal [4, 8, 512, 64]",
        {{4, 8, 512, 64}, {4, 8, 512, 64}, {4, 8, 512, 64}},
-       [](const Inputs& in) {
-         return scaled_dot_product_attention(in[0], in[1], in[2], {.causal = true});
-       },
+       OURS(scaled_dot_product_attention(x, w, b, {.causal = true})),
        "F.scaled_dot_product_attention(x, w, b, is_causal=True)",
-       1.2},
+       {.asked = 1.2}},
       {"lstm of 256 cells [32, 100, 256]",
        {{32, 100, 256}, {1024, 256}, {1024, 256}, {1024}, {1024}},
-       [](const Inputs& in) {
-         return lstm(in[0], {{in[1], in[2], in[3], in[4]}}).output;
-       },
+       OURS(lstm(x, {{w, b, c, d}}).output),
        "torch.lstm(x, [x.new_zeros(1, 32, 256)] * 2, [w, b, c, d], True, 1, 0, True, False, "
        "True)[0]",
-       1},
+       {.asked = 1, .range = {-0.1, 0.1}}},
       {"rnn of 256 cells [32, 100, 256]",
        {{32, 100, 256}, {256, 256}, {256, 256}, {256}, {256}},
-       [](const Inputs& in) {
-         return rnn(in[0], {{in[1], in[2], in[3], in[4]}}).output;
-       },
+       OURS(rnn(x, {{w, b, c, d}}).output),
        "torch.rnn_tanh(x, x.new_zeros(1, 32, 256), [w, b, c, d], True, 1, 0, True, False, "
-       "True)[0]"},
+       "True)[0]",
+       {.range = {-0.1, 0.1}}},
   };
   return all;
 }
 
 // Twice: ReLU, depthwise, 1x1 convolution, batch normalisation without weight and bias.
 template <std::int64_t kBorder>
-Variable separable_block(const Inputs& in) {
-  Variable y = in[0];
-  for (const std::size_t first : {1, 3}) {
-    y = conv2d(relu(y), in[first], {},
-               {.padding = {kBorder, kBorder, kBorder, kBorder}, .groups = y.size(1)});
-    y = batch_norm(conv2d(y, in[first + 1]), {}, {}, {}, {}, {.training = true});
-  }
-  return y;
+Variable separable_half(const Variable& x, const Variable& depthwise, const Variable& pointwise) {
+  const Variable y = conv2d(relu(x), depthwise, {},
+                            {.padding = {kBorder, kBorder, kBorder, kBorder}, .groups = x.size(1)});
+  return batch_norm(conv2d(y, pointwise), {}, {}, {}, {}, {.training = true});
+}
+
+template <std::int64_t kBorder>
+Variable separable_block(const Named& in) {
+  return separable_half<kBorder>(separable_half<kBorder>(in.x, in.w, in.b), in.c, in.d);
 }
 
 template <std::int64_t kBorder>
@@ -155,39 +131,7 @@ Case separable_case() {
           {{32, 64, 32, 32}, depthwise, pointwise, depthwise, pointwise},
           separable_block<kBorder>,
           half(half("x", "w", "b"), "c", "d"),
-          1.5,
-          true};
-}
-
-void run_cases(const Setting& setting, const std::string& title, const std::vector<Case>& cases) {
-  setting.report.heading(title + ": values, and values with all gradients of their sum");
-  for (const Case& one : cases) {
-    Inputs inputs;
-    for (const Shape& shape : one.shapes) {
-      inputs.emplace_back(randn(shape), true);
-    }
-    std::optional<PyTorch::Prepared> item;
-    if (setting.pytorch != nullptr) {
-      const nlohmann::json arguments = {
-          {"shapes", one.shapes}, {"expression", one.pytorch}, {"images", one.images}};
-      item = setting.pytorch->prepare("function", arguments.dump());
-    }
-    const auto row = [&](const std::string& pass, std::function<void()> work, double asked) {
-      std::vector<std::optional<Contender>> peers;
-      if (item) peers.push_back(asking(setting.pytorch->contender(*item, pass), asked));
-      setting.report.contest(one.name + ", " + pass, ours(std::move(work)), peers);
-    };
-    row(
-        "forward",
-        [&] {
-          const NoGrad no_grad;
-          one.ours(inputs);
-        },
-        0);
-    row(
-        "with gradients", [&] { grad(sum(one.ours(inputs)), inputs); }, one.asked);
-    if (setting.pytorch != nullptr) setting.pytorch->drop();
-  }
+          {.asked = 1.5, .images = true}};
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 //   bench_peers [--items conv,gru,..] [--threads 2] [--python PROGRAM] [--serenade PROGRAM]
 //               [--json FILE]
 //
-// Items: conv, first, image, gru, capsule, elementwise, normalisation, function, step, supernet,
-// network, memory, predict; all by default. Some have parts: conv-5x5, step-gru, .. A peer that is
-// not there is named in one line and left out.
+// Items: conv, first, image, gru, capsule, elementwise, normalisation, function, every,
+// step, supernet, network, memory, predict; all by default. Some have parts: conv-5x5, step-gru, ..
+// A peer that is not there is named in one line and left out.
 
 #include <omp.h>
 #include <sys/resource.h>
@@ -89,6 +89,16 @@ constexpr Family kFamilies[] = {
     {"elementwise", elementwise_items},
     {"normalisation", normalisation_items},
     {"function", function_items},
+    {"every-elementwise",
+     [](const Setting& setting) { every_function_items(setting, "elementwise"); }},
+    {"every-reduction", [](const Setting& setting) { every_function_items(setting, "reduction"); }},
+    {"every-shape", [](const Setting& setting) { every_function_items(setting, "shape"); }},
+    {"every-index", [](const Setting& setting) { every_function_items(setting, "index"); }},
+    {"every-product", [](const Setting& setting) { every_function_items(setting, "product"); }},
+    {"every-loss", [](const Setting& setting) { every_function_items(setting, "loss"); }},
+    {"every-image", [](const Setting& setting) { every_function_items(setting, "image"); }},
+    {"every-recurrent", [](const Setting& setting) { every_function_items(setting, "recurrent"); }},
+    {"every-capsule", [](const Setting& setting) { every_function_items(setting, "capsule"); }},
     {"step-gru", [](const Setting& setting) { step_items(setting, ser::kGruAtt); }},
     {"step-capsule", [](const Setting& setting) { step_items(setting, ser::kSeqCap); }},
     {"supernet-gru", [](const Setting& setting) { supernet_items(setting, ser::kGruAtt); }},
@@ -172,11 +182,13 @@ double own_seconds(const PyTorch* pytorch) {
 void run_watched(const Family& family, const Setting& setting) {
   const double busy = busy_seconds(), own = own_seconds(setting.pytorch);
   const double taken = 1e-3 * milliseconds([&] { family.run(setting); });
-  const double others = (busy_seconds() - busy - (own_seconds(setting.pytorch) - own)) / taken;
+  const double others =
+      std::max(0.0, (busy_seconds() - busy - (own_seconds(setting.pytorch) - own)) / taken);
   char text[120];
-  std::snprintf(text, sizeof text, "\nOther processes used %.2f processors meanwhile%s.",
-                std::max(0.0, others), others > 0.1 ? ": TIMES ARE DISTURBED" : "");
+  std::snprintf(text, sizeof text, "\nOther processes used %.2f processors meanwhile%s.", others,
+                others > 0.1 ? ": TIMES ARE DISTURBED" : "");
   setting.report.line(text);
+  setting.report.others_used(others);
 }
 
 void run(const Arguments& arguments) {

@@ -27,6 +27,7 @@ import warnings
 import torch
 import torch.nn.functional as F
 
+import pytorch_functions as functions
 import pytorch_models as models
 
 warnings.filterwarnings("ignore")
@@ -173,21 +174,30 @@ def elementwise(count):
     return Item(passes | best.passes, {"exp": "eager", "softmax": "eager"} | best.forms)
 
 
-def function(shapes, expression, images):
-    """An expression of the inputs x, w, b, c, d: its value, and with the gradients of its sum. Where
-    all are images or kernels, channels_last is tried too."""
-    names = "xwbcd"[:len(shapes)]
-    plain = eval(f"lambda {', '.join(names)}: {expression}", {"F": F, "torch": torch})
+def function(shapes, expression, images, low, high):
+    """An expression of the inputs x, w, b, c, d, e: its value, and with the gradients of its sum.
+    Facts: what the value and each gradient of a weighted sum are like. Where there are images and
+    kernels, channels_last is tried too."""
+    names = "xwbcde"[:len(shapes)]
+    plain = eval(f"lambda {', '.join(names)}: {expression}", vars(functions))
 
     def build(f, form, layout):
-        inputs = [torch.randn(shape).to(memory_format=layout).requires_grad_() for shape in shapes]
+        inputs = [functions.numbers(shape, i * 10_000_019, low, high) for i, shape in enumerate(shapes)]
+        inputs = [(x.to(memory_format=layout) if x.dim() == 4 else x).requires_grad_() for x in inputs]
+
+        def gradients(loss):
+            return torch.autograd.grad(loss, inputs, allow_unused=True)
 
         def forward():
             with torch.no_grad():
                 f(*inputs)
-        return Item({"forward": lambda calls: clock(forward, calls),
-                     "with gradients": lambda calls: clock(
-                         lambda: torch.autograd.grad(f(*inputs).sum(), inputs), calls)}, form)
+        passes, y = {"forward": lambda calls: clock(forward, calls)}, f(*inputs)
+        facts = functions.facts_of("value", y)
+        if y.requires_grad:
+            passes["with gradients"] = lambda calls: clock(lambda: gradients(f(*inputs).sum()), calls)
+            for i, g in enumerate(gradients((y * functions.weights_like(y)).sum())):
+                facts |= functions.facts_of(f"gradient {i}", g)
+        return Item(passes, form, facts)
 
     if not images:
         return build(plain, "eager", torch.contiguous_format)
