@@ -6,6 +6,8 @@
 #   make build      build/serenade, build/capsnet and build/darts, the programs
 #   make bench      our kernels and training steps against oneDNN, OpenBLAS and PyTorch where they are
 #                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
+#   make function-table  write autograd/functions.md: what was checked of every function, and its
+#                   times beside PyTorch's (PYTHON=..)
 #   make test-gpu   the CUDA kernels and both systems on this machine's GPU, against the CPU
 #   make bench-gpu  the CUDA kernels against their floors and cuDNN on this machine's GPU
 #   make format     lay out all sources with clang-format 14
@@ -45,7 +47,7 @@ RUN := $(BUILD)/run
 PACKAGES := g++ cmake make pkg-config libopenblas-dev libkissfft-dev doctest-dev nlohmann-json3-dev \
   zlib1g-dev libsndfile1-dev libsoxr-dev libcli11-dev espeak-ng
 
-.PHONY: help setup build run test test-slow bench test-gpu bench-gpu format check-format check-tidy \
+.PHONY: help setup build run test test-slow bench function-table test-gpu bench-gpu format check-format check-tidy \
   check-clang check-clang-14 check-clang-19 asan tsan coverage fuzz shim kills torture clean
 
 help:
@@ -103,6 +105,19 @@ bench: setup
 	@$(BUILD)/bench_peers --items "$(ITEMS)" --python "$(PYTHON)" --serenade $(BUILD)/serenade \
 	  --json $(BUILD)/bench.json
 	@$(if $(ITEMS),,cmake --build $(BUILD) -j $(JOBS) --target bench-ladders)
+
+# The tests of the functions, on the CPU and on the emulated device, say what they have checked.
+NOTES := $(BUILD)/checked
+function-table: setup
+	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)
+	@cmake --build $(BUILD) -j $(JOBS) --target serenade_tests_double serenade_tests_cuda_double bench_peers
+	@rm -f $(NOTES)* $(BUILD)/every_function.json
+	@for device in "" _cuda; do \
+	  SERENADE_FUNCTION_NOTES=$(NOTES)$$device $(BUILD)/serenade_tests$${device}_double \
+	    --source-file='*tests/autograd/*' --test-case-exclude='autograd/functions.md *' || exit 1; \
+	done
+	@$(BUILD)/bench_peers --items every --python "$(PYTHON)" --json $(BUILD)/every_function.json
+	@"$(PYTHON)" tests/bench/function_table.py $(NOTES) $(NOTES)_cuda $(BUILD)/every_function.json
 
 test-gpu: setup
 	@cmake -S . -B $(BUILD) -DSERENADE_TESTS=ON $(CMAKE_FLAGS)

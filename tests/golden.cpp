@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <set>
 
 #include "autograd/engine.h"
 
@@ -25,11 +24,20 @@ fs::path golden_folder() {
   return fs::exists(full / "index.json") ? full : source / "tests" / "golden";
 }
 
+fs::path small_golden_path(const std::string& name) {
+  return fs::path(SERENADE_SOURCE_DIR) / "tests" / "golden" / (name + ".safetensors");
+}
+
 // Of the full set where it has the file, else of the small one, which alone has newer functions.
 fs::path golden_path(const std::string& name) {
   const fs::path found = golden_folder() / (name + ".safetensors");
   if (fs::exists(found)) return found;
-  return fs::path(SERENADE_SOURCE_DIR) / "tests" / "golden" / (name + ".safetensors");
+  return small_golden_path(name);
+}
+
+std::map<std::string, std::set<std::string>>& noted_functions() {
+  static std::map<std::string, std::set<std::string>> functions;
+  return functions;
 }
 
 std::set<std::string>& used_files() {
@@ -100,16 +108,28 @@ void check_close(const Tensor& actual, const Tensor& expected, const std::string
   CHECK(worst <= tolerance * std::max(scale, 1e-30) + (scale == 0 ? tolerance : 0));
 }
 
-void check_golden_op(const std::string& name, const std::vector<std::string>& inputs,
+void note_golden(const std::string& function, const std::string& file) {
+  // The full set has more files: what is noted does not depend on which set is in use.
+  if (fs::exists(small_golden_path(file))) noted_functions()[function].insert(file);
+}
+
+const std::map<std::string, std::set<std::string>>& functions_with_golden() {
+  return noted_functions();
+}
+
+void check_golden_op(const std::string& function, const std::string& name,
+                     const std::vector<std::string>& inputs,
                      const std::function<Variable(const std::vector<Variable>&)>& f,
                      const std::string& which) {
   INFO("golden file ", name, ", case ", which);
+  note_golden(function, name);
   const Golden file = golden(name);
   const std::string prefix = which.empty() ? "" : which + ".";
   std::vector<Variable> variables;
   for (const std::string& input : inputs) variables.emplace_back(file.tensor(prefix + input), true);
   const Variable y = f(variables);
   check_close(y.value(), file.tensor(prefix + "y"), name + ": y");
+  if (!file.has(prefix + "dy")) return;
   const Variable dy(file.tensor(prefix + "dy"));
   const std::vector<Variable> gradients = grad(sum(mul(y, dy)), variables);
   for (std::size_t i = 0; i < inputs.size(); ++i) {

@@ -8,6 +8,8 @@
 
 #include <functional>
 #include <iosfwd>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,11 +37,19 @@ std::vector<std::string> golden_names(const std::string& prefix);
 void check_close(const Tensor& actual, const Tensor& expected, const std::string& what,
                  double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-5);
 
-/// Runs f on the named inputs of a file, feeds it the file's dy, and compares y and every d_<name>.
-/// In a file of several cases, those of case `which`: <which>.y and so on.
-void check_golden_op(const std::string& file, const std::vector<std::string>& inputs,
+/// Runs f on the named inputs of a file, feeds it the file's dy, and compares y and every d_<name>;
+/// y alone where there is no dy. In a file of several cases, those of case `which`: <which>.y and
+/// so on. Notes that `function` has golden values.
+void check_golden_op(const std::string& function, const std::string& file,
+                     const std::vector<std::string>& inputs,
                      const std::function<Variable(const std::vector<Variable>&)>& f,
                      const std::string& which = "");
+
+/// Notes that a function of autograd/functions.h is checked by the file.
+void note_golden(const std::string& function, const std::string& file);
+
+/// The functions noted so far, with the files of tests/golden that check them.
+const std::map<std::string, std::set<std::string>>& functions_with_golden();
 
 /// Prints the files never opened and returns 1 if there are any, else 0.
 int report_unused_golden_files(std::ostream& out);

@@ -4,25 +4,32 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <filesystem>
 
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/gradcheck.h"
 #include "tensor/random.h"
 
+#ifdef SERENADE_EMULATED
+#include "kernels/emulation/block.h"
+#endif
+
 namespace serenade {
 
 namespace {
 
-std::set<std::string>& covered() {
-  static std::set<std::string> names;
-  return names;
+std::map<std::string, CheckedFunction>& checked() {
+  static std::map<std::string, CheckedFunction> functions;
+  return functions;
 }
 
-std::set<std::string>& first_order() {
-  static std::set<std::string> names;
-  return names;
+std::int64_t launches() {
+#ifdef SERENADE_EMULATED
+  return emulation::launch_count();
+#else
+  return 0;
+#endif
 }
 
 using OpFunction = std::function<Variable(const std::vector<Variable>&)>;
@@ -63,6 +70,7 @@ struct Outcome {
   std::vector<std::vector<real>> gradients;
   bool second_order = false;
   std::vector<std::vector<real>> second_gradients;  // of sum_of_gradients(), the last by dy
+  DeviceWork device = DeviceWork::host;
   bool operator==(const Outcome&) const = default;
 };
 
@@ -77,8 +85,11 @@ std::vector<std::vector<real>> numbers_of(const std::vector<Variable>& gradients
 Outcome run(const std::vector<Tensor>& inputs, const OpFunction& f, Device device) {
   std::vector<Variable> variables;
   for (const Tensor& input : inputs) variables.emplace_back(input.clone().to(device), true);
+  const std::int64_t before = launches();
   const Variable y = f(variables);
   Outcome outcome;
+  if (y.device() == Device::cuda) outcome.device = DeviceWork::no_kernel;
+  if (launches() > before) outcome.device = DeviceWork::kernels;
   outcome.y = y.value().to_vector();
   if (!y.requires_grad()) return outcome;
   variables.emplace_back(random_tensor(y.shape(), 17).to(device), true);
@@ -105,7 +116,7 @@ void check_close(const std::vector<real>& actual, const std::vector<real>& expec
 }
 
 Outcome check_same_on_device(const std::vector<Tensor>& inputs, const OpFunction& f) {
-  Outcome cpu = run(inputs, f, Device::cpu);
+  const Outcome cpu = run(inputs, f, Device::cpu);
   const Outcome device = run(inputs, f, Device::cuda);
   check_close(device.y, cpu.y, sizeof(real) == 8 ? 1e-12 : 1e-5);
   REQUIRE(device.gradients.size() == cpu.gradients.size());
@@ -119,7 +130,7 @@ Outcome check_same_on_device(const std::vector<Tensor>& inputs, const OpFunction
     check_close(device.second_gradients[i], cpu.second_gradients[i],
                 sizeof(real) == 8 ? 1e-10 : 1e-3, 1e-3);
   }
-  return cpu;
+  return device;
 }
 #endif
 
@@ -163,12 +174,17 @@ void check_gradients(const std::vector<Tensor>& inputs, const OpFunction& f,
 }  // namespace
 
 void check_op(const std::string& function, const std::vector<Tensor>& inputs, const OpFunction& f,
-              const OpCaseOptions& options) {
+              const OpCaseOptions& options, const char* file) {
   INFO("function ", function);
-  covered().insert(function);
+  CheckedFunction& note = checked()[function];
+  note.files.insert(std::filesystem::path(file).filename().string());
+  const auto see = [&](const Outcome& outcome) {
+    note.has_gradient |= !outcome.gradients.empty();
+    note.first_order |= !outcome.gradients.empty() && !outcome.second_order;
+    note.device = std::max(note.device, outcome.device);
+  };
 #ifdef SERENADE_TEST_DEVICE
-  const Outcome same = check_same_on_device(inputs, f);
-  if (!same.gradients.empty() && !same.second_order) first_order().insert(function);
+  see(check_same_on_device(inputs, f));
   return;
 #endif
   const Outcome first = run(inputs, f, Device::cpu), second = run(inputs, f, Device::cpu);
@@ -176,9 +192,10 @@ void check_op(const std::string& function, const std::vector<Tensor>& inputs, co
   CHECK(all_finite(first.y));
   for (const auto& gradient : first.gradients) CHECK(all_finite(gradient));
   for (const auto& gradient : first.second_gradients) CHECK(all_finite(gradient));
-  if (!first.gradients.empty() && !first.second_order) first_order().insert(function);
+  see(first);
   if (first.second_order) check_same_with_graph(inputs, f);
-  if (sizeof(real) == 8) {
+  if (options.constant) CHECK(first.gradients.empty());
+  if (sizeof(real) == 8 && !options.constant) {
     check_gradients(inputs, f, options);
     if (first.second_order) {
       INFO("of the gradient");
@@ -195,10 +212,6 @@ Tensor random_tensor(Shape shape, std::uint64_t seed, real scale) {
   return tensor;
 }
 
-std::vector<std::string> covered_functions() { return {covered().begin(), covered().end()}; }
-
-std::vector<std::string> functions_of_first_order() {
-  return {first_order().begin(), first_order().end()};
-}
+const std::map<std::string, CheckedFunction>& checked_functions() { return checked(); }
 
 }  // namespace serenade

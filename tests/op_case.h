@@ -2,6 +2,8 @@
 // check_op: what every function of autograd/functions.h must pass.
 
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,11 +14,13 @@ namespace serenade {
 struct OpCaseOptions {
   double step = 1e-5;       ///< of the finite difference, double build
   double tolerance = 1e-6;  ///< double build
+  bool constant = false;    ///< the result has no gradient, though the inputs change it
 };
 
 /// Double build: gradcheck of every element of every input. Float build: forward and backward run
 /// and give finite numbers. Either build: running twice gives the same bits, and `function` is
-/// noted as covered (a test compares the notes with autograd/functions.h).
+/// noted as covered, with the file that calls (a test compares the notes with
+/// autograd/functions.h and autograd/functions.md).
 ///
 /// And the gradient of the gradient, of a function that has one: with create_graph the gradients
 /// are what they are without, and a random sum of them is checked as the result is, by every input
@@ -26,15 +30,25 @@ struct OpCaseOptions {
 /// and gradients must be those of the CPU up to rounding instead.
 void check_op(const std::string& function, const std::vector<Tensor>& inputs,
               const std::function<Variable(const std::vector<Variable>&)>& f,
-              const OpCaseOptions& options = {});
+              const OpCaseOptions& options = {}, const char* file = __builtin_FILE());
 
 /// A tensor of standard normal numbers from a fixed seed, for tests.
 Tensor random_tensor(Shape shape, std::uint64_t seed = 0, real scale = 1);
 
-/// The functions that check_op has been called with so far.
-std::vector<std::string> covered_functions();
+/// What ran where a function was called with inputs on a device.
+enum class DeviceWork {
+  host,       ///< nothing: the result lies in host memory
+  no_kernel,  ///< the result is there, of memory that it shares
+  kernels     ///< kernels were launched; counted under the emulation
+};
 
-/// Those of them that have no gradient of their gradient.
-std::vector<std::string> functions_of_first_order();
+/// What check_op has seen of a function so far.
+struct CheckedFunction {
+  std::set<std::string> files;  ///< names of the test's sources
+  bool has_gradient = false;
+  bool first_order = false;  ///< the gradient has no gradient
+  DeviceWork device = DeviceWork::host;
+};
+const std::map<std::string, CheckedFunction>& checked_functions();
 
 }  // namespace serenade

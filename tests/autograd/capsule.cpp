@@ -250,14 +250,16 @@ TEST_CASE("capsules: bad input is refused") {
 }
 
 TEST_CASE("capsules: golden values") {
-  check_golden_op("squash", {"s"}, [](const Inputs& in) { return squash(in[0]); });
-  check_golden_op("capsule_length", {"v"}, [](const Inputs& in) { return capsule_norm(in[0]); });
-  check_golden_op("with_lengths", {"v"}, [](const Inputs& in) { return append_norms(in[0]); });
+  check_golden_op("squash", "squash", {"s"}, [](const Inputs& in) { return squash(in[0]); });
+  check_golden_op("capsule_norm", "capsule_length", {"v"},
+                  [](const Inputs& in) { return capsule_norm(in[0]); });
+  check_golden_op("append_norms", "with_lengths", {"v"},
+                  [](const Inputs& in) { return append_norms(in[0]); });
   for (const std::string& name : golden_names("routing_")) {
     const Golden file = golden(name);
     RoutingOptions options{.iterations = std::stoi(golden_attribute(file, "iterations"))};
     if (golden_attribute(file, "detach") == "true") options.gradient = RoutingGradient::last;
-    check_golden_op(name, {"u_hat"},
+    check_golden_op("capsule_routing", name, {"u_hat"},
                     [&](const Inputs& in) { return capsule_routing(in[0], {}, options); });
   }
   for (const std::string& name : golden_names("capsule_layer_")) {
@@ -268,13 +270,13 @@ TEST_CASE("capsules: golden values") {
     const std::vector<std::string> inputs = with_bias
                                                 ? std::vector<std::string>{"u", "weight", "bias"}
                                                 : std::vector<std::string>{"u", "weight"};
-    check_golden_op(name, inputs, [&](const Inputs& in) {
+    check_golden_op("capsule_layer", name, inputs, [&](const Inputs& in) {
       const Variable weight = shared ? reshape(in[1], {1, 4, 72, 16}) : in[1];
       return capsule_layer(in[0], weight, with_bias ? in[2] : Variable(), options);
     });
   }
   for (const std::string& name : golden_names("windows_")) {
-    check_golden_op(name, {"x"},
+    check_golden_op("unfold", name, {"x"},
                     [](const Inputs& in) { return flatten(unfold(in[0], 10, 5), 0, 1); });
   }
 }

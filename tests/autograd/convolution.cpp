@@ -156,7 +156,7 @@ TEST_CASE("golden: conv2d") {
       options.stride = pair_attribute(file, "stride");
       options.padding = same_padding({kernel[2], kernel[3]}, options.stride, {x[2], x[3]});
     }
-    check_golden_op(name, {"x", "weight", "bias"},
+    check_golden_op("conv2d", name, {"x", "weight", "bias"},
                     [&](const Inputs& in) { return conv2d(in[0], in[1], in[2], options); });
   }
 }
@@ -167,14 +167,15 @@ TEST_CASE("golden: max_pool2d") {
   for (const std::string& name : names) {
     const Golden file = golden(name);
     const auto window = pair_attribute(file, "window");
-    check_golden_op(name, {"x"}, [&](const Inputs& in) { return max_pool2d(in[0], window); });
+    check_golden_op("max_pool2d", name, {"x"},
+                    [&](const Inputs& in) { return max_pool2d(in[0], window); });
   }
 }
 
 TEST_CASE("golden: two convolutions side by side, pooled, convolved, dense") {
   if (!has_golden("stack_conv")) return;
   const std::vector<std::string> names = {"x", "w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4"};
-  check_golden_op("stack_conv", names, [](const Inputs& in) {
+  check_golden_op("conv2d", "stack_conv", names, [](const Inputs& in) {
     const Variable time = conv2d(in[0], in[1], in[2], {.padding = same_padding({2, 8})});
     const Variable frequency = conv2d(in[0], in[3], in[4], {.padding = same_padding({8, 2})});
     const Variable first = max_pool2d(relu(concat({time, frequency}, 1)), {2, 1});
@@ -183,7 +184,7 @@ TEST_CASE("golden: two convolutions side by side, pooled, convolved, dense") {
     return linear(flatten(second, 1), in[7], in[8]);
   });
   // The same network with fused branches: pooling acts on each channel by itself.
-  check_golden_op("stack_conv", names, [](const Inputs& in) {
+  check_golden_op("conv2d_relu_maxpool", "stack_conv", names, [](const Inputs& in) {
     const Variable time =
         conv2d_relu_maxpool(in[0], in[1], in[2], {.padding = same_padding({2, 8})}, {2, 1});
     const Variable frequency =

@@ -78,41 +78,42 @@ TEST_CASE("embedding, interpolate: gradients") {
 }
 
 TEST_CASE("forms of convolution, embeddings, resizing: golden values") {
-  const auto same = [](const char* which, auto f) {
+  const auto same = [](const char* function, const char* which, auto f) {
     check_golden_op(
-        "convolutions", {"x", "weight", "bias"},
+        function, "convolutions", {"x", "weight", "bias"},
         [=](const Inputs& in) { return f(in[0], in[1], in[2]); }, which);
   };
   using V = Variable;
   const Padding one = {1, 1, 1, 1}, two = {2, 2, 2, 2};
-  same("groups", [=](const V& x, const V& w, const V& b) {
+  same("conv2d", "groups", [=](const V& x, const V& w, const V& b) {
     return conv2d(x, w, b, {.padding = one, .groups = 2});
   });
-  same("depthwise", [=](const V& x, const V& w, const V& b) {
+  same("conv2d", "depthwise", [=](const V& x, const V& w, const V& b) {
     return conv2d(x, w, b, {.stride = {2, 2}, .padding = one, .groups = 4});
   });
-  same("dilation", [=](const V& x, const V& w, const V& b) {
+  same("conv2d", "dilation", [=](const V& x, const V& w, const V& b) {
     return conv2d(x, w, b, {.padding = two, .dilation = {2, 2}});
   });
-  same("dilated_groups", [](const V& x, const V& w, const V& b) {
+  same("conv2d", "dilated_groups", [](const V& x, const V& w, const V& b) {
     return conv2d(x, w, b, {{1, 2}, {.top = 2, .bottom = 2}, {2, 3}, 2});
   });
-  same("conv1d", [](const V& x, const V& w, const V& b) {
+  same("conv1d", "conv1d", [](const V& x, const V& w, const V& b) {
     return conv1d(x, w, b, {.stride = 2, .padding = {2, 2}, .dilation = 2});
   });
-  same("conv1d_groups", [](const V& x, const V& w, const V& b) {
+  same("conv1d", "conv1d_groups", [](const V& x, const V& w, const V& b) {
     return conv1d(x, w, b, {.padding = {1, 1}, .groups = 4});
   });
-  same("transpose", [](const V& x, const V& w, const V& b) { return conv_transpose2d(x, w, b); });
-  same("transpose_stride", [=](const V& x, const V& w, const V& b) {
+  same("conv_transpose2d", "transpose",
+       [](const V& x, const V& w, const V& b) { return conv_transpose2d(x, w, b); });
+  same("conv_transpose2d", "transpose_stride", [=](const V& x, const V& w, const V& b) {
     return conv_transpose2d(x, w, b, {{2, 2}, one, {1, 1}});
   });
-  same("transpose_groups", [=](const V& x, const V& w, const V& b) {
+  same("conv_transpose2d", "transpose_groups", [=](const V& x, const V& w, const V& b) {
     return conv_transpose2d(x, w, b, {{2, 1}, one, {1, 0}, {1, 2}, 2});
   });
   const auto rows = [](const char* which, std::optional<std::int64_t> padding) {
     check_golden_op(
-        "convolutions", {"table"},
+        "embedding", "convolutions", {"table"},
         [=](const Inputs& in) {
           return embedding(in[0], {0, 4, 2, 2, 2, 1}, {2, 3}, padding);
         },
@@ -123,8 +124,8 @@ TEST_CASE("forms of convolution, embeddings, resizing: golden values") {
   const auto resized = [](const char* which, std::array<std::int64_t, 2> size,
                           InterpolateOptions options) {
     check_golden_op(
-        "convolutions", {"x"}, [=](const Inputs& in) { return interpolate(in[0], size, options); },
-        which);
+        "interpolate", "convolutions", {"x"},
+        [=](const Inputs& in) { return interpolate(in[0], size, options); }, which);
   };
   resized("nearest", {7, 3}, {});
   resized("bilinear", {7, 9}, {Interpolation::bilinear});

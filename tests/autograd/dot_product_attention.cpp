@@ -96,7 +96,7 @@ TEST_CASE("scaled_dot_product_attention: PyTorch's values") {
   const Golden file = golden("attention_products");
   const auto same = [&](const char* which, DotProductAttentionOptions options) {
     check_golden_op(
-        "attention_products", {"q", "k", "v"},
+        "scaled_dot_product_attention", "attention_products", {"q", "k", "v"},
         [&](const Inputs& in) {
           return scaled_dot_product_attention(in[0], in[1], in[2], options);
         },

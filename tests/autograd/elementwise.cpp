@@ -115,7 +115,7 @@ TEST_CASE("elementwise functions: gradients") {
 }
 
 TEST_CASE("relu: golden values, with gradient 0 at 0") {
-  check_golden_op("relu", {"x"}, [](const Inputs& in) { return relu(in[0]); });
+  check_golden_op("relu", "relu", {"x"}, [](const Inputs& in) { return relu(in[0]); });
 }
 
 TEST_CASE("sigmoid and exp keep their limits far out") {

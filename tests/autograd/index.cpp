@@ -65,7 +65,7 @@ TEST_CASE("choosing by number: gradients along every axis, elements named twice 
 TEST_CASE("choosing by number: golden values") {
   const Indices columns = as_indices(golden("indexing").tensor("columns"));
   const auto same = [](const char* which, const std::vector<std::string>& inputs, auto f) {
-    check_golden_op("indexing", inputs, f, which);
+    check_golden_op(which, "indexing", inputs, f, which);
   };
   same("index_select", {"x"}, [](const Inputs& in) {
     return index_select(in[0], 1, {2, 0, 2, 3, 2});

@@ -59,12 +59,14 @@ TEST_CASE("products: golden values") {
   for (const char* which :
        {"vectors", "row", "column", "row_batch", "one_right", "one_left", "both"}) {
     check_golden_op(
-        "products", {"a", "b"}, [](const Inputs& in) { return matmul(in[0], in[1]); }, which);
+        "matmul", "products", {"a", "b"}, [](const Inputs& in) { return matmul(in[0], in[1]); },
+        which);
   }
   check_golden_op(
-      "products", {"a", "b"}, [](const Inputs& in) { return bmm(in[0], in[1]); }, "bmm");
+      "bmm", "products", {"a", "b"}, [](const Inputs& in) { return bmm(in[0], in[1]); }, "bmm");
   check_golden_op(
-      "products", {"a", "b"}, [](const Inputs& in) { return outer(in[0], in[1]); }, "outer");
+      "outer", "products", {"a", "b"}, [](const Inputs& in) { return outer(in[0], in[1]); },
+      "outer");
 }
 
 TEST_CASE("matmul: an empty batch, and a batch of one beside a batch of none") {
@@ -108,8 +110,8 @@ TEST_CASE("linear: gradients with and without bias, for one vector, a batch and 
 }
 
 TEST_CASE("linear: golden values") {
-  check_golden_op("linear", {"x", "weight", "bias"}, linear_with_bias);
-  check_golden_op("linear_3d", {"x", "weight", "bias"}, linear_with_bias);
+  check_golden_op("linear", "linear", {"x", "weight", "bias"}, linear_with_bias);
+  check_golden_op("linear", "linear_3d", {"x", "weight", "bias"}, linear_with_bias);
 }
 
 TEST_CASE("linear: an input that wants no gradient costs none and gets none") {

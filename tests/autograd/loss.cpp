@@ -39,8 +39,9 @@ TEST_CASE("softmax and log_softmax: gradients along every axis") {
 }
 
 TEST_CASE("softmax and log_softmax: golden values") {
-  check_golden_op("softmax", {"x"}, [](const Inputs& in) { return softmax(in[0], -1); });
-  check_golden_op("log_softmax", {"x"}, [](const Inputs& in) { return log_softmax(in[0], 1); });
+  check_golden_op("softmax", "softmax", {"x"}, [](const Inputs& in) { return softmax(in[0], -1); });
+  check_golden_op("log_softmax", "log_softmax", {"x"},
+                  [](const Inputs& in) { return log_softmax(in[0], 1); });
 }
 
 TEST_CASE("softmax: sums to 1, does not overflow, and the middle axis is the transposed last one") {
@@ -67,6 +68,7 @@ TEST_CASE("cross_entropy: gradients, plain and weighted, with a class of weight 
 
 TEST_CASE("cross_entropy: golden values") {
   const Golden file = golden("cross_entropy");
+  note_golden("cross_entropy", "cross_entropy");
   const Indices labels = file.integer("labels").values;
   const Variable logits(file.tensor("logits"), true);
   const Variable loss = cross_entropy(logits, labels);
@@ -164,31 +166,37 @@ TEST_CASE("losses: golden values") {
   const Tensor weight = file.tensor("weight"), pos_weight = file.tensor("pos_weight");
   const Indices labels = {2, 0, 1, 3, 2}, places = {3, 0, 2, 1, 2, 2};
   for (const auto& [reduction, word] : enum_names(Reduction{})) {
-    const auto pair = [&, ending = "_" + word](const std::string& which, auto f) {
+    const auto pair = [&, ending = "_" + word](const std::string& function,
+                                               const std::string& which, auto f) {
       check_golden_op(
-          "losses", {"x", "target"}, [&](const Inputs& in) { return f(in[0], in[1]); },
+          function, "losses", {"x", "target"}, [&](const Inputs& in) { return f(in[0], in[1]); },
           which + ending);
     };
-    const auto one = [&, ending = "_" + word](const std::string& which, auto f) {
+    const auto one = [&, ending = "_" + word](const std::string& function, const std::string& which,
+                                              auto f) {
       check_golden_op(
-          "losses", {"x"}, [&](const Inputs& in) { return f(in[0]); }, which + ending);
+          function, "losses", {"x"}, [&](const Inputs& in) { return f(in[0]); }, which + ending);
     };
     using V = Variable;
     const Reduction r = reduction;
-    pair("mse", [&](const V& a, const V& b) { return mse_loss(a, b, r); });
-    pair("l1", [&](const V& a, const V& b) { return l1_loss(a, b, r); });
-    pair("smooth_l1", [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 1, r); });
-    pair("smooth_l1_0.5", [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 0.5, r); });
-    pair("huber_0.5", [&](const V& a, const V& b) { return huber_loss(a, b, 0.5, r); });
-    pair("bce", [&](const V& a, const V& b) {
+    pair("mse_loss", "mse", [&](const V& a, const V& b) { return mse_loss(a, b, r); });
+    pair("l1_loss", "l1", [&](const V& a, const V& b) { return l1_loss(a, b, r); });
+    pair("smooth_l1_loss", "smooth_l1",
+         [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 1, r); });
+    pair("smooth_l1_loss", "smooth_l1_0.5",
+         [&](const V& a, const V& b) { return smooth_l1_loss(a, b, 0.5, r); });
+    pair("huber_loss", "huber_0.5",
+         [&](const V& a, const V& b) { return huber_loss(a, b, 0.5, r); });
+    pair("binary_cross_entropy_with_logits", "bce", [&](const V& a, const V& b) {
       return binary_cross_entropy_with_logits(a, b, {.reduction = r});
     });
-    pair("bce_weighted", [&](const V& a, const V& b) {
+    pair("binary_cross_entropy_with_logits", "bce_weighted", [&](const V& a, const V& b) {
       return binary_cross_entropy_with_logits(a, b, {weight, pos_weight, r});
     });
-    pair("kl_div", [&](const V& a, const V& b) { return kl_div(a, b, {.reduction = r}); });
-    pair("kl_div_log", [&](const V& a, const V& b) { return kl_div(a, b, {true, r}); });
-    pair("shares", [&](const V& a, const V& b) {
+    pair("kl_div", "kl_div",
+         [&](const V& a, const V& b) { return kl_div(a, b, {.reduction = r}); });
+    pair("kl_div", "kl_div_log", [&](const V& a, const V& b) { return kl_div(a, b, {true, r}); });
+    pair("cross_entropy", "shares", [&](const V& a, const V& b) {
       return cross_entropy(a, b, {weights, -100, real(0.2), r});
     });
     struct Variant {
@@ -201,9 +209,13 @@ TEST_CASE("losses: golden values") {
                              Variant{"_smooth", weights, 0, real(0.1)}}) {
       const CrossEntropyOptions options{v.weights, v.ignored, v.smoothing, r};
       const std::string tag = v.tag;
-      one("rows" + tag, [&](const V& a) { return cross_entropy(a, labels, options); });
-      one("image" + tag, [&](const V& a) { return cross_entropy(a, places, options); });
-      one("nll" + tag, [&](const V& a) { return nll_loss(a, places, {v.weights, v.ignored, r}); });
+      one("cross_entropy", "rows" + tag,
+          [&](const V& a) { return cross_entropy(a, labels, options); });
+      one("cross_entropy", "image" + tag,
+          [&](const V& a) { return cross_entropy(a, places, options); });
+      one("nll_loss", "nll" + tag, [&](const V& a) {
+        return nll_loss(a, places, {v.weights, v.ignored, r});
+      });
     }
   }
 }

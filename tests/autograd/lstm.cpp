@@ -130,7 +130,8 @@ TEST_CASE("lstm, rnn: golden values") {
       }
     }
     check_golden_op(
-        "recurrent", names, [&](const Inputs& in) { return run(in, v, kind); }, which);
+        name_of(kind), "recurrent", names, [&](const Inputs& in) { return run(in, v, kind); },
+        which);
   };
   check("lstm", Kind::lstm, {"", 3, 4, 2, 2});
   check("lstm_bi", Kind::lstm, {"", 3, 4, 2, 2, 2, true, true, {3, 1, 4}});

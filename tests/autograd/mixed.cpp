@@ -164,8 +164,9 @@ TEST_CASE("golden: mixed convolutions, merged and naive") {
       const auto pick = std::stoull(golden_attribute(file, "pick"));
       active[pick] = !active[pick];
     }
+    note_golden("mixed_bias", name);
     for (const auto mixture : {merged_conv2d, naive_conv2d}) {
-      check_golden_op(name, inputs, [&](const Variables& in) {
+      check_golden_op("mixed_kernel", name, inputs, [&](const Variables& in) {
         const Variable a = softmax(in[1], 0);
         const Variable c = mode == "joint"     ? a
                            : mode == "dropout" ? a * (real(6) / 5)

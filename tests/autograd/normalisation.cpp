@@ -66,30 +66,34 @@ TEST_CASE("layer_norm, rms_norm, group_norm, instance_norm: gradients") {
 TEST_CASE("normalisation: golden values, and the statistics that training leaves") {
   const Golden file = golden("norms");
   const std::vector<std::string> all = {"x", "weight", "bias"};
-  const auto same = [](const std::string& which, const std::vector<std::string>& inputs, auto f) {
-    check_golden_op("norms", inputs, f, which);
-  };
+  const auto same = [](const std::string& function, const std::string& which,
+                       const std::vector<std::string>& inputs,
+                       auto f) { check_golden_op(function, "norms", inputs, f, which); };
   for (const std::string which : {"batch", "batch_matrix"}) {
     Tensor mean = file.tensor(which + ".mean_before").clone();
     Tensor var = file.tensor(which + ".var_before").clone();
     const auto batch = [&](const Inputs& in, bool training) {
       return batch_norm(in[0], mean, var, in[1], in[2], {training, real(0.3), real(1e-3)});
     };
-    same(which + "_given", all, [&](const Inputs& in) { return batch(in, false); });
-    same(which, all, [&](const Inputs& in) { return batch(in, true); });
+    same("batch_norm", which + "_given", all, [&](const Inputs& in) { return batch(in, false); });
+    same("batch_norm", which, all, [&](const Inputs& in) { return batch(in, true); });
     check_close(mean, file.tensor(which + ".mean_after"), "running mean");
     check_close(var, file.tensor(which + ".var_after"), "running variance");
   }
-  same("batch_plain", {"x"},
+  same("batch_norm", "batch_plain", {"x"},
        [](const Inputs& in) { return batch_norm(in[0], {}, {}, {}, {}, kTraining); });
-  same("layer", all, [](const Inputs& in) { return layer_norm(in[0], {2, 3}, in[1], in[2]); });
-  same("layer_plain", {"x"}, [](const Inputs& in) { return layer_norm(in[0], {3}); });
-  same("rms", {"x", "weight"}, [](const Inputs& in) {
+  same("layer_norm", "layer", all, [](const Inputs& in) {
+    return layer_norm(in[0], {2, 3}, in[1], in[2]);
+  });
+  same("layer_norm", "layer_plain", {"x"}, [](const Inputs& in) { return layer_norm(in[0], {3}); });
+  same("rms_norm", "rms", {"x", "weight"}, [](const Inputs& in) {
     return rms_norm(in[0], {2, 3}, in[1], real(1e-6));
   });
-  same("group", all, [](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2]); });
-  same("group_one", {"x"}, [](const Inputs& in) { return group_norm(in[0], 1); });
-  same("instance", all, [](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); });
+  same("group_norm", "group", all,
+       [](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2]); });
+  same("group_norm", "group_one", {"x"}, [](const Inputs& in) { return group_norm(in[0], 1); });
+  same("instance_norm", "instance", all,
+       [](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); });
 }
 
 TEST_CASE("batch_norm: what is kept for the backward pass is not what training moves") {

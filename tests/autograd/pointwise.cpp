@@ -78,7 +78,7 @@ void check_cases(const char* file, const std::vector<Case>& cases) {
     for (const Shape& shape : std::vector<Shape>{{}, {1}, {3, 5}, {2, 1, 7}}) {
       check_op(one.function, {smooth_points(shape, one.positive)}, one.f);
     }
-    check_golden_op(file, {"x"}, one.f, one.golden);
+    check_golden_op(one.function, file, {"x"}, one.f, one.golden);
     const Variable nan(Tensor::scalar(std::nan("")));
     if (one.golden != "pow_0") CHECK(std::isnan(one.f({nan}).item()));  // x^0 is 1 of any x
     CHECK_THROWS_WITH_AS(one.f({Variable()}), doctest::Contains("an input must be defined"),
@@ -117,10 +117,10 @@ TEST_CASE("pointwise: functions of two, with broadcasting") {
                [&](const Inputs& in) { return where(mask.to(in[0].device()), in[0], in[1]); });
     }
   }
-  check_golden_op("arithmetic", {"a", "b"}, power, "pow");
-  check_golden_op("arithmetic", {"a", "b"}, power, "pow_of_0");
-  check_golden_op("arithmetic", {"a", "b"}, larger, "maximum");
-  check_golden_op("arithmetic", {"a", "b"}, smaller, "minimum");
+  check_golden_op("pow", "arithmetic", {"a", "b"}, power, "pow");
+  check_golden_op("pow", "arithmetic", {"a", "b"}, power, "pow_of_0");
+  check_golden_op("maximum", "arithmetic", {"a", "b"}, larger, "maximum");
+  check_golden_op("minimum", "arithmetic", {"a", "b"}, smaller, "minimum");
   const Variable one(Tensor::scalar(1)), nan(Tensor::scalar(std::nan("")));
   for (const Function& f : {larger, smaller}) {
     CHECK(std::isnan(f({one, nan}).item()));
@@ -136,8 +136,8 @@ TEST_CASE("where and masked_fill: golden values; what is not chosen does not mat
   const Function fill = [&](const Inputs& in) {
     return masked_fill(in[0], mask.to(in[0].device()), real(-2.5));
   };
-  check_golden_op("arithmetic", {"a", "b"}, choose, "where");
-  check_golden_op("arithmetic", {"x"}, fill, "masked_fill");
+  check_golden_op("where", "arithmetic", {"a", "b"}, choose, "where");
+  check_golden_op("masked_fill", "arithmetic", {"x"}, fill, "masked_fill");
   check_op("masked_fill", {random_tensor({4, 3}, 1)}, fill);
   const Variable x(Tensor::from({0, 4}, {2}), true);
   backward(sum(where(x > 0, sqrt(where(x > 0, x, Tensor::scalar(1))), x * 3)));

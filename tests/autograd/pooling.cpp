@@ -54,19 +54,29 @@ TEST_CASE("pooling: gradient checks with windows of every kind") {
 }
 
 TEST_CASE("pooling: golden values") {
-  const auto same = [](const std::string& which, auto f) {
+  const auto same = [](const std::string& function, const std::string& which, auto f) {
     check_golden_op(
-        "pools", {"x"}, [=](const Inputs& in) { return f(in[0]); }, which);
+        function, "pools", {"x"}, [=](const Inputs& in) { return f(in[0]); }, which);
   };
   using V = Variable;
-  same("max", [](const V& x) { return max_pool2d(x, {3, 3}, {{1, 1}, {1, 1}}); });
-  same("max_stride", [](const V& x) { return max_pool2d(x, {3, 2}, {{2, 1}, {1, 0}}); });
-  same("max_dilation", [](const V& x) { return max_pool2d(x, {2, 3}, {{1, 2}, {1, 1}, {2, 2}}); });
-  same("avg", [](const V& x) { return avg_pool2d(x, {3, 3}, {{1, 1}, {1, 1}}); });
-  same("avg_inside", [](const V& x) { return avg_pool2d(x, {3, 2}, {{2, 2}, {1, 1}, false}); });
-  same("avg_blocks", [](const V& x) { return avg_pool2d(x, {2, 3}); });
-  same("adaptive_avg", [](const V& x) { return adaptive_avg_pool2d(x, {3, 4}); });
-  same("adaptive_max", [](const V& x) { return adaptive_max_pool2d(x, {4, 3}); });
+  same("max_pool2d", "max", [](const V& x) { return max_pool2d(x, {3, 3}, {{1, 1}, {1, 1}}); });
+  same("max_pool2d", "max_stride", [](const V& x) {
+    return max_pool2d(x, {3, 2}, {{2, 1}, {1, 0}});
+  });
+  same("max_pool2d", "max_dilation", [](const V& x) {
+    return max_pool2d(x, {2, 3}, {{1, 2}, {1, 1}, {2, 2}});
+  });
+  same("avg_pool2d", "avg", [](const V& x) { return avg_pool2d(x, {3, 3}, {{1, 1}, {1, 1}}); });
+  same("avg_pool2d", "avg_inside", [](const V& x) {
+    return avg_pool2d(x, {3, 2}, {{2, 2}, {1, 1}, false});
+  });
+  same("avg_pool2d", "avg_blocks", [](const V& x) { return avg_pool2d(x, {2, 3}); });
+  same("adaptive_avg_pool2d", "adaptive_avg", [](const V& x) {
+    return adaptive_avg_pool2d(x, {3, 4});
+  });
+  same("adaptive_max_pool2d", "adaptive_max", [](const V& x) {
+    return adaptive_max_pool2d(x, {4, 3});
+  });
 }
 
 TEST_CASE("pooling: ties, infinities and NaN") {

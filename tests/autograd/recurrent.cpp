@@ -145,7 +145,8 @@ TEST_CASE("gru: golden values") {
     if (name.find("lengths") != std::string::npos) options.lengths = lengths_of(name);
     const std::vector<std::string> first =
         last ? std::vector<std::string>{"x", "h0"} : std::vector<std::string>{"x"};
-    check_golden_op(name, golden_inputs(first, directions, two_biases),
+    check_golden_op(last ? "gru_last_state" : "gru", name,
+                    golden_inputs(first, directions, two_biases),
                     [&](const std::vector<Variable>& in) {
                       const auto weights = weights_from(in, first.size(), directions, two_biases);
                       const Variable y = gru(in[0], weights, last ? in[1] : Variable(), options);
@@ -156,7 +157,7 @@ TEST_CASE("gru: golden values") {
 
 TEST_CASE("gru: golden values of a stack with permute, flatten and a dense layer") {
   if (!has_golden("stack_gru")) return;
-  check_golden_op("stack_gru", golden_inputs({"x", "dense_weight", "dense_bias"}, 2, true),
+  check_golden_op("gru", "stack_gru", golden_inputs({"x", "dense_weight", "dense_bias"}, 2, true),
                   [](const std::vector<Variable>& in) {
                     const Variable steps = flatten(permute(in[0], {0, 3, 1, 2}), 2);
                     return linear(gru(steps, weights_from(in, 3, 2, true)), in[1], in[2]);
@@ -278,7 +279,8 @@ TEST_CASE("attention_pooling: golden values") {
   for (const std::string& name : golden_names("attention_")) {
     const AttentionOptions options{.relu = golden_attribute(golden(name), "relu") == "true"};
     check_golden_op(
-        name, {"h", "proj_weight", "proj_bias", "bottom_up", "top_down_weight", "top_down_bias"},
+        "attention_pooling", name,
+        {"h", "proj_weight", "proj_bias", "bottom_up", "top_down_weight", "top_down_bias"},
         [&](const std::vector<Variable>& in) {
           return attention_pooling(in[0], attention_weights(in), options);
         });

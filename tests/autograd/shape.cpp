@@ -73,7 +73,7 @@ TEST_CASE("concat: gradients, values, golden") {
   CHECK(to_string(y.shape()) == "[2, 1]");
   backward(sum(y));
   CHECK(nothing.grad().numel() == 0);
-  check_golden_op("concat", {"a", "b"}, [](const Inputs& in) { return concat(in, 1); });
+  check_golden_op("concat", "concat", {"a", "b"}, [](const Inputs& in) { return concat(in, 1); });
 }
 
 TEST_CASE("pad: gradients and values") {

@@ -4,11 +4,11 @@
   python3 tests/golden/make_functions.py
 
 arithmetic, activations, reductions, indexing, products, losses, norms, pools, convolutions,
-attention_products, transformer_layers and recurrent (.safetensors) hold many cases each: case "pow" has
-pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b. The inputs hold
-the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds, for each of
-them, the parameter after every step with the same gradients. searches holds two epochs of the search
-strategies joint, sampling and dropout on a small supernet.
+attention_products, transformer_layers, recurrent and basics (.safetensors) hold many cases each:
+case "pow" has pow.a and pow.b, its inputs, pow.y, pow.dy (a random gradient) and pow.d_a, pow.d_b.
+The inputs hold the points at which conventions differ: zeros, bounds, equal pairs. optimisers holds,
+for each of them, the parameter after every step with the same gradients. searches holds two epochs
+of the search strategies joint, sampling and dropout on a small supernet.
 """
 import json
 import pathlib
@@ -376,10 +376,66 @@ def search_batch():
 
 searches, start = {"picks": torch.tensor(PICKS).double()}, search_parameters()
 batches = [search_batch() for _ in range(5)]
-for i, (x, labels) in enumerate(batches):
-    searches[f"x{i}"], searches[f"labels{i}"] = x, labels.double()
+for i, (inputs, classes) in enumerate(batches):
+    searches[f"x{i}"], searches[f"labels{i}"] = inputs, classes.double()
 for name, value in start.items():
     searches["start." + name] = value
 for mode in ["joint", "sampling", "dropout"]:
     search(searches, mode, start, batches[:3], batches[3:])
 write("searches", searches)
+
+
+# The rest -----------------------------------------------------------------------------------------
+
+torch.manual_seed(1)
+# What has no file of its own: arithmetic, what moves elements, capsules and branches. Masks and
+# places have a y, and no gradient.
+basics, x = {}, torch.randn(2, 3, 4)
+rows, row = torch.randn(4, 5), torch.randn(5)
+rows[1] = row
+for case, function in [("add", torch.add), ("sub", torch.sub), ("mul", torch.mul), ("div", torch.div)]:
+    add_case(basics, case, function, a=rows, b=row)
+for case, function, v in [
+        ("neg", torch.neg, x), ("affine", lambda v: -1.5 * v + 2, x), ("exp", torch.exp, x),
+        ("log", torch.log, x.abs()), ("sigmoid", torch.sigmoid, x), ("tanh", torch.tanh, x),
+        ("reshape", lambda v: v.reshape(4, 6), x), ("flatten", lambda v: v.flatten(1), x),
+        ("permute", lambda v: v.permute(2, 0, 1), x), ("transpose", lambda v: v.transpose(0, 2), x),
+        ("slice", lambda v: v[:, :, 1:3], x), ("pad", lambda v: F.pad(v, (0, 0, 1, 2)), x)]:
+    add_case(basics, case, function, x=v)
+own = F.one_hot(labels, 4)
+add_case(basics, "margin_loss", lambda v: (own * F.relu(0.9 - v)**2 + 0.5 * (1 - own) * F.relu(v - 0.1)**2)
+         .sum(1).mean(), norms=torch.rand(5, 4))
+add_case(basics, "capsule_votes", lambda u, w: torch.einsum("nid,ijdo->nijo", u, w),
+         u=torch.randn(2, 3, 4), weight=torch.randn(3, 2, 4, 5))
+add_case(basics, "conv2d_relu_maxpool_branches",
+         lambda v, w, b, c, d: F.max_pool2d(F.relu(torch.cat((
+             F.conv2d(v, w, b, padding=1), F.conv2d(F.pad(v, (0, 1, 0, 0)), c, d)), 1)), (2, 1)),
+         x=torch.randn(2, 2, 4, 5), weight_0=torch.randn(3, 2, 3, 3), bias_0=torch.randn(3),
+         weight_1=torch.randn(2, 2, 1, 2), bias_1=torch.randn(2))
+
+
+def add_value(case, function, **inputs):
+    basics.update({f"{case}.{name}": value for name, value in inputs.items()})
+    basics[case + ".y"] = function(*inputs.values()).double()
+
+
+for case, function in [("lt", torch.lt), ("le", torch.le), ("gt", torch.gt), ("ge", torch.ge),
+                       ("eq", torch.eq), ("ne", torch.ne)]:
+    add_value(case, function, a=rows, b=row)
+add_value("argmax", lambda v: v.argmax(1).flatten(), x=x)
+add_value("one_hot", lambda: F.one_hot(torch.tensor([2, 0, 3]), 4))
+add_value("tril_mask", lambda: torch.ones(3, 4).tril(1))
+add_value("triu_mask", lambda: torch.ones(3, 4).triu(1))
+
+
+def shares(votes, bias):
+    """Dynamic routing; the coefficients of its two iterations."""
+    first = torch.full(votes.shape[:3], 1 / votes.shape[2])
+    s = torch.einsum("nij,nijo->njo", first, votes) + bias
+    square = (s * s).sum(-1, keepdim=True)
+    v = s * square / ((1 + square) * torch.sqrt(square + 1e-12))
+    return torch.stack([first, torch.softmax(torch.einsum("nijo,njo->nij", votes, v), 2)])
+
+
+add_value("routing_coefficients", shares, u_hat=torch.randn(2, 4, 3, 5), bias=torch.randn(3, 5))
+write("basics", basics)
