@@ -17,11 +17,14 @@ std::int64_t offset(std::size_t axis, std::int64_t all, std::int64_t k) {
   return axis < 2 ? 0 : (all - 1) / 2 - (k - 1) / 2;
 }
 
+// Always a result of its own, also where it is the whole: mixed_kernel and mixed_bias add to the
+// gradients of all their inputs at once, which must not be one and the same.
 Variable crop(const Variable& whole, const Shape& shape) {
   Variable part = whole;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     const std::int64_t all = whole.shape()[axis], k = shape[axis];
-    if (k < all) part = slice(part, static_cast<std::int64_t>(axis), offset(axis, all, k), k);
+    if (axis > 0 && k == all) continue;
+    part = slice(part, static_cast<std::int64_t>(axis), offset(axis, all, k), k);
   }
   return part;
 }

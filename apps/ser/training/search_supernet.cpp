@@ -88,8 +88,9 @@ class SupernetProblem : public Problem {
   Module& supernet(const OneShot& method) override {
     if (supernet_) return *supernet_;
     manual_seed(config_.seed);
-    supernet_ = config_.supernet_gain == SupernetGain::sqrt ? make_supernet(config_.options, method)
-                                                            : make_supernet(config_.options);
+    // A method whose candidates share weights has no gain, and must make them.
+    const bool by_method = config_.supernet_gain == SupernetGain::sqrt || method.shares_kernels();
+    supernet_ = by_method ? make_supernet(config_.options, method) : make_supernet(config_.options);
     supernet_->to(compute_device());
     return *supernet_;
   }
