@@ -10,12 +10,16 @@ namespace serenade::cpu {
 
 namespace {
 
+// Loops work on copies of what they call: the compiler then knows that writing a result changes
+// none of its numbers, and makes vectors of what it can.
+
 // Calls use(element of the result, offset in a, offset in b) for every element.
 template <class Use>
 void for_each_pair(const Broadcast& s, Use use) {
   const int last = s.dims - 1;
   const std::int64_t length = s.shape[last], step_a = s.stride_a[last], step_b = s.stride_b[last];
   parallel_blocks(s.count(), [=](std::int64_t begin, std::int64_t end) {
+    const Use local = use;
     while (begin < end) {  // a stretch along the last axis
       std::int64_t a = begin % length * step_a, b = begin % length * step_b;
       std::int64_t row = begin / length;
@@ -28,9 +32,9 @@ void for_each_pair(const Broadcast& s, Use use) {
       const std::int64_t stop = std::min(end, (begin / length + 1) * length);
       if (step_a == 1 && step_b == 1) {  // a loop that the compiler may turn into vectors
         a -= begin, b -= begin;
-        for (; begin < stop; ++begin) use(begin, a + begin, b + begin);
+        for (; begin < stop; ++begin) local(begin, a + begin, b + begin);
       }
-      for (; begin < stop; ++begin, a += step_a, b += step_b) use(begin, a, b);
+      for (; begin < stop; ++begin, a += step_a, b += step_b) local(begin, a, b);
     }
   });
 }
@@ -40,7 +44,8 @@ void for_each_pair(const Broadcast& s, Use use) {
 template <class Formula>
 void unary_forward(real* y, const real* x, std::int64_t count, const Formula& formula) {
   parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) y[i] = formula.value(x[i]);
+    const Formula local = formula;
+    for (std::int64_t i = begin; i < end; ++i) y[i] = local.value(x[i]);
   });
 }
 
@@ -48,7 +53,8 @@ template <class Formula>
 void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count,
                     const Formula& formula) {
   parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) dx[i] += formula.gradient(dy[i], x[i]);
+    const Formula local = formula;
+    for (std::int64_t i = begin; i < end; ++i) dx[i] += local.gradient(dy[i], x[i]);
   });
 }
 
@@ -72,7 +78,8 @@ void binary_backward(real* g, const real* dy, const real* a, const real* b,
 void select_forward(real* y, const real* mask, const real* a, const real* b,
                     const Broadcast& broadcast) {
   for_each_pair(broadcast, [=](std::int64_t i, std::int64_t at_a, std::int64_t at_b) {
-    y[i] = mask[i] != 0 ? a[at_a] : b[at_b];
+    const real left = a[at_a], right = b[at_b];  // read both: no branch that may be guessed wrong
+    y[i] = mask[i] != 0 ? left : right;
   });
 }
 
