@@ -7,7 +7,7 @@
 #   make bench      our kernels and training steps against oneDNN, OpenBLAS and PyTorch where they are
 #                   found, then against their own earlier versions (PYTHON=.. ITEMS=conv,step,..)
 #   make function-table  write autograd/functions.md: what was checked of every function, and its
-#                   times beside PyTorch's (PYTHON=..)
+#                   times beside PyTorch's (PYTHON=..; BUSY=yes on a machine with other work)
 #   make test-gpu   the CUDA kernels and both systems on this machine's GPU, against the CPU
 #   make bench-gpu  the CUDA kernels against their floors and cuDNN on this machine's GPU
 #   make format     lay out all sources with clang-format 14
@@ -34,6 +34,8 @@ BUILD := build
 # `make bench`: where PyTorch is looked for, and which items are run (empty: all, and the ladders).
 PYTHON ?= python3
 ITEMS ?=
+# BUSY=yes: one thread, and its processor time (function-table).
+BUSY ?=
 CMAKE_FLAGS ?=
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 SOURCES = $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
@@ -116,7 +118,7 @@ function-table: setup
 	  SERENADE_FUNCTION_NOTES=$(NOTES)$$device $(BUILD)/serenade_tests$${device}_double \
 	    --source-file='*tests/autograd/*' --test-case-exclude='autograd/functions.md *' || exit 1; \
 	done
-	@$(BUILD)/bench_peers --items every --python "$(PYTHON)" --json $(BUILD)/every_function.json
+	@$(BUILD)/bench_peers --items every --busy "$(BUSY)" --python "$(PYTHON)" --json $(BUILD)/every_function.json
 	@"$(PYTHON)" tests/bench/function_table.py $(NOTES) $(NOTES)_cuda $(BUILD)/every_function.json
 
 test-gpu: setup

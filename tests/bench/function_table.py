@@ -50,10 +50,13 @@ def read_bench(rows):
         others = max(others, row["others_used"])
     with open("/proc/cpuinfo") as file:
         processor = next(line.split(": ")[1].strip() for line in file if line.startswith("model name"))
-    busy = f"Other processes used {others:.2f} of the processors meanwhile"
-    busy += ": the ratios are disturbed." if others > 0.1 else "."
-    sentence = (f"Measured on {datetime.date.today()}: {rows[0]['threads']} threads, {rows[0]['isa']}, float, "
-                f"{processor}, PyTorch {rows[0]['peer_version']}. {busy}")
+    busy = f"Other processes used {others:.2f} processors meanwhile"
+    if rows[0]["processor_time"]:
+        threads, busy = "1 thread", busy + ", so that the processor time of the one thread was compared (BUSY=yes)."
+    else:
+        threads, busy = f"{rows[0]['threads']} threads", busy + (": DISTURBED." if others > 0.1 else ".")
+    sentence = (f"Measured on {datetime.date.today()}: {threads}, {rows[0]['isa']}, float, {processor}, "
+                f"PyTorch {rows[0]['peer_version']}.\n{busy}")
     return found, sentence
 
 
@@ -64,7 +67,7 @@ def read_table():
     for name, row in re.findall(r"^\| `([a-z_0-9]+)` \| (.*) \|$", text, re.MULTILINE):
         *_, forward, gradients, form = row.split(" | ")
         found[name] = {"forward": forward, "with gradients": gradients, "form": form}
-    sentence = re.search(r"^Measured on .*", text, re.MULTILINE)
+    sentence = re.search(r"^Measured on .*\n.*", text, re.MULTILINE)
     return found, sentence.group() if sentence else "Not measured."
 
 

@@ -11,6 +11,12 @@
 
 namespace serenade::bench {
 
+/// For a machine that does other work: from now on contests count the processor time of the calling
+/// thread, and compare the smallest of the rounds. All sides must then work on one thread.
+void count_processor_time();
+/// Whether they do.
+bool counts_processor_time();
+
 /// A participant of a contest.
 struct Contender {
   std::string name;     ///< "oneDNN"

@@ -121,7 +121,8 @@ std::unique_ptr<PyTorch> PyTorch::start(const std::string& python, int threads,
   const Child child = spawn({python, pytorch_script(), count}, settings, !talkative);
   if (child.id < 0) return nullptr;
   std::unique_ptr<PyTorch> peer(new PyTorch(child.id, child.to, child.from));
-  const Json hello = Json::parse(peer->ask(R"({"do": "hello"})"), nullptr, false);
+  const Json request = {{"do", "hello"}, {"processor_time", counts_processor_time()}};
+  const Json hello = Json::parse(peer->ask(request.dump()), nullptr, false);
   if (!hello.is_object() || !hello.contains("version")) return nullptr;
   peer->version_ = hello["version"].get<std::string>();
   peer->settings_ = hello["capability"].get<std::string>() + ", " +

@@ -5,7 +5,7 @@
                                                three calls of an item, then the peak memory in KiB
 
 Requests and answers:
-    {"do": "hello"}                            versions and settings
+    {"do": "hello", "processor_time"}          versions and settings; true: this thread's time counts
     {"do": "prepare", "item", "arguments"}     builds an item; answers its number, for each pass the
                                                fastest form of those tried, and facts to compare
     {"do": "round", "number", "pass", "calls"} milliseconds per call, mean of the calls
@@ -33,14 +33,15 @@ import pytorch_models as models
 warnings.filterwarnings("ignore")
 LAST = torch.channels_last
 LAYOUTS = {"channels_last": LAST, "NCHW": torch.contiguous_format}
+now = time.perf_counter
 COMPILE_ALL = os.environ.get("TORCH_COMPILE") == "1"
 
 
 def clock(work, calls):
-    start = time.perf_counter()
+    start = now()
     for _ in range(calls):
         work()
-    return (time.perf_counter() - start) * 1e3 / calls
+    return (now() - start) * 1e3 / calls
 
 
 def clock_backward(forward, gradient, leaves, calls):
@@ -50,9 +51,9 @@ def clock_backward(forward, gradient, leaves, calls):
         for leaf in leaves:
             leaf.grad = None
         y = forward()
-        start = time.perf_counter()
+        start = now()
         y.backward(gradient)
-        total += time.perf_counter() - start
+        total += now() - start
     return total * 1e3 / calls
 
 
@@ -353,8 +354,10 @@ ITEMS = {"convolution": convolution, "gru": gru, "capsules": capsules, "elementw
 # The conversation ---------------------------------------------------------------------------------
 
 def answer(request, items):
+    global now
     kind = request["do"]
     if kind == "hello":
+        now = time.thread_time if request["processor_time"] else time.perf_counter
         return {"version": torch.__version__, "capability": torch.backends.cpu.get_cpu_capability(),
                 "threads": torch.get_num_threads()}
     if kind == "prepare":
