@@ -159,35 +159,13 @@ void pack_matrix(real* panels, const real* matrix, std::int64_t pitch, std::int6
   }
 }
 
-// dy of a unit as [K, pixels], written to `matrix` unless it lies so in memory.
-struct Gradient {
-  const real* data;
-  std::int64_t pitch;
-};
-Gradient gradient_of(const RowSource& dy, const Conv2dShape& s, const Unit& unit, real* matrix) {
-  const ImageShape image = {s.K, s.out_h(), s.out_w()};
-  if (dy.index == nullptr && unit.samples == 1) {
-    return {dy.data + (unit.n0 * s.K * image.height + unit.i0) * image.width,
-            image.height * image.width};
-  }
-  real* to = matrix;
-  for (std::int64_t k = 0; k < s.K; ++k) {
-    for (std::int64_t n = unit.n0; n < unit.n0 + unit.samples; ++n) {
-      for (std::int64_t i = unit.i0; i < unit.i0 + unit.rows; ++i, to += image.width) {
-        read_row(to, dy, image, n, k, i);
-      }
-    }
-  }
-  return {matrix, unit.pixels};
-}
-
 // dy of a unit as panels of rows. matrix: room for [K, pixels] where dy is pooled.
 void pack_gradient(real* packed, const RowPanels& rows, const RowSource& dy, const Conv2dShape& s,
                    const Unit& unit, real* matrix) {
   const std::int64_t samples = dy.index == nullptr ? unit.samples : 1;
   const std::int64_t steps = unit.pixels / samples;
   const std::int64_t plane = s.out_h() * s.out_w();
-  Gradient gradient = {dy.data + unit.n0 * s.K * plane + unit.i0 * s.out_w(), plane};
+  Matrix<const real> gradient = {dy.data + unit.n0 * s.K * plane + unit.i0 * s.out_w(), plane};
   if (dy.index != nullptr) gradient = gradient_of(dy, s, unit, matrix);
   for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
     for (std::int64_t n = 0; n < samples; ++n) {
@@ -322,7 +300,7 @@ void conv2d_backward_input_v4_implicit(real* dx, const RowSource& dy, const real
     Runs& own = runs[thread_index()];
     for (std::int64_t u = 0; u < cut.row_units; ++u) {
       const Unit unit(s, cut, group * cut.row_units + u);
-      const Gradient gradient = gradient_of(dy, s, unit, columns + s.K * pitch);
+      const Matrix<const real> gradient = gradient_of(dy, s, unit, columns + s.K * pitch);
       pack_matrix(columns, gradient.data, gradient.pitch, s.K, unit.pixels);
       own.set(pixels.data(), unit.pixels, pitch);
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {

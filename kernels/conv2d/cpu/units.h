@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cpu/versions.h"
 #include "kernels/runtime/ceil_div.h"
 
 namespace serenade::cpu {
@@ -47,5 +48,36 @@ struct Unit {
     pixels = samples * rows * s.out_w();
   }
 };
+
+/// A matrix [rows, pixels of a unit] in memory of its own or within an image.
+template <class Real>
+struct Matrix {
+  Real* data;
+  std::int64_t pitch;
+};
+
+/// The part of an image that a unit of one sample stands for.
+template <class Real>
+Matrix<Real> part_of(Real* image, const ImageShape& size, const Unit& unit) {
+  return {image + (unit.n0 * size.channels * size.height + unit.i0) * size.width,
+          size.height * size.width};
+}
+
+/// dy of the unit as a matrix [K, pixels], written to `matrix` unless it lies so in memory.
+inline Matrix<const real> gradient_of(const RowSource& dy, const Conv2dShape& s, const Unit& unit,
+                                      real* matrix) {
+  const ImageShape image = {s.K, s.out_h(), s.out_w()};
+  if (dy.index == nullptr && unit.samples == 1) return part_of(dy.data, image, unit);
+  real* to = matrix;
+  for (std::int64_t k = 0; k < s.K; ++k) {
+    for (std::int64_t n = unit.n0; n < unit.n0 + unit.samples; ++n) {
+      for (std::int64_t i = unit.i0; i < unit.i0 + unit.rows; ++i) {
+        read_row(to, dy, image, n, k, i);
+        to += image.width;
+      }
+    }
+  }
+  return {matrix, unit.pixels};
+}
 
 }  // namespace serenade::cpu

@@ -1,8 +1,7 @@
 // The packed matrix product (scheme: Goto & van de Geijn, Anatomy of High-Performance Matrix
 // Multiplication, ACM TOMS 34, 2008):
 //   1. C is cut into a tile or two per thread. Each thread packs what its tiles need: to pack an
-//      operand twice costs less than to fetch panels that another core has just written (measured:
-//      256 rows by 3,600 columns were a quarter slower with one packed operand for two threads).
+//      operand twice costs less than to fetch panels that another core has just written.
 //   2. k is cut into blocks, n and m too, so that a block of B (at most 590 KB) stays in the
 //      second-level cache and one of A near it. Both are packed into panels.
 //   3. Each panel of A, a few rows of C, is swept over all panels of B.
