@@ -15,6 +15,7 @@
 #include "nn/conv.h"
 #include "nn/linear.h"
 #include "tests/golden.h"
+#include "tests/nas/small_net.h"
 #include "tests/nas/toy.h"
 #include "tests/op_case.h"
 
@@ -27,26 +28,6 @@ SearchSpace net_space() {
                       {.name = "dense", .candidates = {"6", "4", "5"}, .kind = "width"}},
           .system = "net"};
 }
-
-// Convolution, dense layer of the chosen width, and one that reads that width.
-struct Net : Module {
-  std::unique_ptr<Layer> conv, dense;
-  Linear out;
-
-  explicit Net(Builder& builder)
-      : conv(builder.choose("conv", {.in_channels = 1, .out_channels = 2})),
-        dense(builder.choose("dense", {.in_channels = 2 * 3 * 4})),
-        out({.in_features = builder.width("dense"), .out_features = 3}) {
-    register_module("conv", *conv);
-    register_module("dense", *dense);
-    register_module("out", out);
-  }
-
-  // x: [N, 1, 3, 4].
-  Variable forward(const Variable& x) {
-    return out.forward(relu(dense->forward(flatten(relu(conv->forward(x)), 1))));
-  }
-};
 
 using Shapes = std::map<std::string, Shape>;
 
@@ -67,7 +48,7 @@ void randomize(Module& module) {
 
 // The weights of a child inside its supernet: ops.<i> of the choices without their prefix. A width
 // below the widest reads the first columns of what follows.
-StateDict weights_of_child(const SearchSpace& space, const Genotype& genotype, Net& supernet) {
+StateDict weights_of_child(const SearchSpace& space, const Genotype& genotype, SmallNet& supernet) {
   StateDict state;
   for (const auto& [name, tensor] : supernet.state_dict()) {
     const std::size_t dot = name.find('.');
@@ -116,7 +97,7 @@ TEST_CASE("builder: the same network as a supernet and as a child: names and sha
   Builder all(space), one(space, make_genotype(space, {2, 1}));
   CHECK(all.is_supernet());
   CHECK_FALSE(one.is_supernet());
-  Net supernet(all), child(one);
+  SmallNet supernet(all), child(one);
   CHECK(shapes_of(supernet) == Shapes{{"conv.alpha", {3}},
                                       {"conv.ops.0.weight", {2, 1, 3, 3}},
                                       {"conv.ops.0.bias", {2}},
@@ -147,14 +128,14 @@ TEST_CASE("builder: the same network as a supernet and as a child: names and sha
 TEST_CASE("builder: every child inside the supernet computes what the child alone computes") {
   const SearchSpace space = net_space();
   Builder all(space);
-  Net supernet(all);
+  SmallNet supernet(all);
   randomize(supernet);
   const Tensor x = random_tensor({4, 1, 3, 4}, 3);
   std::set<real> distinct;
   for (const Genotype& genotype : enumerate_genotypes(space)) {
     INFO(genotype.summary());
     Builder one(space, genotype);
-    Net child(one);
+    SmallNet child(one);
     child.load_state_dict(weights_of_child(space, genotype, supernet));
     set_child(supernet, space, genotype);
     const Variable inside = supernet.forward(x), alone = child.forward(x);
@@ -283,7 +264,7 @@ TEST_CASE("builder: layers and choices find each other by name, not by position"
   SearchSpace turned = space;
   std::swap(turned.choices[0], turned.choices[1]);
   Builder all(turned);
-  Net net(all);
+  SmallNet net(all);
   const std::vector<ChoiceLayers> choices = find_choices(net, turned);
   REQUIRE(choices.size() == 2);
   CHECK(choices[0].choice->name() == "dense");

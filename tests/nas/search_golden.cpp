@@ -13,6 +13,7 @@
 #include "nas/supernet_search.h"
 #include "nn/linear.h"
 #include "tests/golden.h"
+#include "tests/nas/small_net.h"
 
 using namespace serenade;
 
@@ -25,30 +26,12 @@ SearchSpace golden_space() {
                       {.name = "dense", .candidates = {"2", "3"}, .kind = "width"}}};
 }
 
-struct Net : Module {
-  std::unique_ptr<Layer> conv, dense;
-  Linear out;
-
-  explicit Net(Builder& builder)
-      : conv(builder.choose("conv", {.in_channels = 1, .out_channels = 2})),
-        dense(builder.choose("dense", {.in_channels = 24})),
-        out({.in_features = builder.width("dense"), .out_features = 3}) {
-    register_module("conv", *conv);
-    register_module("dense", *dense);
-    register_module("out", out);
-  }
-
-  Variable forward(const Variable& x) {
-    return out.forward(relu(dense->forward(flatten(relu(conv->forward(x)), 1))));
-  }
-};
-
 // Three batches to train with, two to validate with; notes what every step does.
 class GoldenProblem : public Problem {
  public:
   explicit GoldenProblem(const Golden& file) : file_(file) {
     Builder builder(space_);
-    net = std::make_unique<Net>(builder);
+    net = std::make_unique<SmallNet>(builder);
     StateDict start;
     for (const auto& [name, value] : net->state_dict()) start[name] = file.tensor("start." + name);
     net->load_state_dict(start);
@@ -77,7 +60,7 @@ class GoldenProblem : public Problem {
     }
   }
 
-  std::unique_ptr<Net> net;
+  std::unique_ptr<SmallNet> net;
   std::vector<real> weight_losses, alpha_losses, alphas;
   std::vector<std::vector<Path>> paths;
 

@@ -176,6 +176,13 @@ void pack_gradient(real* packed, const RowPanels& rows, const RowSource& dy, con
   }
 }
 
+// C = A B + beta C for a packed panel of rows and packed panels of columns.
+void multiply(real* c, std::int64_t pitch, const real* panel, std::int64_t rows,
+              const real* columns, std::int64_t count, std::int64_t depth, real beta) {
+  const std::int64_t width = gemm_simd().tile_columns;
+  gemm_simd().multiply(c, pitch, panel, columns, width, width * depth, depth, rows, count, 1, beta);
+}
+
 std::int64_t wanted_pixels(std::int64_t rows) {
   return std::clamp(kOperand / rows, gemm_simd().tile_columns, kColumns);
 }
@@ -239,10 +246,9 @@ void conv2d_forward_v4_implicit(const RowSink& y, const real* x, const real* wei
       }
       own.pack(columns, seen, &offsets[1 + range.begin - before], steps);
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
-        simd.multiply(sums + rows.first(panel) * sums_pitch, sums_pitch,
-                      packed + (b * rows.panels + panel) * rows.pitch, columns, simd.tile_columns,
-                      simd.tile_columns * steps, steps, rows.count(panel), unit.pixels, 1,
-                      b > 0 ? 1 : 0);
+        multiply(sums + rows.first(panel) * sums_pitch, sums_pitch,
+                 packed + (b * rows.panels + panel) * rows.pitch, rows.count(panel), columns,
+                 unit.pixels, steps, b > 0 ? 1 : 0);
       }
     }
     for (std::int64_t n = 0; n < unit.samples && !in_place; ++n) {
@@ -304,9 +310,8 @@ void conv2d_backward_input_v4_implicit(real* dx, const RowSource& dy, const real
       pack_matrix(columns, gradient.data, gradient.pitch, s.K, unit.pixels);
       own.set(pixels.data(), unit.pixels, pitch);
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
-        simd.multiply(tile, pitch, packed + part * largest.size() + panel * rows.pitch, columns,
-                      simd.tile_columns, simd.tile_columns * s.K, s.K, rows.count(panel),
-                      unit.pixels, 1, 0);
+        multiply(tile, pitch, packed + part * largest.size() + panel * rows.pitch,
+                 rows.count(panel), columns, unit.pixels, s.K, 0);
         for (std::int64_t row = 0; row < rows.count(panel); ++row) {
           const std::int64_t t = begin + rows.first(panel) + row;
           if (t % area == 0) std::fill_n(seen, window.channel(), real(0));
@@ -373,9 +378,9 @@ void conv2d_backward_weight_v4_implicit(real* dweight, const RowSource& dy, cons
       own.pack(columns, seen, pixels.data(), unit.pixels);
       pack_gradient(packed, rows, dy, s, unit, packed + rows.size());
       for (std::int64_t panel = 0; panel < rows.panels; ++panel) {
-        simd.multiply(sum + rows.first(panel) * taps, taps, packed + panel * rows.pitch, columns,
-                      simd.tile_columns, simd.tile_columns * unit.pixels, unit.pixels,
-                      rows.count(panel), range.size(), 1, partials > 1 && u == first ? 0 : 1);
+        multiply(sum + rows.first(panel) * taps, taps, packed + panel * rows.pitch,
+                 rows.count(panel), columns, range.size(), unit.pixels,
+                 partials > 1 && u == first ? 0 : 1);
       }
     }
   });
