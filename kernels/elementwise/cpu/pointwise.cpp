@@ -1,40 +1,40 @@
-// Formulas over whole arrays on the host: one element at a time, with the C++ library's functions.
+// Formulas over whole arrays on the host: a vector of elements at a time, by
+// cpu/simd/pointwise.cpp. Long arrays then wait for memory.
 
 #include "kernels/elementwise/pointwise.h"
 
 #include <algorithm>
 
+#include "kernels/elementwise/cpu/pointwise_simd.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
 
+CHOOSE_SIMD_TABLE(PointwiseSimd, pointwise_simd);
+
 namespace {
 
-// Loops work on copies of what they call: the compiler then knows that writing a result changes
-// none of its numbers, and makes vectors of what it can.
-
-// Calls use(element of the result, offset in a, offset in b) for every element.
+// Calls use(first element of the result, operands, length) for stretches along the last axis, along
+// which an operand moves by one or stays.
 template <class Use>
-void for_each_pair(const Broadcast& s, Use use) {
+void for_each_stretch(const Broadcast& s, const real* a, const real* b, Use use) {
   const int last = s.dims - 1;
   const std::int64_t length = s.shape[last], step_a = s.stride_a[last], step_b = s.stride_b[last];
   parallel_blocks(s.count(), [=](std::int64_t begin, std::int64_t end) {
-    const Use local = use;
-    while (begin < end) {  // a stretch along the last axis
-      std::int64_t a = begin % length * step_a, b = begin % length * step_b;
+    while (begin < end) {
+      const std::int64_t column = begin % length;
+      const real *row_a = a + column * step_a, *row_b = b + column * step_b;
       std::int64_t row = begin / length;
       for (int axis = last - 1; axis >= 0; --axis) {
         const std::int64_t position = row % s.shape[axis];
         row /= s.shape[axis];
-        a += position * s.stride_a[axis];
-        b += position * s.stride_b[axis];
+        row_a += position * s.stride_a[axis];
+        row_b += position * s.stride_b[axis];
       }
-      const std::int64_t stop = std::min(end, (begin / length + 1) * length);
-      if (step_a == 1 && step_b == 1) {  // a loop that the compiler may turn into vectors
-        a -= begin, b -= begin;
-        for (; begin < stop; ++begin) local(begin, a + begin, b + begin);
-      }
-      for (; begin < stop; ++begin, a += step_a, b += step_b) local(begin, a, b);
+      const std::int64_t size = std::min(end - begin, length - column);
+      use(begin, Operands{row_a, row_b, step_a != 0, step_b != 0}, size);
+      begin += size;
     }
   });
 }
@@ -43,44 +43,52 @@ void for_each_pair(const Broadcast& s, Use use) {
 
 template <class Formula>
 void unary_forward(real* y, const real* x, std::int64_t count, const Formula& formula) {
-  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
-    const Formula local = formula;
-    for (std::int64_t i = begin; i < end; ++i) y[i] = local.value(x[i]);
+  const UnaryLoops<Formula>& loops = pointwise_simd();
+  parallel_blocks(count, [&](std::int64_t begin, std::int64_t end) {
+    loops.value(y + begin, x + begin, end - begin, formula);
   });
 }
 
 template <class Formula>
 void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count,
                     const Formula& formula) {
-  parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
-    const Formula local = formula;
-    for (std::int64_t i = begin; i < end; ++i) dx[i] += local.gradient(dy[i], x[i]);
+  const UnaryLoops<Formula>& loops = pointwise_simd();
+  parallel_blocks(count, [&](std::int64_t begin, std::int64_t end) {
+    loops.gradient(dx + begin, dy + begin, x + begin, end - begin, formula);
   });
 }
 
 template <class Formula>
 void binary_forward(real* y, const real* a, const real* b, const Broadcast& broadcast,
                     const Formula& formula) {
-  for_each_pair(broadcast, [=](std::int64_t i, std::int64_t at_a, std::int64_t at_b) {
-    y[i] = formula.value(a[at_a], b[at_b]);
-  });
+  const ComparisonLoops<Formula>& loops = pointwise_simd();
+  for_each_stretch(broadcast, a, b,
+                   [=, &loops](std::int64_t first, const Operands& from, std::int64_t size) {
+                     loops.value(y + first, from, size, formula);
+                   });
 }
 
 template <class Formula>
 void binary_backward(real* g, const real* dy, const real* a, const real* b,
                      const Broadcast& broadcast, const Formula& formula, Operand by) {
-  for_each_pair(broadcast, [=](std::int64_t i, std::int64_t at_a, std::int64_t at_b) {
-    g[i] += by == Operand::a ? formula.gradient_a(dy[i], a[at_a], b[at_b])
-                             : formula.gradient_b(dy[i], a[at_a], b[at_b]);
-  });
+  const BinaryLoops<Formula>& loops = pointwise_simd();
+  for_each_stretch(broadcast, a, b,
+                   [=, &loops](std::int64_t first, const Operands& from, std::int64_t size) {
+                     loops.gradient(g + first, dy + first, from, size, formula, by);
+                   });
 }
 
 void select_forward(real* y, const real* mask, const real* a, const real* b,
                     const Broadcast& broadcast) {
-  for_each_pair(broadcast, [=](std::int64_t i, std::int64_t at_a, std::int64_t at_b) {
-    const real left = a[at_a], right = b[at_b];  // read both: no branch that may be guessed wrong
-    y[i] = mask[i] != 0 ? left : right;
-  });
+  for_each_stretch(broadcast, a, b,
+                   [=](std::int64_t first, const Operands& from, std::int64_t size) {
+                     const std::int64_t step_a = from.a_moves, step_b = from.b_moves;
+                     const real *left = from.a, *right = from.b;
+                     for (std::int64_t i = 0; i < size; ++i) {
+                       const real u = left[i * step_a], v = right[i * step_b];  // no branch
+                       y[first + i] = mask[first + i] != 0 ? u : v;
+                     }
+                   });
 }
 
 SERENADE_FORMULAS(SERENADE_UNARY, SERENADE_BINARY, SERENADE_COMPARISON)

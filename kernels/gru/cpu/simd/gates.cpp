@@ -5,8 +5,8 @@
 
 #include "kernels/gru/cpu/gru_simd.h"
 
+#include "kernels/simd/elements.h"
 #include "kernels/simd/math.h"
-#include "kernels/simd/units.h"
 #include "kernels/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -17,7 +17,7 @@ namespace {
 
 void cell_after(real* y, real* gates, const real* product, const real* bias, const real* h,
                 std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector r = sigmoid_of(at[gates] + at[product]);
     const Vector z = sigmoid_of(at[gates + H] + at[product + H]);
     const Vector m = at[product + 2 * H];
@@ -31,7 +31,7 @@ void cell_after(real* y, real* gates, const real* product, const real* bias, con
 }
 
 void reset_before(real* gates, const real* product, const real* h, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector r = sigmoid_of(at[gates] + at[product]);
     at.put(gates, r);
     at.put(gates + H, sigmoid_of(at[gates + H] + at[product + H]));
@@ -41,7 +41,7 @@ void reset_before(real* gates, const real* product, const real* h, std::int64_t 
 
 void candidate_before(real* y, real* gates, const real* product, const real* bias, const real* h,
                       std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector z = at[gates + H];
     const Vector n = tanh_of(at[gates + 2 * H] + at[bias] + at[product]);
     at.put(gates + 2 * H, n);
@@ -74,7 +74,7 @@ template <class Units>
 
 void backward_after(real* d_input, real* d_recurrent, real* d_state, real* bias_sums,
                     const real* dy, const real* gates, const real* h, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector da_n = update_and_candidate(at, d_input, d_state, bias_sums, dy, gates, h, H);
     const Vector r = at[gates];
     const Vector dm = da_n * r;
@@ -90,13 +90,13 @@ void backward_after(real* d_input, real* d_recurrent, real* d_state, real* bias_
 
 void candidate_backward(real* d_input, real* d_state, real* bias_sums, const real* dy,
                         const real* gates, const real* h, std::int64_t H) {
-  for_units(
+  for_elements(
       H, [=](auto at) { update_and_candidate(at, d_input, d_state, bias_sums, dy, gates, h, H); });
 }
 
 void reset_backward(real* d_input, real* d_state, real* bias_sums, const real* dm,
                     const real* gates, const real* h, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector r = at[gates], d = at[dm];
     const Vector da_r = d * at[h] * r * (1 - r);
     at.put(d_input, da_r);

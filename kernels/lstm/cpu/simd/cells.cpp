@@ -3,8 +3,8 @@
 // Compiled once per instruction set (vector.h). A lane is a hidden unit.
 
 #include "kernels/lstm/cpu/lstm_simd.h"
+#include "kernels/simd/elements.h"
 #include "kernels/simd/math.h"
-#include "kernels/simd/units.h"
 #include "kernels/simd/vector.h"
 
 namespace serenade::cpu::SERENADE_ISA {
@@ -14,7 +14,7 @@ extern const LstmSimd lstm_simd;
 namespace {
 
 void lstm_cell(real* y, real* h, real* c, real* saved, const real* product, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector i = sigmoid_of(at[saved] + at[product]);
     const Vector f = sigmoid_of(at[saved + H] + at[product + H]);
     const Vector g = tanh_of(at[saved + 2 * H] + at[product + 2 * H]);
@@ -36,7 +36,7 @@ void lstm_cell(real* y, real* h, real* c, real* saved, const real* product, std:
 template <class Value>
 [[gnu::always_inline]] inline void plain_cell(real* y, real* h, real* saved, const real* product,
                                               std::int64_t H, const Value& value) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector state = value(at[saved] + at[product]);
     at.put(saved, state);
     at.put(h, state);
@@ -62,7 +62,7 @@ template <class Units>
 
 void lstm_backward(real* d_gates, real* d_next, real* dc, real* bias_sums, const real* dy,
                    const real* dh, const real* saved, const real* c, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector i = at[saved], f = at[saved + H], g = at[saved + 2 * H], o = at[saved + 3 * H];
     const Vector t = tanh_of(at[saved + 4 * H]);
     const Vector d = at[dy] + at[dh];
@@ -77,7 +77,7 @@ void lstm_backward(real* d_gates, real* d_next, real* dc, real* bias_sums, const
 
 void tanh_backward(real* d_gates, real* d_next, real* bias_sums, const real* dy, const real* dh,
                    const real* saved, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector h = at[saved];
     put_gradient(at, d_gates, d_next, bias_sums, (at[dy] + at[dh]) * (1 - h * h));
   });
@@ -85,7 +85,7 @@ void tanh_backward(real* d_gates, real* d_next, real* bias_sums, const real* dy,
 
 void relu_backward(real* d_gates, real* d_next, real* bias_sums, const real* dy, const real* dh,
                    const real* saved, std::int64_t H) {
-  for_units(H, [=](auto at) {
+  for_elements(H, [=](auto at) {
     const Vector d = at[dy] + at[dh];
     put_gradient(at, d_gates, d_next, bias_sums, at[saved] > 0 ? d : Vector{});
   });

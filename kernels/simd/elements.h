@@ -1,6 +1,5 @@
 #pragma once
-// A loop over the hidden units of a recurrent layer, a lane per unit, for the sources of
-// kernels/*/cpu/simd.
+// A loop over elements, a lane each, for the sources of kernels/*/cpu/simd.
 
 #include <cstdint>
 
@@ -11,7 +10,7 @@ namespace serenade::cpu::SERENADE_ISA {
 
 namespace {
 
-// kLanes hidden units from `first` on, or the `count` that are left.
+// kLanes elements from `first` on, or the `count` that are left.
 struct WholeVector {
   std::int64_t first;
   Vector operator[](const real* p) const { return load(p + first); }
@@ -23,12 +22,12 @@ struct PartVector {
   void put(real* p, Vector v) const { store_part(p + first, v, count); }
 };
 
-// Calls body for all H units. A body reads `at[p]` and writes `at.put(p, v)`.
+// Calls body for all of `size` elements. A body reads `at[p]` and writes `at.put(p, v)`.
 template <class Body>
-[[gnu::always_inline]] inline void for_units(std::int64_t H, const Body& body) {
+[[gnu::always_inline]] inline void for_elements(std::int64_t size, const Body& body) {
   std::int64_t j = 0;
-  for (; j + kLanes <= H; j += kLanes) body(WholeVector{j});
-  if (j < H) body(PartVector{j, H - j});
+  for (; j + kLanes <= size; j += kLanes) body(WholeVector{j});
+  if (j < size) body(PartVector{j, size - j});
 }
 
 }  // namespace
