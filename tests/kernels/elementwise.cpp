@@ -12,6 +12,7 @@
 #include "kernels/runtime/threads.h"
 #include "tensor/random.h"
 #include "tests/golden.h"
+#include "tests/kernels/isa.h"
 #include "tests/op_case.h"
 
 using namespace serenade;
@@ -139,6 +140,37 @@ TEST_CASE("sums over repeated axes have the same bits for any number of threads"
     found.push_back(total.item());
     return found;
   });
+}
+
+TEST_CASE("sums along a row are those of double, with the same bits on every instruction set") {
+  for (const std::int64_t count : {1, 15, 16, 17, 47, 1000}) {
+    CAPTURE(count);
+    const Tensor x = random_tensor({count}, 5), w = random_tensor({count}, 6);
+    double sum = 0, products = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      sum += static_cast<double>(x.data()[i]);
+      products += static_cast<double>(x.data()[i] * w.data()[i]);
+    }
+    std::vector<real> first;
+    for_each_isa([&] {
+      Tensor found = Tensor::scalar(0), dot = Tensor::scalar(0);
+      cpu::add_backward(found.data(), x.data(), 1, make_broadcast({}, {count}));
+      cpu::mul_backward(dot.data(), x.data(), w.data(), make_broadcast({}, {count}));
+      CHECK(found.item() == doctest::Approx(sum).epsilon(1e-6));
+      CHECK(dot.item() == doctest::Approx(products).epsilon(1e-6));
+      const std::vector<real> both = {found.item(), dot.item()};
+      if (first.empty()) first = both;
+      if (sizeof(real) == sizeof(float)) CHECK(both == first);
+    });
+  }
+}
+
+TEST_CASE("the gradient of a divisor whose square is no number of its own") {
+  const real tiny = sizeof(real) == 4 ? real(1e-30) : real(1e-200);
+  const Tensor a = Tensor::full({1}, tiny), dy = Tensor::full({1}, 1);
+  Tensor db({1});
+  cpu::div_backward_denominator(db.data(), dy.data(), a.data(), a.data(), make_broadcast({1}, {1}));
+  CHECK(db.item() * tiny == doctest::Approx(-1).epsilon(1e-6));
 }
 
 TEST_CASE("a long sum loses far less than adding one value after the other") {

@@ -1,5 +1,5 @@
-// The vectorised formulas against the same formulas in long double, on every instruction set: kinks,
-// tails, infinities and what is not a number among the arguments.
+// The vectorised formulas against the same formulas in long double, on every instruction set:
+// kinks, tails, infinities and what is not a number among the arguments.
 
 #include "kernels/elementwise/pointwise.h"
 

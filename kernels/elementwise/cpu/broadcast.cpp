@@ -4,10 +4,14 @@
 #include <cstddef>
 #include <vector>
 
+#include "kernels/elementwise/cpu/rows_simd.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
+
+CHOOSE_SIMD_TABLE(RowsSimd, rows_simd);
 
 namespace {
 
@@ -135,6 +139,30 @@ struct Reduction {
   }
 };
 
+// What is summed, of an element of dy and one of b; sum() is that along a row of dy, along which b
+// moves by step_b, 0 or 1.
+struct Alone {
+  real operator()(real d, real) const { return d; }
+  double sum(const real* d, const real*, std::int64_t, std::int64_t count) const {
+    return rows_simd().sum(d, count);
+  }
+};
+struct Product {
+  real operator()(real d, real v) const { return d * v; }
+  double sum(const real* d, const real* b, std::int64_t step_b, std::int64_t count) const {
+    if (step_b != 0) return rows_simd().sum_of_products(d, b, count);
+    return rows_simd().sum(d, count) * static_cast<double>(*b);
+  }
+};
+struct Quotient {
+  real operator()(real d, real v) const { return d / v; }
+  double sum(const real* d, const real* b, std::int64_t step_b, std::int64_t count) const {
+    double sum = 0;
+    for (std::int64_t i = 0; i < count; ++i) sum += static_cast<double>(d[i] / b[i * step_b]);
+    return sum;
+  }
+};
+
 // total[0 .. size) = the sum of term over one block of one strip.
 template <class Term>
 void sum_block(real* total, const Reduction& r, std::int64_t item, std::int64_t block,
@@ -153,11 +181,7 @@ void sum_block(real* total, const Reduction& r, std::int64_t item, std::int64_t 
     const real* other = b + at_b;
     if (r.last_is_summed) {
       const std::int64_t n = std::min(r.piece, r.length - start);
-      double sum = 0;  // thousands of terms one after the other would cost float three digits
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t i = 0; i < n; ++i)
-        sum += static_cast<double>(term(d[i], other[i * r.step_b]));
-      total[0] += static_cast<real>(sum);
+      total[0] += static_cast<real>(term.sum(d, other, r.step_b, n));
     } else if (r.step_b != 0) {
       for (std::int64_t i = 0; i < size; ++i) total[i] += term(d[i], other[i]);
     } else {
@@ -222,27 +246,23 @@ void div_forward(real* y, const real* a, const real* b, const Broadcast& broadca
 void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast) {
   Broadcast alone = broadcast;  // there is no second factor; dy stands in and is not used
   std::fill_n(alone.stride_b, kMaxDims, 0);
-  reduce(
-      da, dy, dy, alone, [](real d, real) { return d; },
-      [factor](std::int64_t, real total) { return factor * total; });
+  reduce(da, dy, dy, alone, Alone{}, [factor](std::int64_t, real total) { return factor * total; });
 }
 
 void mul_backward(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  reduce(
-      da, dy, b, broadcast, [](real d, real v) { return d * v; }, kAsIs);
+  reduce(da, dy, b, broadcast, Product{}, kAsIs);
 }
 
 void div_backward_numerator(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  reduce(
-      da, dy, b, broadcast, [](real d, real v) { return d / v; }, kAsIs);
+  reduce(da, dy, b, broadcast, Quotient{}, kAsIs);
 }
 
 void div_backward_denominator(real* db, const real* dy, const real* a, const real* b,
                               const Broadcast& broadcast) {
-  // b is the same for all repetitions of an element, so -1 / b^2 leaves the sum.
-  reduce(
-      db, dy, a, broadcast.swapped(), [](real d, real v) { return d * v; },
-      [b](std::int64_t i, real total) { return -total / (b[i] * b[i]); });
+  // b is the same for all repetitions of an element, so -1 / b^2 leaves the sum. b * b may be 0
+  // where b is not.
+  reduce(db, dy, a, broadcast.swapped(), Product{},
+         [b](std::int64_t i, real total) { return -total / b[i] / b[i]; });
 }
 
 }  // namespace serenade::cpu

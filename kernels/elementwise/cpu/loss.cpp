@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/elementwise/cpu/softmax_simd.h"
 #include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
@@ -30,23 +31,18 @@ real positive_part(real x) { return x <= 0 ? real(0) : x; }
 void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
                            const std::int64_t* labels, const real* class_weights, std::int64_t N,
                            std::int64_t classes) {
-  std::vector<real> losses(static_cast<std::size_t>(N));
+  std::vector<real> largest(static_cast<std::size_t>(N)), sums(largest.size());
+  const SoftmaxSimd& simd = softmax_simd();
   parallel_items(N, classes, [&](std::int64_t n) {
-    const real* x = logits + n * classes;
-    real* p = probabilities + n * classes;
-    const real largest = *std::max_element(x, x + classes);
-    real sum = 0;
-    for (std::int64_t k = 0; k < classes; ++k) {
-      p[k] = std::exp(x[k] - largest);
-      sum += p[k];
-    }
-    for (std::int64_t k = 0; k < classes; ++k) p[k] /= sum;
-    // From the logits, not from the probability: that may have rounded to 0.
-    losses[static_cast<std::size_t>(n)] =
-        weight_of(class_weights, labels[n]) * (std::log(sum) - (x[labels[n]] - largest));
+    simd.softmax_of_rows(probabilities, largest.data(), sums.data(), logits, classes, n, n + 1);
   });
   real total = 0;
-  for (const real one : losses) total += one;
+  for (std::int64_t n = 0; n < N; ++n) {
+    const auto row = static_cast<std::size_t>(n);
+    // From the logits, not from the probability: that may have rounded to 0.
+    const real above = logits[n * classes + labels[n]] - largest[row];
+    total += weight_of(class_weights, labels[n]) * (std::log(sums[row]) - above);
+  }
   *loss = total / total_weight(class_weights, labels, N);
 }
 

@@ -4,10 +4,18 @@
 
 #include <algorithm>
 
+#include "kernels/elementwise/cpu/rows_simd.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/runtime/cpu/parallel.h"
 
 namespace serenade::cpu {
+
+namespace {
+
+// The second test lets a NaN in; once there, no comparison replaces it.
+real larger(real best, real value) { return ((value > best) | (value != value)) ? value : best; }
+
+}  // namespace
 
 void sum_forward(real* y, const real* x, real factor, std::int64_t outer, std::int64_t axis,
                  std::int64_t inner) {
@@ -48,16 +56,17 @@ void sum_backward(real* dx, const real* dy, real factor, std::int64_t outer, std
 
 void max_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
                  std::int64_t inner) {
-  parallel_items(outer, axis * inner, [=](std::int64_t o) {
+  const RowsSimd& simd = rows_simd();
+  parallel_items(outer, axis * inner, [=, &simd](std::int64_t o) {
     const real* from = x + o * axis * inner;
     real* best = y + o * inner;
+    if (inner == 1) {
+      *best = simd.largest(from, axis);
+      return;
+    }
     std::copy_n(from, inner, best);
     for (std::int64_t k = 1; k < axis; ++k) {
-      for (std::int64_t i = 0; i < inner; ++i) {
-        const real value = from[k * inner + i];
-        // The second test lets a NaN in; once there, no comparison replaces it.
-        if (value > best[i] || value != value) best[i] = value;
-      }
+      for (std::int64_t i = 0; i < inner; ++i) best[i] = larger(best[i], from[k * inner + i]);
     }
   });
 }

@@ -89,7 +89,7 @@ struct AddDenominator {
   AliasedPointer<const real> b;
   __device__ void operator()(std::int64_t i, double total) const {
     const real v = b[i];
-    db[i] -= static_cast<real>(total) / (v * v);
+    db[i] -= static_cast<real>(total) / v / v;  // v * v may be 0 where v is not
   }
 };
 

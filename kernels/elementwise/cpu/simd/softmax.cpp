@@ -88,9 +88,13 @@ template <bool across>
   return whole_largest<across>(largest);
 }
 
+struct Sums {
+  Vector largest, total;  // of e^(x - largest)
+};
+
 struct Softmax {
   template <bool across>
-  static void run(const Item<across>& item, real* y, const real* x) {
+  static Sums run(const Item<across>& item, real* y, const real* x) {
     const Vector largest = find_largest(item, x);
     Vector total = {};
     item.for_each([&](std::int64_t at, auto whole) {
@@ -98,10 +102,12 @@ struct Softmax {
       item.put(y + at, e, whole);
       total += e;
     });
-    const Vector scale = 1 / whole_sum<across>(total);
+    total = whole_sum<across>(total);
+    const Vector scale = 1 / total;
     item.for_each([&](std::int64_t at, auto whole) {
       item.put(y + at, item.get(y + at, whole) * scale, whole);
     });
+    return {largest, total};
   }
 };
 
@@ -179,9 +185,18 @@ void log_softmax_backward(real* dx, const real* dy, const real* y, const Softmax
   run_items<LogSoftmaxBackward>(shape, first, last, dx, dy, y);
 }
 
+void softmax_of_rows(real* y, real* largest, real* total, const real* x, std::int64_t columns,
+                     std::int64_t first, std::int64_t last) {
+  for (std::int64_t row = first; row < last; ++row) {
+    const Sums sums = Softmax::run(Item<true>({columns, 1}, row), y, x);
+    largest[row] = sums.largest[0];
+    total[row] = sums.total[0];
+  }
+}
+
 }  // namespace
 
-const SoftmaxSimd softmax_simd = {kLanes, softmax, softmax_backward, log_softmax,
-                                  log_softmax_backward};
+const SoftmaxSimd softmax_simd = {
+    kLanes, softmax, softmax_backward, log_softmax, log_softmax_backward, softmax_of_rows};
 
 }  // namespace serenade::cpu::SERENADE_ISA
