@@ -8,28 +8,18 @@
 // once, in random order (strict fairness; FairNAS, Chu et al., ICCV 2021, without its accumulation
 // of N gradients per update).
 //
-// The answer is written into alpha: 1 for each candidate of the best child, 0 for the others. So
-// whoever reads alphas reads the answer.
-//
-// Traps. Children are compared on the same batches, with the same elements dropped. The losses are
-// those of training mode: batch normalisation uses a batch's own statistics, as the running ones
-// belong to no path. A child may not be looked at twice, or small spaces waste the budget.
+// Trap. A child may not be looked at twice, or small spaces waste the budget. (children.h has those
+// of looking.)
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <set>
 
-#include "autograd/engine.h"
-#include "nas/one_shot.h"
+#include "nas/children.h"
 #include "tensor/check.h"
-#include "tensor/repeated_draws.h"
 
 namespace serenade {
 
 namespace {
-
-using Child = std::vector<std::int64_t>;  // a candidate per choice
 
 class SinglePath : public OneShot {
  public:
@@ -56,26 +46,8 @@ class SinglePath : public OneShot {
 
   std::map<std::string, double> end_epoch(const EpochEnd& end) const override {
     if (end.epoch + 1 < planned_steps()) return {};
-    const std::vector<LossFunction> losses = end.validation_losses(INT64_MAX);
-    RepeatedDraws draws;
-    const Child best = evolve([&](const Child& child) {
-      for (std::size_t i = 0; i < child.size(); ++i) {
-        end.choices[i]->set_path(single_path(end.choices[i]->candidate_count(), child[i]));
-      }
-      const NoGrad no_graph;
-      return draws([&] {
-        double total = 0;
-        for (const LossFunction& loss : losses) total += static_cast<double>(loss().item());
-        return std::isfinite(total) ? total : std::numeric_limits<double>::max();
-      });
-    });
-    for (std::size_t i = 0; i < best.size(); ++i) {
-      std::vector<real> alpha(static_cast<std::size_t>(end.choices[i]->candidate_count()), 0);
-      alpha[static_cast<std::size_t>(best[i])] = 1;
-      Variable(end.choices[i]->alpha())
-          .value()
-          .copy_(Tensor::from(alpha, end.choices[i]->alpha().shape()));
-    }
+    Children children(end);
+    children.decide(evolve([&](const Child& child) { return children.loss(child); }));
     return {};
   }
   std::string fingerprint() const override {

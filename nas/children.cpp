@@ -1,0 +1,34 @@
+#include "nas/children.h"
+
+#include <cmath>
+#include <limits>
+
+#include "autograd/engine.h"
+
+namespace serenade {
+
+Children::Children(const EpochEnd& end)
+    : choices_(end.choices), losses_(end.validation_losses(INT64_MAX)) {}
+
+double Children::loss(const Child& child) {
+  for (std::size_t i = 0; i < child.size(); ++i) {
+    choices_[i]->set_path(single_path(choices_[i]->candidate_count(), child[i]));
+  }
+  const NoGrad no_graph;
+  return draws_([&] {
+    double total = 0;
+    for (const LossFunction& loss : losses_) total += static_cast<double>(loss().item());
+    return std::isfinite(total) ? total : std::numeric_limits<double>::max();
+  });
+}
+
+void Children::decide(const Child& child) {
+  for (std::size_t i = 0; i < child.size(); ++i) {
+    const SupernetChoice& choice = *choices_[i];
+    std::vector<real> alpha(static_cast<std::size_t>(choice.candidate_count()), 0);
+    alpha[static_cast<std::size_t>(child[i])] = 1;
+    Variable(choice.alpha()).value().copy_(Tensor::from(alpha, choice.alpha().shape()));
+  }
+}
+
+}  // namespace serenade

@@ -1,0 +1,35 @@
+#pragma once
+// Children of a supernet, looked at when an epoch has ended: architectures with the weights that
+// they share, compared by their loss on the validation data.
+
+#include <cstdint>
+#include <vector>
+
+#include "nas/one_shot.h"
+#include "tensor/repeated_draws.h"
+
+namespace serenade {
+
+/// A candidate per choice, in the order of the space.
+using Child = std::vector<std::int64_t>;
+
+/// Inside OneShot::end_epoch(). All are compared on the same batches, a pass over the validation
+/// data, with the same elements dropped. The losses are those of training mode: batch normalisation
+/// uses a batch's own statistics, as the running ones belong to no path.
+class Children {
+ public:
+  explicit Children(const EpochEnd& end);
+
+  /// The sum over the batches; the largest number there is where that is not finite.
+  double loss(const Child& child);
+  /// Writes the answer into the alphas: 1 for each candidate of the child, 0 for the others. So
+  /// whoever reads alphas reads the answer.
+  void decide(const Child& child);
+
+ private:
+  const std::vector<std::shared_ptr<SupernetChoice>>& choices_;
+  std::vector<LossFunction> losses_;
+  RepeatedDraws draws_;
+};
+
+}  // namespace serenade
