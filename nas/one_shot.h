@@ -57,11 +57,16 @@ struct ArchitectureStep {
   std::vector<Variable>& weights;
   std::vector<Variable>& alphas;
   double learning_rate;  ///< of W at the moment
+  /// In the order of the space, with the paths that were drawn.
+  std::vector<std::shared_ptr<SupernetChoice>> choices = {};
+  Variable kept = {};  ///< StepGradient::kept of the step before; undefined in the first
 };
 
 struct StepGradient {
   Variable loss;                    ///< of the batch; before the update
   std::vector<Variable> gradients;  ///< one per alpha or W, undefined where none arrives
+  /// One number for the architecture step to come, saved with the search; or none.
+  Variable kept = {};
 };
 
 /// Losses of at most that many batches of the validation data (Problem::validation_losses).

@@ -162,7 +162,7 @@ struct StrategyOptions {
   std::int64_t tuning_epochs = 5;  ///< between two decisions
   // spos
   bool fair = false;                    ///< every candidate once in N steps, in random order
-  std::int64_t child_population = 50;   ///< children per generation
+  std::int64_t child_population = 50;   ///< children per generation; enas: drawn for the answer
   std::int64_t child_generations = 20;  ///< of the evolution after the last epoch
   // Black-box strategies.
   std::int64_t trials = 5;  ///< trainings; halving: architectures to begin with
@@ -173,7 +173,7 @@ struct StrategyOptions {
   std::int64_t random_trials = 5;  ///< before the first model
   // reinforce
   double policy_learning_rate = 2;
-  double baseline_decay = 0.9;  ///< of the moving average of scores
+  double baseline_decay = 0.9;  ///< of the moving average of scores; also enas
   // halving
   std::int64_t training_epochs = 20;  ///< of a whole training
   std::int64_t reduction = 3;         ///< one of so many goes on, with so many times the epochs

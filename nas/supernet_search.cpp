@@ -41,6 +41,12 @@ void set_gradients(std::vector<Variable>& variables, const std::vector<Variable>
   }
 }
 
+std::vector<std::shared_ptr<SupernetChoice>> choices_of(const std::vector<ChoiceLayers>& layers) {
+  std::vector<std::shared_ptr<SupernetChoice>> choices;
+  for (const ChoiceLayers& here : layers) choices.push_back(here.choice);
+  return choices;
+}
+
 }  // namespace
 
 SupernetSearch::SupernetSearch(Module& supernet, const OneShot& method)
@@ -130,6 +136,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
   LossFunction same_train_loss;
   if (train_loss) same_train_loss = [&] { return train_draws(train_loss); };
   Variable value;
+  const Variable kept_before = kept_;
   const auto work = [&] {
     value = trains_weights ? weight_gradients(same_loss, record.step)
                            : architecture_gradients(same_loss, same_train_loss);
@@ -142,7 +149,7 @@ StepRecord SupernetSearch::run_step(Phase phase, const LossFunction& loss,
     (trains_weights ? weight_work_ : architecture_work_).run(work);
   }
   record.loss = AsyncScalar(value.value());
-  pending_.push_back({phase, record.step, record.loss});
+  pending_.push_back({phase, record.step, record.loss, kept_before});
   if ((trains_weights ? epoch_weight_steps_ : epoch_architecture_steps_) == 0) record_norms(phase);
   for (Variable& weight : weights_) weight.zero_grad();
   for (Variable& alpha : alphas_) alpha.zero_grad();
@@ -176,12 +183,15 @@ Variable SupernetSearch::architecture_gradients(const LossFunction& loss,
                                      .train_loss = train_loss,
                                      .weights = weights_,
                                      .alphas = alphas_,
-                                     .learning_rate = weight_optimizer_->learning_rate()});
+                                     .learning_rate = weight_optimizer_->learning_rate(),
+                                     .choices = choices_of(choices_),
+                                     .kept = kept_});
   check_loss(gradient.loss);
   check(gradient.gradients.size() == alphas_.size(), "SupernetSearch",
         "there must be a gradient for every alpha; got ", gradient.gradients.size(), " for ",
         alphas_.size());
   set_gradients(alphas_, gradient.gradients);
+  kept_ = gradient.kept;
   return gradient.loss;
 }
 
@@ -210,6 +220,7 @@ void SupernetSearch::drain_losses(std::size_t newest) {
       // Whoever catches this may go on. With the guard as it is, no later step would ever update
       // anything, and nobody would be told.
       guard_ = NonFiniteGuard(supernet_.device());
+      kept_ = oldest.kept_before;
       throw NonFiniteLoss("search: the loss of the " + to_string(oldest.phase) + " is " +
                           std::to_string(loss) + " in step " + std::to_string(oldest.step) +
                           "; a smaller learning rate may help");
@@ -281,10 +292,8 @@ const SearchRecord& SupernetSearch::end_epoch(const ValidationLosses& validation
   std::map<std::string, double> measured;
   if (validation) {
     const FullPathsAfterwards restore{choices_};
-    std::vector<std::shared_ptr<SupernetChoice>> choices;
-    for (const ChoiceLayers& here : choices_) choices.push_back(here.choice);
-    measured =
-        method_.end_epoch({.epoch = epoch(), .validation_losses = validation, .choices = choices});
+    measured = method_.end_epoch(
+        {.epoch = epoch(), .validation_losses = validation, .choices = choices_of(choices_)});
   }
   const auto mean = [](double sum, std::int64_t count) {
     return count == 0 ? 0.0 : sum / static_cast<double>(count);

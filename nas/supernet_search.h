@@ -108,6 +108,7 @@ class SupernetSearch {
     Phase phase;
     std::int64_t step;
     AsyncScalar loss;
+    Variable kept_before;
   };
 
   StepRecord run_step(Phase phase, const LossFunction& loss, const LossFunction& train_loss);
@@ -126,6 +127,7 @@ class SupernetSearch {
   std::vector<ChoiceLayers> choices_;  // in the order of the space
   std::vector<Variable> weights_, alphas_;
   std::unique_ptr<Optimizer> weight_optimizer_, alpha_optimizer_;
+  Variable kept_;  // StepGradient::kept
   CapturedStep weight_work_, architecture_work_;
   NonFiniteGuard guard_;
   std::deque<PendingLoss> pending_;

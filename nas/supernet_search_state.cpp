@@ -22,6 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kSupernet = "search.supernet.";
 constexpr const char* kWeightOptimizer = "search.weight_optimizer.";
 constexpr const char* kAlphaOptimizer = "search.alpha_optimizer.";
+constexpr const char* kKept = "search.kept";
 constexpr const char* kOptions = "search.options";
 constexpr const char* kProgress = "search.progress";
 constexpr const char* kHistory = "search.history";
@@ -82,6 +83,7 @@ SafetensorsFile SupernetSearch::save_state() {
   add_part(file, kSupernet, supernet_.state_dict());
   add_optimizer(file, kWeightOptimizer, *weight_optimizer_);
   add_optimizer(file, kAlphaOptimizer, *alpha_optimizer_);
+  if (kept_.defined()) file.tensors[kKept] = kept_.value();
 
   std::vector<std::vector<std::int64_t>> updates;
   for (const ChoiceLayers& here : choices_) updates.push_back(here.choice->update_counts());
@@ -128,6 +130,10 @@ void SupernetSearch::apply_state(const SafetensorsFile& state) {
   supernet_.load_state_dict(part_of(state, kSupernet));
   load_optimizer(state, kWeightOptimizer, *weight_optimizer_);
   load_optimizer(state, kAlphaOptimizer, *alpha_optimizer_);
+  const auto kept = state.tensors.find(kKept);
+  check(kept == state.tensors.end() || kept->second.numel() == 1, "SupernetSearch::load_state", "'",
+        kKept, "' must be one number");
+  kept_ = kept == state.tensors.end() ? Variable() : kept->second.to(supernet_.device());
   const Json progress = parse_json<Json>(state.metadata.at(kProgress), kProgress);
   weight_steps_ = count_of(progress, "weight_steps");
   architecture_steps_ = count_of(progress, "architecture_steps");

@@ -154,7 +154,7 @@ TEST_CASE("batch problem: stopped anywhere and begun again, it ends with the sam
 }
 
 TEST_CASE("batch problem: so do strategies that look ahead, or at the end of an epoch") {
-  for (const char* mode : {"darts_second", "darts_es", "darts_pt", "spos"}) {
+  for (const char* mode : {"darts_second", "darts_es", "darts_pt", "spos", "enas"}) {
     InMemory whole;
     Setup undisturbed(&whole, "a", mode);
     undisturbed.problem->run();
