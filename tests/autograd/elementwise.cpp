@@ -45,7 +45,8 @@ TEST_CASE("arithmetic: gradients with broadcasting on either side, on both, and 
       {{3, 1}, {1, 5}},    {{1}, {1}},
       {{2, 1, 5}, {3, 1}}, {{1, 3, 1, 2}, {2, 1, 3, 1}}};
   for (const auto& [name, f] : kBinary) {
-    for (const auto& [a, b] : shapes) {
+    for (const auto& pair : shapes) {
+      const Shape &a = pair.first, &b = pair.second;
       CAPTURE(to_string(a));
       CAPTURE(to_string(b));
       check_op(name, {random_tensor(a, 1), away_from_zero(b, 2)}, f);

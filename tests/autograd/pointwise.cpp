@@ -103,7 +103,8 @@ TEST_CASE("pointwise: functions of two, with broadcasting") {
   const Function power = two([](const Variable& a, const Variable& b) { return pow(a, b); });
   const Function larger = two([](const Variable& a, const Variable& b) { return maximum(a, b); });
   const Function smaller = two([](const Variable& a, const Variable& b) { return minimum(a, b); });
-  for (const auto& [a, b] : kPairs) {
+  for (const auto& pair : kPairs) {
+    const Shape &a = pair.first, &b = pair.second;
     CAPTURE(to_string(a));
     CAPTURE(to_string(b));
     const Tensor x = random_tensor(a, 1), y = random_tensor(b, 2);

@@ -285,7 +285,8 @@ TEST_CASE("conv2d_relu_maxpool: forward and backward against separate plain step
       if (conv2d_version(shape, Conv2dPass::forward) == Conv2dVersion::winograd) continue;
       CAPTURE(describe(shape));
       const Case c(shape);
-      for (const auto& [ph, pw] : {std::pair{1, 1}, {2, 1}, {2, 2}, {4, 1}, {1, 3}, {3, 5}}) {
+      for (const auto& window : {std::pair{1, 1}, {2, 1}, {2, 2}, {4, 1}, {1, 3}, {3, 5}}) {
+        const int ph = window.first, pw = window.second;
         if (shape.out_h() < ph || shape.out_w() < pw) continue;
         CAPTURE(ph);
         CAPTURE(pw);

@@ -249,8 +249,9 @@ TEST_CASE("candidates: a site that does not fit is refused in one line") {
         {"conv_3x3", Site{.in_channels = 2}, "got 2 and 0"},
         {"conv_3x3", Site{.in_channels = 2, .out_channels = 2, .stride = {0, 1}}, "got 0 x 1"},
         {"width_4", Site{}, "got 0 and 4"}}) {
-    INFO(name);
-    CHECK(contains(refusal(name, site), part));
+    const std::string operation = name;
+    INFO(operation);
+    CHECK(contains(refusal(operation, site), part));
   }
 }
 
@@ -375,7 +376,9 @@ TEST_CASE("a made-up candidate is searched, chosen and trained like those of the
     }
     const StateDict now = net.state_dict();
     const std::vector<std::int64_t>& updates = as_mixed(*net.op).choice().update_counts();
-    for (const auto& [key, tensor] : now) {
+    for (const auto& entry : now) {
+      const std::string& key = entry.first;
+      const Tensor& tensor = entry.second;
       INFO(key);
       const bool alpha = key == "op.alpha";
       const bool trained = alpha || updates[static_cast<std::size_t>(std::stoi(key.substr(7)))] > 0;
