@@ -245,7 +245,7 @@ diff <(sed '/"seconds"/d' before/results.json) <(sed '/"seconds"/d' again/result
   fail 'the configuration of a run does not repeat it'
 for mode in dropout random; do
   accept search "${fast[@]}" --folds 1 --mode $mode --search-epochs 1 --epochs 1 \
-    --random-architectures 2 --out found-$mode
+    --trials 2 --out found-$mode
   accept train "${fast[@]}" --folds 1 --epochs 1 --genotype found-$mode/genotype.json \
     --out trained-$mode
 done

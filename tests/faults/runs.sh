@@ -16,7 +16,7 @@ arguments() {
     joint | sampling)
       line=(search "${fast[@]}" --direction both --mode "$1" --folds 1 --search-epochs 2 --epochs 1) ;;
     random)
-      line=(search "${fast[@]}" --direction first --mode random --folds 1 --random-architectures 2 --epochs 1) ;;
+      line=(search "${fast[@]}" --direction first --mode random --folds 1 --trials 2 --epochs 1) ;;
     two_stage)
       line=(search "${fast[@]}" --direction first --folds 1 --bilevel two_stage --search-epochs 1 \
         --architecture-epochs 1 --epochs 1) ;;

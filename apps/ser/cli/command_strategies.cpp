@@ -1,9 +1,13 @@
 // `serenade strategies`: what --mode may be.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
+#include <memory>
 
 #include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/training/search.h"
 
@@ -29,11 +33,32 @@ void list_strategies() {
   std::cout << table.to_text();
 }
 
+// One of them, with the settings that it does not share with all.
+void tell_strategy(const std::string& name) {
+  std::vector<std::string> names;
+  for (const StrategyRow& row : strategies()) names.push_back(row.name);
+  const StrategyRow& row = strategies()[find_setting_word("strategy", name, names)];
+  std::cout << row.name << ": " << row.summary << "\n"
+            << (row.source.empty() ? "" : "source: " + row.source + "\n");
+  TextTable table({{"setting", Align::left}, {"default", Align::left}, {"meaning", Align::left}});
+  bool has_own = false;
+  for (const Setting& setting : config_settings()) {
+    if (std::count(setting.strategies.begin(), setting.strategies.end(), name) == 0) continue;
+    table.add_row({option_of_key(setting.key), setting.get({}), setting.help});
+    has_own = true;
+  }
+  std::cout << "\n" << (has_own ? table.to_text() : "It has no settings of its own.\n");
+}
+
 }  // namespace
 
 Command strategies_command() {
   return {"strategies", "the ways to search an architecture (--mode), and where they come from",
-          [](CLI::App& command) { command.callback(list_strategies); }};
+          [](CLI::App& command) {
+            auto name = std::make_shared<std::string>();
+            command.add_option("name", *name, "tell about this one, with its settings");
+            command.callback([name] { name->empty() ? list_strategies() : tell_strategy(*name); });
+          }};
 }
 
 }  // namespace serenade::ser

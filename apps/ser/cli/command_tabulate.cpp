@@ -108,7 +108,7 @@ void run_replay(const ReplayCommand& options) {
   for (const std::string& mode : options.modes) {
     Config config = stored.config;
     set_value(config, "mode", mode, "--modes");
-    config.random_architectures = static_cast<int>(std::ceil(costs.back()));
+    config.search.trials = static_cast<std::int64_t>(std::ceil(costs.back()));
     const Genotype baseline = baseline_genotype(config.options);
     const auto make = [&](std::uint64_t seed) {
       config.seed = seed;

@@ -29,12 +29,13 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
   for (const Setting& setting : config_settings()) {
     if (std::find(without.begin(), without.end(), setting.key) != without.end()) continue;
     const std::string default_value = setting.get(defaults_);
+    const bool of_some = !setting.strategies.empty();
     command
         .add_option_function<std::string>(
             option_of_key(setting.key),
             [this, key = setting.key](const std::string& text) { values_[key] = text; },
-            setting.help)
-        ->group("Settings")
+            of_some ? join(setting.strategies, ", ") + ": " + setting.help : setting.help)
+        ->group(of_some ? "Settings of single strategies" : "Settings")
         ->type_name(setting.values)
         ->default_str(default_value.empty() ? "none" : default_value);
   }

@@ -51,8 +51,7 @@ bool is_old_result(const std::string& folder) {
   if (!fs::exists(folder + "/checkpoint") && !fs::exists(folder + "/cells")) return false;
   try {
     const Json config = parse_json<Json>(read_text_file(path), path);
-    return config.is_object() && config.contains("system") &&
-           config.contains("random_architectures");
+    return config.is_object() && config.contains("system") && config.contains("search_epochs");
   } catch (const std::invalid_argument&) {
     return false;
   }

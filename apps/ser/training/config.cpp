@@ -20,8 +20,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What keys were called before, and are called now.
-const std::map<std::string, std::string> kFormerKeys = {
-    {"dft", "n_fft"}, {"shift", "hop_length"}, {"mel_bands", "n_mels"}, {"masked", "num_masked"}};
+const std::map<std::string, std::string> kFormerKeys = {{"dft", "n_fft"},
+                                                        {"shift", "hop_length"},
+                                                        {"mel_bands", "n_mels"},
+                                                        {"masked", "num_masked"},
+                                                        {"random_architectures", "trials"}};
 
 template <class Number>
 Number parse_number(const std::string& key, const std::string& text, Number low, Number high) {
@@ -165,7 +168,7 @@ std::vector<Setting> training_settings() {
                    "a constant rate; 0: the paper's 1e-3, 5e-4, 2e-4, 1e-4", FIELD(learning_rate)),
       real_setting("alpha_learning_rate", 0, 100,
                    "of bi-level alphas, constant; joint ones have the weights' rate",
-                   FIELD(alpha_learning_rate)),
+                   FIELD(search.alpha_learning_rate)),
       int_setting("seed", 0, INT64_MAX, "of all random numbers", FIELD(seed)),
   };
 }
@@ -173,22 +176,83 @@ std::vector<Setting> training_settings() {
 std::vector<Setting> search_settings() {
   return {
       word_setting<Bilevel>("bilevel", "alphas and weights in turn, or one after the other",
-                            FIELD(bilevel)),
+                            FIELD(search.bilevel)),
       int_setting("architecture_epochs", 1, 100000, "second stage of two_stage",
-                  FIELD(architecture_epochs)),
-      int_setting("num_masked", 0, 1000, "candidates masked per choice and step (dropout)",
-                  FIELD(num_masked)),
-      bool_setting("renormalize", "dropout: divide by the survivors' sum, not by (N - m) / N",
-                   FIELD(renormalize)),
+                  FIELD(search.architecture_epochs)),
       word_setting<SupernetGain>(
           "supernet_gain",
           "of mixed layers' initial weights: 1, or that which keeps a layer's scale",
           FIELD(supernet_gain)),
-      int_setting("random_architectures", 1, 1000000,
-                  "architectures that modes without a supernet try", FIELD(random_architectures)),
       text_setting("genotype", "FILE", "architecture to train (train); default: the hand-made one",
                    FIELD(genotype)),
   };
+}
+
+// Those that only some strategies read (StrategyOptions says more about each).
+std::vector<Setting> strategy_settings() {
+  constexpr int kMost = 1000000;
+  const std::vector<std::string> trained_alone = {"random",    "evolution", "bayesian",
+                                                  "reinforce", "halving",   "zero_cost"};
+  const std::vector<std::string> with_noise = {"gumbel", "gdas"};
+  std::vector<Setting> settings;
+  const auto of = [&settings](const std::vector<std::string>& strategies, Setting setting) {
+    setting.strategies = strategies;
+    settings.push_back(std::move(setting));
+  };
+  of({"dropout"}, int_setting("num_masked", 0, 1000, "candidates masked per choice and step",
+                              FIELD(search.num_masked)));
+  of({"dropout"}, bool_setting("renormalize", "divide by the survivors' sum, not by (N - m) / N",
+                               FIELD(search.renormalize)));
+  of({"operation_dropout"},
+     real_setting("drop_probability", 0, 0.999, "of a candidate in the last epoch; rises from 0",
+                  FIELD(search.drop_probability)));
+  of(with_noise, real_setting("temperature", 1e-6, 1e6, "in the first epoch; falls evenly",
+                              FIELD(search.temperature)));
+  of(with_noise, real_setting("final_temperature", 1e-6, 1e6, "in the last epoch",
+                              FIELD(search.final_temperature)));
+  of({"sdarts"},
+     real_setting("perturbation", 0, 1000, "of alpha in the last epoch; rises from a tenth of it",
+                  FIELD(search.perturbation)));
+  of({"sdarts"}, int_setting("adversarial_steps", 0, 1000,
+                             "of gradient ascent (the paper: 7); 0: random perturbations",
+                             FIELD(search.adversarial_steps)));
+  of({"darts_es"},
+     int_setting("stop_after", 0, 100000, "epochs that are never the answer of a stop",
+                 FIELD(search.stop_after)));
+  of({"darts_es"},
+     real_setting("stop_factor", 1e-6, 1e6, "growth of the eigenvalue that ends the search",
+                  FIELD(search.stop_factor)));
+  of({"darts_pt"}, int_setting("tuning_epochs", 1, 100000, "epochs between two decisions",
+                               FIELD(search.tuning_epochs)));
+  of({"spos"},
+     bool_setting("fair", "every candidate once in N steps, in random order", FIELD(search.fair)));
+  of({"spos", "enas"}, int_setting("child_population", 1, kMost,
+                                   "children per generation; enas: drawn for the answer",
+                                   FIELD(search.child_population)));
+  of({"spos"}, int_setting("child_generations", 1, kMost, "generations after the last epoch",
+                           FIELD(search.child_generations)));
+  of(trained_alone,
+     int_setting("trials", 1, kMost, "architectures to train; halving: to begin with",
+                 FIELD(search.trials)));
+  of({"evolution"},
+     int_setting("population", 1, kMost, "the last so many are alive; the first so many are random",
+                 FIELD(search.population)));
+  of({"evolution"}, int_setting("tournament", 1, kMost, "of them drawn to find a parent",
+                                FIELD(search.tournament)));
+  of({"bayesian"}, int_setting("random_trials", 1, kMost, "random ones before the first model",
+                               FIELD(search.random_trials)));
+  of({"reinforce"}, real_setting("policy_learning_rate", 1e-9, 1e9, "of the policy, per score",
+                                 FIELD(search.policy_learning_rate)));
+  of({"reinforce", "enas"},
+     real_setting("baseline_decay", 0, 1, "of the moving average of scores or losses",
+                  FIELD(search.baseline_decay)));
+  of({"halving"},
+     int_setting("reduction", 2, 1000, "one of so many goes on, with so many times the epochs",
+                 FIELD(search.reduction)));
+  of({"zero_cost"},
+     int_setting("scored", 0, kMost, "random ones that are ranked; 0: ten times the trials",
+                 FIELD(search.scored)));
+  return settings;
 }
 
 std::vector<Setting> system_settings() {
@@ -220,7 +284,7 @@ std::vector<Setting> all_settings() {
       name_setting("mode", "how the architecture is found", names_of(strategies()), FIELD(mode)),
   };
   for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
-                            search_settings(), system_settings()}) {
+                            search_settings(), strategy_settings(), system_settings()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   return all;
@@ -251,6 +315,9 @@ void Config::resolve() {
   }
   if (segments.minimum > segments.length) {
     throw InputError("segment_minimum must not exceed segment_frames");
+  }
+  if (search.tournament > search.population) {
+    throw InputError("tournament must not exceed population");
   }
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
     throw InputError("gru_reset before goes with gru_bias one only");

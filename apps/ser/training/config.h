@@ -62,15 +62,12 @@ struct Config {
   int search_epochs = 60;  ///< of the supernet
   int batch_size = 16;
   double learning_rate = 0;  ///< 0: the paper's schedule; else this rate throughout
-  double alpha_learning_rate = 1e-3;
   std::uint64_t seed = 0;
 
-  Bilevel bilevel = Bilevel::alternating;
-  int architecture_epochs = 20;  ///< of the second stage of two_stage
-  int num_masked = 1;
-  bool renormalize = false;
+  /// Of the strategies. Seed, epochs, training_epochs and baseline are filled in by
+  /// make_strategy(); scored 0: ten times `trials`.
+  StrategyOptions search = {.scored = 0};
   SupernetGain supernet_gain = SupernetGain::one;
-  int random_architectures = 5;
   std::string genotype;  ///< file; empty: the hand-made architecture
 
   RecognizerOptions options;  ///< name, bins and classes are filled in by resolve()
@@ -87,6 +84,8 @@ struct Setting {
   std::string values;  ///< "INT", "paper|small|mel", ..
   std::function<std::string(const Config&)> get;
   std::function<void(Config&, const std::string&)> set;  ///< throws InputError naming the key
+  /// Those that read it, where only some strategies do; rows of strategies().
+  std::vector<std::string> strategies = {};
 };
 
 /// All settings, in the order of the help text.

@@ -126,19 +126,14 @@ std::vector<FoldSearch> search_trials(const Config& config, const Genotype& base
 }  // namespace
 
 std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& baseline) {
+  StrategyOptions options = config.search;
+  options.seed = config.seed;
+  options.epochs = config.search_epochs;
+  options.training_epochs = config.epochs;
+  options.baseline = baseline;
+  if (options.scored == 0) options.scored = 10 * options.trials;
   try {
-    return serenade::make_strategy(config.mode, search_space(config.options),
-                                   {.seed = config.seed,
-                                    .epochs = config.search_epochs,
-                                    .bilevel = config.bilevel,
-                                    .architecture_epochs = config.architecture_epochs,
-                                    .alpha_learning_rate = config.alpha_learning_rate,
-                                    .num_masked = config.num_masked,
-                                    .renormalize = config.renormalize,
-                                    .trials = config.random_architectures,
-                                    .training_epochs = config.epochs,
-                                    .scored = 10 * std::int64_t{config.random_architectures},
-                                    .baseline = baseline});
+    return serenade::make_strategy(config.mode, search_space(config.options), options);
   } catch (const std::invalid_argument& error) {
     throw InputError(error.what());
   }

@@ -30,7 +30,12 @@ Json description(Config config, const Fingerprint& fingerprint) {
 }
 
 void check_description(const std::string& path, const Json& wanted) {
-  const Json found = json_input<Json>(read_text_file(path), path);
+  Json found = json_input<Json>(read_text_file(path), path);
+  if (found.is_object() && found.contains("settings")) {
+    // Settings of before have today's names, and what came later has its default.
+    const Config stored = stored_config(found["settings"].dump(), path);
+    found["settings"] = Json::parse(to_json(stored));
+  }
   for (const char* part : {"settings", "made of"}) {
     if (!found.is_object() || !found.contains(part)) {
       throw InputError(path + ": the key '" + part + "' is missing");

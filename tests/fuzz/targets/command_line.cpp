@@ -51,18 +51,8 @@ Words lines_of(const std::string& text) {
   return lines;
 }
 
-const Words kQuick = {"--epochs",
-                      "1",
-                      "--search-epochs",
-                      "1",
-                      "--folds",
-                      "1",
-                      "--preset",
-                      "mel",
-                      "--architecture-epochs",
-                      "1",
-                      "--random-architectures",
-                      "2"};
+const Words kQuick = {"--epochs", "1",   "--search-epochs",       "1", "--folds",  "1",
+                      "--preset", "mel", "--architecture-epochs", "1", "--trials", "2"};
 
 // Trainings that would last are made short: numbers of one digit, and small ones if not given.
 Words made_quick(Words words) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/training/search.h"
 #include "tests/apps/ser/common/files.h"
 
 using namespace serenade;
@@ -80,14 +81,14 @@ TEST_CASE("config: the largest seed and the smallest number survive") {
 TEST_CASE("config: true and false have three words each") {
   Config config;
   for (const char* word : {"true", "yes", "1"}) {
-    config.renormalize = false;
+    config.search.renormalize = false;
     set_value(config, "renormalize", word);
-    CHECK(config.renormalize);
+    CHECK(config.search.renormalize);
   }
   for (const char* word : {"false", "no", "0"}) {
-    config.renormalize = true;
+    config.search.renormalize = true;
     set_value(config, "renormalize", word);
-    CHECK_FALSE(config.renormalize);
+    CHECK_FALSE(config.search.renormalize);
   }
 }
 
@@ -124,11 +125,13 @@ TEST_CASE("config: an unknown key names the nearest one, and the source") {
 }
 
 TEST_CASE("config: what was stored under former keys is still read, but nobody may write them") {
-  const std::string old = R"({"preset": "small", "dft": 1024, "shift": 80, "masked": 2})";
+  const std::string old = R"({"preset": "small", "dft": 1024, "shift": 80, "masked": 2,
+                              "random_architectures": 7})";
   const Config config = stored_config(old, "model.safetensors");
   CHECK(config.features.n_fft == 1024);
   CHECK(config.features.hop_length == 80);
-  CHECK(config.num_masked == 2);
+  CHECK(config.search.num_masked == 2);
+  CHECK(config.search.trials == 7);
   CHECK_THROWS_AS(config_from_json(old, "file.json"), InputError);
   CHECK_THROWS_AS(stored_config(R"({"epohcs": 3})", "model.safetensors"), InputError);
 }
@@ -138,6 +141,50 @@ TEST_CASE("config: a supernet begins as the paper says, and of before as it did 
   CHECK(config_from_json("{}", "file.json").supernet_gain == SupernetGain::one);
   CHECK(stored_config("{}", "config.json").supernet_gain == SupernetGain::sqrt);
   CHECK(stored_config(to_json(Config{}), "config.json").supernet_gain == SupernetGain::one);
+}
+
+TEST_CASE("config: a strategy reads the settings that say so, and no other") {
+  const auto state = [](const Config& config) {  // has all that a resumed search must agree in
+    return make_strategy(config, baseline_genotype(config.options))->save_state().metadata;
+  };
+  std::set<std::string> readers;
+  for (const StrategyRow& row : strategies()) {
+    CAPTURE(row.name);
+    Config config;
+    set_value(config, "mode", row.name);
+    for (const Setting& setting : config_settings()) {
+      if (setting.strategies.empty()) continue;
+      CAPTURE(setting.key);
+      Config changed = config;
+      const std::string before = setting.get(config);
+      set_value(changed, setting.key,
+                setting.key == "scored" ? "60" : other_value(setting, before));
+      const bool reads =
+          std::count(setting.strategies.begin(), setting.strategies.end(), row.name) > 0;
+      CHECK((state(changed) != state(config)) == reads);
+      readers.insert(setting.strategies.begin(), setting.strategies.end());
+    }
+  }
+  for (const std::string& reader : readers) {
+    Config config;
+    CHECK_NOTHROW(set_value(config, "mode", reader));
+  }
+}
+
+TEST_CASE("config: settings of strategies are those that nas has, and ten are ranked per trial") {
+  const StrategyOptions defaults;
+  Config config;
+  CHECK(config.search.temperature == defaults.temperature);
+  CHECK(config.search.child_population == defaults.child_population);
+  const auto ranked = [&](const char* trials, const char* scored) {
+    set_value(config, "mode", "zero_cost");
+    set_value(config, "trials", trials);
+    set_value(config, "scored", scored);
+    const auto strategy = make_strategy(config, baseline_genotype(config.options));
+    return strategy->save_state().metadata.at("trial_search");
+  };
+  CHECK(contains(ranked("3", "0"), "30 of them scored"));
+  CHECK(contains(ranked("3", "8"), "8 of them scored"));
 }
 
 TEST_CASE("config: an architecture to train does not go with a search for one") {
@@ -166,6 +213,18 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"system", "cnn", "CNN_SeqCap"},
       {"preset", "huge", "mel"},
       {"seed", "-1", "from 0 to"},
+      {"temperature", "-1", "from 1e-06 to"},
+      {"final_temperature", "0", "from 1e-06 to"},
+      {"drop_probability", "1", "from 0 to 0.999"},
+      {"perturbation", "-0.1", "from 0 to"},
+      {"stop_factor", "0", "from 1e-06 to"},
+      {"tuning_epochs", "0", "from 1 to"},
+      {"population", "0", "from 1 to"},
+      {"baseline_decay", "1.5", "from 0 to 1"},
+      {"policy_learning_rate", "0", "from 1e-09 to"},
+      {"reduction", "1", "from 2 to"},
+      {"trials", "0", "from 1 to"},
+      {"fair", "perhaps", "true or"},
       {"gru_reset", "never", "after, before"}};
   for (const auto& [key, value, part] : cases) {
     CAPTURE(key);
@@ -206,7 +265,12 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
       {"n_fft", "600", "seed", "0"},  // shorter than the window
       {"segment_minimum", "201", "seed", "0"},
       {"gru_reset", "before", "gru_bias", "two"},
-      {"num_masked", "4", "mode", "dropout"}};
+      {"num_masked", "4", "mode", "dropout"},
+      {"tournament", "11", "seed", "0"},
+      {"temperature", "0.05", "mode", "gumbel"},  // below the final one
+      {"final_temperature", "20", "mode", "gdas"},
+      {"scored", "4", "mode", "zero_cost"},  // fewer than are trained
+      {"bilevel", "two_stage", "mode", "darts_pt"}};
   for (const auto& [key, value, other_key, other] : cases) {
     CAPTURE(key);
     Config config;

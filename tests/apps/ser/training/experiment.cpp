@@ -191,7 +191,7 @@ TEST_CASE("experiment: the same bits twice, and for one and two threads") {
     CAPTURE(mode);
     Config config = small_config(corpus, system, mode);
     config.epochs = config.search_epochs = 1;
-    config.random_architectures = 2;
+    config.search.trials = 2;
     const LoadedCorpus loaded = prepare_corpus(config);
     const FoldRun one = timeless_run(config, loaded, 1);
     const std::string text = to_json(one);
@@ -212,7 +212,7 @@ TEST_CASE("experiment: folds that share their training are what each is alone") 
     Config config = small_config(corpus, kGruAtt, mode);
     config.direction = Direction::both;
     config.search_epochs = 1;
-    config.random_architectures = 2;
+    config.search.trials = 2;
     const LoadedCorpus loaded = prepare_corpus(config);
     REQUIRE(loaded.folds.size() == 2);
     REQUIRE(shares_training(config, loaded.folds[0], loaded.folds[1]));
@@ -238,7 +238,7 @@ TEST_CASE("experiment: a mode that tries architectures ends with the best whole 
     CAPTURE(mode);
     Config config = small_config(corpus, kGruAtt, mode);
     config.epochs = 3;
-    config.random_architectures = 3;
+    config.search.trials = 3;
     const LoadedCorpus loaded = prepare_corpus(config);
     const FoldRun run = run_fold(config, loaded, loaded.folds[0], {}).run;
     // Halving: three of one epoch, one of three; the others: three whole trainings.
@@ -310,7 +310,7 @@ TEST_CASE("experiment: joint alphas follow the weights' rate, not the constant o
   config.epochs = 1;
   const LoadedCorpus loaded = prepare_corpus(config);
   const auto last_of = [&](double alpha_learning_rate) {
-    config.alpha_learning_rate = alpha_learning_rate;
+    config.search.alpha_learning_rate = alpha_learning_rate;
     return timeless_run(config, loaded, 1).history.back();
   };
   const SearchRecord record = last_of(1e-3);

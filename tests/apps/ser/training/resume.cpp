@@ -51,7 +51,7 @@ std::vector<std::string> texts_of(const Config& config, const LoadedCorpus& load
 Config resumable_config(const std::string& corpus, const char* system, const char* mode) {
   Config config = small_config(corpus, system, mode);
   config.batch_size = 6;
-  config.random_architectures = 2;
+  config.search.trials = 2;
   config.options.dropout = 0.2;  // draws random numbers at every step
   config.resolve();
   return config;
@@ -71,8 +71,8 @@ TEST_CASE("resume: a run stopped at any step ends with the same bits") {
     const bool two_stage = std::string(mode) == "two_stage";
     Config config = resumable_config(corpus, system, two_stage ? "dropout" : mode);
     if (two_stage) {
-      config.bilevel = Bilevel::two_stage;
-      config.architecture_epochs = 2;
+      config.search.bilevel = Bilevel::two_stage;
+      config.search.architecture_epochs = 2;
     }
     // Folds that share their training are kept as one.
     const bool shared = std::string(mode) == "joint" || std::string(mode) == "random";

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
@@ -109,6 +110,17 @@ TEST_CASE("tabulate: other settings, another corpus, a table without its setting
   Config moved = config;
   moved.corpus = "elsewhere";  // the same recordings
   CHECK(refusal(path, moved, fingerprint) == "");
+  // As a table of before has it: other names of keys, and none of what came later.
+  const std::string today = read_text_file(path + ".json");
+  auto old = nlohmann::json::parse(today);
+  old["settings"]["random_architectures"] = old["settings"]["trials"];
+  for (const char* key : {"trials", "temperature", "fair"}) old["settings"].erase(key);
+  write_text_file(path + ".json", old.dump());
+  CHECK(refusal(path, config, fingerprint) == "");
+  Config hotter = config;
+  hotter.search.temperature = 20;
+  CHECK(contains(refusal(path, hotter, fingerprint), "begun with another temperature"));
+  write_text_file(path + ".json", today);
   Config longer = config;
   longer.epochs = 3;
   CHECK(refusal(path, longer, fingerprint) ==
