@@ -89,7 +89,7 @@ build: setup
 
 run: build
 	@test -e $(DEMO)/README.txt || $(BUILD)/serenade corpus make $(DEMO)
-	@$(BUILD)/serenade search --device cpu --corpus $(DEMO) --system CNN_GRU_att --mode dropout --preset mel \
+	@$(BUILD)/serenade search --device cpu --corpus $(DEMO) --system CNN_GRU_att --strategy dropout --preset mel \
 	  --search-epochs 20 --epochs 20 --direction first --folds 1 --out $(RUN) --replace
 
 test: setup

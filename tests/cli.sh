@@ -77,6 +77,7 @@ sed 's/"2x8/"2x7/g' $model >bad/other_shape.safetensors
 sed 's/\\"conv3\\"/\\"conv9\\"/g' $model >bad/other_layer.safetensors
 echo '{"epohcs": 3}' >bad/unknown.json
 echo '{"mel_bands": 40}' >bad/former.json
+echo '{"mode": "joint"}' >bad/mode.json
 echo '{"epochs": ' >bad/broken.json
 echo '{"epochs": "many"}' >bad/value.json
 echo '{"epochs": [1]}' >bad/list.json
@@ -99,16 +100,23 @@ refuse 2 CNN_SeqCap train --system CNN --corpus demo
 refuse 2 huge train --preset huge --corpus demo
 refuse 2 threads train --threads -1 --corpus demo
 refuse 2 "--device must" train --device tpu --corpus demo --out x
-refuse 2 serenade\ search train --mode joint --corpus demo
-refuse 2 serenade\ train search --mode none --corpus demo
+refuse 2 serenade\ search train --strategy joint --corpus demo
+refuse 2 serenade\ train search --strategy none --corpus demo
 refuse 2 num_masked search --num-masked 4 --corpus demo
 refuse 2 "did you mean '--num-masked'" search --masked 2 --corpus demo
+refuse 2 "did you mean '--strategy'" search --mode joint --corpus demo
+refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
+refuse 2 "did you mean '--trials'" search --random-architectures 3 --corpus demo
+refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
+refuse 2 'tournament must not exceed population' search --strategy evolution --tournament 11 --corpus demo
+refuse 2 'must fall' search --strategy gdas --final-temperature 20 --corpus demo
+refuse 2 "did you mean 'gumbel'" strategies gumbl
 refuse 2 "did you mean '--n-fft'" train --dft 1024 --corpus demo
 refuse 2 "did you mean '--hop-length'" train --shift=80 --corpus demo
 refuse 2 "did you mean 'iemocap'" train --corpus-kind imocap --corpus demo
 refuse 2 --resume train "${fast[@]}" --out x --resume --replace
 refuse 2 files predict $model
-refuse 2 dropuot table2 --modes dropuot --corpus demo
+refuse 2 dropuot table2 --strategies dropuot --corpus demo
 refuse 2 CNN_SeqCap table2 --systems CNN --corpus demo
 if "$serenade" info --json | grep -q '"gpu": "none'; then
   refuse 2 '--device cuda' train --device cuda --corpus demo
@@ -135,7 +143,7 @@ refuse 2 Ses01F evaluate $model --corpus demo --speakers Ses01G
 
 # Configuration and genotypes ----------------------------------------------------------------------
 
-for name in unknown.json:epochs former.json:n_mels broken.json:JSON value.json:many list.json:epochs \
+for name in unknown.json:epochs former.json:n_mels mode.json:strategy broken.json:JSON value.json:many list.json:epochs \
   no_object.json:object absent.json:absent.json; do
   refuse 2 "${name#*:}" train --corpus demo --config "bad/${name%:*}"
   holds err.txt "bad/${name%:*}"
@@ -144,7 +152,7 @@ refuse 2 CNN_GRU_att train "${fast[@]}" --system CNN_SeqCap --genotype run/genot
 refuse 2 2x99 train "${fast[@]}" --genotype bad/candidate.json --out x
 refuse 2 run/config.json train "${fast[@]}" --genotype run/config.json --out x
 refuse 2 absent.json train "${fast[@]}" --genotype absent.json --out x
-refuse 2 genotype search "${fast[@]}" --mode joint --genotype run/genotype.json --out x
+refuse 2 genotype search "${fast[@]}" --strategy joint --genotype run/genotype.json --out x
 
 # Run folders --------------------------------------------------------------------------------------
 
@@ -192,14 +200,21 @@ for command in train search evaluate predict table2 report corpus features strat
 done
 accept strategies
 holds out.txt 'Real et al., AAAI 2019'
+accept strategies gumbel
+holds out.txt --final-temperature
+accept strategies joint
+holds out.txt 'no settings of its own'
+accept search --help
+holds out.txt 'Settings of single strategies'
+holds out.txt 'gumbel, gdas: '
 small_table=(tabulate table.csv --corpus demo --cache cache --preset mel --folds 1 --architectures 1)
 for _ in 1 2; do  # the second time there is nothing left to train
   accept "${small_table[@]}" --epochs 1
   holds out.txt 'table.csv: 2 rows of 1 architectures'
 done
 refuse_later 2 'begun with another epochs' "${small_table[@]}" --epochs 2
-refuse_later 2 'the table holds no whole training of' replay table.csv --modes random
-refuse_later 2 'a table holds no supernet' replay table.csv --modes dropout
+refuse_later 2 'the table holds no whole training of' replay table.csv --strategies random
+refuse_later 2 'a table holds no supernet' replay table.csv --strategies dropout
 refuse_later 2 "no part 'nobody'" replay table.csv --judged-by nobody
 accept info
 holds out.txt 833,076
@@ -244,17 +259,17 @@ accept train --config before/config.json --out again
 diff <(sed '/"seconds"/d' before/results.json) <(sed '/"seconds"/d' again/results.json) ||
   fail 'the configuration of a run does not repeat it'
 for mode in dropout random; do
-  accept search "${fast[@]}" --folds 1 --mode $mode --search-epochs 1 --epochs 1 \
+  accept search "${fast[@]}" --folds 1 --strategy $mode --search-epochs 1 --epochs 1 \
     --trials 2 --out found-$mode
   accept train "${fast[@]}" --folds 1 --epochs 1 --genotype found-$mode/genotype.json \
     --out trained-$mode
 done
 [ -s found-dropout/figure3_a.svg ] || fail 'a search does not draw Figure 3'
-accept search "${fast[@]}" --folds 1 --system CNN_SeqCap --mode sampling --search-epochs 1 \
+accept search "${fast[@]}" --folds 1 --system CNN_SeqCap --strategy sampling --search-epochs 1 \
   --epochs 1 --out capsules
 accept predict capsules/model.safetensors other.wav
 
-accept table2 "${fast[@]}" --folds 1 --epochs 1 --search-epochs 1 --modes none,dropout \
+accept table2 "${fast[@]}" --folds 1 --epochs 1 --search-epochs 1 --strategies none,dropout \
   --systems CNN_GRU_att --out table --json
 holds out.txt '"wa": 0.682' # the paper's
 [ -s table/report.html ] || fail 'table2 does not write a report'

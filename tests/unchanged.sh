@@ -107,7 +107,7 @@ run() {  # run ISA SYSTEM MODE: leaves its folder ISA-SYSTEM-MODE, or a file fai
   local command=search folder=$1-$2-$3
   [ "$3" = none ] && command=train
   SERENADE_ISA=$1 timeout 300 "$serenade" $command --corpus corpus --cache cache --system "$2" \
-    --mode "$3" --preset mel --direction first --folds 1 --search-epochs 3 --epochs 2 \
+    --strategy "$3" --preset mel --direction first --folds 1 --search-epochs 3 --epochs 2 \
     --device cpu --out "$folder" >"log-$folder" 2>&1 ||
     echo "exit code $?: $(tail -n 1 "log-$folder")" >"failed-$folder"
 }

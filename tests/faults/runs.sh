@@ -14,16 +14,16 @@ arguments() {
     short) line=(train "${fast[@]}" --direction first --folds 1 --epochs 1) ;;
     dropout) line=(search "${fast[@]}" --direction first --folds 2 --search-epochs 2 --epochs 1) ;;
     joint | sampling)
-      line=(search "${fast[@]}" --direction both --mode "$1" --folds 1 --search-epochs 2 --epochs 1) ;;
+      line=(search "${fast[@]}" --direction both --strategy "$1" --folds 1 --search-epochs 2 --epochs 1) ;;
     random)
-      line=(search "${fast[@]}" --direction first --mode random --folds 1 --trials 2 --epochs 1) ;;
+      line=(search "${fast[@]}" --direction first --strategy random --folds 1 --trials 2 --epochs 1) ;;
     two_stage)
       line=(search "${fast[@]}" --direction first --folds 1 --bilevel two_stage --search-epochs 1 \
         --architecture-epochs 1 --epochs 1) ;;
     capsules)
       line=(search "${fast[@]}" --direction first --folds 1 --system CNN_SeqCap --search-epochs 1 --epochs 1) ;;
     table2)
-      line=(table2 "${fast[@]}" --direction both --folds 1 --epochs 1 --search-epochs 1 --modes none,sampling \
+      line=(table2 "${fast[@]}" --direction both --folds 1 --epochs 1 --search-epochs 1 --strategies none,sampling \
         --systems CNN_GRU_att --jobs 1) ;;
   esac
 }

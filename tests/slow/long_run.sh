@@ -31,7 +31,7 @@ measure() {  # measure PID FOLDER EPOCHS: "kB files" once that many epochs are o
 }
 
 for mode in none dropout sampling joint random; do
-  command=(search --mode $mode --search-epochs $epochs --trials 1)
+  command=(search --strategy $mode --search-epochs $epochs --trials 1)
   [ $mode = none ] && command=(train)
   "$serenade" "${command[@]}" "${small[@]}" --epochs $epochs --out $mode >"$mode.log" 2>&1 &
   pid=$!

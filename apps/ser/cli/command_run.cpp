@@ -39,7 +39,7 @@ Config resumed_config(const ConfigOptions& settings, const OutputOptions& output
 }
 
 std::string default_folder(const Config& config) {
-  return "runs/" + config.system + "-" + config.mode + "-" + config.preset + "-seed" +
+  return "runs/" + config.system + "-" + config.strategy + "-" + config.preset + "-seed" +
          std::to_string(config.seed);
 }
 
@@ -128,18 +128,19 @@ void run_experiment(const std::string& name, const RunOptions& options) {
   }
 }
 
-// `modes`: those that the command is for.
+// `allowed`: the strategies that the command is for.
 Command run_command(const std::string& name, const std::string& help, const Config& defaults,
-                    const std::vector<std::string>& modes) {
+                    const std::vector<std::string>& allowed) {
   return {name, help, [=](CLI::App& command) {
             auto options = std::make_shared<RunOptions>(defaults);
             options->output.add_to(command);
             options->machine.add_to(command);
             options->settings.add_to(command);
-            command.callback([options, name, modes] {
-              const std::string mode = resumed_config(options->settings, options->output).mode;
-              if (std::find(modes.begin(), modes.end(), mode) == modes.end()) {
-                throw InputError(name + ": mode " + mode + " belongs to `serenade " +
+            command.callback([options, name, allowed] {
+              const std::string strategy =
+                  resumed_config(options->settings, options->output).strategy;
+              if (std::find(allowed.begin(), allowed.end(), strategy) == allowed.end()) {
+                throw InputError(name + ": strategy " + strategy + " belongs to `serenade " +
                                  (name == "train" ? "search" : "train") + "`");
               }
               run_experiment(name, *options);
@@ -156,13 +157,13 @@ Command train_command() {
 
 Command search_command() {
   Config defaults;
-  defaults.mode = "dropout";
-  std::vector<std::string> modes;
+  defaults.strategy = "dropout";
+  std::vector<std::string> searching;
   for (const StrategyRow& row : strategies()) {
-    if (row.name != kNoSearch) modes.push_back(row.name);
+    if (row.name != kNoSearch) searching.push_back(row.name);
   }
   return run_command("search", "search an architecture, train it from scratch, and evaluate it",
-                     defaults, modes);
+                     defaults, searching);
 }
 
 }  // namespace serenade::ser

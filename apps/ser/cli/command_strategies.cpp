@@ -1,4 +1,4 @@
-// `serenade strategies`: what --mode may be.
+// `serenade strategies`: what --strategy may be.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 void list_strategies() {
   const Config config;
   const Genotype baseline = baseline_genotype(config.options);
-  TextTable table({{"mode", Align::left},
+  TextTable table({{"strategy", Align::left},
                    {"trains", Align::left},
                    {"what it does", Align::left},
                    {"source", Align::left}});
@@ -53,7 +53,7 @@ void tell_strategy(const std::string& name) {
 }  // namespace
 
 Command strategies_command() {
-  return {"strategies", "the ways to search an architecture (--mode), and where they come from",
+  return {"strategies", "the ways to search an architecture (--strategy), and where they come from",
           [](CLI::App& command) {
             auto name = std::make_shared<std::string>();
             command.add_option("name", *name, "tell about this one, with its settings");

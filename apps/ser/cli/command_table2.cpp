@@ -94,8 +94,8 @@ void set_up_table2(CLI::App& command) {
       ->delimiter(',')
       ->default_str(join(TablePlan().systems, ","));
   command
-      .add_option("--modes", options->modes,
-                  "separated by commas; `serenade search --help` lists them")
+      .add_option("--strategies", options->modes,
+                  "separated by commas; `serenade strategies` lists them")
       ->delimiter(',')
       ->default_str(join(TablePlan().modes, ","));
   command.add_option("--seeds", options->seeds, "runs of each fold, from --seed upwards")
@@ -110,15 +110,14 @@ void set_up_table2(CLI::App& command) {
   command.add_flag("--json", options->json, "one JSON document on stdout");
   options->output.add_to(command);
   options->machine.add_to(command);
-  options->settings.add_to(command, {"system", "mode", "genotype"});
+  options->settings.add_to(command, {"system", "strategy", "genotype"});
   command.callback([options] { run_table2(*options); });
 }
 
 }  // namespace
 
 Command table2_command() {
-  return {"table2", "the paper's Table 2 and Figure 3: all systems and search modes",
-          set_up_table2};
+  return {"table2", "the paper's Table 2 and Figure 3: all systems and strategies", set_up_table2};
 }
 
 }  // namespace serenade::ser

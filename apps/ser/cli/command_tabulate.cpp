@@ -67,7 +67,7 @@ void set_up_tabulate(CLI::App& command) {
                   "trainings of each, with --seed and those after it")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  options->settings.add_to(command, {"mode", "direction", "genotype"});
+  options->settings.add_to(command, {"strategy", "direction", "genotype"});
   options->machine.add_to(command);
   command.callback([options] { run_tabulate(*options); });
 }
@@ -76,7 +76,7 @@ void set_up_tabulate(CLI::App& command) {
 
 struct ReplayCommand {
   std::string table;
-  std::vector<std::string> modes = {"random", "evolution"};
+  std::vector<std::string> strategies = {"random", "evolution"};
   std::vector<std::string> chosen_by, judged_by;
   std::vector<double> costs = {1, 2, 5, 10, 20, 50};
   ReplayOptions replay;
@@ -99,15 +99,15 @@ void run_replay(const ReplayCommand& options) {
   const std::set<std::string> chosen_by = chosen_parts(stored.table, options.chosen_by);
   const std::set<std::string> judged_by = chosen_parts(stored.table, options.judged_by);
   if (chosen_by == judged_by) {
-    std::cerr << "note: chosen and judged by the same speakers, which flatters every mode; see "
-                 "--chosen-by and --judged-by\n";
+    std::cerr << "note: chosen and judged by the same speakers, which flatters every strategy; "
+                 "see --chosen-by and --judged-by\n";
   }
   std::vector<double> costs = options.costs;
   std::sort(costs.begin(), costs.end());
-  TextTable table({{"mode", Align::left}, {"trainings"}, {"regret %"}, {"95 % interval"}});
-  for (const std::string& mode : options.modes) {
+  TextTable table({{"strategy", Align::left}, {"trainings"}, {"regret %"}, {"95 % interval"}});
+  for (const std::string& strategy : options.strategies) {
     Config config = stored.config;
-    set_value(config, "mode", mode, "--modes");
+    set_value(config, "strategy", strategy, "--strategies");
     config.search.trials = static_cast<std::int64_t>(std::ceil(costs.back()));
     const Genotype baseline = baseline_genotype(config.options);
     const auto make = [&](std::uint64_t seed) {
@@ -115,12 +115,12 @@ void run_replay(const ReplayCommand& options) {
       return make_strategy(config, baseline);
     };
     if (make(0)->needs_supernet()) {
-      throw InputError("--modes: a table holds no supernet, which mode " + mode + " trains");
+      throw InputError("--strategies: a table holds no supernet, which " + strategy + " trains");
     }
     try {
       for (const RegretPoint& point :
            replay_regret(stored.table, chosen_by, judged_by, make, costs, options.replay)) {
-        table.add_row({mode, compact(point.cost), percent(point.mean),
+        table.add_row({strategy, compact(point.cost), percent(point.mean),
                        percent(point.low) + " .. " + percent(point.high)});
       }
     } catch (const std::invalid_argument& error) {
@@ -134,7 +134,9 @@ void run_replay(const ReplayCommand& options) {
 void set_up_replay(CLI::App& command) {
   auto options = std::make_shared<ReplayCommand>();
   command.add_option("table", options->table, "what `serenade tabulate` has written")->required();
-  command.add_option("--modes", options->modes, "strategies (serenade strategies)")
+  command
+      .add_option("--strategies", options->strategies,
+                  "those that train architectures (serenade strategies)")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--chosen-by", options->chosen_by, "speakers whose scores a strategy is told")

@@ -52,7 +52,7 @@ std::string lead(const RunReport& report) {
     facts += (facts.empty() ? "" : ", ") + std::string(name) + " " + value;
   };
   fact("system", report.system);
-  fact("search mode", report.mode);
+  fact("strategy", report.mode);
   fact("corpus", report.corpus);
   fact("front end", report.preset);
   fact("device", report.device);

@@ -40,7 +40,7 @@ std::string results_part(const Table2& table) {
                     paper ? std::to_string(paper->thousand_parameters) : "-"});
   }
   std::string markup = html_table({{"system", Align::left},
-                                   {"mode", Align::left},
+                                   {"strategy", Align::left},
                                    {"runs"},
                                    {"WA % (95% interval)"},
                                    {"UA % (95% interval)"},
@@ -121,7 +121,7 @@ std::string genotypes_part(const Table2& table) {
       rows.push_back({cell_name(cell), std::to_string(count), genotype});
     }
   }
-  return html_table({{"system and mode", Align::left}, {"runs"}, {"architecture", Align::left}},
+  return html_table({{"system and strategy", Align::left}, {"runs"}, {"architecture", Align::left}},
                     rows);
 }
 

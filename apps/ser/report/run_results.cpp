@@ -153,7 +153,7 @@ void add_curves(RunReport& report, const FoldRun& run) {
 }  // namespace
 
 std::string repeat_command(const Config& config, const std::string& folder) {
-  const std::string name = config.mode == kNoSearch ? "train" : "search";
+  const std::string name = config.strategy == kNoSearch ? "train" : "search";
   return "serenade " + name + " --config " + folder + "/config.json --out ANOTHER_FOLDER";
 }
 
@@ -212,7 +212,7 @@ std::string to_text(const RunResults& results) {
                    run.genotype.summary()});
   }
   std::ostringstream text;
-  text << results.config.system << ", mode " << results.config.mode << ", preset "
+  text << results.config.system << ", strategy " << results.config.strategy << ", preset "
        << results.config.preset << ", corpus " << results.corpus << ", device "
        << device_of(results)
        << (results.synthetic ? " (SYNTHETIC speech: says nothing about people)" : "") << "\n\n"
@@ -236,7 +236,7 @@ std::string to_json(const RunResults& results) {
     return Json{{"estimate", i.estimate}, {"low", i.low}, {"high", i.high}};
   };
   Json document = {{"system", results.config.system},
-                   {"mode", results.config.mode},
+                   {"mode", results.config.strategy},
                    {"preset", results.config.preset},
                    {"device", device_of(results)},
                    {"corpus", results.corpus},
@@ -294,9 +294,9 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   const FoldRun& shown = results.folds[best_fold(results)];
   const SearchSpace space = search_space(config.options);
   RunReport report;
-  report.title = config.system + ", " + config.mode + ", " + results.corpus;
+  report.title = config.system + ", " + config.strategy + ", " + results.corpus;
   report.system = config.system;
-  report.mode = config.mode;
+  report.mode = config.strategy;
   report.corpus = results.corpus;
   report.synthetic = results.synthetic;
   report.preset = config.preset;

@@ -189,13 +189,13 @@ class KernelThreads {
 
 void TablePlan::resolve() {
   require_distinct(systems, "systems");
-  require_distinct(modes, "modes");
+  require_distinct(modes, "strategies");
   if (seeds < 1) throw InputError("table2: seeds must be at least 1");
   if (!config.genotype.empty()) {
     throw InputError("table2: a genotype is for one system; use `serenade train --genotype`");
   }
   config.system = Config().system;
-  config.mode = Config().mode;
+  config.strategy = Config().strategy;
   config.resolve();
   for (const std::string& system : systems) {
     for (const std::string& mode : modes) run_config(system, mode, config.seed);
@@ -206,7 +206,7 @@ Config TablePlan::run_config(const std::string& system, const std::string& mode,
                              std::uint64_t seed) const {
   Config run = config;
   set_value(run, "system", system, "systems");
-  set_value(run, "mode", mode, "modes");
+  set_value(run, "strategy", mode, "strategies");
   run.seed = seed;
   run.resolve();
   return run;

@@ -131,7 +131,7 @@ TableReport table_report(const TableRuns& runs, const Table2& table) {
   report.date = local_time();
   report.table = table;
   for (const Setting& setting : config_settings()) {
-    if (setting.key == "system" || setting.key == "mode") continue;  // the table has them all
+    if (setting.key == "system" || setting.key == "strategy") continue;  // the table has them all
     report.settings.push_back({setting.key, setting.get(runs.plan.config)});
   }
   report.settings.push_back({"seeds", std::to_string(runs.plan.seeds)});
@@ -232,8 +232,9 @@ std::string table_command(const TablePlan& plan, const std::string& folder) {
   for (const std::string& system : plan.systems) systems += (systems.empty() ? "" : ",") + system;
   for (const std::string& mode : plan.modes)
     modes += (modes.empty() ? "" : ",") + std::string(mode);
-  return "serenade table2 --config " + folder + "/config.json --systems " + systems + " --modes " +
-         modes + " --seeds " + std::to_string(plan.seeds) + " --out ANOTHER_FOLDER";
+  return "serenade table2 --config " + folder + "/config.json --systems " + systems +
+         " --strategies " + modes + " --seeds " + std::to_string(plan.seeds) +
+         " --out ANOTHER_FOLDER";
 }
 
 Table2 write_table2(const TableRuns& runs, const std::string& folder) {

@@ -31,7 +31,7 @@ std::string thousands(double parameters) { return fixed(parameters / 1000, 1); }
 // One row per cell, ours beside the paper's.
 TextTable main_table(const Table2& table) {
   TextTable text({{"system", Align::left},
-                  {"mode", Align::left},
+                  {"strategy", Align::left},
                   {"runs"},
                   {"WA % pooled"},
                   {"95% interval"},

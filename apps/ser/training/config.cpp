@@ -20,11 +20,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What keys were called before, and are called now.
-const std::map<std::string, std::string> kFormerKeys = {{"dft", "n_fft"},
-                                                        {"shift", "hop_length"},
-                                                        {"mel_bands", "n_mels"},
-                                                        {"masked", "num_masked"},
-                                                        {"random_architectures", "trials"}};
+const std::map<std::string, std::string> kFormerKeys = {
+    {"dft", "n_fft"},
+    {"shift", "hop_length"},
+    {"mel_bands", "n_mels"},
+    {"masked", "num_masked"},
+    {"random_architectures", "trials"},
+    {"mode", "strategy"},
+    {"modes", "strategies"}};  // of table2 and replay
 
 template <class Number>
 Number parse_number(const std::string& key, const std::string& text, Number low, Number high) {
@@ -281,7 +284,8 @@ std::vector<Setting> system_settings() {
 std::vector<Setting> all_settings() {
   std::vector<Setting> all = {
       name_setting("system", "which recogniser", names_of(systems()), FIELD(system)),
-      name_setting("mode", "how the architecture is found", names_of(strategies()), FIELD(mode)),
+      name_setting("strategy", "how the architecture is found", names_of(strategies()),
+                   FIELD(strategy)),
   };
   for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
                             search_settings(), strategy_settings(), system_settings()}) {
@@ -322,8 +326,9 @@ void Config::resolve() {
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
     throw InputError("gru_reset before goes with gru_bias one only");
   }
-  if (!genotype.empty() && mode != kNoSearch) {
-    throw InputError("genotype is the architecture to train; mode " + mode + " searches one");
+  if (!genotype.empty() && strategy != kNoSearch) {
+    throw InputError("genotype is the architecture to train; strategy " + strategy +
+                     " searches one");
   }
   make_strategy(*this, baseline_genotype(options));  // checks the options of the search
 }

@@ -36,12 +36,12 @@ inline EnumNames<CorpusMemory> enum_names(CorpusMemory) {
           {CorpusMemory::host, "host"}};
 }
 
-/// The mode in which an architecture is trained and none searched for.
+/// The strategy with which an architecture is trained and none searched for.
 inline constexpr const char* kNoSearch = "none";
 
 struct Config {
-  std::string system = kGruAtt;  ///< a row of systems()
-  std::string mode = kNoSearch;  ///< how the architecture is found: a row of strategies()
+  std::string system = kGruAtt;      ///< a row of systems()
+  std::string strategy = kNoSearch;  ///< how the architecture is found: a row of strategies()
 
   std::string corpus_kind = CorpusSpec().kind;
   std::string corpus;  ///< folder or CSV manifest

@@ -22,8 +22,8 @@
 
 namespace serenade::ser {
 
-/// Everything one fold gives: the search of config.mode, the training of what it found, and what
-/// the network says about the test speaker.
+/// Everything one fold gives: the search of config.strategy, the training of what it found, and
+/// what the network says about the test speaker.
 struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;
@@ -52,7 +52,7 @@ TrainedFold run_fold(const Config& config, const LoadedCorpus& loaded, const Fol
                      const Observer& observer);
 
 /// Whether the two folds train the same networks: their training recordings are the same, as those
-/// of the two directions of a session are, and the strategy of config.mode learns from nothing else
+/// of the two directions of a session are, and config.strategy learns from nothing else
 /// (Strategy::shares_training).
 bool shares_training(const Config& config, const Fold& a, const Fold& b);
 

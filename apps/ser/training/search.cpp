@@ -133,7 +133,7 @@ std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& ba
   options.baseline = baseline;
   if (options.scored == 0) options.scored = 10 * options.trials;
   try {
-    return serenade::make_strategy(config.mode, search_space(config.options), options);
+    return serenade::make_strategy(config.strategy, search_space(config.options), options);
   } catch (const std::invalid_argument& error) {
     throw InputError(error.what());
   }

@@ -15,11 +15,11 @@
 
 namespace serenade::ser {
 
-/// The strategy of config.mode. baseline: what mode `none` trains. Throws InputError where the
+/// The strategy of config.strategy. baseline: what `none` trains. Throws InputError where the
 /// options make no sense.
 std::unique_ptr<Strategy> make_strategy(const Config& config, const Genotype& baseline);
 
-/// The architecture that mode `none` trains: config.genotype's, or the hand-made one where that is
+/// The architecture that `none` trains: config.genotype's, or the hand-made one where that is
 /// empty. Throws InputError naming the file when it cannot be read or does not fit the system.
 Genotype configured_genotype(const Config& config);
 
@@ -37,7 +37,7 @@ struct FoldSearch {
   std::optional<Training> training;
 };
 
-/// Searches in config.mode, once for all the given folds, which must share their training
+/// Searches in config.strategy, once for all the given folds, which must share their training
 /// (group_by_training in experiment.h). One result per fold.
 std::vector<FoldSearch> search_architectures(const Config& config,
                                              const std::vector<FoldData>& folds,

@@ -39,7 +39,7 @@ StoredResults read_results(const std::string& path);
 /// Throws InputError where the space has fewer architectures than are asked for, or more than
 /// 1,000,000.
 /// The folds must be those of both directions, so that each training is measured on both speakers.
-/// config.mode must be that of a single architecture.
+/// config.strategy must be that of a single architecture.
 void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,
               ResultFile& file,
               const std::function<void(std::int64_t done, std::int64_t total)>& progress);

@@ -87,7 +87,7 @@ struct MadeCorpus {
 ser::Config config_of(const char* system, const std::string& mode, std::int64_t bins) {
   ser::Config config;
   config.system = system;
-  config.mode = mode;
+  config.strategy = mode;
   config.features = ser::feature_preset(bins == 4096 ? "paper" : "small");
   config.epochs = config.search_epochs = 2;  // the first also loads code and finds memory
   config.resolve();
@@ -120,7 +120,7 @@ Timeline search_timeline(const MadeCorpus& made, std::int64_t bins, int steps) {
   constexpr int kFirstSteps = 5;
   const ser::Config config = config_of(ser::kGruAtt, "dropout", bins);
   const ser::FoldData data = made.data(config);
-  const auto method = make_one_shot(config.mode, ser::search_space(config.options), {});
+  const auto method = make_one_shot(config.strategy, ser::search_space(config.options), {});
   const std::unique_ptr<ser::Recognizer> supernet = ser::make_supernet(config.options, *method);
   supernet->to(Device::cuda);
   SupernetSearch search(*supernet, *method);

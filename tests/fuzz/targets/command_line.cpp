@@ -195,24 +195,25 @@ class Sandbox {
 };
 
 std::vector<std::string> seeds() {
-  return {"info\n--json",
-          "corpus\ncheck\ncorpus.csv\n--json",
-          "corpus\nmake\nout",
-          "features\nwav/1.wav\n--preset\nmel",
-          "features\n--corpus\ncorpus.csv\n--cache\nout/cache",
-          "predict\nmodel.safetensors\nwav/1.wav\nwav/2.wav\n--json",
-          "evaluate\nmodel.safetensors\n--corpus\ncorpus.csv\n--cache\ncache",
-          "report\nrun",
-          "report\nproj",
-          "train\n--corpus\ncorpus.csv\n--out\nrun\n--cache\ncache\n--replace",
-          "train\n--corpus\ncorpus.csv\n--out\nrun\n--cache\ncache\n--resume",
-          "train\n--corpus\ncorpus.csv\n--out\n.\n--cache\ncache\n--replace",
-          "train\n--corpus\ncorpus.csv\n--out\nproj\n--replace",
-          "train\n--corpus\nrun\n--out\nrun\n--replace",
-          "train\n--corpus\ncorpus.csv\n--out\nrun\n--genotype\nrun/genotype.json\n--replace",
-          "train\n--config\nconfig.json\n--out\nout/../../outside/run\n--replace",
-          "search\n--corpus\ncorpus.csv\n--out\nout\n--mode\nsampling\n--cache\n",
-          "table2\n--corpus\ncorpus.csv\n--modes\nnone\n--systems\nCNN_GRU_att\n--out\n/outside"};
+  return {
+      "info\n--json",
+      "corpus\ncheck\ncorpus.csv\n--json",
+      "corpus\nmake\nout",
+      "features\nwav/1.wav\n--preset\nmel",
+      "features\n--corpus\ncorpus.csv\n--cache\nout/cache",
+      "predict\nmodel.safetensors\nwav/1.wav\nwav/2.wav\n--json",
+      "evaluate\nmodel.safetensors\n--corpus\ncorpus.csv\n--cache\ncache",
+      "report\nrun",
+      "report\nproj",
+      "train\n--corpus\ncorpus.csv\n--out\nrun\n--cache\ncache\n--replace",
+      "train\n--corpus\ncorpus.csv\n--out\nrun\n--cache\ncache\n--resume",
+      "train\n--corpus\ncorpus.csv\n--out\n.\n--cache\ncache\n--replace",
+      "train\n--corpus\ncorpus.csv\n--out\nproj\n--replace",
+      "train\n--corpus\nrun\n--out\nrun\n--replace",
+      "train\n--corpus\ncorpus.csv\n--out\nrun\n--genotype\nrun/genotype.json\n--replace",
+      "train\n--config\nconfig.json\n--out\nout/../../outside/run\n--replace",
+      "search\n--corpus\ncorpus.csv\n--out\nout\n--strategy\nsampling\n--cache\n",
+      "table2\n--corpus\ncorpus.csv\n--strategies\nnone\n--systems\nCNN_GRU_att\n--out\n/outside"};
 }
 
 void run(const std::string& input) {
@@ -265,7 +266,7 @@ Target command_line_target() {
                     "--config",
                     "--genotype",
                     "--json",
-                    "--mode",
+                    "--strategy",
                     "--threads",
                     "--device",
                     "--seed",

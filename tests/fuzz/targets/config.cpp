@@ -10,7 +10,7 @@ namespace {
 
 std::vector<std::string> seeds() {
   ser::Config search;
-  search.mode = "dropout";
+  search.strategy = "dropout";
   search.preset = "mel";
   return {ser::to_json(ser::Config()), ser::to_json(search), "{\"epochs\": 3, \"seed\": 7}",
           "{\"corpus\": \"folder\", \"learning_rate\": 1e-3, \"renormalize\": true}"};

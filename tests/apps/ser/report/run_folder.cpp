@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "tensor/files.h"
@@ -76,6 +77,38 @@ TEST_CASE("run folder: a fold counts as finished with all its files, and its epo
   fs::create_symlink("absent/metrics.jsonl", metrics);
   CHECK(message_of<IoError>([&] { open(OverwritePolicy::resume); }) ==
         real + "/metrics.jsonl: cannot be written");
+}
+
+TEST_CASE("run folder: a run of before the settings of strategies goes on") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  Config config;
+  config.strategy = "random";
+  config.search.trials = 3;
+  config.resolve();
+  const auto resume = [&](OverwritePolicy policy) { RunFolder(path, config, policy, 5, {}); };
+  { RunFolder(path, config, OverwritePolicy::refuse, 5, {}).begin({}); }
+  auto old = nlohmann::json::parse(read_file(path + "/config.json"));
+  old["mode"] = old["strategy"];
+  old["random_architectures"] = old["trials"];
+  for (const Setting& setting : config_settings()) {
+    const bool was_there = setting.key == "num_masked" || setting.key == "renormalize";
+    if (setting.key == "strategy" || (!setting.strategies.empty() && !was_there)) {
+      old.erase(setting.key);
+    }
+  }
+  write_text(path + "/config.json", old.dump());
+  auto mark = nlohmann::json::parse(read_file(path + "/serenade.json"));
+  mark["config"] = old;  // the copy
+  write_text(path + "/serenade.json", mark.dump());
+  CHECK_NOTHROW(resume(OverwritePolicy::resume));
+  CHECK(to_json(*stored_folder_config(path)) == to_json(config));
+  config.search.trials = 4;
+  CHECK(contains(message_of<InputError>([&] { resume(OverwritePolicy::resume); }),
+                 "'trials' was 3 in this run, not 4"));
+  config.search.trials = 3;
+  config.search.scored = 40;
+  CHECK(contains(message_of<InputError>([&] { resume(OverwritePolicy::resume); }), "'scored'"));
 }
 
 }  // namespace serenade::ser

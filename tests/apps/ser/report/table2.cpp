@@ -270,7 +270,7 @@ TEST_CASE("table2: plans that cannot be run are refused") {
   plan.modes = {"none", "none"};
   CHECK(contains(refusal(), "twice"));
   plan.modes = {};
-  CHECK(contains(refusal(), "modes"));
+  CHECK(contains(refusal(), "strategies"));
   plan.modes = {"none"};
   plan.systems = {"CNN_LSTM"};
   CHECK(contains(refusal(), "CNN_LSTM"));

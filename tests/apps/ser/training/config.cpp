@@ -66,7 +66,7 @@ TEST_CASE("config: the JSON holds every key, with numbers and booleans as such")
   CHECK(document["epochs"].is_number_integer());
   CHECK(document["alpha_learning_rate"].is_number_float());
   CHECK(document["renormalize"].is_boolean());
-  CHECK(document["mode"] == "none");
+  CHECK(document["strategy"] == "none");
 }
 
 TEST_CASE("config: the largest seed and the smallest number survive") {
@@ -122,16 +122,18 @@ TEST_CASE("config: an unknown key names the nearest one, and the source") {
   // What it is called now is meant where there is such a thing.
   CHECK(meant_key("masked", {"seed", "num_masked", "tasked"}) == "num_masked");
   CHECK(meant_key("masked", {"seed", "tasked"}) == "tasked");
+  CHECK(meant_key("mode", {"seed", "strategy"}) == "strategy");
 }
 
 TEST_CASE("config: what was stored under former keys is still read, but nobody may write them") {
   const std::string old = R"({"preset": "small", "dft": 1024, "shift": 80, "masked": 2,
-                              "random_architectures": 7})";
+                              "random_architectures": 7, "mode": "joint"})";
   const Config config = stored_config(old, "model.safetensors");
   CHECK(config.features.n_fft == 1024);
   CHECK(config.features.hop_length == 80);
   CHECK(config.search.num_masked == 2);
   CHECK(config.search.trials == 7);
+  CHECK(config.strategy == "joint");
   CHECK_THROWS_AS(config_from_json(old, "file.json"), InputError);
   CHECK_THROWS_AS(stored_config(R"({"epohcs": 3})", "model.safetensors"), InputError);
 }
@@ -151,7 +153,7 @@ TEST_CASE("config: a strategy reads the settings that say so, and no other") {
   for (const StrategyRow& row : strategies()) {
     CAPTURE(row.name);
     Config config;
-    set_value(config, "mode", row.name);
+    set_value(config, "strategy", row.name);
     for (const Setting& setting : config_settings()) {
       if (setting.strategies.empty()) continue;
       CAPTURE(setting.key);
@@ -167,7 +169,7 @@ TEST_CASE("config: a strategy reads the settings that say so, and no other") {
   }
   for (const std::string& reader : readers) {
     Config config;
-    CHECK_NOTHROW(set_value(config, "mode", reader));
+    CHECK_NOTHROW(set_value(config, "strategy", reader));
   }
 }
 
@@ -177,7 +179,7 @@ TEST_CASE("config: settings of strategies are those that nas has, and ten are ra
   CHECK(config.search.temperature == defaults.temperature);
   CHECK(config.search.child_population == defaults.child_population);
   const auto ranked = [&](const char* trials, const char* scored) {
-    set_value(config, "mode", "zero_cost");
+    set_value(config, "strategy", "zero_cost");
     set_value(config, "trials", trials);
     set_value(config, "scored", scored);
     const auto strategy = make_strategy(config, baseline_genotype(config.options));
@@ -191,8 +193,8 @@ TEST_CASE("config: an architecture to train does not go with a search for one") 
   Config config;
   config.genotype = "best.json";
   CHECK_NOTHROW(config.resolve());
-  config.mode = "dropout";
-  CHECK(contains(message_of<InputError>([&] { config.resolve(); }), "mode dropout"));
+  config.strategy = "dropout";
+  CHECK(contains(message_of<InputError>([&] { config.resolve(); }), "strategy dropout"));
 }
 
 TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
@@ -209,7 +211,7 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"dropout", "0.5x", "file.json: dropout must be a number from 0 to 0.95; got '0.5x'"},
       {"dropout", "1e-999", "file.json: dropout must be a number from 0 to 0.95; got '1e-999'"},
       {"renormalize", "maybe", "true or"},
-      {"mode", "dropuot", "dropout"},
+      {"strategy", "dropuot", "dropout"},
       {"system", "cnn", "CNN_SeqCap"},
       {"preset", "huge", "mel"},
       {"seed", "-1", "from 0 to"},
@@ -265,12 +267,12 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
       {"n_fft", "600", "seed", "0"},  // shorter than the window
       {"segment_minimum", "201", "seed", "0"},
       {"gru_reset", "before", "gru_bias", "two"},
-      {"num_masked", "4", "mode", "dropout"},
+      {"num_masked", "4", "strategy", "dropout"},
       {"tournament", "11", "seed", "0"},
-      {"temperature", "0.05", "mode", "gumbel"},  // below the final one
-      {"final_temperature", "20", "mode", "gdas"},
-      {"scored", "4", "mode", "zero_cost"},  // fewer than are trained
-      {"bilevel", "two_stage", "mode", "darts_pt"}};
+      {"temperature", "0.05", "strategy", "gumbel"},  // below the final one
+      {"final_temperature", "20", "strategy", "gdas"},
+      {"scored", "4", "strategy", "zero_cost"},  // fewer than are trained
+      {"bilevel", "two_stage", "strategy", "darts_pt"}};
   for (const auto& [key, value, other_key, other] : cases) {
     CAPTURE(key);
     Config config;

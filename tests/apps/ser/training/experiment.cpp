@@ -52,12 +52,12 @@ TEST_CASE("experiment: a search tells the loss of the whole mixture") {
   config.learning_rate = 1e-9;  // the weights stay as they begin
   for (const char* mode : {"joint", "sampling"}) {
     CAPTURE(mode);
-    config.mode = mode;
+    config.strategy = mode;
     const FoldRun run = run_fold(config, loaded, loaded.folds.front(), {}).run;
     for (const EpochRecord& epoch : run.epochs) {
       if (epoch.stage != "search") {
         CHECK(epoch.mixture_loss == 0);
-      } else if (config.mode == "joint") {  // what its steps train
+      } else if (config.strategy == "joint") {  // what its steps train
         CHECK(epoch.mixture_loss == doctest::Approx(epoch.train_loss).epsilon(1e-3));
         CHECK(epoch.mixture_loss != doctest::Approx(epoch.child_loss).epsilon(1e-4));
       } else {
@@ -68,7 +68,7 @@ TEST_CASE("experiment: a search tells the loss of the whole mixture") {
         CHECK(epoch.matched_child_loss != epoch.child_loss);
       }
     }
-    if (config.mode == "joint") continue;
+    if (config.strategy == "joint") continue;
     // Runs of before do not know it.
     std::string before = records_json(run.epochs);
     for (const std::string& key :

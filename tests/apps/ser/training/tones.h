@@ -33,7 +33,7 @@ inline std::string make_tone_corpus(const TemporaryFolder& folder) {
 inline Config small_config(const std::string& corpus, const char* system, const std::string& mode) {
   Config config;
   config.system = system;
-  config.mode = mode;
+  config.strategy = mode;
   config.corpus = corpus;
   config.cache = "";
   config.direction = Direction::first;
