@@ -116,7 +116,7 @@ refuse 2 "did you mean '--hop-length'" train --shift=80 --corpus demo
 refuse 2 "did you mean 'iemocap'" train --corpus-kind imocap --corpus demo
 refuse 2 --resume train "${fast[@]}" --out x --resume --replace
 refuse 2 files predict $model
-refuse 2 dropuot table2 --strategies dropuot --corpus demo
+refuse 2 "did you mean 'dropout'" table2 --strategies dropuot --corpus demo
 refuse 2 CNN_SeqCap table2 --systems CNN --corpus demo
 if "$serenade" info --json | grep -q '"gpu": "none'; then
   refuse 2 '--device cuda' train --device cuda --corpus demo

@@ -1,20 +1,28 @@
 #include "apps/ser/report/figure3.h"
 
+#include <algorithm>
+
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/svg.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/report/chart.h"
+#include "nas/strategy.h"
 #include "tensor/csv.h"
 
 namespace serenade::ser {
 
 namespace {
 
-// The same colour for a mode in both parts and in every report.
+// The same colour for a mode in both parts and in every report; others share those that the paper's
+// do not have.
 int mode_color(const std::string& mode) {
   if (mode == "joint") return 1;
   if (mode == "sampling") return 2;
   if (mode == "dropout") return 0;
-  return 3;
+  const std::vector<StrategyRow>& rows = strategies();
+  const auto row = std::find_if(rows.begin(), rows.end(),
+                                [&](const StrategyRow& other) { return other.name == mode; });
+  return 3 + static_cast<int>(row - rows.begin()) % (kSeriesColors - 3);
 }
 
 // beside: drawn dashed, each named by its mode and `what`.

@@ -1,5 +1,6 @@
 #pragma once
-// The paper's Table 2 as one job: every system under every search mode, over folds and seeds.
+// The paper's Table 2 as one job: every system under every search mode, over folds and seeds. Modes
+// are strategies (nas/strategy.h): the paper's, or any others.
 //
 // A cell run (system, mode, fold, seed) depends on nothing but itself and the configuration, so
 // each is saved when it is done and never computed twice: a broken job goes on where it stopped,

@@ -72,9 +72,15 @@ void add_comparison(Table2& table, const TableRuns& runs, const std::string& sys
 }
 
 void add_comparisons(Table2& table, const TableRuns& runs) {
+  const std::vector<std::string> of_paper = paper_modes();
   for (const std::string& system : runs.plan.systems) {
     for (const std::string& mode : runs.plan.modes) {
       if (mode != kNoSearch) add_comparison(table, runs, system, kNoSearch, mode);
+    }
+    for (const std::string& mode : runs.plan.modes) {
+      if (std::count(of_paper.begin(), of_paper.end(), mode) == 0) {
+        add_comparison(table, runs, system, "random", mode);
+      }
     }
     add_comparison(table, runs, system, "joint", "dropout");
     add_comparison(table, runs, system, "sampling", "dropout");

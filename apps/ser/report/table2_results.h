@@ -12,8 +12,8 @@
 namespace serenade::ser {
 
 /// The rows that have at least one finished run, with intervals, comparisons (each mode against
-/// none; dropout against joint and sampling; on the runs that both have) and notes. Throws
-/// InputError if no run is finished.
+/// none; those that the paper has not against random; dropout against joint and sampling; on the
+/// runs that both have) and notes. Throws InputError if no run is finished.
 Table2 make_table2(const TableRuns& runs, const std::string& command);
 
 /// Loss curves of the searches, mean over the runs that all searching modes have finished; without

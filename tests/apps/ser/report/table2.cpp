@@ -158,6 +158,28 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     CHECK(make_table2(grown, "").comparisons[0].second == "CNN_GRU_att joint");
   }
 
+  SUBCASE("strategies that the paper has not are rows like others") {
+    plan.systems = {kSeqCap};
+    plan.modes = {"none", "random", "gumbel"};
+    const TableRuns grown = run_in(plan, loaded, out, OverwritePolicy::resume, 0, &computed);
+    CHECK(computed == 2);
+    const Table2 table = make_table2(grown, "");
+    REQUIRE(table.cells.size() == 3);
+    CHECK(table.cells[2].mode == "gumbel");
+    CHECK(table.cells[2].confusion.total() == 4);
+    const auto cells = nlohmann::json::parse(to_json(table)).at("cells");
+    CHECK(cells[1].contains("paper"));
+    CHECK_FALSE(cells[2].contains("paper"));
+    REQUIRE(table.comparisons.size() == 3);  // random and gumbel with none, gumbel with random
+    CHECK(table.comparisons[2].first == "CNN_SeqCap random");
+    CHECK(table.comparisons[2].second == "CNN_SeqCap gumbel");
+    REQUIRE(table_figure3(grown, kSeqCap).supernet.size() == 1);
+    CHECK(table_figure3(grown, kSeqCap).supernet[0].mode == "gumbel");
+    CHECK(contains(table_command(grown.plan, out), "--strategies none,random,gumbel"));
+    plan.modes = {"gumbl"};
+    CHECK(contains(message_of<InputError>([&] { plan.resolve(); }), "did you mean 'gumbel'"));
+  }
+
   SUBCASE("another configuration is refused, and so is a folder that exists") {
     CHECK(contains(
         message_of<InputError>([&] { run_in(plan, loaded, out, OverwritePolicy::refuse); }),
