@@ -1,7 +1,7 @@
 #include "nas/children.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "autograd/engine.h"
 
@@ -15,11 +15,20 @@ double Children::loss(const Child& child) {
     choices_[i]->set_path(single_path(choices_[i]->candidate_count(), child[i]));
   }
   const NoGrad no_graph;
-  return draws_([&] {
+  const double found = draws_([&] {
     double total = 0;
     for (const LossFunction& loss : losses_) total += static_cast<double>(loss().item());
     return std::isfinite(total) ? total : std::numeric_limits<double>::max();
   });
+  ++compared_;
+  lowest_ = std::min(lowest_, found);
+  return found;
+}
+
+std::map<std::string, double> Children::measured() const {
+  const double batches = static_cast<double>(std::max<std::size_t>(1, losses_.size()));
+  return {{"children compared", static_cast<double>(compared_)},
+          {"lowest loss of a child", lowest_ / batches}};
 }
 
 void Children::decide(const Child& child) {

@@ -3,6 +3,9 @@
 // they share, compared by their loss on the validation data.
 
 #include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "nas/one_shot.h"
@@ -25,11 +28,15 @@ class Children {
   /// Writes the answer into the alphas: 1 for each candidate of the child, 0 for the others. So
   /// whoever reads alphas reads the answer.
   void decide(const Child& child);
+  /// For the history: how many were looked at, and the lowest loss, a mean over the batches.
+  std::map<std::string, double> measured() const;
 
  private:
   const std::vector<std::shared_ptr<SupernetChoice>>& choices_;
   std::vector<LossFunction> losses_;
   RepeatedDraws draws_;
+  std::int64_t compared_ = 0;
+  double lowest_ = std::numeric_limits<double>::max();
 };
 
 }  // namespace serenade

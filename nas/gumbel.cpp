@@ -25,6 +25,10 @@ GumbelSearch::GumbelSearch(const SearchSpace& space, const StrategyOptions& opti
         options.final_temperature);
 }
 
+std::map<std::string, double> GumbelSearch::end_epoch(const EpochEnd& end) const {
+  return {{"temperature", temperature(end.epoch, planned_steps())}};
+}
+
 std::string GumbelSearch::fingerprint() const {
   return "temperature from " + std::to_string(options().temperature) + " to " +
          std::to_string(options().final_temperature) + " in " + std::to_string(planned_steps()) +
@@ -36,10 +40,13 @@ std::vector<double> GumbelSearch::noise(const Draw& draw) {
   return gumbel_noise(draw.candidates, {draw.seed, purpose, draw.step}, draw.choice);
 }
 
-std::function<Variable(const Variable&)> GumbelSearch::relaxation(const Draw& draw) const {
+double GumbelSearch::temperature(std::int64_t epoch, std::int64_t epochs) const {
   const double first = options().temperature, last = options().final_temperature;
-  const auto temperature =
-      static_cast<real>(first + (last - first) * ramp(draw.epoch, draw.epochs));
+  return first + (last - first) * ramp(epoch, epochs);
+}
+
+std::function<Variable(const Variable&)> GumbelSearch::relaxation(const Draw& draw) const {
+  const auto temperature = static_cast<real>(GumbelSearch::temperature(draw.epoch, draw.epochs));
   const std::vector<double> noise = GumbelSearch::noise(draw);
   const Tensor g = Tensor::from({noise.begin(), noise.end()}, {draw.candidates});
   return [g, temperature](const Variable& alpha) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ std::vector<double> gumbel_noise(std::int64_t n, const RandomKey& key, std::uint
 class GumbelSearch : public OneShot {
  public:
   GumbelSearch(const SearchSpace& space, const StrategyOptions& options);
+  /// The temperature, for the history.
+  std::map<std::string, double> end_epoch(const EpochEnd& end) const override;
   std::string fingerprint() const override;
 
  protected:
@@ -24,6 +27,9 @@ class GumbelSearch : public OneShot {
   static std::vector<double> noise(const Draw& draw);
   /// softmax((alpha + noise) / temperature), [n].
   std::function<Variable(const Variable& alpha)> relaxation(const Draw& draw) const;
+
+ private:
+  double temperature(std::int64_t epoch, std::int64_t epochs) const;
 };
 
 }  // namespace serenade

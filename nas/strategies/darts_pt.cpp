@@ -15,6 +15,7 @@
 // alpha. All removals must see the same batches and drop the same elements.
 
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/engine.h"
 #include "nas/one_shot.h"
@@ -78,11 +79,19 @@ class Perturbation : public OneShot {
         }
       });
     }
+    std::map<std::string, double> measured;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double mean = without[static_cast<std::size_t>(i)] / static_cast<double>(losses.size());
+      if (std::isfinite(mean)) {
+        const std::string& candidate = open.candidates()[static_cast<std::size_t>(i)];
+        measured["loss of " + open.name() + " without " + candidate] = mean;
+      }
+    }
     const std::int64_t kept = std::max_element(without.begin(), without.end()) - without.begin();
     std::vector<real> alpha(without.size(), 0);
     alpha[static_cast<std::size_t>(kept)] = 10;
     Variable(open.alpha()).value().copy_(Tensor::from(alpha, {n}));
-    return {};
+    return measured;
   }
   std::string fingerprint() const override {
     return std::to_string(options().epochs) + " epochs, then " +

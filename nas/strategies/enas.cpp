@@ -93,7 +93,7 @@ class Enas : public OneShot {
       }
     }
     children.decide(best);
-    return {};
+    return children.measured();
   }
   std::string fingerprint() const override {
     return std::to_string(planned_steps()) + " epochs, baseline " +

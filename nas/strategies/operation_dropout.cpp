@@ -30,7 +30,7 @@ class OperationDropout : public OneShot {
   std::string name() const override { return "operation_dropout"; }
   Path draw(const Draw& draw) const override {
     if (draw.phase == Phase::architecture) return full_path(draw.candidates);
-    const double p = options().drop_probability * ramp(draw.epoch, options().epochs);
+    const double p = probability(draw.epoch);
     const RandomKey key{draw.seed, Purpose::path, draw.step};
     std::vector<bool> active;
     for (std::int64_t i = 0; i < draw.candidates; ++i) {
@@ -38,9 +38,17 @@ class OperationDropout : public OneShot {
     }
     return scaled_path(std::move(active), static_cast<real>(1 / (1 - p)));
   }
+  std::map<std::string, double> end_epoch(const EpochEnd& end) const override {
+    return {{"drop_probability", probability(end.epoch)}};
+  }
   std::string fingerprint() const override {
     return "dropped with " + std::to_string(options().drop_probability) + " after " +
            std::to_string(options().epochs) + " epochs";
+  }
+
+ private:
+  double probability(std::int64_t epoch) const {
+    return options().drop_probability * ramp(epoch, options().epochs);
   }
 };
 

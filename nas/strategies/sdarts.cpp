@@ -37,8 +37,7 @@ class SmoothDarts : public OneShot {
   std::string name() const override { return "sdarts"; }
 
   StepGradient weight_gradient(const WeightStep& step) const override {
-    const auto epsilon = static_cast<real>(options().perturbation *
-                                           (0.1 + 0.9 * ramp(step.epoch, options().epochs)));
+    const auto epsilon = static_cast<real>(width(step.epoch));
     const std::int64_t steps = options().adversarial_steps;
     std::vector<Variable> d = random_start(step, epsilon);
     Moved alphas(step.alphas);
@@ -54,6 +53,9 @@ class SmoothDarts : public OneShot {
     }
     return OneShot::weight_gradient(step);
   }
+  std::map<std::string, double> end_epoch(const EpochEnd& end) const override {
+    return {{"perturbation", width(end.epoch)}};
+  }
   std::string fingerprint() const override {
     return "perturbed by " + std::to_string(options().perturbation) + " after " +
            std::to_string(options().epochs) + " epochs, " +
@@ -61,6 +63,11 @@ class SmoothDarts : public OneShot {
   }
 
  private:
+  // Half the side of the box.
+  double width(std::int64_t epoch) const {
+    return options().perturbation * (0.1 + 0.9 * ramp(epoch, options().epochs));
+  }
+
   // A point of the box for every alpha: each has 65,536 elements of the step's stream.
   std::vector<Variable> random_start(const WeightStep& step, real epsilon) const {
     const RandomKey key{options().seed, Purpose::path, step.step};

@@ -48,7 +48,7 @@ class SinglePath : public OneShot {
     if (end.epoch + 1 < planned_steps()) return {};
     Children children(end);
     children.decide(evolve([&](const Child& child) { return children.loss(child); }));
-    return {};
+    return children.measured();
   }
   std::string fingerprint() const override {
     return std::to_string(options().epochs) + " epochs, " + (options().fair ? "fair, " : "") +

@@ -122,6 +122,12 @@ TEST_CASE("darts_pt: what is left after a removal is not scaled up") {
   while (method->advance(problem)) {
   }
   CHECK(method->recommend().summary() == "factor=3");
+  // All three share evenly: without 3, the others give 0; without one of them, 1/3 and 5/3.
+  const std::map<std::string, double>& measured = method->search()->history().back().values;
+  REQUIRE(measured.size() == 3);
+  CHECK(measured.at("loss of factor without 3") == doctest::Approx(1).epsilon(1e-4));
+  CHECK(measured.at("loss of factor without 2") == doctest::Approx(4.0 / 9).epsilon(1e-4));
+  CHECK(measured.at("loss of factor without -2") == doctest::Approx(4.0 / 9).epsilon(1e-4));
 }
 
 TEST_CASE("darts_pt: choices are decided one by one, and the weights are tuned in between") {

@@ -264,6 +264,9 @@ TEST_CASE("enas: the answer is the best of the children that the policy draws") 
       }
     }
     CHECK(choice_indices(many->recommend(), toy_space()) == best);
+    const std::map<std::string, double>& told = many->search()->history().back().values;
+    CHECK(told.at("children compared") == 1000);
+    CHECK(told.at("lowest loss of a child") == doctest::Approx(lowest / kToySteps));
     CHECK(many->search()->alphas()[0][static_cast<std::size_t>(best[0])] == 1);
     // .. and of one draw it is this one, whatever the alphas.
     options.child_population = 1;

@@ -174,3 +174,19 @@ TEST_CASE("gumbel: temperatures that do not fall to one above 0 are refused") {
     }
   }
 }
+
+TEST_CASE("gumbel: the history tells the temperature of every epoch") {
+  for (const char* name : {"gumbel", "gdas"}) {
+    const auto method =
+        make_one_shot(name, toy_space(), {.epochs = 3, .temperature = 4, .final_temperature = 1});
+    ToyProblem problem;
+    while (method->advance(problem)) {
+    }
+    const std::vector<SearchRecord>& history = method->search()->history();
+    REQUIRE(history.size() == 3);
+    for (const double told : {4.0, 2.5, 1.0}) {
+      const auto epoch = static_cast<std::size_t>((4 - told) / 1.5);
+      CHECK(history[epoch].values.at("temperature") == told);
+    }
+  }
+}

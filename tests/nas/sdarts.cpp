@@ -113,3 +113,21 @@ TEST_CASE("sdarts: options that make no sense are refused") {
   CHECK(contains(make(options(-1, 0)), "sdarts: perturbation must be 0 or more; got -1"));
   CHECK(contains(make(options(1, -1)), "sdarts: adversarial_steps must be 0 or more; got -1"));
 }
+
+TEST_CASE(
+    "sdarts, operation_dropout: the history tells how far alpha is moved, and what is dropped") {
+  for (const auto& [name, value] :
+       {std::pair{"sdarts", "perturbation"}, {"operation_dropout", "drop_probability"}}) {
+    const auto method = make_one_shot(name, toy_space(),
+                                      {.epochs = 3, .drop_probability = 0.5, .perturbation = 0.5});
+    ToyProblem problem;
+    while (method->advance(problem)) {
+    }
+    const std::vector<SearchRecord>& history = method->search()->history();
+    REQUIRE(history.size() == 3);
+    const double first = value == std::string("perturbation") ? 0.05 : 0;
+    CHECK(history[0].values.at(value) == doctest::Approx(first));
+    CHECK(history[1].values.at(value) == doctest::Approx((first + 0.5) / 2));
+    CHECK(history[2].values.at(value) == doctest::Approx(0.5));
+  }
+}

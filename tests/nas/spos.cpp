@@ -148,6 +148,10 @@ TEST_CASE("spos: the answer is the best of those seen, also where few are looked
   double best = 1e9;
   for (const auto& child : problem.seen) best = std::min(best, TableProblem::loss_of(child));
   CHECK(TableProblem::loss_of(choice_indices(method->recommend(), table_space())) == best);
+  const std::vector<SearchRecord>& history = method->search()->history();
+  CHECK(history.front().values.empty());
+  CHECK(history.back().values.at("children compared") == 12);
+  CHECK(history.back().values.at("lowest loss of a child") == doctest::Approx(best));
 }
 
 TEST_CASE("spos: options that make no sense are refused") {
