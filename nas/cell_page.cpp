@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "nas/cell_text.h"
+#include "nas/epoch_slider.h"
 #include "tensor/check.h"
 #include "tensor/text.h"
 
@@ -16,30 +17,15 @@ body { font: 15px/1.5 Helvetica, Arial, sans-serif; max-width: 980px; margin: 2e
 svg { max-width: 100%; }
 code { overflow-wrap: anywhere; font-size: 12px; }
 input { width: 70%; vertical-align: middle; }
-.epoch { display: none; }
-.shown { display: block; }
 </style>
 )";
 
-constexpr const char* kScript = R"(<script>
-const epochs = document.querySelectorAll('.epoch');
-const slider = document.querySelector('input');
-function show() {
-  document.querySelector('output').textContent = slider.value + ' of ' + epochs.length;
-  epochs.forEach((epoch, i) => epoch.classList.toggle('shown', i == slider.value - 1));
-}
-slider.max = slider.value = epochs.length;
-slider.oninput = show;
-show();
-</script>
-)";
-
 std::string cells_html(const CellSpace& space, const std::vector<CellEdges>& cells) {
-  std::string html = "<div class=\"epoch\">\n";
+  std::string html;
   for (std::size_t c = 0; c < cells.size(); ++c) {
     html += "<h2>Cell: " + escape_xml(space.cells[c]) + "</h2>\n" + draw_cell_svg(space, cells[c]);
   }
-  return html + "<p><code>" + escape_xml(to_text(space, cells)) + "</code></p>\n</div>\n";
+  return html + "<p><code>" + escape_xml(to_text(space, cells)) + "</code></p>\n";
 }
 
 // softmax(alpha) of one edge over the epochs, on a scale that shows differences.
@@ -66,10 +52,10 @@ std::string to_html(const CellSpace& space, const CellPage& page) {
   check(!page.cells.empty(), "CellPage", "there must be cells");
   std::string html = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>" +
                      escape_xml(page.title) + "</title>\n" + kStyle + "<h1>" +
-                     escape_xml(page.title) + "</h1>\n<p" +
-                     (page.cells.size() == 1 ? " hidden" : "") +
-                     ">After epoch <output></output> <input type=\"range\" min=\"1\"></p>\n";
-  for (const std::vector<CellEdges>& cells : page.cells) html += cells_html(space, cells);
+                     escape_xml(page.title) + "</h1>\n";
+  std::vector<std::string> epochs;
+  for (const std::vector<CellEdges>& cells : page.cells) epochs.push_back(cells_html(space, cells));
+  html += epoch_slider(epochs);
   if (!page.lines.empty()) {
     html += "<h2>" + escape_xml(page.lines_title) + "</h2>\n" +
             draw_lines_svg("", page.lines, 0, 1, 620);
@@ -80,7 +66,7 @@ std::string to_html(const CellSpace& space, const CellPage& page) {
       html += alphas_html(space, page.history, i);
     }
   }
-  return html + kScript + "</html>\n";
+  return html + "</html>\n";
 }
 
 }  // namespace serenade

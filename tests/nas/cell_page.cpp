@@ -9,6 +9,7 @@
 #include <regex>
 #include <set>
 
+#include "nas/epoch_slider.h"
 #include "tests/nas/toy.h"
 
 using namespace serenade;
@@ -80,6 +81,16 @@ TEST_CASE("draw: names of lines that end side by side do not overlap and stay in
   for (std::size_t i = 1; i < places.size(); ++i) CHECK(places[i] - places[i - 1] > 11.5);
 }
 
+TEST_CASE("epoch slider: the last part is seen, a part alone has no slider") {
+  CHECK(epoch_slider({}) == "");
+  CHECK(epoch_slider({"one"}) == "<div>\n<div class=\"epoch\">\none</div>\n</div>\n");
+  const std::string html = epoch_slider({"one", "two", "three"});
+  CHECK(count(html, "class=\"epoch\" hidden=\"\">") == 2);
+  CHECK(contains(html, "class=\"epoch\">\nthree</div>"));
+  CHECK(count(html, "<script>") == 1);
+  CHECK(html.find("type=\"range\"") < html.find("one"));
+}
+
 TEST_CASE("cell page: everything in one file") {
   SearchRecord record{.epoch = 0, .choices = {}};
   for (const Choice& choice : space().space().choices) {
@@ -98,11 +109,12 @@ TEST_CASE("cell page: everything in one file") {
                                              .lines = {{"accuracy", {0.1, 0.2}}}});
   CHECK(contains(html, "<title>a &amp; b</title>"));
   CHECK(count(html, "class=\"epoch\"") == 2);
-  CHECK(count(html, "<svg") == 2 + 1 + 5);  // cells, accuracy, edges
+  CHECK(count(html, "class=\"epoch\" hidden") == 1);  // the last is seen
+  CHECK(count(html, "<svg") == 2 + 1 + 5);            // cells, accuracy, edges
   CHECK(count(html, "</svg>") == 2 + 1 + 5);
   CHECK(contains(html, "type=\"range\""));
   for (const char* outside : {"src=", "href=", "@import", "url("}) CHECK(count(html, outside) == 0);
   CHECK(count(html, "http") == count(html, "xmlns=\"http://www.w3.org/2000/svg\""));
-  CHECK(contains(to_html(space(), {.cells = {{kEdges}}}), "<p hidden>"));
+  CHECK_FALSE(contains(to_html(space(), {.cells = {{kEdges}}}), "type=\"range\""));
   CHECK_THROWS_AS(to_html(space(), {}), std::invalid_argument);
 }
