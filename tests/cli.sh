@@ -265,6 +265,11 @@ for mode in dropout random; do
     --out trained-$mode
 done
 [ -s found-dropout/figure3_a.svg ] || fail 'a search does not draw Figure 3'
+holds found-random/folds/session1-test-Ses01F/trials.csv '2,conv1='
+holds found-random/report.html 'score of a trial'
+accept search "${fast[@]}" --folds 1 --strategy gumbel --search-epochs 2 --epochs 1 --temperature 3 --out noisy
+holds noisy/folds/session1-test-Ses01F/measured.csv '1,temperature,3'
+holds noisy/report.html 'type="range"'
 accept search "${fast[@]}" --folds 1 --system CNN_SeqCap --strategy sampling --search-epochs 1 \
   --epochs 1 --out capsules
 accept predict capsules/model.safetensors other.wav

@@ -125,8 +125,12 @@ double draw_legend(Svg& svg, const LineChart& chart, double left, double top) {
       x = left;
       y += 18;
     }
-    svg.line(x, y - 4, x + 24, y - 4,
-             "curve " + color_class(series, s, "c") + pattern_class(series, s));
+    if (series.scattered) {
+      svg.circle(x + 12, y - 4, 2.6, color_class(series, s, "f"));
+    } else {
+      svg.line(x, y - 4, x + 24, y - 4,
+               "curve " + color_class(series, s, "c") + pattern_class(series, s));
+    }
     svg.text(x + 30, y, series.name, "");
     x += width;
   }
@@ -164,14 +168,15 @@ void draw_series(Svg& svg, const LineChart& chart, const Frame& frame, std::size
   std::vector<double> run;
   for (std::size_t i = 0; i <= count; ++i) {
     if (i < count && drawable(chart, series.x[i], series.y[i])) {
-      run.push_back(frame.x.pixel(series.x[i]));
-      run.push_back(frame.y.pixel(series.y[i]));
+      const double x = frame.x.pixel(series.x[i]);
+      if (series.stepped && !run.empty()) run.insert(run.end(), {x, run.back()});
+      run.insert(run.end(), {x, frame.y.pixel(series.y[i])});
     } else if (!run.empty()) {
-      svg.polyline(run, line);
+      if (!series.scattered) svg.polyline(run, line);
       run.clear();
     }
   }
-  if (count > kMaxDots) return;
+  if (series.stepped || (count > kMaxDots && !series.scattered)) return;
   for (std::size_t i = 0; i < count; ++i) {
     if (!drawable(chart, series.x[i], series.y[i])) continue;
     const std::string value =

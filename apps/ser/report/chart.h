@@ -21,7 +21,9 @@ struct Series {
   std::vector<double> x;
   std::vector<double> y;
   bool dashed = false;
-  int color = -1;  ///< palette index; -1: the position in the chart
+  bool scattered = false;  ///< dots alone
+  bool stepped = false;    ///< keeps its value up to the next point
+  int color = -1;          ///< palette index; -1: the position in the chart
 };
 
 struct LineChart {

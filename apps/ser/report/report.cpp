@@ -132,6 +132,11 @@ std::string render_run_report(const RunReport& report) {
                "The trained network, from left to right. In the supernet of a search every "
                "candidate is a line: the wider it is, the larger its probability.",
                drawing(report.supernet_svg) + drawing(report.child_svg));
+  const bool searched = !report.search_facts.empty();
+  page.section("What the search did",
+               searched ? "Of fold " + report.searched_fold + ", whose network was kept." : "",
+               bullet_list(report.search_facts) + trials_part(report.trials) +
+                   measured_part(report.measured) + alphas_part(report.layers));
   page.section("Architecture weights",
                "The share, softmax(alpha), that the search gives each candidate after each epoch. "
                "Lines that part early show a clear choice; lines that stay together a near draw.",

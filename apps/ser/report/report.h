@@ -1,7 +1,8 @@
 #pragma once
-// The report: one HTML file that shows a run, or a table of runs, to a person. No script, no
-// outside resource; it can be mailed, archived and printed, and follows the reader's light or dark
-// mode.
+// The report: one HTML file that shows a run, or a table of runs, to a person. No outside resource,
+// and no script but that of a slider (nas/epoch_slider.h), without which nothing is missing but the
+// epochs before the last; it can be mailed, archived and printed, and follows the reader's light or
+// dark mode.
 //
 // The structs below are what a report can show; whatever is left empty is left out. Accuracies are
 // fractions, NaN where not measured.
@@ -51,8 +52,25 @@ struct LayerSearch {
   std::vector<std::string> candidates;
   std::vector<std::vector<double>> probabilities;  ///< [epoch][candidate]: softmax(alpha)
   std::vector<double> entropy;                     ///< [epoch], nats; may be empty
-  std::vector<std::int64_t> updates;  ///< weight updates of each candidate; may be empty
-  int chosen = -1;                    ///< index of the chosen candidate
+  std::vector<std::int64_t> updates;             ///< weight updates of each candidate; may be empty
+  int chosen = -1;                               ///< index of the chosen candidate
+  std::vector<std::vector<double>> alphas = {};  ///< [epoch][candidate]; may be empty
+};
+
+/// A training that a strategy asked for, and the best of what it had been told by then.
+struct TrialPoint {
+  std::string architecture;
+  std::int64_t epochs = 0;
+  double score = 0;       ///< best validation WA
+  double cost = 0;        ///< of all trials so far, in whole trainings
+  double best_score = 0;  ///< the incumbent's
+  bool is_best = false;   ///< this one is the new incumbent
+};
+
+/// A number that a strategy has measured after epochs: a temperature, an eigenvalue.
+struct MeasuredValue {
+  std::string name;
+  std::vector<double> values;  ///< [epoch]; NaN where it was not measured
 };
 
 /// The test result of one fold and seed.
@@ -80,6 +98,10 @@ struct RunReport {
   std::vector<ParameterPart> parameters;
   std::vector<TrainingCurve> searches;
   std::vector<TrainingCurve> trainings;
+  std::string searched_fold;              ///< of the next four
+  std::vector<std::string> search_facts;  ///< sentences
+  std::vector<TrialPoint> trials;
+  std::vector<MeasuredValue> measured;
   std::vector<LayerSearch> layers;
   std::string genotype;      ///< summary of the chosen architecture
   std::string supernet_svg;  ///< from nas/draw.h; our own markup, placed as it is

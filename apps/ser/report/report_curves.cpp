@@ -5,6 +5,8 @@
 
 #include "apps/ser/report/chart.h"
 #include "apps/ser/report/report_page.h"
+#include "nas/epoch_slider.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -86,7 +88,107 @@ std::string both_losses(const TrainingCurve& curve) {
   return draw_with_legend(std::move(chart));
 }
 
+// The alphas of a layer after an epoch; empty where they are not known.
+std::string alphas_of(const LayerSearch& layer, std::size_t epoch) {
+  if (epoch >= std::min(layer.alphas.size(), layer.probabilities.size())) return "";
+  const std::vector<double>& shares = layer.probabilities.at(epoch);
+  const auto largest = std::max_element(shares.begin(), shares.end()) - shares.begin();
+  // The whole width is the largest share of any epoch, so that epochs can be compared.
+  double whole = 0;
+  for (const std::vector<double>& other : layer.probabilities) {
+    for (const double share : other) whole = std::max(whole, share);
+  }
+  std::string rows = "<table><caption>" + escape_xml(layer.layer) + "</caption>\n";
+  for (std::size_t c = 0; c < std::min(layer.candidates.size(), shares.size()); ++c) {
+    const bool is_largest = static_cast<std::ptrdiff_t>(c) == largest;
+    rows += std::string("<tr") + (is_largest ? " class=\"largest\"" : "") + "><td>" +
+            escape_xml(layer.candidates[c]) + "</td><td class=\"bar\"><i style=\"width:" +
+            percent(whole > 0 ? shares[c] / whole : 0, 1) + "%\"></i></td><td class=\"right\">" +
+            percent(shares[c], 1) + " %</td><td class=\"right\">" +
+            fixed(layer.alphas[epoch].at(c), 3) + "</td></tr>\n";
+  }
+  return rows + "</table>\n";
+}
+
 }  // namespace
+
+std::string trials_part(const std::vector<TrialPoint>& trials) {
+  if (trials.empty()) return "";
+  Series scores{.name = "score of a trial", .x = {}, .y = {}, .scattered = true};
+  Series best{.name = "best so far", .x = {}, .y = {}, .stepped = true};
+  std::vector<std::vector<std::string>> rows;
+  for (const TrialPoint& trial : trials) {
+    scores.x.push_back(trial.cost);
+    scores.y.push_back(trial.score);
+    best.x.push_back(trial.cost);
+    best.y.push_back(trial.best_score);
+    rows.push_back({std::to_string(rows.size() + 1), trial.architecture,
+                    std::to_string(trial.epochs), compact(trial.cost, 3), percent(trial.score, 1),
+                    trial.is_best ? "best so far" : ""});
+  }
+  LineChart chart;
+  chart.title = "Trials";
+  chart.x_label = "cost so far, in whole trainings";
+  chart.y_label = "validation WA";
+  chart.percent = true;
+  chart.series = {best, scores};
+  return gallery({draw_with_legend(std::move(chart))}) +
+         folded("Every trial", html_table({{"trial"},
+                                           {"architecture", Align::left},
+                                           {"epochs"},
+                                           {"cost so far"},
+                                           {"validation WA %"},
+                                           {"", Align::left}},
+                                          rows));
+}
+
+std::string measured_part(const std::vector<MeasuredValue>& measured) {
+  std::vector<std::string> pictures;
+  std::vector<std::vector<std::string>> rows;
+  for (const MeasuredValue& one : measured) {
+    const auto times = std::count_if(one.values.begin(), one.values.end(),
+                                     [](double value) { return std::isfinite(value); });
+    if (times > 1) {
+      LineChart chart;
+      chart.title = one.name;
+      chart.x_label = "search epoch";
+      chart.y_label = one.name;
+      chart.width = 520;
+      chart.height = 280;
+      chart.series = {epoch_series(one.name, one.values)};
+      pictures.push_back(draw(chart));
+      continue;
+    }
+    for (std::size_t epoch = 0; epoch < one.values.size(); ++epoch) {
+      if (!std::isfinite(one.values[epoch])) continue;
+      rows.push_back({std::to_string(epoch + 1), one.name, compact(one.values[epoch], 6)});
+    }
+  }
+  // By epoch, and within one as they came: by name.
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    return std::stoll(a.front()) < std::stoll(b.front());
+  });
+  return gallery(pictures) +
+         html_table({{"after epoch"}, {"measured", Align::left}, {"value"}}, rows);
+}
+
+std::string alphas_part(const std::vector<LayerSearch>& layers) {
+  std::size_t count = 0;
+  for (const LayerSearch& layer : layers) count = std::max(count, layer.alphas.size());
+  std::vector<std::string> epochs;
+  for (std::size_t epoch = 0; epoch < count; ++epoch) {
+    std::string tables;
+    for (const LayerSearch& layer : layers) tables += alphas_of(layer, epoch);
+    epochs.push_back("<div class=\"alphas\">\n" + tables + "</div>\n");
+  }
+  if (epochs.empty()) return "";
+  return "<h3>The alphas, epoch by epoch</h3>\n" +
+         paragraph(
+             "Of each candidate its share, softmax(alpha), and alpha itself; the largest share of "
+             "a "
+             "layer is set bold. The longest bar is the largest share that the layer has had.") +
+         epoch_slider(epochs);
+}
 
 std::string probabilities_part(const std::vector<LayerSearch>& layers) {
   std::vector<std::string> pictures;

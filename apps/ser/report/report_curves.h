@@ -9,6 +9,12 @@
 
 namespace serenade::ser {
 
+/// What a strategy was told: the score of each trial over the cost, and the best so far.
+std::string trials_part(const std::vector<TrialPoint>& trials);
+/// What a strategy has measured: a picture of each value that has a course, the others as a table.
+std::string measured_part(const std::vector<MeasuredValue>& measured);
+/// alpha and softmax(alpha) as bars, an epoch at a time.
+std::string alphas_part(const std::vector<LayerSearch>& layers);
 /// softmax(alpha) over the epochs, a picture for each layer.
 std::string probabilities_part(const std::vector<LayerSearch>& layers);
 /// The entropy of every layer's probabilities in one picture.

@@ -49,6 +49,14 @@ svg{max-width:100%;height:auto}
 .drawing{background:#ffffff;border:1px solid var(--line);border-radius:8px;padding:12px;
 margin:12px 0;overflow-x:auto}
 .drawing svg{display:block;margin:0 auto}
+.alphas{display:flex;flex-wrap:wrap;gap:10px 34px}
+.alphas caption{text-align:left;font-weight:600}
+.alphas td{border:0;padding:1px 7px}
+.alphas .largest{font-weight:700}
+.bar{width:170px}
+.bar i{display:block;height:13px;margin-top:4px;min-width:1px;background:var(--link);
+print-color-adjust:exact}
+input[type=range]{width:min(420px,60vw);vertical-align:middle;margin-left:10px}
 summary{cursor:pointer;color:var(--link);margin:8px 0}
 @media print{
 body{max-width:none;padding:0;font-size:11pt}

@@ -1,5 +1,6 @@
 #include "apps/ser/report/run_folder.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/common/names.h"
+#include "apps/ser/report/search_course.h"
 #include "apps/ser/training/model_file.h"
 #include "nas/draw.h"
 #include "tensor/csv.h"
@@ -124,7 +126,12 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
   write_text_file(folder + "/predictions.csv", predictions_csv(run));
   const SearchSpace space = search_space(config.options);
   write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
+  if (!run.trials.empty()) write_text_file(folder + "/trials.csv", trials_csv(run.trials));
   if (!run.history.empty()) {
+    const bool measures =
+        std::any_of(run.history.begin(), run.history.end(),
+                    [](const SearchRecord& epoch) { return !epoch.values.empty(); });
+    if (measures) write_text_file(folder + "/measured.csv", measured_csv(run.history));
     write_text_file(folder + "/alphas.csv", history_csv(run.history));
     write_text_file(folder + "/norms.csv", norms_csv(run.history));
     write_text_file(folder + "/supernet.dot", supernet_dot(space, run));

@@ -7,7 +7,8 @@
 //   model.safetensors   its trained weights, with all that `predict` needs
 //   folds/<fold>/       genotype.json, model.safetensors, predictions.csv, child.dot of each fold;
 //                       of a search also alphas.csv (every alpha of every epoch), norms.csv (the
-//                       scale of outputs and gradients) and supernet.dot
+//                       scale of outputs and gradients), supernet.dot and, where the strategy
+//                       measures something, measured.csv; of one without a supernet trials.csv
 //   checkpoint/         what --resume goes on from: finished folds, and of each search and training
 //                       the newest state and the one before it (checkpoints.h)
 //   results.json        WA, UA, intervals, baseline

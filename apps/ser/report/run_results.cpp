@@ -6,6 +6,8 @@
 #include <sstream>
 
 #include "apps/ser/common/text_table.h"
+#include "apps/ser/report/search_course.h"
+#include "apps/ser/training/search.h"
 #include "nas/draw.h"
 #include "nn/training/progress.h"
 #include "tensor/fnv.h"
@@ -74,7 +76,9 @@ TrainingCurve curve_of(const std::string& name, const std::vector<EpochRecord>& 
   return curve;
 }
 
-std::vector<LayerSearch> layers_of(const std::vector<SearchRecord>& history) {
+// chosen: the answer, which need not be what the last epoch would choose.
+std::vector<LayerSearch> layers_of(const std::vector<SearchRecord>& history,
+                                   const std::vector<std::int64_t>& chosen) {
   std::vector<LayerSearch> layers;
   if (history.empty()) return layers;
   for (std::size_t l = 0; l < history.front().choices.size(); ++l) {
@@ -84,8 +88,9 @@ std::vector<LayerSearch> layers_of(const std::vector<SearchRecord>& history) {
                       .probabilities = {},
                       .entropy = {},
                       .updates = last.updates,
-                      .chosen = static_cast<int>(last.best)};
+                      .chosen = static_cast<int>(chosen[l])};
     for (const SearchRecord& record : history) {
+      layer.alphas.push_back(record.choices[l].alphas);
       layer.probabilities.push_back(record.choices[l].probabilities);
       layer.entropy.push_back(record.choices[l].entropy);
     }
@@ -311,7 +316,13 @@ RunReport run_report(const RunResults& results, const std::string& command) {
     report.parameters.push_back({part.name, part.parameters});
   }
   for (const FoldRun& run : results.folds) add_curves(report, run);
-  report.layers = layers_of(shown.history);
+  report.searched_fold = shown.fold;
+  const Genotype baseline = baseline_genotype(config.options);
+  report.search_facts =
+      search_facts(shown, space, make_strategy(config, baseline)->planned_steps());
+  report.trials = trial_points(shown.trials);
+  report.measured = measured_values(shown.history);
+  report.layers = layers_of(shown.history, choice_indices(shown.genotype, space));
   report.genotype = shown.genotype.summary();
   report.child_svg = draw_child_svg(space, shown.genotype);
   if (!report.layers.empty()) {

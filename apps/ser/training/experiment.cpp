@@ -91,6 +91,7 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
     run.genotype = training.genotype;
     run.epochs = std::move(found[i].epochs);
     run.history = std::move(found[i].history);
+    run.trials = std::move(found[i].trials);
     run.warnings = std::move(found[i].warnings);
     run.best_epoch = training.best_epoch;
     run.best_validation_wa = training.best_validation_wa;

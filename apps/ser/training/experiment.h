@@ -31,6 +31,7 @@ struct FoldRun {
   Genotype genotype;
   std::vector<EpochRecord> epochs;    ///< of all stages in order
   std::vector<SearchRecord> history;  ///< empty without a supernet
+  std::vector<TrialRecord> trials;    ///< empty with one
   std::vector<std::string> warnings;
   int best_epoch = 0;
   double best_validation_wa = 0;

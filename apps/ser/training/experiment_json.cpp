@@ -32,6 +32,19 @@ json prediction_json(const Prediction& p) {
           {"probabilities", p.probabilities}};
 }
 
+json trial_json(const TrialRecord& trial) {
+  return {{"genotype", json::parse(serenade::to_json(trial.genotype))},
+          {"epochs", trial.epochs},
+          {"score", trial.outcome.score},
+          {"cost", trial.outcome.cost}};
+}
+
+TrialRecord trial_from_json(const json& trial, const std::string& fold) {
+  return {.genotype = genotype_from_json(trial.at("genotype").dump(), fold),
+          .epochs = json_integer(trial.at("epochs"), "'epochs' of a trial"),
+          .outcome = {.score = trial.at("score"), .cost = trial.at("cost")}};
+}
+
 // Throws unless all are answers of a recogniser: one of our classes, probabilities for each.
 void check_predictions(const std::vector<Prediction>& predictions) {
   const std::size_t classes = class_names().size();
@@ -65,6 +78,8 @@ std::string to_json(const FoldRun& result) {
                    {"warnings", result.warnings},
                    {"history", json::parse(history_json(result.history))}};
   document["epochs"] = json::parse(records_json(result.epochs));
+  if (!result.trials.empty()) document["trials"] = json::array();
+  for (const TrialRecord& trial : result.trials) document["trials"].push_back(trial_json(trial));
   document["predictions"] = json::array();
   for (const Prediction& p : result.predictions) {
     document["predictions"].push_back(prediction_json(p));
@@ -100,6 +115,10 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.warnings = document.at("warnings").get<std::vector<std::string>>();
     result.history = history_from_json(document.at("history").dump());
     result.epochs = records_from_json(document.at("epochs").dump());
+    // Runs of before have none.
+    for (const json& trial : document.value("trials", json::array())) {
+      result.trials.push_back(trial_from_json(trial, result.fold));
+    }
     for (const json& p : document.at("predictions")) {
       result.predictions.push_back(
           {.id = p.at("id"),

@@ -76,13 +76,15 @@ class TrialProblem : public Problem {
     Training training = trials_.train(trial, fold_);
     const double score = training.best_validation_wa;
     const auto epochs = static_cast<double>(training.epochs.size());
+    const Outcome outcome{.score = score, .cost = epochs / static_cast<double>(epochs_)};
+    found.trials.push_back({trial.genotype, std::ssize(training.epochs), outcome});
     found.epochs.insert(found.epochs.end(), training.epochs.begin(), training.epochs.end());
     // A shorter training than asked for is a trial and no more.
     const bool whole = trial.epochs == 0 || trial.epochs == epochs_;
     if (whole && (!found.training || score > found.training->best_validation_wa)) {
       found.training = std::move(training);
     }
-    return {.score = score, .cost = epochs / static_cast<double>(epochs_)};
+    return outcome;
   }
 
   double untrained_score(const Genotype& genotype) override {

@@ -27,11 +27,19 @@ Genotype configured_genotype(const Config& config);
 /// fold of a seed, so that the modes can be compared.
 Genotype followed_child(const Config& config);
 
+/// A training that a strategy asked for, and what it was told.
+struct TrialRecord {
+  Genotype genotype;
+  std::int64_t epochs = 0;  ///< that the training had
+  Outcome outcome;          ///< score: the best validation WA
+};
+
 /// What a search found for one fold.
 struct FoldSearch {
   Genotype genotype;
   std::vector<EpochRecord> epochs;    ///< of the supernet, or of all trials
   std::vector<SearchRecord> history;  ///< of the supernet
+  std::vector<TrialRecord> trials;    ///< without a supernet
   std::vector<std::string> warnings;
   /// Of the genotype, where a trial has trained it already.
   std::optional<Training> training;

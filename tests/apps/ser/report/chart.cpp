@@ -39,6 +39,27 @@ double attribute_of(const std::string& svg, const std::string& tooltip, const st
 
 }  // namespace
 
+TEST_CASE("chart: dots alone, and a line that keeps its value up to the next point") {
+  LineChart chart;
+  chart.width = 290;  // 200 of them are the plot's
+  chart.height = 190;
+  chart.y_min = 0;
+  chart.y_max = 1;
+  chart.series = {{.name = "line", .x = {0, 1, 2}, .y = {0, 1, 0.5}, .stepped = true}};
+  const std::string stepped = draw(chart);
+  // From 68 to 268 across, from 140 up to 40.
+  CHECK(contains(stepped, "points=\"68,140 168,140 168,40 268,40 268,90\""));
+  CHECK_FALSE(contains(stepped, "<circle"));
+  chart.series[0].stepped = false;
+  chart.series[0].scattered = true;
+  const std::string dots = draw(chart);
+  CHECK_FALSE(contains(dots, "<polyline"));
+  CHECK(occurrences(dots, "<circle") == 3);
+  // Many are dots as well.
+  chart.series[0].x = chart.series[0].y = std::vector<double>(100, 0.5);
+  CHECK(occurrences(draw(chart), "<circle") == 100);
+}
+
 TEST_CASE("the checker of markup finds what is wrong") {
   CHECK(markup_problem("<a x=\"1\" hidden><br>&amp;<b/></a>").empty());
   CHECK(markup_problem("<style>a>b{}</style>").empty());

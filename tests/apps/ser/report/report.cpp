@@ -6,8 +6,10 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/ser/report/table2_view.h"
+#include "nas/epoch_slider.h"
 #include "tests/apps/ser/report/markup.h"
 
 using namespace serenade::ser;
@@ -50,6 +52,14 @@ RunReport full_run() {
        2}};
   report.layers = {{"conv1", {"2x8", "3x5"}, {{0.5, 0.5}, {0.4, 0.6}}, {0.693, 0.673}, {70, 80}, 1},
                    {"dense", {"32", "48"}, {{0.5, 0.5}, {0.7, 0.3}}, {0.693, 0.611}, {60, 90}, 0}};
+  report.layers[0].alphas = {{0.001, 0.001}, {-0.203, 0.2027}};
+  report.layers[1].alphas = {{0, 0}, {0.4236, -0.4237}};
+  report.searched_fold = "session1-test-Ses01F";
+  report.search_facts = {"Trials: 3, at the cost of 2.5 whole trainings. The best is trial 2."};
+  report.trials = {{"conv1=2x8", 20, 0.5, 1, 0.5, true},
+                   {"conv1=3x5", 20, 0.625, 2, 0.625, true},
+                   {"conv1=2x8", 10, 0.25, 2.5, 0.625, false}};
+  report.measured = {{"temperature", {10, 0.1}}, {"lowest loss of a child", {kNotMeasured, 1.25}}};
   report.genotype = "conv1=3x5 dense=32";
   report.supernet_svg = "<svg class=\"supernet\"></svg>";
   report.child_svg = "<svg class=\"child\"></svg>";
@@ -98,9 +108,20 @@ Table2 made_table() {
   return table;
 }
 
-// A page that loads nothing and runs nothing. Links within the page are all it may have.
-void check_self_contained(const std::string& page) {
+// The script of a page with a slider.
+std::string slider_script() {
+  const std::string slider = serenade::epoch_slider({"", ""});
+  const std::size_t begin = slider.find("<script>");
+  return slider.substr(begin, slider.find("</script>") - begin);
+}
+
+// A page that loads nothing, and runs nothing but the slider. Links within the page are all it may
+// have.
+void check_self_contained(std::string page) {
   CHECK(markup_problem(page) == "");
+  const std::string script = slider_script();
+  const std::size_t found = page.find(script);
+  if (found != std::string::npos) page.erase(found, script.size());
   CHECK(page.rfind("<!DOCTYPE html>", 0) == 0);
   for (const char* part : {"<script", "<link", "<img", "<iframe", "@import", "url(", "src=\"",
                            "href=\"http", "onload"}) {
@@ -123,6 +144,29 @@ TEST_CASE("the report of a run holds every figure, series and setting") {
     CAPTURE(part);
     CHECK(contains(page, part));
   }
+  for (const char* part :
+       {"What the search did", "Of fold session1-test-Ses01F", "The best is trial 2",
+        "type=\"range\"", "<title>score of a trial, 2: 62.5%",
+        "<title>score of a trial, 2.5: 25.0%", "<title>temperature, 2: 0.1<",
+        "lowest loss of a child", "1.25", "conv1</caption>", "width:66.7%",
+        "<td class=\"right\">-0.203</td>",
+        "<tr class=\"largest\"><td>32</td><td class=\"bar\"><i style=\"width:100.0%\">"}) {
+    CAPTURE(part);
+    CHECK(contains(page, part));
+  }
+  CHECK(occurrences(page, "class=\"epoch\"") == 2);
+  CHECK_FALSE(contains(page, "<title>best so far"));  // a line, whose points say nothing more
+  // It rises once, and stays where the last trial is no better.
+  const std::size_t line = page.find("<polyline", page.find("What the search did</h2>"));
+  std::istringstream points(page.substr(page.find("points=\"", line) + 8));
+  std::vector<double> heights;
+  for (double x = 0, y = 0; points.get() && points >> x && points.get() == ',' && points >> y;) {
+    heights.push_back(y);
+  }
+  REQUIRE(heights.size() == 5);
+  CHECK(heights[1] == heights[0]);
+  CHECK(heights[2] < heights[1]);  // y goes downwards
+  CHECK(heights[4] == heights[2]);
   // Two candidates in each of two layers, the entropy of two layers, and Figure 3.
   for (const char* point : {"2x8, 2: 40.0%", "3x5 (chosen), 2: 60.0%", "32 (chosen), 2: 70.0%",
                             "48, 2: 30.0%", "conv1, 2: 0.673", "dense, 2: 0.611",
@@ -157,6 +201,9 @@ TEST_CASE("what users name their things cannot become markup") {
   run.layers[0].layer = run.layers[0].candidates[0] = kHostile;
   run.folds[0].name = run.folds[0].genotype = kHostile;
   run.figure3.supernet[0].mode = kHostile;
+  run.trials[0].architecture = run.measured[0].name = run.measured[1].name = kHostile;
+  run.search_facts = {kHostile};
+  run.searched_fold = kHostile;
   run.warnings = {kHostile};
   run.confusion = ConfusionMatrix({kHostile, "b"});
   run.confusion.add(0, 1, 3);
@@ -179,6 +226,8 @@ TEST_CASE("reports with little to say are well formed and claim nothing") {
   const std::string empty_run = render_run_report({});
   check_self_contained(empty_run);
   check_self_contained(render_table_report({}));
+  CHECK_FALSE(contains(empty_run, "<script"));
+  CHECK_FALSE(contains(empty_run, "What the search did"));
   CHECK_FALSE(contains(empty_run, "nan"));
   CHECK_FALSE(contains(empty_run, "95%"));
   RunReport unmeasured = full_run();

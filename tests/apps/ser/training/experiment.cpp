@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/evaluation/evaluate.h"
@@ -108,6 +109,7 @@ TEST_CASE("experiment: a fold's run survives JSON") {
                                 .validation_wa = 2.0 / 3,
                                 .seconds = 0.5}},
                     .history = {search},
+                    .trials = {{baseline_genotype({}), 3, {.score = 0.7, .cost = 1.0 / 3}}},
                     .warnings = {"a \"quoted\" warning"},
                     .best_epoch = 1,
                     .best_validation_wa = 2.0 / 3,
@@ -132,6 +134,15 @@ TEST_CASE("experiment: a fold's run survives JSON") {
   CHECK(again.epochs[1].validation_wa == run.epochs[1].validation_wa);
   REQUIRE(again.history.size() == 1);
   CHECK(again.history[0].choices[0].gradient_norm == 1e-30);
+  REQUIRE(again.trials.size() == 1);
+  CHECK(again.trials[0].genotype == run.genotype);
+  CHECK(again.trials[0].epochs == 3);
+  CHECK(again.trials[0].outcome.score == 0.7);
+  CHECK(again.trials[0].outcome.cost == 1.0 / 3);
+  auto without = nlohmann::json::parse(text);  // as a run of before has it
+  without.erase("trials");
+  without.erase("hash");
+  CHECK(fold_run_from_json(without.dump()).trials.empty());
   REQUIRE(again.predictions.size() == 1);
   CHECK(again.predictions[0].probabilities == run.predictions[0].probabilities);
   CHECK(again.predictions[0].fold == run.fold);
@@ -250,6 +261,45 @@ TEST_CASE("experiment: a mode that tries architectures ends with the best whole 
     CHECK(alone.best_validation_wa == run.best_validation_wa);
     for (const EpochRecord& epoch : run.epochs) {
       CHECK((halving || epoch.validation_wa <= run.best_validation_wa));
+    }
+    // What the strategy was told is kept: scores of the trainings above, and what they cost.
+    REQUIRE(run.trials.size() == (halving ? 4 : 3));
+    double cost = 0, best = 0;
+    for (const TrialRecord& trial : run.trials) {
+      cost += trial.outcome.cost;
+      if (trial.epochs == 3) best = std::max(best, trial.outcome.score);
+    }
+    CHECK(cost == doctest::Approx(static_cast<double>(run.epochs.size()) / 3));
+    CHECK(best == run.best_validation_wa);
+    const FoldRun read = fold_run_from_json(to_json(run));
+    CHECK(to_json(read) == to_json(run));
+    CHECK(read.trials.back().genotype == run.trials.back().genotype);
+  }
+}
+
+TEST_CASE("experiment: every strategy runs on both systems, and tells what it did") {
+  TemporaryFolder folder;
+  const std::string corpus = make_tone_corpus(folder);
+  for (const char* system : {kGruAtt, kSeqCap}) {
+    for (const StrategyRow& row : strategies()) {
+      CAPTURE(system);
+      CAPTURE(row.name);
+      Config config = small_config(corpus, system, row.name);
+      config.segments = {.length = 32, .minimum = 8};
+      config.epochs = config.search_epochs = 1;
+      config.search.trials = 2;
+      config.search.scored = 3;
+      config.search.tuning_epochs = 1;
+      config.search.child_population = 2;
+      config.search.child_generations = 1;
+      const LoadedCorpus loaded = prepare_corpus(config);
+      const FoldRun run = run_fold(config, loaded, loaded.folds[0], {}).run;
+      CHECK(run.predictions.size() == 8);
+      check_genotype(run.genotype, search_space(config.options), "the answer");
+      const bool supernet =
+          make_strategy(config, baseline_genotype(config.options))->needs_supernet();
+      CHECK(run.history.empty() != supernet);
+      CHECK(run.trials.size() == (supernet || row.name == kNoSearch ? 0u : 2u));
     }
   }
 }
