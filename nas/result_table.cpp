@@ -94,6 +94,14 @@ std::int64_t ResultTable::rows_of(const Genotype& genotype, std::int64_t seed) c
   return rows;
 }
 
+std::optional<ResultTable::Counts> ResultTable::counts(
+    const std::vector<std::int64_t>& architecture, std::int64_t seed, std::int64_t epoch,
+    const std::string& part) const {
+  const auto found = results_.find({architecture, seed, epoch, part});
+  if (found == results_.end()) return std::nullopt;
+  return Counts{found->second.right, found->second.total};
+}
+
 std::optional<double> ResultTable::score(const Genotype& genotype, std::int64_t seed,
                                          std::int64_t epoch,
                                          const std::set<std::string>& parts) const {

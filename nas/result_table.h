@@ -51,6 +51,12 @@ class ResultTable {
   /// How many rows one training has.
   std::int64_t rows_of(const Genotype& genotype, std::int64_t seed) const;
 
+  struct Counts {
+    std::int64_t right = 0, total = 0;
+  };
+  /// One row; none where the table has no such.
+  std::optional<Counts> counts(const std::vector<std::int64_t>& architecture, std::int64_t seed,
+                               std::int64_t epoch, const std::string& part) const;
   /// right / total over these parts, pooled; none where a row is missing or the total is 0.
   std::optional<double> score(const Genotype& genotype, std::int64_t seed, std::int64_t epoch,
                               const std::set<std::string>& parts) const;

@@ -91,20 +91,6 @@ void check_arguments(const char* op, const std::vector<Prediction>& predictions,
   }
 }
 
-// The value below which a share of the sorted values lies, interpolated between neighbours.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double position = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(position);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
-Interval percentile_interval(double estimate, std::vector<double> values, double level) {
-  std::sort(values.begin(), values.end());
-  const double tail = (1 - level) / 2;
-  return {estimate, quantile(values, tail), quantile(values, 1 - tail)};
-}
-
 // Two-sided p value of "no difference"; one is added to each count so that it is never 0, which a
 // finite number of draws cannot show.
 double difference_p_value(const std::vector<double>& differences) {

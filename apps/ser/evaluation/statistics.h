@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apps/ser/evaluation/metrics.h"
+#include "nas/interval.h"
 
 namespace serenade::ser {
 
@@ -26,13 +27,6 @@ double standard_deviation(const std::vector<double>& values, Deviation stddev = 
 /// With fewer speakers than this, drawing whole speakers says nothing: of two, half of all draws
 /// hold one of them only. Single recordings are drawn then, which leaves out how speakers differ.
 inline constexpr int kMinSpeakers = 5;
-
-/// An estimate and the range that covers the truth with the level asked for.
-struct Interval {
-  double estimate = 0;
-  double low = 0;
-  double high = 0;
-};
 
 struct BootstrapOptions {
   int resamples = 2000;  ///< 100 .. 100,000; 1,000 .. 10,000 are usual

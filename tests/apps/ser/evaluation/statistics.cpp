@@ -12,6 +12,7 @@
 
 using namespace serenade::ser;
 using doctest::Approx;
+using serenade::Interval;
 
 namespace {
 
