@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "nas/replay.h"
 #include "nas/table_problem.h"
 #include "nas/trial_search.h"
 #include "tensor/files.h"
@@ -230,24 +231,27 @@ TEST_CASE("replay: random search's regret is that of its definition") {
     }
     return 0.9 - sum;
   };
-  CHECK(points[0].mean == points[1].mean);  // what it recommends untold is its first trial
+  CHECK(points[0].by_runs.estimate ==
+        points[1].by_runs.estimate);  // what it recommends untold is its first trial
   const std::vector<std::pair<std::size_t, int>> trials = {{1, 1}, {2, 3}, {3, 11}};
   for (const auto& one : trials) {
     const std::size_t at = one.first;
     const int n = one.second;
     INFO(n);
     CHECK(points[at].cost == costs[at]);
-    CHECK(points[at].low < points[at].mean);
-    CHECK(points[at].mean < points[at].high);
+    CHECK(points[at].by_runs.low < points[at].by_runs.estimate);
+    CHECK(points[at].by_runs.estimate < points[at].by_runs.high);
     // Three half widths: a deviation of six standard errors.
-    CHECK(std::abs(points[at].mean - expected(n)) < 1.5 * (points[at].high - points[at].low));
+    CHECK(std::abs(points[at].by_runs.estimate - expected(n)) <
+          1.5 * (points[at].by_runs.high - points[at].by_runs.low));
   }
   for (const std::size_t all : {4, 5}) {
-    CHECK(points[all].mean == 0);
-    CHECK(points[all].high == 0);
+    CHECK(points[all].by_runs.estimate == 0);
+    CHECK(points[all].by_runs.high == 0);
   }
   const auto again = replay_regret(table, {"Ses01F"}, {"Ses01F"}, shuffled, costs, options);
-  for (std::size_t i = 0; i < costs.size(); ++i) CHECK(again[i].low == points[i].low);
+  for (std::size_t i = 0; i < costs.size(); ++i)
+    CHECK(again[i].by_runs.low == points[i].by_runs.low);
 }
 
 TEST_CASE("replay: the width of the interval is that of the mean of so many repeats") {
@@ -260,7 +264,7 @@ TEST_CASE("replay: the width of the interval is that of the mean of so many repe
     square += score * score / 12;
   }
   const double error = std::sqrt((square - mean * mean) / 400);
-  const double width = (point.high - point.low) / (2 * 1.96 * error);
+  const double width = (point.by_runs.high - point.by_runs.low) / (2 * 1.96 * error);
   CHECK(std::abs(width - 1) < 0.1);  // that of 90 % would be 0.84
 }
 
@@ -273,10 +277,10 @@ TEST_CASE("replay: chosen by one part, judged by another; short trainings cost l
   };
   // The other speaker has the order reversed: the best for one is the worst for the other.
   const auto crossed = replay_regret(table, {"Ses01F"}, {"Ses02M"}, make("random"), {12});
-  CHECK(crossed[0].mean == doctest::Approx((0.9 - 0.1) * 200 / 400).epsilon(1e-12));
+  CHECK(crossed[0].by_runs.estimate == doctest::Approx((0.9 - 0.1) * 200 / 400).epsilon(1e-12));
   // Halving: 12 trainings of one epoch of four, then four of four: 3 + 4 trainings.
   const auto halving = replay_regret(table, {"Ses01F"}, {"Ses01F"}, make("halving"), {6.9, 7});
-  CHECK(halving[1].mean == 0);
+  CHECK(halving[1].by_runs.estimate == 0);
   CHECK(message_of([&] { replay_regret(table, {"Ses01F"}, {"nobody"}, make("random"), {1}); }) ==
         "replay: the table must hold whole trainings on the parts to judge by");
   CHECK_THROWS_AS(replay_regret(table, {"Ses01F"}, {"Ses01F"}, make("random"), {2, 1}),
@@ -289,5 +293,5 @@ TEST_CASE("replay: chosen by one part, judged by another; short trainings cost l
   }
   CHECK(contains(
       message_of([&] { replay_regret(part, {"Ses01F"}, {"Ses01F"}, make("random"), {1}); }),
-      "the table holds no whole training of"));
+      "table: holds no result of"));
 }

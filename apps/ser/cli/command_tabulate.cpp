@@ -13,7 +13,7 @@
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/training/search.h"
 #include "apps/ser/training/tabulate.h"
-#include "nas/table_problem.h"
+#include "nas/replay.h"
 #include "nn/training/interrupt.h"
 #include "nn/training/progress.h"
 #include "tensor/text.h"
@@ -120,8 +120,8 @@ void run_replay(const ReplayCommand& options) {
     try {
       for (const RegretPoint& point :
            replay_regret(stored.table, chosen_by, judged_by, make, costs, options.replay)) {
-        table.add_row({strategy, compact(point.cost), percent(point.mean),
-                       percent(point.low) + " .. " + percent(point.high)});
+        table.add_row({strategy, compact(point.cost), percent(point.by_runs.estimate),
+                       percent(point.by_runs.low) + " .. " + percent(point.by_runs.high)});
       }
     } catch (const std::invalid_argument& error) {
       throw InputError(options.table + ": " + error.what());

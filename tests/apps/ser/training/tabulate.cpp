@@ -9,7 +9,7 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "nas/table_problem.h"
+#include "nas/replay.h"
 #include "tests/apps/ser/training/tones.h"
 
 using namespace serenade;
