@@ -78,4 +78,18 @@ std::int64_t count_parameters(const RecognizerOptions& options, const Genotype& 
   return make_recognizer(options, genotype)->parameter_count();
 }
 
+std::int64_t count_macs(const RecognizerOptions& options, const Genotype& genotype,
+                        std::int64_t frames) {
+  const init::SkipInit no_values;
+  return make_recognizer(options, genotype)->macs(frames);
+}
+
+std::int64_t weight_count(const Module& module) {
+  std::int64_t count = 0;
+  for (const auto& [name, parameter] : module.named_parameters()) {
+    if (name.find("bias") == std::string::npos) count += parameter.numel();
+  }
+  return count;
+}
+
 }  // namespace serenade::ser

@@ -68,6 +68,9 @@ class Recognizer : public Layer {
   Variable forward(const Variable& x) override = 0;
   /// Mean capsule norms of the last forward; zeros for a system without capsules.
   virtual CapsuleNorms capsule_norms() const { return {}; }
+  /// Multiply-accumulates of a forward of one utterance of so many frames, to compare what
+  /// architectures cost; work per element is left out. 0 where a system does not say.
+  virtual std::int64_t macs(std::int64_t /*frames*/) { return 0; }
 };
 
 /// A system is a file of systems/ that defines its row, `SystemRow <file>_system()`.
@@ -111,5 +114,11 @@ std::vector<PartCount> part_counts(const Module& recognizer);
 
 /// Number of parameters of an architecture without training it.
 std::int64_t count_parameters(const RecognizerOptions& options, const Genotype& genotype);
+
+/// Recognizer::macs() of an architecture, likewise.
+std::int64_t count_macs(const RecognizerOptions& options, const Genotype& genotype,
+                        std::int64_t frames);
+/// Weights of a module, biases left out: its multiplications at each place where it is applied.
+std::int64_t weight_count(const Module& module);
 
 }  // namespace serenade::ser

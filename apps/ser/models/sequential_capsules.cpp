@@ -75,6 +75,18 @@ std::int64_t SequentialCapsules::window_count(std::int64_t steps) const {
   return 1 + ceil_div(std::max<std::int64_t>(0, steps - options.window), options.shift);
 }
 
+std::int64_t SequentialCapsules::macs(std::int64_t steps) const {
+  const auto routing = [](const CapsuleLayer::Options& layer, std::int64_t in_capsules) {
+    return (2 * layer.iterations - 1) * in_capsules * layer.out_capsules * layer.out_dim;
+  };
+  const std::int64_t windows = window_count(steps);
+  const std::int64_t places = window_caps.options.in_capsules / options.types;
+  const std::int64_t per_window = primary.weight.numel() * places + window_caps.weight.numel() +
+                                  routing(window_caps.options, window_caps.options.in_capsules);
+  return windows * (per_window + utterance_caps.weight.numel()) +
+         routing(utterance_caps.options, windows);
+}
+
 Variable SequentialCapsules::forward(const Variable& x, const Indices& lengths) {
   check(x.dim() == 4 && x.size(1) == options.in_channels && x.size(2) == options.bins,
         "SequentialCapsules", "input must be [N, ", options.in_channels, ", ", options.bins,

@@ -57,6 +57,10 @@ class SequentialCapsules : public Layer {
   /// Windows that a sample of `steps` steps has.
   std::int64_t window_count(std::int64_t steps) const;
 
+  /// Multiply-accumulates of a sample of so many steps: the convolution, the votes, and for every
+  /// iteration of the routing the weighted sum of the votes and, but for the last, the agreement.
+  std::int64_t macs(std::int64_t steps) const;
+
   /// Mean length of the capsules of the last forward, to be logged: near 0, capsules have vanished
   /// and gradients with them. 0 before the first forward.
   double mean_window_norm() const;

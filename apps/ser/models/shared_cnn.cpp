@@ -1,5 +1,7 @@
 #include "apps/ser/models/shared_cnn.h"
 
+#include <algorithm>
+
 #include "autograd/functions.h"
 #include "nn/fused.h"
 #include "tensor/check.h"
@@ -51,6 +53,17 @@ Variable SharedCnn::forward(const Variable& x) {
   y = relu_maxpool(*conv3_, y, {2, 2});
   y = relu_maxpool(*conv4_, y, {2, 2});
   return max_pool2d(y, {4, 1});
+}
+
+std::int64_t SharedCnn::output_steps(std::int64_t frames) {
+  return std::max(frames, kStepPooling) / kStepPooling;
+}
+
+std::int64_t SharedCnn::macs(std::int64_t frames) const {
+  const std::int64_t steps = std::max(frames, kStepPooling);
+  return (weight_count(*conv1_) + weight_count(*conv2_)) * bins_ * steps +
+         weight_count(*conv3_) * (bins_ / 2) * steps +
+         weight_count(*conv4_) * (bins_ / 4) * (steps / 2);
 }
 
 }  // namespace serenade::ser

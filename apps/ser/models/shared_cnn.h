@@ -29,6 +29,9 @@ class SharedCnn : public Layer {
   /// An utterance shorter than one pooled step is brought to that length with zeros, the mean of
   /// normalised features.
   Variable forward(const Variable& x) override;
+  /// Steps of the output, and multiply-accumulates, of an utterance of so many frames.
+  static std::int64_t output_steps(std::int64_t frames);
+  std::int64_t macs(std::int64_t frames) const;
   /// Frequency bins of the output.
   std::int64_t output_bins() const { return bins_ / kBinPooling; }
 

@@ -49,6 +49,12 @@ class CnnGruAtt : public Recognizer {
     return attention_->forward(dropout_.forward(states));
   }
 
+  std::int64_t macs(std::int64_t frames) override {
+    const std::int64_t steps = SharedCnn::output_steps(frames);
+    const std::int64_t attended = scope_ == AttentionScope::final ? 1 : steps;
+    return cnn_.macs(frames) + weight_count(gru_) * steps + weight_count(*attention_) * attended;
+  }
+
  private:
   AttentionScope scope_;
   SharedCnn cnn_;

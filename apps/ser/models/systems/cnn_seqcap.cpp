@@ -39,6 +39,11 @@ class CnnSeqCap : public Recognizer {
     return out_.forward(relu(dense_->forward(features)));
   }
 
+  std::int64_t macs(std::int64_t frames) override {
+    return cnn_.macs(frames) + capsules_.macs(SharedCnn::output_steps(frames)) +
+           weight_count(*dense_) + weight_count(out_);
+  }
+
   CapsuleNorms capsule_norms() const override {
     return {capsules_.mean_window_norm(), capsules_.mean_utterance_norm()};
   }

@@ -79,6 +79,32 @@ TEST_CASE("sizes of the other presets and of the supernets") {
   }
 }
 
+TEST_CASE("multiply-accumulates of the two systems, by hand") {
+  // 64 bins, 200 frames: conv1 and conv2 at 64 x 200 places, conv3 at 32 x 200, conv4 at 16 x 100.
+  const auto cnn = [](std::int64_t taps1, std::int64_t taps2, std::int64_t taps3,
+                      std::int64_t taps4) {
+    return (taps1 + taps2) * 8 * 64 * 200 + taps3 * 16 * 16 * 32 * 200 + taps4 * 16 * 16 * 16 * 100;
+  };
+  const RecognizerOptions gru = options_of(kGruAtt, 64), capsules = options_of(kSeqCap, 64);
+  const Genotype first = baseline_genotype(gru);
+  // 50 steps: two directions of three gates on 32 inputs and 64 states; attention of 64 channels.
+  const std::int64_t of_gru = 50 * 2 * 3 * 64 * (32 + 64);
+  const auto of_attention = [](std::int64_t channels) { return channels * (128 + 1 + 4); };
+  CHECK(count_macs(gru, first, 200) == cnn(16, 16, 25, 25) + of_gru + 50 * of_attention(64));
+  const Genotype other = make_genotype(search_space(gru), {3, 4, 3, 1, 0});  // 1x9 10x1 4x4 5x4 32
+  CHECK(count_macs(gru, other, 200) == cnn(9, 10, 16, 20) + of_gru + 50 * of_attention(32));
+  RecognizerOptions last = gru;
+  last.attention_scope = AttentionScope::final;
+  CHECK(count_macs(last, first, 200) == cnn(16, 16, 25, 25) + of_gru + of_attention(64));
+  CHECK(count_macs(gru, first, 1) == count_macs(gru, first, 4));  // brought to one step
+  // 9 windows of 10 steps; 2 bins x 10 steps become 1 x 5 places of 8 capsules. Three iterations
+  // take three weighted sums and two agreements.
+  const std::int64_t window = 64 * 16 * 25 * 5 + 40 * 8 * 8 * 8 + 5 * (40 * 8 * 8);
+  const std::int64_t utterance = 9 * 4 * 72 * 16 + 5 * (9 * 4 * 16);
+  CHECK(count_macs(capsules, baseline_genotype(capsules), 200) ==
+        cnn(16, 16, 25, 25) + 9 * window + utterance + 64 * 4 * 17 + 4 * 64);
+}
+
 TEST_CASE("the search space has 5,184 architectures") {
   for (const char* name : {kGruAtt, kSeqCap}) {
     CHECK(search_space(options_of(name, 200)).size() == 5184);
