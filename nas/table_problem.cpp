@@ -28,6 +28,11 @@ Outcome TableProblem::evaluate(const Trial& trial) {
   return {.score = score, .cost = cost};
 }
 
+double TableProblem::untrained_score(const Genotype&) {
+  check(false, "table", "holds no scores of untrained networks");
+  return 0;
+}
+
 double TableProblem::measured_score(const Trial& trial, std::int64_t epochs) const {
   const RandomKey key{seed_, Purpose::data, static_cast<std::uint64_t>(trial.id)};
   const auto drawn =

@@ -34,6 +34,8 @@ class TableProblem : public Problem {
   /// The cost is the share of the table's epochs that the trial asks for, times that of a whole
   /// training. Throws std::invalid_argument naming what the table does not hold.
   Outcome evaluate(const Trial& trial) override;
+  /// Throws std::invalid_argument: a table holds trainings.
+  double untrained_score(const Genotype& genotype) override;
   /// Of all trials.
   double cost() const { return cost_; }
 

@@ -196,4 +196,5 @@ TEST_CASE("table problem: a model answers in place of the table, and trials have
   CHECK(problem.cost() == doctest::Approx(300 * 0.25 + 2).epsilon(1e-12));
   CHECK_THROWS_AS(problem.evaluate({.genotype = genotype, .epochs = 3}), std::invalid_argument);
   CHECK_THROWS_AS(TableProblem(table, {"Z"}, 0, reading), std::invalid_argument);
+  CHECK_THROWS_AS(problem.untrained_score(genotype), std::invalid_argument);
 }

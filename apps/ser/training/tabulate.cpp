@@ -1,5 +1,6 @@
 #include "apps/ser/training/tabulate.h"
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -8,7 +9,9 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/common/json_input.h"
+#include "apps/ser/common/parallel.h"
 #include "apps/ser/training/experiment.h"
+#include "nn/data/byte_source.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {
@@ -19,7 +22,28 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kLargestTabulated = 1000000;
 
-std::string settings_path(const std::string& path) { return path + ".json"; }
+constexpr const char* kCompressed = ".gz";
+
+std::string settings_path(const std::string& path) {
+  const std::string table = path.ends_with(kCompressed) ? path.substr(0, path.size() - 3) : path;
+  return table + ".json";
+}
+
+std::string table_text(const std::string& path) {
+  const std::string stored = read_text_file(path);
+  if (!stored.starts_with("\x1f\x8b")) return stored;
+  try {
+    const std::unique_ptr<ByteSource> bytes = open_bytes(path, "compressed table");
+    std::array<char, 1 << 16> block;
+    std::string text;
+    while (const std::size_t count = bytes->read_some(block.data(), block.size())) {
+      text.append(block.data(), count);
+    }
+    return text;
+  } catch (const std::runtime_error& error) {
+    throw InputError(error.what());
+  }
+}
 
 // Where the corpus lies does not matter; what it holds is in the fingerprint.
 Json description(Config config, const Fingerprint& fingerprint) {
@@ -102,6 +126,9 @@ std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
 
 ResultFile open_results(const std::string& path, const Config& config,
                         const Fingerprint& fingerprint) {
+  if (path.ends_with(kCompressed)) {
+    throw InputError(path + ": a compressed table is for reading; to go on with it, gunzip it");
+  }
   const Json wanted = description(config, fingerprint);
   if (std::filesystem::exists(settings_path(path))) {
     check_description(settings_path(path), wanted);
@@ -121,10 +148,23 @@ StoredResults read_results(const std::string& path) {
     throw InputError(beside + ": the key 'settings' is missing");
   }
   const Config config = stored_config(made["settings"].dump(), beside);
-  const std::string text = read_text_file(path);
+  const std::string text = table_text(path);
   return told_of_input([&] {
     return StoredResults{config, ResultTable::from_csv(text, search_space(config.options), path)};
   });
+}
+
+std::vector<double> training_costs(const Config& config) {
+  const SearchSpace space = search_space(config.options);
+  std::vector<double> costs(static_cast<std::size_t>(space.size()));
+  parallel_for(space.size(), 0, [&](std::int64_t i) {
+    costs[static_cast<std::size_t>(i)] = static_cast<double>(
+        count_macs(config.options, genotype_at(space, i), config.segments.length));
+  });
+  double mean = 0;
+  for (const double cost : costs) mean += cost / static_cast<double>(costs.size());
+  for (double& cost : costs) cost = mean > 0 ? cost / mean : 1;
+  return costs;
 }
 
 void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,

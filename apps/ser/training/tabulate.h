@@ -22,18 +22,25 @@ struct TabulatePlan {
   int seeds = 1;  ///< trainings of each: config.seed, config.seed + 1, ..
 };
 
-/// The table of `path`, new or to be gone on with. Throws InputError, one line, where it is no such
-/// table or was begun with other settings or another corpus, device or version; IoError where it
-/// cannot be read or written.
+/// The table of `path`, new or to be gone on with; a compressed one is for reading. Throws
+/// InputError, one line, where it is no such table or was begun with other settings or another
+/// corpus, device or version; IoError where it cannot be read or written.
 ResultFile open_results(const std::string& path, const Config& config,
                         const Fingerprint& fingerprint);
 
-/// A table to be read, with the settings that it was made with.
+/// A table to be read, with the settings that it was made with: those of table.csv, and of
+/// table.csv.gz, stand in table.csv.json. Throws InputError on a damaged one, IoError where a file
+/// cannot be read.
 struct StoredResults {
   Config config;
   ResultTable table;
 };
 StoredResults read_results(const std::string& path);
+
+/// What a whole training of each architecture costs, by its number (genotype_index), in trainings
+/// of the mean architecture: multiply-accumulates of one segment (count_macs). All 1 where the
+/// system does not say.
+std::vector<double> training_costs(const Config& config);
 
 /// Trains what the table does not hold yet. A training is in the table as a whole or not at all.
 /// Throws InputError where the space has fewer architectures than are asked for, or more than

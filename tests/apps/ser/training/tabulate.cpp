@@ -9,7 +9,6 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
-#include "nas/replay.h"
 #include "tests/apps/ser/training/tones.h"
 
 using namespace serenade;
@@ -30,6 +29,23 @@ std::string refusal(const std::string& path, const Config& config, const Fingerp
     return error.what();
   }
   return "";
+}
+
+// RFC 1952 around one stored block (RFC 1951, 3.2.4).
+std::string gzipped(const std::string& text) {
+  const auto little_endian = [](std::uint64_t value, int bytes) {
+    std::string written;
+    for (int i = 0; i < bytes; ++i) written += static_cast<char>(value >> (8 * i) & 0xFF);
+    return written;
+  };
+  std::uint32_t crc = 0xFFFFFFFF;
+  for (const char c : text) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+  }
+  return std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11) + little_endian(text.size(), 2) +
+         little_endian(~text.size(), 2) + text + little_endian(~crc, 4) +
+         little_endian(text.size(), 4);
 }
 
 }  // namespace
@@ -141,4 +157,45 @@ TEST_CASE("tabulate: other settings, another corpus, a table without its setting
   write_text_file(other, "mine\n");
   CHECK(refusal(other, config, fingerprint).rfind(other + ":1: columns: must be", 0) == 0);
   CHECK(read_text_file(other) == "mine\n");
+}
+
+TEST_CASE("tabulate: a compressed table is read, and not gone on with") {
+  const TemporaryFolder folder;
+  const Config config = table_config("corpus");
+  const std::string path = folder / "table.csv", packed = path + ".gz";
+  const SearchSpace space = search_space(config.options);
+  {
+    ResultFile file = open_results(path, config, {{"corpus", "32 recordings"}});
+    file.append({{{0, 1, 2, 3, 1}, 5, 2, "A", 0.25, 3, 4}});
+  }
+  const std::string text = read_text_file(path), whole = gzipped(text);
+  REQUIRE(text.size() < 65536);
+  write_text_file(packed, whole);
+  std::filesystem::remove(path);
+  const StoredResults stored = read_results(packed);  // the settings are those of table.csv
+  CHECK(stored.config.seed == config.seed);
+  CHECK(stored.table.size() == 1);
+  CHECK(*stored.table.score(make_genotype(space, {0, 1, 2, 3, 1}), 5, 2, {"A"}) == 0.75);
+  CHECK(refusal(packed, config, {{"corpus", "32 recordings"}}) ==
+        packed + ": a compressed table is for reading; to go on with it, gunzip it");
+  write_text_file(packed, whole.substr(0, whole.size() - 9));
+  CHECK_THROWS_AS(read_results(packed), InputError);
+  std::filesystem::remove(packed);
+  CHECK_THROWS_AS(read_results(packed), IoError);
+}
+
+TEST_CASE("tabulate: what a training costs, in trainings of the mean architecture") {
+  const Config config = table_config("corpus");
+  const std::vector<double> costs = training_costs(config);
+  REQUIRE(costs.size() == 5184);
+  double mean = 0;
+  for (const double cost : costs) mean += cost / 5184;
+  CHECK(mean == doctest::Approx(1).epsilon(1e-12));
+  const auto macs = [&](std::int64_t number) {
+    return static_cast<double>(
+        count_macs(config.options, genotype_at(search_space(config.options), number), 200));
+  };
+  CHECK(costs[0] / costs[5183] == doctest::Approx(macs(0) / macs(5183)).epsilon(1e-12));
+  CHECK(*std::min_element(costs.begin(), costs.end()) > 0.5);
+  CHECK(*std::max_element(costs.begin(), costs.end()) < 2);
 }
