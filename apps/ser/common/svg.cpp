@@ -31,6 +31,23 @@ std::string attribute(const char* name, const std::string& value) {
 
 std::string attribute(const char* name, double value) { return attribute(name, number(value)); }
 
+std::string opacity_attribute(double opacity) {
+  if (opacity >= 1) return "";
+  char buffer[16];
+  std::snprintf(buffer, sizeof buffer, "%.3f", opacity);
+  return attribute("opacity", std::string(buffer));
+}
+
+// "x0,y0 x1,y1 .."
+std::string point_list(const std::vector<double>& points) {
+  std::string list;
+  for (std::size_t i = 0; i + 1 < points.size(); i += 2) {
+    if (i > 0) list += ' ';
+    list += number(points[i]) + "," + number(points[i + 1]);
+  }
+  return list;
+}
+
 std::string closing(const std::string& element, const std::string& tooltip) {
   if (tooltip.empty()) return "/>\n";
   return "><title>" + escape_xml(tooltip) + "</title></" + element + ">\n";
@@ -95,13 +112,8 @@ void Svg::line(double x1, double y1, double x2, double y2, const std::string& cl
 void Svg::rect(double x, double y, double width, double height, const std::string& classes,
                const std::string& tooltip, double opacity) {
   body_ += "<rect" + attribute("class", classes) + attribute("x", x) + attribute("y", y) +
-           attribute("width", width) + attribute("height", height);
-  if (opacity < 1) {
-    char buffer[16];
-    std::snprintf(buffer, sizeof buffer, "%.3f", opacity);
-    body_ += attribute("opacity", std::string(buffer));
-  }
-  body_ += closing("rect", tooltip);
+           attribute("width", width) + attribute("height", height) + opacity_attribute(opacity) +
+           closing("rect", tooltip);
 }
 
 void Svg::circle(double x, double y, double radius, const std::string& classes,
@@ -120,12 +132,13 @@ void Svg::diamond(double x, double y, double radius, const std::string& classes,
 }
 
 void Svg::polyline(const std::vector<double>& points, const std::string& classes) {
-  std::string list;
-  for (std::size_t i = 0; i + 1 < points.size(); i += 2) {
-    if (i > 0) list += ' ';
-    list += number(points[i]) + "," + number(points[i + 1]);
-  }
-  body_ += "<polyline" + attribute("class", classes) + attribute("points", list) + "/>\n";
+  body_ +=
+      "<polyline" + attribute("class", classes) + attribute("points", point_list(points)) + "/>\n";
+}
+
+void Svg::polygon(const std::vector<double>& points, const std::string& classes, double opacity) {
+  body_ += "<polygon" + attribute("class", classes) + attribute("points", point_list(points)) +
+           opacity_attribute(opacity) + "/>\n";
 }
 
 void Svg::text(double x, double y, const std::string& text, const std::string& classes,

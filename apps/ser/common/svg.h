@@ -31,6 +31,8 @@ class Svg {
                const std::string& tooltip = "");
   /// Open line through points (x0, y0, x1, y1, ..).
   void polyline(const std::vector<double>& points, const std::string& classes);
+  /// Filled and closed, points likewise.
+  void polygon(const std::vector<double>& points, const std::string& classes, double opacity = 1);
   /// anchor: "start", "middle" or "end"; rotated counter-clockwise about (x, y) if upright.
   void text(double x, double y, const std::string& text, const std::string& classes,
             const std::string& anchor = "start", bool upright = false);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kCharacterWidth = 6.6;  // of 12 px text, on average: for laying out legends
 constexpr std::size_t kMaxDots = 40;     // curves of more points are drawn without dots
+constexpr double kBandOpacity = 0.12;    // several lie above one another
 
 // One axis: data from low to high onto pixels from start to end.
 struct Axis {
@@ -103,7 +104,7 @@ struct Range {
 };
 
 bool drawable(const LineChart& chart, double x, double y) {
-  return std::isfinite(x) && std::isfinite(y) && (!chart.log_y || y > 0);
+  return std::isfinite(x) && std::isfinite(y) && (!chart.log_y || y > 0) && (!chart.log_x || x > 0);
 }
 
 struct Frame {
@@ -160,6 +161,22 @@ void draw_axes(Svg& svg, const LineChart& chart, const Frame& frame) {
   }
 }
 
+void draw_band(Svg& svg, const LineChart& chart, const Frame& frame, std::size_t s) {
+  const Series& series = chart.series[s];
+  std::vector<double> outline;
+  for (std::size_t i = 0; i < series.low.size(); ++i) {
+    if (!drawable(chart, series.x[i], series.low[i])) continue;
+    outline.push_back(frame.x.pixel(series.x[i]));
+    outline.push_back(frame.y.pixel(series.low[i]));
+  }
+  for (std::size_t i = series.high.size(); i-- > 0;) {
+    if (!drawable(chart, series.x[i], series.high[i])) continue;
+    outline.push_back(frame.x.pixel(series.x[i]));
+    outline.push_back(frame.y.pixel(series.high[i]));
+  }
+  if (!outline.empty()) svg.polygon(outline, color_class(series, s, "f"), kBandOpacity);
+}
+
 void draw_series(Svg& svg, const LineChart& chart, const Frame& frame, std::size_t s) {
   const Series& series = chart.series[s];
   const std::size_t count = std::min(series.x.size(), series.y.size());
@@ -193,10 +210,12 @@ Frame make_frame(const LineChart& chart, double top) {
       if (!drawable(chart, series.x[i], series.y[i])) continue;
       x_range.cover(series.x[i]);
       y_range.cover(series.y[i]);
+      if (i < series.low.size()) y_range.cover(series.low[i]);
+      if (i < series.high.size()) y_range.cover(series.high[i]);
     }
   }
   if (x_range.empty()) {
-    x_range = {0, 1};
+    x_range = chart.log_x ? Range{1, 10} : Range{0, 1};
     y_range = chart.log_y ? Range{0.1, 1} : Range{0, 1};
   }
   if (chart.y_min && !(chart.log_y && *chart.y_min <= 0)) y_range.low = *chart.y_min;
@@ -206,13 +225,17 @@ Frame make_frame(const LineChart& chart, double top) {
   frame.right = chart.width - 22;
   frame.top = top;
   frame.bottom = chart.height - 50;
-  frame.x = linear_axis(x_range.low, x_range.high, true, true, 8);
-  // An axis of epochs has no use for fractions of an epoch.
-  std::erase_if(frame.x.ticks, [&](double tick) {
-    const bool whole = std::abs(tick - std::round(tick)) < 1e-9;
-    return tick < frame.x.low - 1e-9 || tick > frame.x.high + 1e-9 || !whole;
-  });
-  if (frame.x.ticks.empty()) frame.x.ticks = {x_range.low, x_range.high};
+  if (chart.log_x) {
+    frame.x = log_axis(x_range.low, x_range.high);
+  } else {
+    frame.x = linear_axis(x_range.low, x_range.high, true, true, 8);
+    // An axis of epochs has no use for fractions of an epoch.
+    std::erase_if(frame.x.ticks, [&](double tick) {
+      const bool whole = std::abs(tick - std::round(tick)) < 1e-9;
+      return tick < frame.x.low - 1e-9 || tick > frame.x.high + 1e-9 || !whole;
+    });
+    if (frame.x.ticks.empty()) frame.x.ticks = {x_range.low, x_range.high};
+  }
   frame.y = chart.log_y ? log_axis(y_range.low, y_range.high)
                         : linear_axis(y_range.low, y_range.high, chart.y_min.has_value(),
                                       chart.y_max.has_value(), 5);
@@ -253,6 +276,7 @@ std::string draw(const LineChart& chart, bool standalone) {
   if (chart.series.size() > 1) top += draw_legend(svg, chart, 68, 48);
   const Frame frame = make_frame(chart, top);
   draw_axes(svg, chart, frame);
+  for (std::size_t s = 0; s < chart.series.size(); ++s) draw_band(svg, chart, frame, s);
   for (std::size_t s = 0; s < chart.series.size(); ++s) draw_series(svg, chart, frame, s);
   return svg.finish(standalone);
 }

@@ -21,9 +21,10 @@ struct Series {
   std::vector<double> x;
   std::vector<double> y;
   bool dashed = false;
-  bool scattered = false;  ///< dots alone
-  bool stepped = false;    ///< keeps its value up to the next point
-  int color = -1;          ///< palette index; -1: the position in the chart
+  bool scattered = false;                   ///< dots alone
+  bool stepped = false;                     ///< keeps its value up to the next point
+  int color = -1;                           ///< palette index; -1: the position in the chart
+  std::vector<double> low = {}, high = {};  ///< of a band around the line; as many as y, or none
 };
 
 struct LineChart {
@@ -32,6 +33,7 @@ struct LineChart {
   std::string y_label;
   std::vector<Series> series;
   bool log_y = false;    ///< values that are not positive are left out
+  bool log_x = false;    ///< likewise
   bool percent = false;  ///< values are fractions, ticks read per cent
   std::optional<double> y_min, y_max;
   std::optional<double> marked_x;  ///< a vertical line, such as the epoch that was kept

@@ -82,6 +82,30 @@ TEST_CASE("ticks are round, evenly spaced and cover the data") {
   CHECK(nice_ticks(-1e-7, 1e-7).size() >= 3);
 }
 
+TEST_CASE("a line chart may have bands, and an axis of decades") {
+  LineChart chart = losses();
+  chart.log_x = true;
+  chart.y_min = 0;
+  chart.series = {{.name = "a",
+                   .x = {0, 1, 10, 100},
+                   .y = {9, 2, 2, 2},
+                   .low = {9, 1, 1, 1},
+                   .high = {9, 4, 4, 4}}};
+  const std::string svg = draw(chart);
+  CHECK(markup_problem(svg) == "");
+  CHECK(occurrences(svg, "<circle") == 3);  // 0 has no place on the axis
+  const double first = attribute_of(svg, "a, 1:", "cx"), second = attribute_of(svg, "a, 10:", "cx");
+  CHECK(attribute_of(svg, "a, 100:", "cx") - second == Approx(second - first).epsilon(1e-3));
+  // The band's corners stand above and below the line's points, at 4 and at 1 where 2 is the line.
+  const double line = attribute_of(svg, "a, 1:", "cy"), zero = 290;  // height - 50
+  const std::size_t at = svg.find("<polygon");
+  const std::string points = svg.substr(svg.find("points=\"", at) + 8, 60);
+  CHECK(std::stod(points) == Approx(first));
+  const double low = std::stod(points.substr(points.find(',') + 1));
+  CHECK((zero - low) * 2 == Approx(zero - line).epsilon(1e-2));
+  CHECK(occurrences(svg.substr(at, svg.find('>', at) - at), ",") == 6);
+}
+
 TEST_CASE("a line chart is well formed and draws every series with legend and axes") {
   for (const bool standalone : {false, true}) {
     const std::string svg = draw(losses(), standalone);
