@@ -195,7 +195,7 @@ fi
 
 accept --version
 accept --help
-for command in train search evaluate predict table2 report corpus features strategies tabulate replay info; do
+for command in train search evaluate predict table2 report corpus features strategies tabulate statistics replay info; do
   holds out.txt "  $command"
 done
 accept strategies
@@ -207,15 +207,39 @@ holds out.txt 'no settings of its own'
 accept search --help
 holds out.txt 'Settings of single strategies'
 holds out.txt 'gumbel, gdas: '
+made_table() {  # of 80 architectures, two seeds, one epoch and four speakers, beside table.csv
+  cp table.csv.json made.csv.json
+  head -n 1 table.csv
+  awk 'BEGIN {
+    OFS = ","
+    split("2x8 2x7 2x6 1x9 1x10 3x5", wide); split("8x2 7x2 6x2 9x1 10x1 5x3", tall)
+    split("5x5 5x4 4x5 4x4 4x6 6x4", body); split("32 48 64 80", width)
+    for (i = 0; i < 80; ++i) for (seed = 0; seed < 2; ++seed) for (part = 0; part < 4; ++part)
+      print wide[1 + i % 6], tall[1 + int(i / 6) % 6], body[1 + int(i * i / 7) % 6], body[1 + int(i * 7 / 5) % 6],
+        width[1 + int(i * 11 / 9) % 4], seed, 1, "speaker" part, 1,
+        10 + 2 * (i % 6) + (7 * i + 3 * seed + part) % 5, 40 }'
+}
 small_table=(tabulate table.csv --corpus demo --cache cache --preset mel --folds 1 --architectures 1)
 for _ in 1 2; do  # the second time there is nothing left to train
   accept "${small_table[@]}" --epochs 1
   holds out.txt 'table.csv: 2 rows of 1 architectures'
 done
 refuse_later 2 'begun with another epochs' "${small_table[@]}" --epochs 2
-refuse_later 2 'the table holds no whole training of' replay table.csv --strategies random
+made_table >made.csv
+refuse_later 2 'there must be more than 1 architectures' replay table.csv --strategies random
 refuse_later 2 'a table holds no supernet' replay table.csv --strategies dropout
-refuse_later 2 "no part 'nobody'" replay table.csv --judged-by nobody
+refuse_later 2 "no part 'nobody'" replay table.csv --chosen-by Ses01F --judged-by nobody
+refuse_later 2 'belong together' replay table.csv --judged-by Ses01F
+refuse_later 2 'no scores of untrained networks' replay made.csv --strategies zero_cost
+accept statistics table.csv
+holds out.txt 'One architecture has nothing to be ranked'
+accept statistics made.csv
+holds out.txt 'The noise ceiling'
+gzip made.csv
+accept replay made.csv.gz --repeats 3 --costs 1,5 --out replayed
+holds out.txt 'All scores are modelled: the table holds 80 of 5,184'
+holds out.txt bayesian
+[ -s replayed/regret.svg ] || fail 'replay draws no picture'
 accept info
 holds out.txt 833,076
 accept info --json

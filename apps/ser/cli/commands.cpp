@@ -15,13 +15,15 @@ Command features_command();
 Command info_command();
 Command strategies_command();
 Command tabulate_command();
+Command statistics_command();
 Command replay_command();
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> rows = {
-      train_command(),      search_command(),   evaluate_command(), predict_command(),
-      table2_command(),     report_command(),   corpus_command(),   features_command(),
-      strategies_command(), tabulate_command(), replay_command(),   info_command()};
+      train_command(),      search_command(),   evaluate_command(),   predict_command(),
+      table2_command(),     report_command(),   corpus_command(),     features_command(),
+      strategies_command(), tabulate_command(), statistics_command(), replay_command(),
+      info_command()};
   return rows;
 }
 

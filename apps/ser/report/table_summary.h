@@ -1,0 +1,15 @@
+#pragma once
+// What can be seen in a table of trainings (nas/table_statistics.h), in words.
+
+#include <string>
+
+#include "nas/result_table.h"
+
+namespace serenade::ser {
+
+/// Tables of the numbers, and a sentence for each. What the table cannot tell, since it has one
+/// seed or few architectures, is said instead. Throws std::invalid_argument without a whole
+/// training.
+std::string table_summary(const ResultTable& table);
+
+}  // namespace serenade::ser

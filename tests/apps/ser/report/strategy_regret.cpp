@@ -1,0 +1,120 @@
+// Regret of strategies as a picture and a table, and what a table of trainings says in words.
+
+#include "apps/ser/report/strategy_regret.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "apps/ser/common/files.h"
+#include "apps/ser/report/table_summary.h"
+#include "tensor/random.h"
+#include "tests/apps/ser/common/files.h"
+#include "tests/apps/ser/report/markup.h"
+
+using namespace serenade;
+using namespace serenade::ser;
+
+namespace {
+
+RegretPoint point(double cost, double regret, double runs, double speakers) {
+  const double both = std::hypot(runs, speakers);
+  return {.cost = cost,
+          .regret = {regret, regret - both, regret + both},
+          .by_runs = {regret, regret - runs, regret + runs},
+          .by_parts = {regret, regret - speakers, regret + speakers}};
+}
+
+RegretComparison comparison() {
+  return {
+      .title = "A & B: regret",
+      .notes = {"All scores are made up."},
+      .strategies = {{"random", {point(1, 0.08, 0.003, 0.004), point(10, 0.05, 0.003, 0.004)}},
+                     {"evolution", {point(1, 0.08, 0.003, 0.004), point(10, 0.04, 0.001, 0.008)}}}};
+}
+
+SearchSpace small_space() {
+  return {.choices = {{"a", {"1", "2", "3", "4", "5", "6"}}, {"b", {"1", "2", "3", "4", "5", "6"}}},
+          .system = "small"};
+}
+
+// 30 of 36 architectures, worth 50 % and `step` more for each candidate of a.
+ResultTable trainings(double step, std::int64_t seeds) {
+  ResultTable table(small_space());
+  for (std::int64_t i = 0; i < 30; ++i) {
+    for (std::int64_t seed = 0; seed < seeds; ++seed) {
+      for (std::uint64_t p = 0; p < 6; ++p) {
+        const RandomKey key{8, Purpose::test, static_cast<std::uint64_t>(2 * i + seed)};
+        for (std::int64_t epoch = 1; epoch <= 6; ++epoch) {
+          const double share = 0.5 + step * static_cast<double>(i / 6) + 0.02 * normal(key, p);
+          table.add({{i / 6, i % 6},
+                     seed,
+                     epoch,
+                     "speaker " + std::to_string(p),
+                     1,
+                     std::lround(1000 * share),
+                     1000});
+        }
+      }
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+TEST_CASE("regret of strategies: a line and a band each, and the same numbers as a table") {
+  const std::string svg = draw_regret(comparison(), true);
+  CHECK(markup_problem(svg) == "");
+  CHECK(occurrences(svg, "<polyline") == 2);
+  CHECK(occurrences(svg, "<polygon") == 2);
+  CHECK(contains(svg, ">evolution</text>"));
+  CHECK(contains(svg, "random, 10: 5.0%"));
+  CHECK(contains(svg, ">5</text>"));  // between 1 and 10 on an axis of decades
+  const std::string rows = regret_rows(comparison()).to_markdown();
+  CHECK(contains(rows, "evolution"));
+  CHECK(contains(rows, "3.90 .. 4.10"));
+  CHECK(contains(rows, "3.20 .. 4.80"));
+  CHECK(widest_chance(comparison()) ==
+        "At the largest cost, the speakers dominate the interval: they make it 3 times as wide as "
+        "the runs do (mean over strategies).");
+  RegretComparison one = comparison();
+  one.speakers_drawn = false;
+  CHECK(contains(widest_chance(one), "One speaker judges"));
+  CHECK_FALSE(contains(regret_rows(one).to_markdown(), "3.20 .. 4.80"));
+}
+
+TEST_CASE("regret of strategies: the folder holds a page and its picture") {
+  const TemporaryFolder folder;
+  write_regret(folder / "regret", comparison());
+  CHECK(read_text_file(folder / "regret/regret.svg") == draw_regret(comparison(), true));
+  const std::string page = read_text_file(folder / "regret/regret.md");
+  CHECK(contains(page, "# A & B: regret\n\n- All scores are made up.\n- At the largest cost"));
+  CHECK(contains(page, "![regret over cost](regret.svg)"));
+  CHECK(contains(page, regret_rows(comparison()).to_markdown()));
+}
+
+TEST_CASE("table summary: differences that are there, and noise alone") {
+  const std::string seen = table_summary(trainings(0.05, 2));
+  CHECK(contains(seen, "30 architectures of 36, 2 seeds, 6 epochs, 6 speakers"));
+  CHECK(contains(seen, "epoch 5 and epoch 6"));
+  CHECK_FALSE(contains(seen, "left out"));
+  CHECK(contains(seen, "choosing gains something: strategies can be compared here"));
+  const std::string noise = table_summary(trainings(0, 2));
+  CHECK(contains(noise, "No difference between architectures is seen beyond noise"));
+}
+
+TEST_CASE("table summary: what a small table cannot tell is said") {
+  const std::string one_seed = table_summary(trainings(0.05, 1));
+  CHECK(contains(one_seed, "how well a training can be told at all is not known"));
+  CHECK(contains(one_seed, "choice"));
+  CHECK_FALSE(contains(one_seed, "intra-class"));
+  ResultTable few(small_space());
+  few.add({{0, 0}, 0, 1, "A", 1, 1, 2});
+  CHECK(contains(table_summary(few), "One architecture has nothing to be ranked"));
+  few.add({{0, 1}, 0, 1, "A", 1, 2, 2});
+  CHECK(contains(table_summary(few), "What the choices explain is not known"));
+  few.add({{0, 2}, 1, 1, "A", 1, 2, 2});
+  CHECK_THROWS_AS(table_summary(few), std::invalid_argument);  // nothing has both seeds
+  CHECK_THROWS_AS(table_summary(ResultTable(small_space())), std::invalid_argument);
+}
