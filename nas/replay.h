@@ -7,7 +7,9 @@
 // Traps. Choosing by the same parts as judging makes every strategy look better than it is. Chance
 // comes in twice: another run of the strategy answers otherwise, which more runs average out; and
 // other speakers would have judged otherwise, which no run can tell. The intervals say which is
-// which. The best of noisy scores is lucky too: regret does not fall to 0 on a measured table.
+// which. The best of noisy scores is lucky too: regret does not fall to 0 on a measured table, and
+// a resample of few parts has a best of its own, so that intervals lean upwards. The mean over the
+// seeds, by which a measured table judges, holds the training that was chosen by.
 
 #include <cstdint>
 #include <functional>

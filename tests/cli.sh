@@ -236,6 +236,8 @@ holds out.txt 'One architecture has nothing to be ranked'
 accept statistics made.csv
 holds out.txt 'The noise ceiling'
 gzip made.csv
+refuse_later 2 'was tested on a speaker that judges' replay made.csv.gz --repeats 1 --strategies none --answers run
+refuse 5 nowhere replay made.csv.gz --strategies none --answers nowhere
 accept replay made.csv.gz --repeats 3 --costs 1,5 --out replayed
 holds out.txt 'All scores are modelled: the table holds 80 of 5,184'
 holds out.txt bayesian

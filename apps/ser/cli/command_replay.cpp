@@ -13,6 +13,7 @@
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
+#include "apps/ser/report/search_answers.h"
 #include "apps/ser/report/strategy_regret.h"
 #include "apps/ser/training/search.h"
 #include "apps/ser/training/tabulate.h"
@@ -29,7 +30,7 @@ constexpr std::int64_t kAtOnce = 20;  // runs of a strategy between two signs of
 
 struct ReplayCommand {
   std::string table, folder;
-  std::vector<std::string> strategies;
+  std::vector<std::string> strategies, answers;
   std::vector<std::string> chosen_by, judged_by;
   std::vector<double> costs = {1, 2, 3, 5, 10, 20, 50};
   ReplayOptions replay{.repeats = 1000};
@@ -202,6 +203,27 @@ std::vector<std::string> notes_of(const StoredResults& stored, const TableModel*
   return notes;
 }
 
+// What searches have found, judged as the answers of replays are.
+std::vector<StrategyRegret> searched(const std::vector<SearchAnswers>& searches,
+                                     const std::vector<Side>& sides,
+                                     const std::vector<Judge>& judges,
+                                     const ReplayOptions& replay) {
+  std::vector<StrategyRegret> found;
+  for (const SearchAnswers& search : searches) {
+    std::vector<JudgedRuns> runs;
+    for (std::size_t s = 0; s < sides.size(); ++s) {
+      ReplayAnswers answers = search.of(sides[s].judged_by);
+      if (!answers.empty()) runs.push_back({&judges[s], std::move(answers)});
+    }
+    if (runs.empty()) {
+      throw InputError("--answers: no search of " + search.strategy +
+                       " was tested on a speaker that judges");
+    }
+    found.push_back({search.strategy, regret_points(runs, {0}, replay), true});
+  }
+  return found;
+}
+
 void run_replay(const ReplayCommand& options) {
   use_threads(options.threads);
   const StoredResults stored = read_results(options.table);
@@ -214,6 +236,7 @@ void run_replay(const ReplayCommand& options) {
       options.strategies.empty() ? replayable(stored.config) : options.strategies;
   const std::vector<Config> configs = configurations(
       stored.config, strategies, costs.back(), *std::min_element(training.begin(), training.end()));
+  const std::vector<SearchAnswers> searches = read_search_answers(options.answers, stored.config);
   RegretComparison comparison;
   try {
     const bool whole =
@@ -233,8 +256,16 @@ void run_replay(const ReplayCommand& options) {
       for (std::size_t s = 0; s < sides.size(); ++s) runs.push_back({&judges[s], answers[i][s]});
       comparison.strategies.push_back({strategies[i], regret_points(runs, costs, options.replay)});
     }
+    for (StrategyRegret& one : searched(searches, sides, judges, options.replay)) {
+      comparison.strategies.push_back(std::move(one));
+    }
     comparison.title = stored.config.system + ": regret over what was spent";
     comparison.notes = notes_of(stored, reading.model, training, sides, options.replay);
+    if (!searches.empty()) {
+      comparison.notes.push_back(
+          "Without a cost: what real searches found, one run per fold, judged by the side of its "
+          "test speaker; the search was trained on the others of that side.");
+    }
     comparison.speakers_drawn = std::all_of(judges.begin(), judges.end(),
                                             [](const Judge& judge) { return judge.parts() > 1; });
   } catch (const std::invalid_argument& error) {
@@ -266,6 +297,8 @@ void set_up_replay(CLI::App& command) {
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
+  command.add_option("--answers", options->answers,
+                     "folders of `serenade search`: what they found, judged in the same way");
   command.add_option("--repeats", options->replay.repeats, "runs of each strategy")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}))
       ->capture_default_str();

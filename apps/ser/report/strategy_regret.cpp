@@ -26,8 +26,8 @@ TextTable regret_rows(const RegretComparison& comparison) {
                   {"of speakers alone"}});
   for (const StrategyRegret& one : comparison.strategies) {
     for (const RegretPoint& point : one.points) {
-      rows.add_row({one.strategy, compact(point.cost), percent(point.regret.estimate),
-                    range(point.regret), range(point.by_runs),
+      rows.add_row({one.strategy, one.searched ? "-" : compact(point.cost),
+                    percent(point.regret.estimate), range(point.regret), range(point.by_runs),
                     comparison.speakers_drawn ? range(point.by_parts) : "-"});
     }
     rows.add_rule();
@@ -42,7 +42,7 @@ std::string widest_chance(const RegretComparison& comparison) {
   }
   double runs = 0, speakers = 0;
   for (const StrategyRegret& one : comparison.strategies) {
-    if (one.points.empty()) continue;
+    if (one.points.empty() || one.searched) continue;
     runs += width(one.points.back().by_runs);
     speakers += width(one.points.back().by_parts);
   }
@@ -66,15 +66,25 @@ std::string draw_regret(const RegretComparison& comparison, bool standalone) {
   chart.y_min = 0;
   chart.width = 760;
   chart.height = 440;
+  std::vector<double> costs;
   for (const StrategyRegret& one : comparison.strategies) {
     Series series;
     series.name = one.strategy;
+    series.dashed = one.searched;
+    const auto add = [&](double cost, const Interval& regret) {
+      series.x.push_back(cost);
+      series.y.push_back(regret.estimate);
+      series.low.push_back(regret.low);
+      series.high.push_back(regret.high);
+    };
     for (const RegretPoint& point : one.points) {
-      series.x.push_back(point.cost);
-      series.y.push_back(point.regret.estimate);
-      series.low.push_back(point.regret.low);
-      series.high.push_back(point.regret.high);
+      if (one.searched) {
+        for (const double cost : costs) add(cost, point.regret);
+      } else {
+        add(point.cost, point.regret);
+      }
     }
+    if (!one.searched) costs = series.x;
     chart.series.push_back(std::move(series));
   }
   return draw(chart, standalone);

@@ -13,6 +13,8 @@ namespace serenade::ser {
 struct StrategyRegret {
   std::string strategy;
   std::vector<RegretPoint> points;  ///< by cost
+  /// What real searches have found: one point without a cost.
+  bool searched = false;
 };
 
 struct RegretComparison {
@@ -27,7 +29,7 @@ struct RegretComparison {
 TextTable regret_rows(const RegretComparison& comparison);
 /// Which of the two chances the intervals come from, at the largest cost: one sentence.
 std::string widest_chance(const RegretComparison& comparison);
-/// Lines with bands over the cost, which is logarithmic.
+/// Lines with bands over the cost, which is logarithmic; what was searched is dashed, at all costs.
 std::string draw_regret(const RegretComparison& comparison, bool standalone = false);
 
 /// Makes the folder and writes regret.svg and regret.md; throws IoError naming the file.

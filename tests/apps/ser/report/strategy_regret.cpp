@@ -6,8 +6,11 @@
 
 #include <cmath>
 
+#include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/report/search_answers.h"
 #include "apps/ser/report/table_summary.h"
+#include "apps/ser/training/experiment.h"
 #include "tensor/random.h"
 #include "tests/apps/ser/common/files.h"
 #include "tests/apps/ser/report/markup.h"
@@ -84,6 +87,18 @@ TEST_CASE("regret of strategies: a line and a band each, and the same numbers as
   CHECK_FALSE(contains(regret_rows(one).to_markdown(), "3.20 .. 4.80"));
 }
 
+TEST_CASE("regret of strategies: what was searched has no cost, and is dashed at all of them") {
+  RegretComparison compared = comparison();
+  compared.strategies.push_back({"dropout", {point(0, 0.06, 0.5, 0.5)}, true});
+  const std::string svg = draw_regret(compared);
+  CHECK(markup_problem(svg) == "");
+  CHECK(occurrences(svg, "<polyline") == 3);
+  CHECK(contains(svg, "dropout, 1: 6.0%"));
+  CHECK(contains(svg, "dropout, 10: 6.0%"));
+  CHECK(contains(regret_rows(compared).to_markdown(), "| dropout | - | 6.00 |"));
+  CHECK(widest_chance(compared) == widest_chance(comparison()));
+}
+
 TEST_CASE("regret of strategies: the folder holds a page and its picture") {
   const TemporaryFolder folder;
   write_regret(folder / "regret", comparison());
@@ -92,6 +107,42 @@ TEST_CASE("regret of strategies: the folder holds a page and its picture") {
   CHECK(contains(page, "# A & B: regret\n\n- All scores are made up.\n- At the largest cost"));
   CHECK(contains(page, "![regret over cost](regret.svg)"));
   CHECK(contains(page, regret_rows(comparison()).to_markdown()));
+}
+
+TEST_CASE("search answers: what folds have found, by strategy, for the side that judges") {
+  const TemporaryFolder folder;
+  Config config;
+  config.strategy = "dropout";
+  config.resolve();
+  const SearchSpace space = search_space(config.options);
+  const auto write = [&](const std::string& name, const std::string& fold, std::int64_t number,
+                         const std::vector<std::string>& speakers) {
+    FoldRun run;
+    run.fold = fold;
+    run.genotype = genotype_at(space, number);
+    for (const std::string& speaker : speakers) {
+      run.predictions.push_back({speaker + "_1", speaker, 0, 0, {1, 0, 0, 0}, fold});
+    }
+    make_folder(folder / name + "/checkpoint");
+    write_text_file(folder / name + "/config.json", to_json(config));
+    write_text_file(folder / name + "/checkpoint/" + fold + ".json", to_json(run));
+  };
+  write("one", "session1-test-A", 7, {"A", "A"});
+  write("one", "session1-test-B", 8, {"B"});
+  write("two", "session1-test-first", 9, {"C", "A", "C"});
+  const auto found = read_search_answers({folder / "one", folder / "two"}, config);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].strategy == "dropout");
+  CHECK(found[0].of({"A", "A+C"}) == ReplayAnswers{{7}, {9}});
+  CHECK(found[0].of({"B"}) == ReplayAnswers{{8}});
+  CHECK(found[0].of({"C"}).empty());
+  Config other = config;
+  set_value(other, "preset", "mel");
+  CHECK_THROWS_AS(read_search_answers({folder / "one"}, other), InputError);
+  make_folder(folder / "empty");
+  CHECK_THROWS_AS(read_search_answers({folder / "empty"}, config), IoError);
+  write_text_file(folder / "empty/config.json", to_json(config));
+  CHECK_THROWS_AS(read_search_answers({folder / "empty"}, config), InputError);
 }
 
 TEST_CASE("table summary: differences that are there, and noise alone") {
