@@ -118,20 +118,6 @@ std::optional<double> ResultTable::score(const Genotype& genotype, std::int64_t 
   return static_cast<double>(right) / static_cast<double>(total);
 }
 
-std::optional<double> ResultTable::mean_score(const Genotype& genotype,
-                                              const std::set<std::string>& parts) const {
-  double sum = 0;
-  int count = 0;
-  for (const std::int64_t seed : seeds_) {
-    const std::optional<double> one = score(genotype, seed, last_epoch_, parts);
-    if (!one) continue;
-    sum += *one;
-    ++count;
-  }
-  if (count == 0) return std::nullopt;
-  return sum / count;
-}
-
 std::string ResultTable::header() const {
   std::vector<std::string> columns;
   for (const Choice& choice : space_.choices) columns.push_back(choice.name);

@@ -60,9 +60,6 @@ class ResultTable {
   /// right / total over these parts, pooled; none where a row is missing or the total is 0.
   std::optional<double> score(const Genotype& genotype, std::int64_t seed, std::int64_t epoch,
                               const std::set<std::string>& parts) const;
-  /// The same after the last epoch, on average over the seeds that have it; none without any.
-  std::optional<double> mean_score(const Genotype& genotype,
-                                   const std::set<std::string>& parts) const;
 
   // CSV.
   std::string header() const;                    ///< the first line

@@ -81,8 +81,8 @@ TableModel::TableModel(const ResultTable& table) {
   architectures_ = last.architectures.size();
   trainings_ = architectures_ * last.seeds.size();
   const SearchSpace& space = table.space();
-  ridge_ = ridge_of(space, last.architectures, last.mean_scores(last.all_parts()));
-  const AdditiveFit fit(space, last.architectures, ridge_);
+  const AdditiveFit fit(space, last.architectures,
+                        ridge_of(space, last.architectures, last.mean_scores(last.all_parts())));
   // A fit has taken some of the noise for effects; its residuals are that much too small.
   const auto count = static_cast<double>(architectures_);
   const double inflate = std::sqrt(count / (count - fit.parameters()));

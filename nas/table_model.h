@@ -55,8 +55,6 @@ class TableModel {
                   std::size_t drawn) const;
   std::size_t trainings() const { return trainings_; }
 
-  /// Of all choices: the ridge that was used, or kNoEffect.
-  const std::vector<double>& ridge() const { return ridge_; }
   /// Kendall's tau-b between the scores of single trainings, over all parts after the last epoch,
   /// and what a model fitted to the other architectures says of theirs: in each of `folds` groups,
   /// on average over groups and seeds. To be held against tau_between_seeds(), which a model of
@@ -75,7 +73,6 @@ class TableModel {
   std::vector<std::string> parts_;
   std::vector<double> totals_;
   std::size_t architectures_ = 0, trainings_ = 0;
-  std::vector<double> ridge_;
   std::map<std::int64_t, Column> columns_;  // by epoch
   double leave_out_tau_ = 0;
 };
