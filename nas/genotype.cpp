@@ -151,14 +151,18 @@ std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t co
   check(count <= space.size(), "random_genotypes", "there must be that many architectures; got ",
         count, " of ", space.size());
   // Floyd's algorithm: `count` distinct numbers without a list of all of them. Step j draws from
-  // 0 .. j and takes j itself where the drawn number is taken; every subset is equally likely.
+  // 0 .. j and takes j itself where the drawn number is taken. A new number goes to the front, j
+  // behind the number in whose place it came: so every order is equally likely as well (Bentley,
+  // "Programming pearls: a sample of brilliance", Communications of the ACM 30, 1987).
   std::vector<std::int64_t> drawn;
-  const auto taken = [&drawn](std::int64_t i) {
-    return std::find(drawn.begin(), drawn.end(), i) != drawn.end();
-  };
   for (std::int64_t j = space.size() - count; j < space.size(); ++j) {
     const std::int64_t i = random_integer(key, static_cast<std::uint64_t>(drawn.size()), j + 1);
-    drawn.push_back(taken(i) ? j : i);
+    const auto taken = std::find(drawn.begin(), drawn.end(), i);
+    if (taken == drawn.end()) {
+      drawn.insert(drawn.begin(), i);
+    } else {
+      drawn.insert(taken + 1, j);
+    }
   }
   genotypes.reserve(drawn.size());
   for (const std::int64_t index : drawn) genotypes.push_back(genotype_at(space, index));

@@ -73,7 +73,8 @@ std::int64_t genotype_index(const Genotype& genotype, const SearchSpace& space);
 std::vector<Genotype> enumerate_genotypes(const SearchSpace& space);
 /// A uniformly random architecture.
 Genotype random_genotype(const SearchSpace& space, const RandomKey& key);
-/// `count` distinct ones, uniformly (random search); throws if the space has fewer.
+/// `count` distinct ones, every order of every set equally likely (random search); throws if the
+/// space has fewer.
 std::vector<Genotype> random_genotypes(const SearchSpace& space, std::int64_t count,
                                        const RandomKey& key);
 

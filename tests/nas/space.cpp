@@ -185,6 +185,23 @@ TEST_CASE("genotype: random ones are uniform, distinct and reproducible") {
   for (const int count : counts) chi_square += (count - 200.0) * (count - 200.0) / 200.0;
   CHECK(chi_square < 31.3);  // 11 degrees of freedom, p = 0.001
 
+  // Of several, too, each place: a search by chance that stops early has seen a random sample.
+  for (const std::int64_t count : {5, 12}) {
+    for (const std::int64_t place : {std::int64_t{0}, count / 2, count - 1}) {
+      std::fill(counts.begin(), counts.end(), 0);
+      for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
+        const auto drawn = random_genotypes(space, count, {seed, Purpose::architecture, 0});
+        ++counts[static_cast<std::size_t>(
+            genotype_index(drawn[static_cast<std::size_t>(place)], space))];
+      }
+      chi_square = 0;
+      for (const int n : counts) chi_square += (n - 200.0) * (n - 200.0) / 200.0;
+      CAPTURE(count);
+      CAPTURE(place);
+      CHECK(chi_square < 31.3);
+    }
+  }
+
   for (const std::int64_t count : {0, 1, 5, 12}) {
     std::set<std::string> distinct;
     const auto drawn = random_genotypes(space, count, {7, Purpose::architecture, 0});
