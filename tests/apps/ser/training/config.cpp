@@ -228,7 +228,8 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"trials", "0", "from 1 to"},
       {"fair", "perhaps", "true or"},
       {"gru_reset", "never", "after, before"}};
-  for (const auto& [key, value, part] : cases) {
+  for (const auto& row : cases) {
+    const std::string &key = row[0], &value = row[1], &part = row[2];
     CAPTURE(key);
     CAPTURE(value);
     Config config;
@@ -273,7 +274,8 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
       {"final_temperature", "20", "strategy", "gdas"},
       {"scored", "4", "strategy", "zero_cost"},  // fewer than are trained
       {"bilevel", "two_stage", "strategy", "darts_pt"}};
-  for (const auto& [key, value, other_key, other] : cases) {
+  for (const auto& row : cases) {
+    const std::string &key = row[0], &value = row[1], &other_key = row[2], &other = row[3];
     CAPTURE(key);
     Config config;
     set_value(config, key, value);

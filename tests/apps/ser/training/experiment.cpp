@@ -197,7 +197,9 @@ TEST_CASE("experiment: the same bits twice, and for one and two threads") {
   const std::vector<std::pair<const char*, std::string>> cases = {
       {kGruAtt, "none"},   {kSeqCap, "none"},     {kGruAtt, "dropout"},
       {kGruAtt, "random"}, {kSeqCap, "sampling"}, {kGruAtt, "joint"}};
-  for (const auto& [system, mode] : cases) {
+  for (const auto& one_case : cases) {
+    const char* const system = one_case.first;
+    const std::string& mode = one_case.second;
     CAPTURE(system);
     CAPTURE(mode);
     Config config = small_config(corpus, system, mode);
