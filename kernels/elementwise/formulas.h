@@ -198,7 +198,9 @@ struct Power {
 
 /// The larger one; each of two equal ones gets half the gradient.
 struct Maximum {
-  FORMULA value(Number<F> a, Number<F> b) const { return F::select((a > b) | (a != a), a, b); }
+  FORMULA value(Number<F> a, Number<F> b) const {
+    return F::select(a > b, a, F::select(b >= a, b, a + b));  // the sum is NaN if one of them is
+  }
   FORMULA gradient_a(Number<F> d, Number<F> a, Number<F> b) const {
     return F::select(a == b, d / 2, F::select(a < b, 0, d));
   }
@@ -207,7 +209,9 @@ struct Maximum {
 
 /// The smaller one; each of two equal ones gets half the gradient.
 struct Minimum {
-  FORMULA value(Number<F> a, Number<F> b) const { return F::select((a < b) | (a != a), a, b); }
+  FORMULA value(Number<F> a, Number<F> b) const {
+    return F::select(a < b, a, F::select(b <= a, b, a + b));  // the sum is NaN if one of them is
+  }
   FORMULA gradient_a(Number<F> d, Number<F> a, Number<F> b) const {
     return F::select(a == b, d / 2, F::select(a > b, 0, d));
   }
