@@ -62,7 +62,7 @@ std::vector<Side> sides_of(const ResultTable& table, const ReplayCommand& option
   if (!options.chosen_by.empty()) {
     const Side asked{known_parts(table, options.chosen_by), known_parts(table, options.judged_by)};
     for (const std::string& part : asked.judged_by) {
-      if (asked.chosen_by.count(part) == 0) continue;
+      if (!asked.chosen_by.contains(part)) continue;
       std::cerr << "note: " << part
                 << " chooses and judges, which flatters every strategy; see --judged-by\n";
       break;

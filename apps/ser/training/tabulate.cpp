@@ -30,7 +30,7 @@ std::string settings_path(const std::string& path) {
 }
 
 std::string table_text(const std::string& path) {
-  const std::string stored = read_text_file(path);
+  std::string stored = read_text_file(path);
   if (!stored.starts_with("\x1f\x8b")) return stored;
   try {
     const std::unique_ptr<ByteSource> bytes = open_bytes(path, "compressed table");
