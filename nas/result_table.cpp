@@ -1,8 +1,12 @@
 #include "nas/result_table.h"
 
+#include <sys/file.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -167,6 +171,11 @@ ResultTable ResultTable::from_csv(const std::string& text, const SearchSpace& sp
       row.loss = number<double>(fields[choices + 3], "loss");
       row.right = number<std::int64_t>(fields[choices + 4], "right");
       row.total = number<std::int64_t>(fields[choices + 5], "total");
+      const auto known = table.results_.find({row.architecture, row.seed, row.epoch, row.part});
+      check(known == table.results_.end() ||
+                (known->second.loss == row.loss && known->second.right == row.right &&
+                 known->second.total == row.total),
+            "row", "the same training, epoch and part stand above with other results");
       table.add(row);
     }
   } catch (const std::invalid_argument& error) {
@@ -186,14 +195,33 @@ std::string whole_lines(const std::string& path, const std::string& header) {
   std::string whole = header.starts_with(text)   ? header
                       : text.starts_with(header) ? text.substr(0, text.rfind('\n') + 1)
                                                  : text;
-  if (whole != text) write_file(path, whole);
+  if (whole == text) return whole;
+  // In place: a new file of that name would not be the one that is locked.
+  if (whole.size() < text.size()) {
+    std::filesystem::resize_file(path, whole.size());
+  } else {
+    std::ofstream(path, std::ios::trunc | std::ios::binary) << whole;
+  }
+  synchronise_file(path);
   return whole;
+}
+
+// A file system without locks is done without.
+Descriptor hold(const std::string& path) {
+  Descriptor file(path, O_RDWR | O_CREAT, 0644);
+  if (!file.valid()) {
+    throw std::runtime_error(path + ": cannot be written: " + std::strerror(errno));
+  }
+  check(flock(file.number(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK, path.c_str(),
+        "another process is writing into it; wait for its end, or choose another table");
+  return file;
 }
 
 }  // namespace
 
 ResultFile::ResultFile(std::string path, const SearchSpace& space)
     : path_(std::move(path)),
+      held_(hold(path_)),
       table_(ResultTable::from_csv(whole_lines(path_, ResultTable(space).header()), space, path_)) {
 }
 

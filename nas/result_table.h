@@ -17,6 +17,7 @@
 
 #include "nas/genotype.h"
 #include "nas/search_space.h"
+#include "tensor/descriptor.h"
 
 namespace serenade {
 
@@ -64,7 +65,8 @@ class ResultTable {
   // CSV.
   std::string header() const;                    ///< the first line
   std::string line(const ResultRow& row) const;  ///< one of the others; both end in \n
-  /// Throws std::invalid_argument, one line "source:line: what is wrong".
+  /// Throws std::invalid_argument, one line "source:line: what is wrong": a row that stands twice
+  /// may not say two things.
   static ResultTable from_csv(const std::string& text, const SearchSpace& space,
                               const std::string& source);
 
@@ -83,12 +85,14 @@ class ResultTable {
   std::int64_t last_epoch_ = 0;
 };
 
-/// A table that grows on disk. Whoever is killed loses at most what append() was writing.
+/// A table that grows on disk, by one writer at a time. Whoever is killed loses at most what
+/// append() was writing.
 class ResultFile {
  public:
   /// Reads the file, or begins it. A last line without an end is what a kill has left: dropped.
-  /// Throws as ResultTable::from_csv() does, and std::runtime_error naming the file where it cannot
-  /// be read or written.
+  /// Throws as ResultTable::from_csv() does; std::invalid_argument where another ResultFile, in
+  /// this process or another, has it; std::runtime_error naming the file where it cannot be read or
+  /// written.
   ResultFile(std::string path, const SearchSpace& space);
 
   const ResultTable& table() const { return table_; }
@@ -97,6 +101,7 @@ class ResultFile {
 
  private:
   std::string path_;
+  Descriptor held_;  ///< locked; the system lets go when the process ends, however it ends
   ResultTable table_;
 };
 

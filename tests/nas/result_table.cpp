@@ -139,6 +139,11 @@ TEST_CASE("result table: what is no table is refused in one line that names the 
     CHECK(message.rfind("x.csv:2: ", 0) == 0);
     CHECK_FALSE(contains(message, "\n"));
   }
+  // A row that stands twice, as after a break, may not say two things.
+  const std::string row = "1,1,0,1,s,1,0,1\n";
+  CHECK(refusal(kHeader + row + row).empty());
+  CHECK(refusal(kHeader + row + "1,1,0,1,s,1,1,1\n") ==
+        "x.csv:3: row: the same training, epoch and part stand above with other results");
   CHECK_THROWS_AS(ResultTable({.choices = {{"a,b", {"1"}}}}), std::invalid_argument);
   CHECK_THROWS_AS(ResultTable({.choices = {{"a", {"\"1"}}}}), std::invalid_argument);
   CHECK_THROWS_AS(ResultTable(SearchSpace{}), std::invalid_argument);
@@ -167,6 +172,8 @@ TEST_CASE("result file: stopped at any byte, it goes on from the last whole line
   }
   // Rows that are refused leave nothing behind, and neither file nor table is touched.
   ResultFile file(path, table_space());
+  CHECK(message_of([&] { ResultFile(path, table_space()); }) ==
+        path + ": another process is writing into it; wait for its end, or choose another table");
   ResultRow bad = second;
   bad.right = 7;
   CHECK_THROWS_AS(file.append({second, bad}), std::invalid_argument);

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -224,13 +225,36 @@ std::vector<StrategyRegret> searched(const std::vector<SearchAnswers>& searches,
   return found;
 }
 
+std::vector<double> distinct_costs(std::vector<double> costs) {
+  for (const double cost : costs) {
+    if (!std::isfinite(cost)) throw InputError("--costs: must be numbers; got " + compact(cost));
+  }
+  std::sort(costs.begin(), costs.end());
+  costs.erase(std::unique(costs.begin(), costs.end()), costs.end());
+  return costs;
+}
+
+// Said before hours of replays, not after them.
+void check_free(const std::string& folder) {
+  if (folder.empty()) return;
+  for (const char* name : {"regret.svg", "regret.md"}) {
+    const std::string path = folder + "/" + name;
+    if (std::filesystem::exists(path)) {
+      throw InputError(path + " is there already; choose another --out");
+    }
+  }
+  std::error_code fault;
+  std::filesystem::create_directories(folder, fault);
+  if (fault) throw IoError(folder + ": cannot be made: " + fault.message());
+}
+
 void run_replay(const ReplayCommand& options) {
   use_threads(options.threads);
   const StoredResults stored = read_results(options.table);
   const ResultTable& table = stored.table;
   const std::vector<Side> sides = sides_of(table, options);
-  std::vector<double> costs = options.costs;
-  std::sort(costs.begin(), costs.end());
+  const std::vector<double> costs = distinct_costs(options.costs);
+  check_free(options.folder);
   const std::vector<double> training = training_costs(stored.config);
   const std::vector<std::string> strategies =
       options.strategies.empty() ? replayable(stored.config) : options.strategies;
@@ -283,7 +307,8 @@ void set_up_replay(CLI::App& command) {
   command.add_option("table", options->table, "what `serenade tabulate` has written")->required();
   command
       .add_option("--strategies", options->strategies,
-                  "those that train architectures (serenade strategies); default: all of them")
+                  "those that train architectures one by one; default: all of them but zero_cost, "
+                  "whose scores of untrained networks no table holds")
       ->delimiter(',');
   command
       .add_option("--chosen-by", options->chosen_by,

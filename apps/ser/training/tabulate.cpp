@@ -12,6 +12,7 @@
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/training/experiment.h"
 #include "nn/data/byte_source.h"
+#include "nn/training/interrupt.h"
 #include "tensor/text.h"
 
 namespace serenade::ser {
@@ -193,7 +194,11 @@ void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePl
           folds.push_back(&data);
         }
         if (!file.table().score(genotype, seed, config.epochs, parts)) {
-          const std::vector<Training> trainings = train_architecture(one, folds, genotype, {});
+          const Observer observer{.on_step = [](const auto&, auto, auto, const auto&) {
+            if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
+          }};
+          const std::vector<Training> trainings =
+              train_architecture(one, folds, genotype, observer);
           std::vector<ResultRow> rows;
           for (std::size_t f = 0; f < folds.size(); ++f) {
             for (ResultRow& row : rows_of(trainings[f], *folds[f], architecture, seed)) {

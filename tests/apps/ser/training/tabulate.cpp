@@ -5,10 +5,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "nn/training/interrupt.h"
 #include "tests/apps/ser/training/tones.h"
 
 using namespace serenade;
@@ -95,6 +97,21 @@ TEST_CASE("tabulate: the rows are what the trainings reach, and a break changes 
     CHECK(file.table().genotypes().size() == 3);
     CHECK(read_text_file(path).rfind(whole, 0) == 0);
     CHECK_THROWS_AS(tabulate(config, loaded, {.architectures = 5185}, file, {}), InputError);
+  }
+
+  // Asked to stop: at the next step, and what was whole is kept.
+  write_text_file(path, whole.substr(0, whole.find('\n') + 1));
+  {
+    const StopOnSignals stop_on_signals;
+    ResultFile file = open_results(path, config, fingerprint);
+    CHECK_THROWS_AS(tabulate(config, loaded, plan, file,
+                             [](std::int64_t done, auto) {
+                               if (done == 2) std::raise(SIGTERM);
+                             }),
+                    Interrupted);
+    const std::string kept = read_text_file(path);
+    CHECK(kept == whole.substr(0, kept.size()));
+    CHECK(std::count(kept.begin(), kept.end(), '\n') == 1 + 2 * 2 * 2);
   }
 
   // Killed after the first training and within the second: the same table.
