@@ -53,8 +53,11 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
   observer.on_step = [this, search, epochs = config.epochs, fold](
                          const std::string& stage, std::int64_t done, std::int64_t total,
                          const std::string& figures) {
-    const double fraction = static_cast<double>(done) / static_cast<double>(total);
-    advance(fold, work_at(search, epochs, stage, fraction), stage + "  " + figures);
+    const auto work = [&](std::int64_t steps) {
+      return work_at(search, epochs, stage,
+                     static_cast<double>(steps) / static_cast<double>(total));
+    };
+    advance(fold, work(std::max<std::int64_t>(0, done - 1)), work(done), stage + "  " + figures);
   };
   if (folder != nullptr) {
     observer.checkpoints = &folder->checkpoints();
@@ -65,10 +68,11 @@ Observer RunProgress::observe(const Config& config, const std::string& fold, Run
   return observer;
 }
 
-void RunProgress::advance(const std::string& fold, double work, const std::string& figures) {
+void RunProgress::advance(const std::string& fold, double before, double work,
+                          const std::string& figures) {
   const std::lock_guard lock(mutex_);
   // What lies before a fold's first step was kept by an earlier session.
-  if (!running_.contains(fold)) bar_.skip(std::max<std::int64_t>(0, units(work) - 1));
+  if (!running_.contains(fold)) bar_.skip(units(before));
   running_[fold] = work;
   double done = finished_;
   for (const auto& [name, part] : running_) done += part;

@@ -31,7 +31,8 @@ class RunProgress {
   void message(const std::string& line);
 
  private:
-  void advance(const std::string& fold, double work, const std::string& figures);
+  /// A fold is at `work`; before its last step it was at `before`.
+  void advance(const std::string& fold, double before, double work, const std::string& figures);
 
   std::mutex mutex_;
   ProgressBar bar_;
