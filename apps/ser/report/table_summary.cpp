@@ -83,7 +83,11 @@ std::string choices(const ResultTable& table, const TableScores& last) {
                             static_cast<double>(std::ssize(last.architectures) - 1);
     return rows.to_text() + "The choices, each by itself, explain " + percent(anova.share, 1) +
            " % of how architectures differ (mean of the seeds); of pure noise they would explain " +
-           percent(by_noise, 1) + " %.\nThe rest is noise and what choices do together.\n";
+           percent(by_noise, 1) +
+           " %.\nThe rest is noise and what choices do together. Beyond chance: what is left of a "
+           "share when the part that noise alone would take is gone, which is less than nothing "
+           "by bad luck (omega squared; of all, adjusted R squared). The shares of single choices "
+           "add up to that of all only where every candidate met every other equally often.\n";
   } catch (const std::invalid_argument& error) {
     return std::string("What the choices explain is not known: ") + error.what() + "\n";
   }
@@ -113,7 +117,8 @@ std::string best(const BestGain& best) {
 }
 
 std::string verdict(const SeedNoise& noise, const BestGain& best) {
-  const bool differ = noise.p_value<kSeen, gains = best.gain.low> 0;
+  const bool differ = noise.p_value < kSeen;
+  const bool gains = best.gain.low > 0;
   if (differ && gains) {
     return "Architectures differ, and choosing gains something: strategies can be compared here.\n";
   }
@@ -121,8 +126,8 @@ std::string verdict(const SeedNoise& noise, const BestGain& best) {
     return "Architectures differ, but what choosing gains is not told from 0: strategies can be "
            "compared here, with care.\n";
   }
-  return "No difference between architectures is seen beyond noise: this table shows how "
-         "strategies work, and ranks none.\n";
+  return "No difference between architectures is seen beyond that between trainings of one (" +
+         told_p(noise.p_value) + "): this table shows how strategies work, and ranks none.\n";
 }
 
 }  // namespace

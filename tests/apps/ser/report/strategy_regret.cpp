@@ -152,7 +152,8 @@ TEST_CASE("table summary: differences that are there, and noise alone") {
   CHECK_FALSE(contains(seen, "left out"));
   CHECK(contains(seen, "choosing gains something: strategies can be compared here"));
   const std::string noise = table_summary(trainings(0, 2));
-  CHECK(contains(noise, "No difference between architectures is seen beyond noise"));
+  CHECK(
+      contains(noise, "No difference between architectures is seen beyond that between trainings"));
 }
 
 TEST_CASE("table summary: what a small table cannot tell is said") {
