@@ -16,6 +16,7 @@
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/report/search_answers.h"
 #include "apps/ser/report/strategy_regret.h"
+#include "apps/ser/report/table_summary.h"
 #include "apps/ser/training/search.h"
 #include "apps/ser/training/tabulate.h"
 #include "nas/replay.h"
@@ -195,6 +196,11 @@ std::vector<std::string> notes_of(const StoredResults& stored, const TableModel*
         "; another training of the same architectures does with tau " +
         fixed(tau_between_seeds(last, last), 3) + ".");
   }
+  const std::string doubt = noise_warning(stored.table);
+  if (!doubt.empty()) notes.push_back(doubt);
+  notes.push_back(
+      "Regret: by how much WA an answer stays below the best of the table, to the speakers that "
+      "judge. Its intervals lean upwards: each drawing of speakers has a best of its own.");
   const auto [cheapest, dearest] = std::minmax_element(costs.begin(), costs.end());
   notes.push_back("A training costs by its multiply-accumulates: " + fixed(*cheapest, 2) + " .. " +
                   fixed(*dearest, 2) + " of that of the mean architecture.");
@@ -220,7 +226,9 @@ std::vector<StrategyRegret> searched(const std::vector<SearchAnswers>& searches,
       throw InputError("--answers: no search of " + search.strategy +
                        " was tested on a speaker that judges");
     }
-    found.push_back({search.strategy, regret_points(runs, {0}, replay), true});
+    std::int64_t count = 0;
+    for (const JudgedRuns& one : runs) count = std::max(count, std::ssize(one.answers));
+    found.push_back({search.strategy, regret_points(runs, {0}, replay), count, true});
   }
   return found;
 }
@@ -278,7 +286,8 @@ void run_replay(const ReplayCommand& options) {
     for (std::size_t i = 0; i < strategies.size(); ++i) {
       std::vector<JudgedRuns> runs;
       for (std::size_t s = 0; s < sides.size(); ++s) runs.push_back({&judges[s], answers[i][s]});
-      comparison.strategies.push_back({strategies[i], regret_points(runs, costs, options.replay)});
+      comparison.strategies.push_back(
+          {strategies[i], regret_points(runs, costs, options.replay), options.replay.repeats});
     }
     for (StrategyRegret& one : searched(searches, sides, judges, options.replay)) {
       comparison.strategies.push_back(std::move(one));

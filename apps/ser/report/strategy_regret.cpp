@@ -27,7 +27,8 @@ TextTable regret_rows(const RegretComparison& comparison) {
   for (const StrategyRegret& one : comparison.strategies) {
     for (const RegretPoint& point : one.points) {
       rows.add_row({one.strategy, one.searched ? "-" : compact(point.cost),
-                    percent(point.regret.estimate), range(point.regret), range(point.by_runs),
+                    percent(point.regret.estimate), range(point.regret),
+                    one.runs > 1 ? range(point.by_runs) : "-",
                     comparison.speakers_drawn ? range(point.by_parts) : "-"});
     }
     rows.add_rule();
@@ -43,6 +44,7 @@ std::string widest_chance(const RegretComparison& comparison) {
   double runs = 0, speakers = 0;
   for (const StrategyRegret& one : comparison.strategies) {
     if (one.points.empty() || one.searched) continue;
+    if (one.runs < 2) return "One run of each strategy: how far others would differ is not known.";
     runs += width(one.points.back().by_runs);
     speakers += width(one.points.back().by_parts);
   }

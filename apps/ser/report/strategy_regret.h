@@ -2,6 +2,7 @@
 // How far the answers of strategies are from the best architecture of a table, over what they have
 // cost: one picture and one table.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace serenade::ser {
 struct StrategyRegret {
   std::string strategy;
   std::vector<RegretPoint> points;  ///< by cost
+  std::int64_t runs = 0;            ///< one tells nothing of how far others would differ
   /// What real searches have found: one point without a cost.
   bool searched = false;
 };

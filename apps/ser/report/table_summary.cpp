@@ -132,6 +132,19 @@ std::string verdict(const SeedNoise& noise, const BestGain& best) {
 
 }  // namespace
 
+std::string noise_warning(const ResultTable& table) {
+  const TableScores last = table_scores(table, table.last_epoch(), table.parts());
+  if (last.architectures.size() < 2 || last.seeds.size() < 2) return "";
+  try {
+    const SeedNoise noise = seed_noise(last);
+    if (noise.p_value < kSeen) return "";
+    return "No difference between architectures is seen beyond that between trainings of one (" +
+           told_p(noise.p_value) + ", see `serenade statistics`): nothing here ranks strategies.";
+  } catch (const std::invalid_argument&) {
+    return "All scores of the table are the same: nothing here ranks strategies.";
+  }
+}
+
 std::string table_summary(const ResultTable& table) {
   const TableScores last = table_scores(table, table.last_epoch(), table.parts());
   check(!last.architectures.empty(), "table", "there is no whole training");

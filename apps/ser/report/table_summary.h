@@ -12,4 +12,9 @@ namespace serenade::ser {
 /// training.
 std::string table_summary(const ResultTable& table);
 
+/// One line where the trainings of an architecture differ as much as its neighbours do, so that a
+/// comparison of strategies would rank noise; empty where they do not, or where one seed cannot
+/// tell.
+std::string noise_warning(const ResultTable& table);
+
 }  // namespace serenade::ser

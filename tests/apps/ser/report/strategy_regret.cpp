@@ -29,11 +29,11 @@ RegretPoint point(double cost, double regret, double runs, double speakers) {
 }
 
 RegretComparison comparison() {
-  return {
-      .title = "A & B: regret",
-      .notes = {"All scores are made up."},
-      .strategies = {{"random", {point(1, 0.08, 0.003, 0.004), point(10, 0.05, 0.003, 0.004)}},
-                     {"evolution", {point(1, 0.08, 0.003, 0.004), point(10, 0.04, 0.001, 0.008)}}}};
+  return {.title = "A & B: regret",
+          .notes = {"All scores are made up."},
+          .strategies = {
+              {"random", {point(1, 0.08, 0.003, 0.004), point(10, 0.05, 0.003, 0.004)}, 1000},
+              {"evolution", {point(1, 0.08, 0.003, 0.004), point(10, 0.04, 0.001, 0.008)}, 1000}}};
 }
 
 SearchSpace small_space() {
@@ -89,7 +89,7 @@ TEST_CASE("regret of strategies: a line and a band each, and the same numbers as
 
 TEST_CASE("regret of strategies: what was searched has no cost, and is dashed at all of them") {
   RegretComparison compared = comparison();
-  compared.strategies.push_back({"dropout", {point(0, 0.06, 0.5, 0.5)}, true});
+  compared.strategies.push_back({"dropout", {point(0, 0.06, 0.5, 0.5)}, 1, true});
   const std::string svg = draw_regret(compared);
   CHECK(markup_problem(svg) == "");
   CHECK(occurrences(svg, "<polyline") == 3);
@@ -97,6 +97,11 @@ TEST_CASE("regret of strategies: what was searched has no cost, and is dashed at
   CHECK(contains(svg, "dropout, 10: 6.0%"));
   CHECK(contains(regret_rows(compared).to_markdown(), "| dropout | - | 6.00 |"));
   CHECK(widest_chance(compared) == widest_chance(comparison()));
+  // One run has no spread.
+  CHECK(contains(regret_rows(compared).to_markdown(), "| - | -44.00 .. 56.00 |"));
+  RegretComparison once = comparison();
+  for (StrategyRegret& one : once.strategies) one.runs = 1;
+  CHECK(contains(widest_chance(once), "One run of each strategy"));
 }
 
 TEST_CASE("regret of strategies: the folder holds a page and its picture") {
@@ -154,6 +159,9 @@ TEST_CASE("table summary: differences that are there, and noise alone") {
   const std::string noise = table_summary(trainings(0, 2));
   CHECK(
       contains(noise, "No difference between architectures is seen beyond that between trainings"));
+  CHECK(noise_warning(trainings(0.05, 2)).empty());
+  CHECK(contains(noise_warning(trainings(0, 2)), "nothing here ranks strategies"));
+  CHECK(noise_warning(trainings(0, 1)).empty());  // nobody can tell
 }
 
 TEST_CASE("table summary: what a small table cannot tell is said") {
