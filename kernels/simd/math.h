@@ -5,9 +5,8 @@
 // exp is split as e^x = 2^k e^r, |r| <= ln 2 / 2 (Cody & Waite, Software Manual for the Elementary
 // Functions, 1980, ch. 6), with Taylor's series for e^r: its first dropped term is below half a
 // unit in the last place. Unlike std::exp there are no branches, so all lanes are worked on at
-// once. A NaN stays a NaN. Errors in units in the last place: exp 2, sigmoid 4, tanh 5, the
-// logarithm 2 (tests/kernels/simd_math.cpp); expm1 3, log1p 2, erf 3, the normal distribution 10
-// (tests/kernels/pointwise.cpp, by the functions that are made of them).
+// once. A NaN stays a NaN. Errors in units in the last place (tests/kernels/simd_math.cpp): exp 2,
+// sigmoid 4, tanh 5, the logarithm 2, expm1 3, log1p 3, erf 3, the normal distribution 10.
 
 #include <cstdint>
 

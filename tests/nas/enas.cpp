@@ -300,12 +300,12 @@ TEST_CASE("enas: the answer is the best of the children that the policy draws") 
 }
 
 TEST_CASE("enas: the policy learns which children share the weights best") {
-  // Where it draws what is trained, what it came to like first is trained most: of seeds 0 .. 19
-  // its own favourite is right for 14, and the best of its draws for all; with weights of uniform
-  // paths both are.
+  // Where it draws what is trained, what it came to like first is trained most: its own favourite
+  // is right for some seeds, and the best of its draws for all; with weights of uniform paths both
+  // are.
   for (const Bilevel bilevel : {Bilevel::alternating, Bilevel::two_stage}) {
     int favourite = 0;
-    for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
       const auto method = enas({.seed = seed,
                                 .epochs = 40,
                                 .bilevel = bilevel,
@@ -322,8 +322,12 @@ TEST_CASE("enas: the policy learns which children share the weights best") {
       favourite += likeliest.summary() == kToyAnswer ? 1 : 0;
       CHECK(method->recommend().summary() == kToyAnswer);
     }
-    INFO(to_string(bilevel));
-    CHECK(favourite >= (bilevel == Bilevel::two_stage ? 5 : 2));
+    MESSAGE(to_string(bilevel), ": the favourite is right for ", favourite, " of 20 seeds");
+    if (bilevel == Bilevel::two_stage) {
+      CHECK(favourite == 20);
+    } else {
+      CHECK((10 <= favourite && favourite < 20));
+    }
   }
 }
 
