@@ -16,7 +16,8 @@ namespace {
 void run_statistics(const std::string& path) {
   const StoredResults stored = read_results(path);
   try {
-    std::cout << stored.config.system << ", " << table_summary(stored.table);
+    const std::string summary = table_summary(stored.table);  // whole, or nothing is printed
+    std::cout << stored.config.system << ", " << summary;
   } catch (const std::invalid_argument& error) {
     throw InputError(path + ": " + error.what());
   }
