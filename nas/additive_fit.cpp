@@ -57,14 +57,8 @@ AdditiveFit::AdditiveFit(const SearchSpace& space, std::vector<ChoiceIndices> x,
 
 // (Z' Z + ridges)^-1 right
 std::vector<double> AdditiveFit::solve(std::vector<double> right) const {
-  for (std::size_t i = 0; i < columns_; ++i) {
-    for (std::size_t j = 0; j < i; ++j) right[i] -= factor_[i * columns_ + j] * right[j];
-    right[i] /= factor_[i * columns_ + i];
-  }
-  for (std::size_t i = columns_; i-- > 0;) {
-    for (std::size_t j = i + 1; j < columns_; ++j) right[i] -= factor_[j * columns_ + i] * right[j];
-    right[i] /= factor_[i * columns_ + i];
-  }
+  solve_lower(factor_, right);
+  solve_upper(factor_, right);
   return right;
 }
 

@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "nas/gaussian_process.h"
+#include "nas/genotype.h"
 #include "nas/search_space.h"
 
 namespace serenade {

@@ -14,7 +14,7 @@
 namespace serenade {
 
 /// A candidate per choice, in the order of the space.
-using Child = std::vector<std::int64_t>;
+using Child = ChoiceIndices;
 
 /// Inside OneShot::end_epoch(). All are compared on the same batches, a pass over the validation
 /// data, with the same elements dropped. The losses are those of training mode: batch normalisation

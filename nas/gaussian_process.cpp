@@ -10,28 +10,6 @@
 
 namespace serenade {
 
-namespace {
-
-// L^-1 b, in place.
-void solve_lower(const std::vector<double>& l, std::vector<double>& b) {
-  const std::size_t n = b.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const double* row = &l[i * n];
-    b[i] = (b[i] - std::inner_product(row, row + i, b.data(), 0.0)) / row[i];
-  }
-}
-
-// L'^-1 b, in place.
-void solve_upper(const std::vector<double>& l, std::vector<double>& b) {
-  const std::size_t n = b.size();
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t j = i + 1; j < n; ++j) b[i] -= l[j * n + i] * b[j];
-    b[i] /= l[i * n + i];
-  }
-}
-
-}  // namespace
-
 double HammingKernel::operator()(const ChoiceIndices& a, const ChoiceIndices& b) const {
   double distance = 0;
   for (std::size_t l = 0; l < theta.size(); ++l) distance += a[l] == b[l] ? 0 : theta[l];

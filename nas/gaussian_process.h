@@ -7,12 +7,11 @@
 // x holds the index of a candidate per choice. The kernel is a product of one per choice, and so
 // positive definite; it is a squared exponential on one-hot choices, of length sqrt(1 / theta_l).
 
-#include <cstdint>
 #include <vector>
 
-namespace serenade {
+#include "nas/genotype.h"
 
-using ChoiceIndices = std::vector<std::int64_t>;
+namespace serenade {
 
 struct HammingKernel {
   std::vector<double> theta;  ///< one per choice; 0: it does not matter

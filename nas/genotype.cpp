@@ -37,7 +37,7 @@ std::string Genotype::summary() const {
   return text;
 }
 
-Genotype make_genotype(const SearchSpace& space, const std::vector<std::int64_t>& indices) {
+Genotype make_genotype(const SearchSpace& space, const ChoiceIndices& indices) {
   check(indices.size() == space.choices.size(), "make_genotype",
         "there must be one candidate per choice; got ", indices.size(), " for ",
         space.choices.size());
@@ -78,9 +78,9 @@ void check_genotype(const Genotype& genotype, const SearchSpace& space, const st
         "); this one is ", space.hash());
 }
 
-std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchSpace& space) {
+ChoiceIndices choice_indices(const Genotype& genotype, const SearchSpace& space) {
   check_genotype(genotype, space);
-  std::vector<std::int64_t> indices;
+  ChoiceIndices indices;
   for (const Choice& choice : space.choices) {
     indices.push_back(choice.index_of(genotype.candidate(choice.name)));
   }

@@ -32,11 +32,14 @@ struct Genotype {
   bool operator==(const Genotype&) const = default;
 };
 
+/// An architecture by numbers: the index of the candidate taken, per choice.
+using ChoiceIndices = std::vector<std::int64_t>;
+
 /// The genotype that takes candidate indices[i] for choice i. Throws std::invalid_argument if out
 /// of range.
-Genotype make_genotype(const SearchSpace& space, const std::vector<std::int64_t>& indices);
-/// The inverse: index of the candidate taken, per choice. Throws like check_genotype.
-std::vector<std::int64_t> choice_indices(const Genotype& genotype, const SearchSpace& space);
+Genotype make_genotype(const SearchSpace& space, const ChoiceIndices& indices);
+/// The inverse. Throws like check_genotype.
+ChoiceIndices choice_indices(const Genotype& genotype, const SearchSpace& space);
 
 /// Throws std::invalid_argument, one line that begins with `source`, unless the genotype makes
 /// exactly one known decision for each choice of the space and carries its hash (an empty hash is

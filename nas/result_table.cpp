@@ -75,9 +75,9 @@ void ResultTable::add(const ResultRow& row) {
 
 std::vector<Genotype> ResultTable::genotypes() const {
   std::vector<Genotype> found;
-  const std::vector<std::int64_t>* last = nullptr;
+  const ChoiceIndices* last = nullptr;
   for (const auto& [key, result] : results_) {
-    const std::vector<std::int64_t>& architecture = std::get<0>(key);
+    const ChoiceIndices& architecture = std::get<0>(key);
     if (last == nullptr || *last != architecture) {
       found.push_back(make_genotype(space_, architecture));
     }
@@ -87,7 +87,7 @@ std::vector<Genotype> ResultTable::genotypes() const {
 }
 
 std::int64_t ResultTable::rows_of(const Genotype& genotype, std::int64_t seed) const {
-  const std::vector<std::int64_t> indices = choice_indices(genotype, space_);
+  const ChoiceIndices indices = choice_indices(genotype, space_);
   std::int64_t rows = 0;
   for (auto row = results_.lower_bound({indices, seed, 0, {}});
        row != results_.end() && std::get<0>(row->first) == indices &&
@@ -98,9 +98,9 @@ std::int64_t ResultTable::rows_of(const Genotype& genotype, std::int64_t seed) c
   return rows;
 }
 
-std::optional<ResultTable::Counts> ResultTable::counts(
-    const std::vector<std::int64_t>& architecture, std::int64_t seed, std::int64_t epoch,
-    const std::string& part) const {
+std::optional<ResultTable::Counts> ResultTable::counts(const ChoiceIndices& architecture,
+                                                       std::int64_t seed, std::int64_t epoch,
+                                                       const std::string& part) const {
   const auto found = results_.find({architecture, seed, epoch, part});
   if (found == results_.end()) return std::nullopt;
   return Counts{found->second.right, found->second.total};

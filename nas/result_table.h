@@ -22,13 +22,13 @@
 namespace serenade {
 
 struct ResultRow {
-  std::vector<std::int64_t> architecture;  ///< the candidate's index per choice
-  std::int64_t seed = 0;                   ///< of the training
-  std::int64_t epoch = 0;                  ///< from 1
-  std::string part = {};                   ///< of the data
-  double loss = 0;                         ///< mean on that part
-  std::int64_t right = 0;                  ///< recordings that were recognised
-  std::int64_t total = 0;                  ///< of so many
+  ChoiceIndices architecture;  ///< the candidate's index per choice
+  std::int64_t seed = 0;       ///< of the training
+  std::int64_t epoch = 0;      ///< from 1
+  std::string part = {};       ///< of the data
+  double loss = 0;             ///< mean on that part
+  std::int64_t right = 0;      ///< recordings that were recognised
+  std::int64_t total = 0;      ///< of so many
 };
 
 class ResultTable {
@@ -56,7 +56,7 @@ class ResultTable {
     std::int64_t right = 0, total = 0;
   };
   /// One row; none where the table has no such.
-  std::optional<Counts> counts(const std::vector<std::int64_t>& architecture, std::int64_t seed,
+  std::optional<Counts> counts(const ChoiceIndices& architecture, std::int64_t seed,
                                std::int64_t epoch, const std::string& part) const;
   /// right / total over these parts, pooled; none where a row is missing or the total is 0.
   std::optional<double> score(const Genotype& genotype, std::int64_t seed, std::int64_t epoch,
@@ -72,7 +72,7 @@ class ResultTable {
 
  private:
   /// Architecture, seed, epoch, part.
-  using Key = std::tuple<std::vector<std::int64_t>, std::int64_t, std::int64_t, std::string>;
+  using Key = std::tuple<ChoiceIndices, std::int64_t, std::int64_t, std::string>;
   struct Result {
     double loss;
     std::int64_t right, total;

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "nas/gaussian_process.h"
 #include "nas/result_table.h"
 
 namespace serenade {

@@ -64,4 +64,8 @@ StopOnSignals::~StopOnSignals() {
 
 int stop_signal() { return asked; }
 
+void stop_if_asked() {
+  if (asked != 0) throw Interrupted(asked, "stopped by a signal");
+}
+
 }  // namespace serenade

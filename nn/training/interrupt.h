@@ -31,4 +31,7 @@ class StopOnSignals {
 /// The signal that has asked for a stop, while a StopOnSignals lives; 0: none.
 int stop_signal();
 
+/// Throws Interrupted if one has.
+void stop_if_asked();
+
 }  // namespace serenade

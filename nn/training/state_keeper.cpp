@@ -26,7 +26,7 @@ void KeepingPace::kept(double seconds) {
   since_last_ = Stopwatch();
   ++times_;
   seconds_ += last_cost_;
-  if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
+  stop_if_asked();
 }
 
 KeepingPace::Cost KeepingPace::cost() const {

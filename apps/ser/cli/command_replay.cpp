@@ -13,6 +13,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/files.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/report/search_answers.h"
 #include "apps/ser/report/strategy_regret.h"
@@ -251,9 +252,7 @@ void check_free(const std::string& folder) {
       throw InputError(path + " is there already; choose another --out");
     }
   }
-  std::error_code fault;
-  std::filesystem::create_directories(folder, fault);
-  if (fault) throw IoError(folder + ": cannot be made: " + fault.message());
+  make_folder(folder);
 }
 
 void run_replay(const ReplayCommand& options) {

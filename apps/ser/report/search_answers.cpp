@@ -6,20 +6,17 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
 #include "apps/ser/training/experiment.h"
-#include "tensor/text.h"
+#include "apps/ser/training/tabulate.h"
 
 namespace serenade::ser {
 
 namespace {
 
-// As tabulate names them: the speakers of one side of a session.
+// Those that a fold was tested on.
 std::string part_of(const FoldRun& run) {
-  std::vector<std::string> speakers;
-  for (const Prediction& prediction : run.predictions) {
-    const auto at = std::lower_bound(speakers.begin(), speakers.end(), prediction.speaker);
-    if (at == speakers.end() || *at != prediction.speaker) speakers.insert(at, prediction.speaker);
-  }
-  return join(speakers, "+");
+  std::set<std::string> speakers;
+  for (const Prediction& prediction : run.predictions) speakers.insert(prediction.speaker);
+  return part_name({speakers.begin(), speakers.end()});
 }
 
 void check_same(const std::string& folder, const char* what, const std::string& run,

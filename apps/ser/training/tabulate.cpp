@@ -1,5 +1,6 @@
 #include "apps/ser/training/tabulate.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
@@ -105,8 +106,6 @@ std::vector<Genotype> chosen(const SearchSpace& space, const TabulatePlan& plan,
   return genotypes;
 }
 
-std::string part_of(const Fold& fold) { return join(fold.validation_speakers, "+"); }
-
 std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
                                const std::vector<std::int64_t>& architecture, std::int64_t seed) {
   std::vector<ResultRow> rows;
@@ -115,7 +114,7 @@ std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
     rows.push_back({.architecture = architecture,
                     .seed = seed,
                     .epoch = epoch.epoch,
-                    .part = part_of(data.fold),
+                    .part = part_name(data.fold.validation_speakers),
                     .loss = epoch.validation_loss,
                     .right = std::llround(epoch.validation_wa * static_cast<double>(total)),
                     .total = total});
@@ -124,6 +123,11 @@ std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
 }
 
 }  // namespace
+
+std::string part_name(std::vector<std::string> speakers) {
+  std::sort(speakers.begin(), speakers.end());
+  return join(speakers, "+");
+}
 
 ResultFile open_results(const std::string& path, const Config& config,
                         const Fingerprint& fingerprint) {
@@ -190,13 +194,12 @@ void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePl
         std::set<std::string> parts;
         std::vector<const FoldData*> folds;
         for (const FoldData& data : group) {
-          parts.insert(part_of(data.fold));
+          parts.insert(part_name(data.fold.validation_speakers));
           folds.push_back(&data);
         }
         if (!file.table().score(genotype, seed, config.epochs, parts)) {
-          const Observer observer{.on_step = [](const auto&, auto, auto, const auto&) {
-            if (stop_signal() != 0) throw Interrupted(stop_signal(), "stopped by a signal");
-          }};
+          const Observer observer{
+              .on_step = [](const auto&, auto, auto, const auto&) { stop_if_asked(); }};
           const std::vector<Training> trainings =
               train_architecture(one, folds, genotype, observer);
           std::vector<ResultRow> rows;

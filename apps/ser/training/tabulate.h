@@ -22,6 +22,9 @@ struct TabulatePlan {
   int seeds = 1;  ///< trainings of each: config.seed, config.seed + 1, ..
 };
 
+/// What a part of the data is called in a table: the speakers of one side of a session, "A+B".
+std::string part_name(std::vector<std::string> speakers);
+
 /// The table of `path`, new or to be gone on with; a compressed one is for reading. Throws
 /// InputError, one line, where it is no such table or was begun with other settings or another
 /// corpus, device or version; IoError where it cannot be read or written.

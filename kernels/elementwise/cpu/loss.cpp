@@ -34,7 +34,8 @@ void cross_entropy_forward(real* loss, real* probabilities, const real* logits,
   std::vector<real> largest(static_cast<std::size_t>(N)), sums(largest.size());
   const SoftmaxSimd& simd = softmax_simd();
   parallel_items(N, classes, [&](std::int64_t n) {
-    simd.softmax_of_rows(probabilities, largest.data(), sums.data(), logits, classes, n, n + 1);
+    simd.softmax_of_row(probabilities + n * classes, &largest[static_cast<std::size_t>(n)],
+                        &sums[static_cast<std::size_t>(n)], logits + n * classes, classes);
   });
   real total = 0;
   for (std::int64_t n = 0; n < N; ++n) {

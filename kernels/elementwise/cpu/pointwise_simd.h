@@ -36,7 +36,7 @@ struct BinaryLoops : ComparisonLoops<Formula> {
 #define SERENADE_UNARY_BASE(Formula) , UnaryLoops<formulas::Formula>
 #define SERENADE_BINARY_BASE(Formula) , BinaryLoops<formulas::Formula>
 #define SERENADE_COMPARISON_BASE(Formula) , ComparisonLoops<formulas::Formula>
-struct NoLoops {};
+struct NoLoops {};  // the list that follows begins with a comma
 struct PointwiseSimd : NoLoops SERENADE_FORMULAS(SERENADE_UNARY_BASE, SERENADE_BINARY_BASE,
                                                  SERENADE_COMPARISON_BASE) {};
 #undef SERENADE_UNARY_BASE

@@ -10,13 +10,6 @@
 
 namespace serenade::cpu {
 
-namespace {
-
-// The second test lets a NaN in; once there, no comparison replaces it.
-real larger(real best, real value) { return ((value > best) | (value != value)) ? value : best; }
-
-}  // namespace
-
 void sum_forward(real* y, const real* x, real factor, std::int64_t outer, std::int64_t axis,
                  std::int64_t inner) {
   // Summing along an axis is the gradient of repeating along it.
@@ -66,7 +59,11 @@ void max_forward(real* y, const real* x, std::int64_t outer, std::int64_t axis,
     }
     std::copy_n(from, inner, best);
     for (std::int64_t k = 1; k < axis; ++k) {
-      for (std::int64_t i = 0; i < inner; ++i) best[i] = larger(best[i], from[k * inner + i]);
+      for (std::int64_t i = 0; i < inner; ++i) {
+        const real value = from[k * inner + i];
+        // The second test lets a NaN in; once there, no comparison replaces it.
+        if (value > best[i] || value != value) best[i] = value;
+      }
     }
   });
 }

@@ -32,10 +32,9 @@ struct SoftmaxSimd {
   void (*log_softmax_backward)(real* dx, const real* dy, const real* y, const SoftmaxAxis& shape,
                                std::int64_t first, std::int64_t last);
 
-  /// softmax of rows (inner = 1), with what its logarithm is made of: each row's largest x, and the
-  /// sum of e^(x - largest). largest, total: one number per row, from that of row 0 on.
-  void (*softmax_of_rows)(real* y, real* largest, real* total, const real* x, std::int64_t columns,
-                          std::int64_t first, std::int64_t last);
+  /// softmax of one row, with what its logarithm is made of: the largest x, and the sum of
+  /// e^(x - largest).
+  void (*softmax_of_row)(real* y, real* largest, real* total, const real* x, std::int64_t columns);
 
   std::int64_t items_per_outer(const SoftmaxAxis& shape) const {
     return shape.inner == 1 ? 1 : (shape.inner + lanes - 1) / lanes;

@@ -185,18 +185,15 @@ void log_softmax_backward(real* dx, const real* dy, const real* y, const Softmax
   run_items<LogSoftmaxBackward>(shape, first, last, dx, dy, y);
 }
 
-void softmax_of_rows(real* y, real* largest, real* total, const real* x, std::int64_t columns,
-                     std::int64_t first, std::int64_t last) {
-  for (std::int64_t row = first; row < last; ++row) {
-    const Sums sums = Softmax::run(Item<true>({columns, 1}, row), y, x);
-    largest[row] = sums.largest[0];
-    total[row] = sums.total[0];
-  }
+void softmax_of_row(real* y, real* largest, real* total, const real* x, std::int64_t columns) {
+  const Sums sums = Softmax::run(Item<true>({columns, 1}, 0), y, x);
+  *largest = sums.largest[0];
+  *total = sums.total[0];
 }
 
 }  // namespace
 
 const SoftmaxSimd softmax_simd = {
-    kLanes, softmax, softmax_backward, log_softmax, log_softmax_backward, softmax_of_rows};
+    kLanes, softmax, softmax_backward, log_softmax, log_softmax_backward, softmax_of_row};
 
 }  // namespace serenade::cpu::SERENADE_ISA
