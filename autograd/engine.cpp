@@ -8,6 +8,7 @@
 
 #include "autograd/functions/broadcast.h"
 #include "autograd/functions/elementwise.h"
+#include "kernels/runtime/memory.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -27,6 +28,13 @@ class Recording {
  private:
   bool before_;
 };
+
+// Whether others hold the same numbers (Gradients::pass_on).
+bool is_shared(const Tensor& gradient) { return gradient.storage().use_count() > 1; }
+
+// A result: its holder may write to it.
+Tensor own(const Tensor& gradient) { return is_shared(gradient) ? gradient.clone() : gradient; }
+const Variable& own(const Variable& gradient) { return gradient; }
 
 }  // namespace
 
@@ -79,14 +87,14 @@ class Engine {
     for (const auto& node : order_) {
       const auto found = buffers_.find(node.get());
       if (found != buffers_.end() && wanted(*node)) {
-        const Tensor gradient = found->second;
+        const Tensor gradient = std::move(found->second);
+        buffers_.erase(found);
         finished(*node, gradient);
         if (node->backward) {
           check_unchanged(*node);
           Gradients inputs(*this, node);
           node->backward(gradient, inputs);
         }
-        buffers_.erase(node.get());
       }
       if (!options.retain_graph && !node->is_leaf) release(*node);
     }
@@ -116,8 +124,28 @@ class Engine {
 
   Tensor& buffer(const Node& node) {
     Tensor& tensor = buffers_[&node];
-    if (!tensor.defined()) tensor = Tensor(node.shape, node.device);
+    if (!tensor.defined()) {
+      tensor = Tensor(node.shape, node.device);
+    } else if (is_shared(tensor)) {
+      tensor = tensor.clone();
+    }
     return tensor;
+  }
+
+  Gradients::Target target(const Node& node) {
+    Tensor& tensor = buffers_[&node];
+    if (tensor.defined()) return {buffer(node).data(), Write::add};
+    tensor = Tensor::empty(node.shape, node.device);
+    return {tensor.data(), Write::set};
+  }
+
+  void pass_on(const Node& node, const Tensor& gradient) {
+    Tensor& tensor = buffers_[&node];
+    if (!tensor.defined()) {
+      tensor = gradient.reshape(node.shape);
+    } else {
+      KERNEL(node.device, accumulate, buffer(node).data(), gradient.data(), gradient.numel());
+    }
   }
 
   void add(const Node& node, const Variable& gradient) {
@@ -158,10 +186,24 @@ bool Gradients::wants(std::size_t i) const {
   return node_->inputs[i] != nullptr && engine_.wanted(*node_->inputs[i]);
 }
 
-Tensor& Gradients::operator[](std::size_t i) {
+void Gradients::check_numbers() const {
   check(!create_graph(), engine_.op(), "'", node_->name,
         "' has no gradient of its gradient (create_graph)");
+}
+
+Tensor& Gradients::operator[](std::size_t i) {
+  check_numbers();
   return engine_.buffer(*node_->inputs[i]);
+}
+
+Gradients::Target Gradients::target(std::size_t i) {
+  check_numbers();
+  return wants(i) ? engine_.target(*node_->inputs[i]) : Target{};
+}
+
+void Gradients::pass_on(std::size_t i, const Tensor& gradient) {
+  check_numbers();
+  if (wants(i)) engine_.pass_on(*node_->inputs[i], gradient);
 }
 
 Variable Gradients::input(std::size_t i, const Tensor& saved) const {
@@ -184,7 +226,7 @@ void backward(const Variable& loss, BackwardOptions options) {
     if (node.grad.defined()) {
       node.grad.add_(gradient);
     } else {
-      node.grad = gradient;  // the buffer is ours alone from here on
+      node.grad = own(gradient);
     }
   });
 }
@@ -200,7 +242,7 @@ std::vector<Variable> grad(const Variable& loss, const std::vector<Variable>& va
   }
   const auto keep = [&](Node& node, const auto& gradient) {
     const auto target = found.find(&node);
-    if (target != found.end()) target->second = gradient;
+    if (target != found.end()) target->second = own(gradient);
   };
   if (options.create_graph) {
     engine.run_recorded(keep);

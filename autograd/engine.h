@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "kernels/runtime/write.h"
 
 namespace serenade {
 
@@ -24,6 +25,20 @@ class Gradients {
   /// that input. Backward kernels accumulate (+=) into it, so fan-out needs no further care.
   /// With create_graph() this throws std::invalid_argument: numbers alone have no gradient.
   Tensor& operator[](std::size_t i);
+
+  /// The same for a kernel that can also set its results. Where no gradient has arrived yet, `write`
+  /// is Write::set, and the buffer holds anything: all of it must be written. Null where the
+  /// gradient is not wanted.
+  struct Target {
+    real* data = nullptr;
+    Write write = Write::add;
+  };
+  Target target(std::size_t i);
+
+  /// Adds numbers that are there already, such as dy: contiguous, as many as input i has, and not
+  /// written to by the caller. The first to arrive are not copied but shared; who adds to a buffer
+  /// that is shared copies it before.
+  void pass_on(std::size_t i, const Tensor& gradient);
 
   // Gradients of gradients: grad(.., {.create_graph = true}) wants the gradient of each function
   // written with functions, which record how it was computed.
@@ -50,6 +65,8 @@ class Gradients {
   friend class Engine;
   Gradients(class Engine& engine, const std::shared_ptr<Node>& node, const Variable* dy = nullptr)
       : engine_(engine), node_(node), dy_(dy) {}
+  void check_numbers() const;
+
   class Engine& engine_;
   const std::shared_ptr<Node>& node_;
   const Variable* dy_;

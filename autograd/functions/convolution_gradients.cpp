@@ -50,13 +50,6 @@ void add_bias(Tensor& db, const Tensor& dy) {
          Conv2dShape{.N = dy.size(0), .H = dy.size(2), .W = dy.size(3), .K = dy.size(1)});
 }
 
-// The gradient of dy in both of its products: the convolution of what stands for x and weight.
-template <class Form>
-void add_forward(Tensor& d_dy, const Tensor& x, const Tensor& weight, const Form& s) {
-  const Tensor y = forward(x, weight, Tensor(), s);
-  KERNEL(y.device(), accumulate, d_dy.data(), y.data(), y.numel());
-}
-
 template <class Form>
 Variable convolution(const char* name, const Variable& x, const Variable& weight,
                      const Variable& bias, const Form& s) {
@@ -89,7 +82,7 @@ Variable input_gradient(const Variable& dy, const Variable& weight, const Form& 
                          if (d.wants(1)) d.add(1, convolution_weight_gradient(dy, d.dy(), s));
                          return;
                        }
-                       if (d.wants(0)) add_forward(d[0], g, w, s);
+                       if (d.wants(0)) d.pass_on(0, forward(g, w, Tensor(), s));
                        if (d.wants(1)) add_weight(d[1], given, g, s);
                      });
 }
@@ -107,7 +100,7 @@ Variable weight_gradient(const Variable& dy, const Variable& x, const Form& s) {
                          if (d.wants(1)) d.add(1, convolution_input_gradient(dy, d.dy(), s));
                          return;
                        }
-                       if (d.wants(0)) add_forward(d[0], input, g, s);
+                       if (d.wants(0)) d.pass_on(0, forward(input, g, Tensor(), s));
                        if (d.wants(1)) add_input(d[1], given, g, s);
                      });
 }

@@ -5,12 +5,33 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/functions/broadcast.h"
+#include "autograd/functions/optional.h"
 #include "autograd/functions/pointwise.h"
 #include "tensor/check.h"
 
 namespace serenade {
 
 // Arithmetic --------------------------------------------------------------------------------------
+
+namespace {
+
+// Of an empty result nothing is written, and its operands need not be empty.
+Gradients::Target target(Gradients& d, std::size_t operand, const Tensor& dy) {
+  if (dy.numel() > 0) return d.target(operand);
+  return {wanted(d, operand), Write::add};
+}
+
+// The gradient of one of two terms, which is factor * dy; of a repeated one, summed. `axes`: that
+// term's first.
+void add_term(Gradients& d, std::size_t term, const Tensor& dy, real factor,
+              const Broadcast& axes) {
+  if (!d.wants(term)) return;
+  if (factor == 1 && d.shape(term) == dy.shape()) return d.pass_on(term, dy);
+  const Gradients::Target to = target(d, term, dy);
+  KERNEL(dy.device(), add_backward, to.data, dy.data(), factor, axes, to.write);
+}
+
+}  // namespace
 
 Variable add(const Variable& a, const Variable& b) {
   check_defined("add", a, b);
@@ -27,9 +48,8 @@ Variable add(const Variable& a, const Variable& b) {
           d.add(1, d.dy());
           return;
         }
-        if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
-        if (d.wants(1))
-          KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), 1, axes.swapped());
+        add_term(d, 0, dy, 1, axes);
+        add_term(d, 1, dy, 1, axes.swapped());
       },
       Saves::nothing);
 }
@@ -49,9 +69,8 @@ Variable sub(const Variable& a, const Variable& b) {
           d.add(1, -d.dy());
           return;
         }
-        if (d.wants(0)) KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, axes);
-        if (d.wants(1))
-          KERNEL(dy.device(), add_backward, d[1].data(), dy.data(), -1, axes.swapped());
+        add_term(d, 0, dy, 1, axes);
+        add_term(d, 1, dy, -1, axes.swapped());
       },
       Saves::nothing);
 }
@@ -74,11 +93,13 @@ Variable mul(const Variable& a, const Variable& b) {
           return;
         }
         if (d.wants(0)) {
-          KERNEL(dy.device(), mul_backward, d[0].data(), dy.data(), saved_right.data(), axes);
+          const Gradients::Target to = target(d, 0, dy);
+          KERNEL(dy.device(), mul_backward, to.data, dy.data(), saved_right.data(), axes, to.write);
         }
         if (d.wants(1)) {
-          KERNEL(dy.device(), mul_backward, d[1].data(), dy.data(), saved_left.data(),
-                 axes.swapped());
+          const Gradients::Target to = target(d, 1, dy);
+          KERNEL(dy.device(), mul_backward, to.data, dy.data(), saved_left.data(), axes.swapped(),
+                 to.write);
         }
       });
 }
@@ -100,11 +121,13 @@ Variable div(const Variable& a, const Variable& b) {
       return;
     }
     if (d.wants(0)) {
-      KERNEL(dy.device(), div_backward_numerator, d[0].data(), dy.data(), right.data(), axes);
+      const Gradients::Target to = target(d, 0, dy);
+      KERNEL(dy.device(), div_backward_numerator, to.data, dy.data(), right.data(), axes, to.write);
     }
     if (d.wants(1)) {
-      KERNEL(dy.device(), div_backward_denominator, d[1].data(), dy.data(), saved_left.data(),
-             right.data(), axes);
+      const Gradients::Target to = target(d, 1, dy);
+      KERNEL(dy.device(), div_backward_denominator, to.data, dy.data(), saved_left.data(),
+             right.data(), axes, to.write);
     }
   });
 }
@@ -119,7 +142,9 @@ Variable affine(const Variable& x, real factor, real offset) {
       [factor](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
         if (d.create_graph()) return d.add(0, d.dy() * factor);
-        KERNEL(dy.device(), affine_backward, d[0].data(), dy.data(), factor, dy.numel());
+        if (factor == 1) return d.pass_on(0, dy);
+        const Gradients::Target dx = d.target(0);
+        KERNEL(dy.device(), affine_backward, dx.data, dy.data(), factor, dy.numel(), dx.write);
       },
       Saves::nothing);
 }
@@ -142,7 +167,8 @@ Variable relu(const Variable& x) {
   return make_result("relu", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     if (d.create_graph()) return d.add(0, kept(d.dy(), d.output(y) > 0));
-    KERNEL(dy.device(), relu_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), relu_backward, dx.data, dy.data(), y.data(), dy.numel(), dx.write);
   });
 }
 
@@ -157,7 +183,8 @@ Variable sigmoid(const Variable& x) {
       const Variable s = d.output(y);
       return d.add(0, d.dy() * s * (1 - s));
     }
-    KERNEL(dy.device(), sigmoid_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), sigmoid_backward, dx.data, dy.data(), y.data(), dy.numel(), dx.write);
   });
 }
 
@@ -169,7 +196,8 @@ Variable tanh(const Variable& x) {
   return make_result("tanh", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     if (d.create_graph()) return d.add(0, d.dy() * (1 - square(d.output(y))));
-    KERNEL(dy.device(), tanh_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), tanh_backward, dx.data, dy.data(), y.data(), dy.numel(), dx.write);
   });
 }
 
@@ -181,7 +209,8 @@ Variable exp(const Variable& x) {
   return make_result("exp", y, {x}, [y](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     if (d.create_graph()) return d.add(0, d.dy() * d.output(y));
-    KERNEL(dy.device(), exp_backward, d[0].data(), dy.data(), y.data(), dy.numel());
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), exp_backward, dx.data, dy.data(), y.data(), dy.numel(), dx.write);
   });
 }
 
@@ -193,7 +222,8 @@ Variable log(const Variable& x) {
   return make_result("log", y, {x}, [input](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     if (d.create_graph()) return d.add(0, d.dy() / d.input(0, input));
-    KERNEL(dy.device(), log_backward, d[0].data(), dy.data(), input.data(), dy.numel());
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), log_backward, dx.data, dy.data(), input.data(), dy.numel(), dx.write);
   });
 }
 
@@ -209,7 +239,8 @@ Variable dropout(const Variable& x, double p, const RandomKey& key) {
       [p, stream, key](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
         if (d.create_graph()) return d.add(0, dropout(d.dy(), p, key));  // the same mask
-        KERNEL(dy.device(), dropout_backward, d[0].data(), dy.data(), p, stream, dy.numel());
+        const Gradients::Target dx = d.target(0);
+        KERNEL(dy.device(), dropout_backward, dx.data, dy.data(), p, stream, dy.numel(), dx.write);
       },
       Saves::nothing);
 }

@@ -161,7 +161,7 @@ Variable scatter_add(const Variable& x, std::int64_t axis, const Indices& indice
           const Variable at_source = gather(lanes, 1, *chosen, {s.outer, s.count, s.inner});
           return d.add(1, reshape(at_source, d.shape(1)));
         }
-        if (d.wants(0)) KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
+        d.pass_on(0, dy);
         if (d.wants(1)) KERNEL(dy.device(), gather_add, d[1].data(), dy.data(), chosen->data(), s);
       },
       Saves::nothing);

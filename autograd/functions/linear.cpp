@@ -14,6 +14,9 @@ namespace serenade {
 
 namespace {
 
+// Of the matrix product that writes to it.
+real beta_of(const Gradients::Target& target) { return target.write == Write::add ? real(1) : 0; }
+
 // Matrices with the same leading sizes.
 Variable product(const Variable& a, const Variable& b) {
   const std::int64_t M = a.size(-2), K = a.size(-1), N = b.size(-1);
@@ -28,28 +31,37 @@ Variable product(const Variable& a, const Variable& b) {
          right.data(), K * N, 0, y.data(), M * N);
   const Tensor saved_left = b.requires_grad() ? left : Tensor();
   const Tensor saved_right = a.requires_grad() ? right : Tensor();
-  return make_result("matmul", y, {a, b},
-                     [saved_left, saved_right, batch, M, N, K](const Tensor& dy, Gradients& d) {
-                       if (d.create_graph()) {
-                         if (d.wants(0)) {
-                           const Variable right = d.input(1, saved_right);
-                           d.add(0, product(d.dy(), transpose(right, -2, -1)));
-                         }
-                         if (d.wants(1)) {
-                           const Variable left = d.input(0, saved_left);
-                           d.add(1, product(transpose(left, -2, -1), d.dy()));
-                         }
-                         return;
-                       }
-                       if (d.wants(0)) {  // dA += dY B^T
-                         KERNEL(dy.device(), gemm_batched, batch, false, true, M, K, N, 1,
-                                dy.data(), M * N, saved_right.data(), K * N, 1, d[0].data(), M * K);
-                       }
-                       if (d.wants(1)) {  // dB += A^T dY
-                         KERNEL(dy.device(), gemm_batched, batch, true, false, K, N, M, 1,
-                                saved_left.data(), M * K, dy.data(), M * N, 1, d[1].data(), K * N);
-                       }
-                     });
+  return make_result(
+      "matmul", y, {a, b},
+      [saved_left, saved_right, batch, M, N, K](const Tensor& dy, Gradients& d) {
+        if (d.create_graph()) {
+          if (d.wants(0)) {
+            const Variable right = d.input(1, saved_right);
+            d.add(0, product(d.dy(), transpose(right, -2, -1)));
+          }
+          if (d.wants(1)) {
+            const Variable left = d.input(0, saved_left);
+            d.add(1, product(transpose(left, -2, -1), d.dy()));
+          }
+          return;
+        }
+        if (batch == 0) {  // zeros
+          for (const std::size_t factor : {std::size_t{0}, std::size_t{1}}) {
+            if (d.wants(factor)) d[factor];
+          }
+          return;
+        }
+        if (d.wants(0)) {  // dA += dY B^T
+          const Gradients::Target to = d.target(0);
+          KERNEL(dy.device(), gemm_batched, batch, false, true, M, K, N, 1, dy.data(), M * N,
+                 saved_right.data(), K * N, beta_of(to), to.data, M * K);
+        }
+        if (d.wants(1)) {  // dB += A^T dY
+          const Gradients::Target to = d.target(1);
+          KERNEL(dy.device(), gemm_batched, batch, true, false, K, N, M, 1, saved_left.data(),
+                 M * K, dy.data(), M * N, beta_of(to), to.data, K * N);
+        }
+      });
 }
 
 Shape leading(const Variable& x) { return {x.shape().begin(), x.shape().end() - 2}; }
@@ -153,16 +165,18 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
                          return;
                        }
                        if (d.wants(0)) {  // dX += dY W
+                         const Gradients::Target to = d.target(0);
                          KERNEL(dy.device(), gemm, false, false, rows, in, out, 1, dy.data(), out,
-                                saved_weight.data(), in, 1, d[0].data(), in);
+                                saved_weight.data(), in, beta_of(to), to.data, in);
                        }
                        if (d.wants(1)) {  // dW += dY^T X
+                         const Gradients::Target to = d.target(1);
                          KERNEL(dy.device(), gemm, true, false, out, in, rows, 1, dy.data(), out,
-                                saved_input.data(), in, 1, d[1].data(), in);
+                                saved_input.data(), in, beta_of(to), to.data, in);
                        }
                        if (d.wants(2)) {  // db += the sum of dY over the rows
                          KERNEL(dy.device(), add_backward, d[2].data(), dy.data(), 1,
-                                make_broadcast({out}, {rows, out}));
+                                make_broadcast({out}, {rows, out}), Write::add);
                        }
                      });
 }

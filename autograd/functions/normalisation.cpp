@@ -110,9 +110,11 @@ Variable plane_norm(const char* op, const Variable& x, const Variable& weight, c
                          return add_gradients(d, input, w, sets_of(s), mean.reshape(channels),
                                               variance.reshape(channels));
                        }
-                       KERNEL(dy.device(), plane_norm_backward, wanted(d, 0), wanted(d, 1),
-                              wanted(d, 2), dy.data(), input.data(), mean.data(), variance.data(),
-                              pointer_or_null(w), s, given);
+                       real *const dw = wanted(d, 1), *const db = wanted(d, 2);
+                       const Gradients::Target dx = d.target(0);
+                       KERNEL(dy.device(), plane_norm_backward, dx.data, dw, db, dy.data(),
+                              input.data(), mean.data(), variance.data(), pointer_or_null(w), s,
+                              given, dx.write);
                      });
 }
 
@@ -162,8 +164,10 @@ Variable row_norm(const char* op, const Variable& x, const Variable& weight, con
           const Sets sets = {{s.rows, s.size}, {1, s.size}, {1}, s.centred, s.epsilon};
           return add_gradients(d, input, w, sets);
         }
-        KERNEL(dy.device(), row_norm_backward, wanted(d, 0), wanted(d, 1), wanted(d, 2), dy.data(),
-               input.data(), mean.data(), variance.data(), pointer_or_null(w), s);
+        real *const dw = wanted(d, 1), *const db = wanted(d, 2);
+        const Gradients::Target dx = d.target(0);  // last: x may be its own weight
+        KERNEL(dy.device(), row_norm_backward, dx.data, dw, db, dy.data(), input.data(),
+               mean.data(), variance.data(), pointer_or_null(w), s, dx.write);
       });
 }
 

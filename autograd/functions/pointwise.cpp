@@ -132,9 +132,9 @@ Variable where(const Tensor& mask, const Variable& a, const Variable& b) {
                        }
                        for (const std::size_t input : {std::size_t{0}, std::size_t{1}}) {
                          if (!d.wants(input)) continue;
-                         add_operand_gradient(d[input], dy, [&](Tensor& g) {
-                           KERNEL(g.device(), unary_backward, g.data(), dy.data(), wide_mask.data(),
-                                  dy.numel(), formulas::Masked{input == 0});
+                         add_operand_gradient(d, input, dy, [&](const Gradients::Target& g) {
+                           KERNEL(dy.device(), unary_backward, g.data, dy.data(), wide_mask.data(),
+                                  dy.numel(), g.write, formulas::Masked{input == 0});
                          });
                        }
                      });

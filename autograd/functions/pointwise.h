@@ -24,22 +24,25 @@ Variable unary(const char* name, const Variable& x, const Formula& formula, Deri
   return make_result(name, y, {x}, [input, formula, derivative](const Tensor& dy, Gradients& d) {
     if (!d.wants(0)) return;
     if (d.create_graph()) return d.add(0, derivative(d.dy(), d.input(0, input)));
-    KERNEL(dy.device(), unary_backward, d[0].data(), dy.data(), input.data(), dy.numel(), formula);
+    const Gradients::Target dx = d.target(0);
+    KERNEL(dy.device(), unary_backward, dx.data, dy.data(), input.data(), dy.numel(), dx.write,
+           formula);
   });
 }
 
-/// Calls add(g), which adds the gradient of an operand at every element of the result, and brings
-/// that to the operand's own shape: at once where the operand is not repeated.
-template <class Add>
-void add_operand_gradient(Tensor& d_operand, const Tensor& dy, Add add) {
-  if (d_operand.shape() == dy.shape()) {
-    add(d_operand);
-    return;
+/// Calls leave(target), which leaves the gradient of an operand at every element of the result, and
+/// brings that to the operand's own shape: at once where the operand is not repeated.
+template <class Leave>
+void add_operand_gradient(Gradients& d, std::size_t operand, const Tensor& dy, Leave leave) {
+  const Shape& shape = d.shape(operand);
+  if (shape == dy.shape()) {
+    const Gradients::Target target = d.target(operand);
+    return leave(target);
   }
-  Tensor whole(dy.shape(), dy.device());
-  add(whole);
-  KERNEL(dy.device(), add_backward, d_operand.data(), whole.data(), 1,
-         make_broadcast(d_operand.shape(), dy.shape()));
+  Tensor whole = Tensor::empty(dy.shape(), dy.device());
+  leave({whole.data(), Write::set});
+  KERNEL(dy.device(), add_backward, d[operand].data(), whole.data(), 1,
+         make_broadcast(shape, dy.shape()), Write::add);
 }
 
 /// The values alone of one of two numbers; the operands broadcast.
@@ -79,9 +82,9 @@ Variable binary(const char* name, const Variable& a, const Variable& b, const Fo
     for (const Operand by : {Operand::a, Operand::b}) {
       const std::size_t input = by == Operand::a ? 0 : 1;
       if (!d.wants(input)) continue;
-      add_operand_gradient(d[input], dy, [&](Tensor& g) {
-        KERNEL(g.device(), binary_backward, g.data(), dy.data(), left.data(), right.data(), axes,
-               formula, by);
+      add_operand_gradient(d, input, dy, [&](const Gradients::Target& g) {
+        KERNEL(dy.device(), binary_backward, g.data, dy.data(), left.data(), right.data(), axes,
+               g.write, formula, by);
       });
     }
   });

@@ -14,24 +14,29 @@ namespace serenade {
 
 namespace {
 
-// part += the elements start .. start + part.size(axis) of `whole` along an axis; both contiguous.
-void add_part(Tensor& part, const Tensor& whole, std::int64_t axis, std::int64_t start) {
+// part = the elements start .. start + its size along an axis of `whole`, or += them.
+void leave_part(const Gradients::Target& part, const Shape& shape, const Tensor& whole,
+                std::int64_t axis, std::int64_t start) {
+  if (element_count(shape) == 0) return;
   const std::int64_t step = whole.strides()[static_cast<std::size_t>(axis)];
-  const std::int64_t row = part.size(axis) * step;  // neighbours in both
-  if (part.numel() == 0) return;
+  const std::int64_t row = shape[static_cast<std::size_t>(axis)] * step;  // neighbours in both
+  const real* first = whole.data() + start * step;
+  if (part.write == Write::set) {
+    KERNEL(whole.device(), gather_strided, part.data, first, shape.data(), whole.strides().data(),
+           static_cast<int>(shape.size()));
+    return;
+  }
   Broadcast rows;
   rows.dims = 2;
-  rows.shape[0] = part.numel() / row;
+  rows.shape[0] = element_count(shape) / row;
   rows.shape[1] = row;
   rows.stride_a[0] = row;
   rows.stride_b[0] = whole.size(axis) * step;
   rows.stride_a[1] = rows.stride_b[1] = 1;
-  KERNEL(part.device(), add_forward, part.data(), part.data(), whole.data() + start * step, rows);
+  KERNEL(whole.device(), add_forward, part.data, part.data, first, rows);
 }
 
 // The same elements of `whole` = part, or += part.
-enum class Write { set, add };
-
 void write_part(Tensor& whole, const Tensor& part, std::int64_t axis, std::int64_t start,
                 Write write) {
   if (part.numel() == 0) return;
@@ -55,7 +60,7 @@ Variable reshape(const Variable& x, Shape shape) {
       [](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
         if (d.create_graph()) return d.add(0, reshape(d.dy(), d.shape(0)));
-        KERNEL(dy.device(), accumulate, d[0].data(), dy.data(), dy.numel());
+        d.pass_on(0, dy);
       },
       Saves::nothing);
 }
@@ -98,8 +103,15 @@ Variable permute(const Variable& x, const std::vector<std::int64_t>& order) {
         Strides strides(from.size());
         for (std::size_t axis = 0; axis < from.size(); ++axis)
           strides[axis] = row_major[from[axis]];
-        KERNEL(dy.device(), scatter_add_strided, d[0].data(), dy.data(), dy.shape().data(),
-               strides.data(), static_cast<int>(dy.dim()));
+        const Gradients::Target dx = d.target(0);
+        const int dims = static_cast<int>(dy.dim());
+        if (dx.write == Write::set) {
+          KERNEL(dy.device(), scatter_strided, dx.data, dy.data(), dy.shape().data(),
+                 strides.data(), dims);
+        } else {
+          KERNEL(dy.device(), scatter_add_strided, dx.data, dy.data(), dy.shape().data(),
+                 strides.data(), dims);
+        }
       },
       Saves::nothing);
 }
@@ -169,7 +181,7 @@ Variable concat(const std::vector<Variable>& parts, std::int64_t axis) {
             const std::int64_t size = d.shape(i)[static_cast<std::size_t>(at)];
             d.add(i, slice(d.dy(), at, starts[i], size));
           } else {
-            add_part(d[i], dy, at, starts[i]);
+            leave_part(d.target(i), d.shape(i), dy, at, starts[i]);
           }
         }
       },
@@ -217,7 +229,8 @@ Variable expand(const Variable& x, const Shape& shape) {
       [from = x.shape(), shape](const Tensor& dy, Gradients& d) {
         if (!d.wants(0)) return;
         if (d.create_graph()) return d.add(0, d.dy());
-        KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, make_broadcast(from, shape));
+        KERNEL(dy.device(), add_backward, d[0].data(), dy.data(), 1, make_broadcast(from, shape),
+               Write::add);
       },
       Saves::nothing);
 }
@@ -265,7 +278,7 @@ Variable pad(const Variable& x, std::int64_t axis, std::int64_t before, std::int
         if (d.create_graph()) {
           return d.add(0, slice(d.dy(), at, before, d.shape(0)[static_cast<std::size_t>(at)]));
         }
-        add_part(d[0], dy, at, before);
+        leave_part(d.target(0), d.shape(0), dy, at, before);
       },
       Saves::nothing);
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/runtime/dispatch.h"
 #include "kernels/runtime/memory.h"
+#include "kernels/runtime/write.h"
 
 namespace serenade {
 
@@ -45,44 +46,52 @@ DECLARE_KERNEL(void mul_forward(real* y, const real* a, const real* b, const Bro
 DECLARE_KERNEL(void div_forward(real* y, const real* a, const real* b, const Broadcast& broadcast));
 
 /// Gradients of operand a; for operand b pass broadcast.swapped(). Where an operand was repeated
-/// its gradient is the sum over the repetitions, in a fixed order. da += factor * dy: both sides of
-/// add and sub (factor 1 or -1).
-DECLARE_KERNEL(void add_backward(real* da, const real* dy, real factor,
-                                 const Broadcast& broadcast));
+/// its gradient is the sum over the repetitions, in a fixed order. They are added to what they go
+/// to or, with Write::set, are what it becomes; of an empty result nothing is written. da += factor
+/// * dy: both sides of add and sub (factor 1 or -1).
+DECLARE_KERNEL(void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast,
+                                 Write write));
 /// da += dy * b.
 DECLARE_KERNEL(void mul_backward(real* da, const real* dy, const real* b,
-                                 const Broadcast& broadcast));
+                                 const Broadcast& broadcast, Write write));
 /// da += dy / b.
 DECLARE_KERNEL(void div_backward_numerator(real* da, const real* dy, const real* b,
-                                           const Broadcast& broadcast));
+                                           const Broadcast& broadcast, Write write));
 /// db += -dy * a / b^2. `broadcast` not swapped.
 DECLARE_KERNEL(void div_backward_denominator(real* db, const real* dy, const real* a, const real* b,
-                                             const Broadcast& broadcast));
+                                             const Broadcast& broadcast, Write write));
 
-/// y = x * factor + offset; dx += dy * factor. count elements each, as all below.
+/// y = x * factor + offset; dx += dy * factor, or = with Write::set. count elements each, as all
+/// below.
 DECLARE_KERNEL(void affine_forward(real* y, const real* x, real factor, real offset,
                                    std::int64_t count));
-DECLARE_KERNEL(void affine_backward(real* dx, const real* dy, real factor, std::int64_t count));
+DECLARE_KERNEL(void affine_backward(real* dx, const real* dy, real factor, std::int64_t count,
+                                    Write write));
 
 /// y = max(x, 0), NaN stays NaN; dx += dy where y > 0.
 DECLARE_KERNEL(void relu_forward(real* y, const real* x, std::int64_t count));
-DECLARE_KERNEL(void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count));
+DECLARE_KERNEL(void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count,
+                                  Write write));
 
 /// y = 1 / (1 + e^-x); dx += dy * y (1 - y).
 DECLARE_KERNEL(void sigmoid_forward(real* y, const real* x, std::int64_t count));
-DECLARE_KERNEL(void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count));
+DECLARE_KERNEL(void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count,
+                                     Write write));
 
 /// y = tanh x; dx += dy * (1 - y^2).
 DECLARE_KERNEL(void tanh_forward(real* y, const real* x, std::int64_t count));
-DECLARE_KERNEL(void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count));
+DECLARE_KERNEL(void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count,
+                                  Write write));
 
 /// y = e^x; dx += dy * y.
 DECLARE_KERNEL(void exp_forward(real* y, const real* x, std::int64_t count));
-DECLARE_KERNEL(void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count));
+DECLARE_KERNEL(void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count,
+                                 Write write));
 
 /// y = ln x; dx += dy / x.
 DECLARE_KERNEL(void log_forward(real* y, const real* x, std::int64_t count));
-DECLARE_KERNEL(void log_backward(real* dx, const real* dy, const real* x, std::int64_t count));
+DECLARE_KERNEL(void log_backward(real* dx, const real* dy, const real* x, std::int64_t count,
+                                 Write write));
 
 /// Which stream of random numbers a dropout uses: the parts of a RandomKey as plain integers.
 struct DropoutKey {
@@ -98,6 +107,6 @@ DECLARE_KERNEL(void dropout_forward(real* y, const real* x, double p, const Drop
                                     std::int64_t count));
 /// dx += dy / (1 - p) where u_i >= p.
 DECLARE_KERNEL(void dropout_backward(real* dx, const real* dy, double p, const DropoutKey& key,
-                                     std::int64_t count));
+                                     std::int64_t count, Write write));
 
 }  // namespace serenade

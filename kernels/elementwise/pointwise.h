@@ -13,9 +13,9 @@ namespace serenade {
 DECLARE_KERNEL(template <class Formula> void unary_forward(real* y, const real* x,
                                                            std::int64_t count,
                                                            const Formula& formula));
-/// dx += formula.gradient(dy, x).
+/// dx += formula.gradient(dy, x), or = with Write::set.
 DECLARE_KERNEL(template <class Formula> void unary_backward(real* dx, const real* dy, const real* x,
-                                                            std::int64_t count,
+                                                            std::int64_t count, Write write,
                                                             const Formula& formula));
 
 /// y = formula.value(a, b). y: [shape], contiguous; a, b: as `broadcast` says (elementwise.h).
@@ -25,12 +25,12 @@ DECLARE_KERNEL(template <class Formula> void binary_forward(real* y, const real*
 
 enum class Operand { a, b };
 
-/// g += formula.gradient_a(dy, a, b), or gradient_b. g, dy: [shape], contiguous. Where the operand
+/// g += formula.gradient_a(dy, a, b), or gradient_b; with Write::set, =. g, dy: [shape], contiguous. Where the operand
 /// was repeated, add_backward (elementwise.h) then sums g over the repetitions.
-DECLARE_KERNEL(template <class Formula> void binary_backward(real* g, const real* dy, const real* a,
-                                                             const real* b,
-                                                             const Broadcast& broadcast,
-                                                             const Formula& formula, Operand by));
+DECLARE_KERNEL(template <class Formula>
+               void binary_backward(real* g, const real* dy, const real* a, const real* b,
+                                    const Broadcast& broadcast, Write write, const Formula& formula,
+                                    Operand by));
 
 /// y = a where mask is not 0, else b. y, mask: [shape], contiguous; a, b: as `broadcast` says.
 DECLARE_KERNEL(void select_forward(real* y, const real* mask, const real* a, const real* b,
@@ -70,7 +70,7 @@ DECLARE_KERNEL(void select_forward(real* y, const real* mask, const real* a, con
 
 #define SERENADE_UNARY(Formula)                                                            \
   template void unary_forward(real*, const real*, std::int64_t, const formulas::Formula&); \
-  template void unary_backward(real*, const real*, const real*, std::int64_t,              \
+  template void unary_backward(real*, const real*, const real*, std::int64_t, Write,       \
                                const formulas::Formula&);
 #define SERENADE_COMPARISON(Formula)                                              \
   template void binary_forward(real*, const real*, const real*, const Broadcast&, \
@@ -78,4 +78,4 @@ DECLARE_KERNEL(void select_forward(real* y, const real* mask, const real* a, con
 #define SERENADE_BINARY(Formula)                                                                \
   SERENADE_COMPARISON(Formula)                                                                  \
   template void binary_backward(real*, const real*, const real*, const real*, const Broadcast&, \
-                                const formulas::Formula&, Operand);
+                                Write, const formulas::Formula&, Operand);

@@ -17,6 +17,7 @@
 
 #include "kernels/runtime/dispatch.h"
 #include "kernels/runtime/host_device.h"
+#include "kernels/runtime/write.h"
 
 namespace serenade {
 
@@ -46,10 +47,12 @@ DECLARE_KERNEL(void plane_norm_apply(real* y, const real* x, const real* mean, c
 /// Adds to dx, dweight and dbias, each of which may be null, with g = dy weight,
 /// r = 1 / sqrt(variance + epsilon), z = (x - mean) r and means over the set:
 ///   dx += r (g - mean(g) - z mean(g z)),  dweight += sum dy z,  dbias += sum dy
+/// or with Write::set, dx = that.
 /// given: as in plane_norm_apply, so that dx += r g.
 DECLARE_KERNEL(void plane_norm_backward(real* dx, real* dweight, real* dbias, const real* dy,
                                         const real* x, const real* mean, const real* variance,
-                                        const real* weight, const PlaneNorm& shape, bool given));
+                                        const real* weight, const PlaneNorm& shape, bool given,
+                                        Write write));
 
 struct RowNorm {
   std::int64_t rows, size;
@@ -64,7 +67,7 @@ DECLARE_KERNEL(void row_norm_forward(real* y, real* mean, real* variance, const 
 /// shape.centred is false.
 DECLARE_KERNEL(void row_norm_backward(real* dx, real* dweight, real* dbias, const real* dy,
                                       const real* x, const real* mean, const real* variance,
-                                      const real* weight, const RowNorm& shape));
+                                      const real* weight, const RowNorm& shape, Write write));
 
 namespace cpu {
 

@@ -51,6 +51,44 @@ TEST_CASE("grad returns gradients, of leaves and of results, and touches no .gra
   CHECK(w.grad().item() == 40);
 }
 
+TEST_CASE("gradients that are passed on share their numbers, and nobody can tell") {
+  const auto values = [](const Tensor& x) { return x.to_vector(); };
+  const std::vector<real> ones = {1, 1}, threes = {3, 3};
+  Variable a(Tensor({2}), true), b(Tensor({2}), true);
+  SUBCASE("two leaves of one sum: what an optimiser writes into one gradient stays there") {
+    backward(sum(a + b));
+    CHECK_FALSE(a.grad().shares_storage_with(b.grad()));
+    Tensor(a.grad()).fill_(5);
+    CHECK(values(b.grad()) == ones);
+  }
+  SUBCASE("a gradient that grows after it was shared") {
+    const Variable y = a + b;  // older than what else adds to a
+    const Variable loss = sum(y) + sum(a * Tensor::full({2}, 2));
+    backward(loss);
+    CHECK(values(a.grad()) == threes);
+    CHECK(values(b.grad()) == ones);
+  }
+  SUBCASE("the same node twice, and through a reshape") {
+    backward(sum(a + reshape(reshape(a + a, {1, 2}), {2})));
+    CHECK(values(a.grad()) == threes);
+  }
+  SUBCASE("results of grad are apart, and from what goes on") {
+    const Variable y = a + b;
+    const auto found = grad(sum(y) + sum(2 * a), {y, a, b});
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(values(found[i].value()) == (i == 1 ? threes : ones));
+      for (std::size_t k = 0; k < i; ++k) {
+        CHECK_FALSE(found[i].value().shares_storage_with(found[k].value()));
+      }
+    }
+  }
+  SUBCASE("gradients that add up over backwards") {
+    for (int i = 0; i < 3; ++i) backward(sum(a + b));
+    CHECK(values(a.grad()) == threes);
+    CHECK(values(b.grad()) == threes);
+  }
+}
+
 TEST_CASE("only the part of the graph that leads to the wanted variables is walked") {
   bool walked = false;
   const Variable x(Tensor::scalar(2), true), y(Tensor::scalar(3), true);

@@ -135,30 +135,32 @@ TEST_CASE("cuda broadcast: backward of operand a") {
     const Broadcast s = c.broadcast();
     const Operands x(s);
     const Values before = random_values(reach(s, s.stride_a), 4);
-    check_gradient(
-        x, before,
-        [&](real* d, const real*, const real*, const real* dy) {
-          cpu::add_backward(d, dy, real(-0.5), s);
-        },
-        [&](real* d, const real*, const real*, const real* dy) {
-          cuda::add_backward(d, dy, real(-0.5), s);
-        });
-    check_gradient(
-        x, before,
-        [&](real* d, const real*, const real* b, const real* dy) {
-          cpu::mul_backward(d, dy, b, s);
-        },
-        [&](real* d, const real*, const real* b, const real* dy) {
-          cuda::mul_backward(d, dy, b, s);
-        });
-    check_gradient(
-        x, before,
-        [&](real* d, const real*, const real* b, const real* dy) {
-          cpu::div_backward_numerator(d, dy, b, s);
-        },
-        [&](real* d, const real*, const real* b, const real* dy) {
-          cuda::div_backward_numerator(d, dy, b, s);
-        });
+    for (const Write write : {Write::set, Write::add}) {
+      check_gradient(
+          x, before,
+          [&](real* d, const real*, const real*, const real* dy) {
+            cpu::add_backward(d, dy, real(-0.5), s, write);
+          },
+          [&](real* d, const real*, const real*, const real* dy) {
+            cuda::add_backward(d, dy, real(-0.5), s, write);
+          });
+      check_gradient(
+          x, before,
+          [&](real* d, const real*, const real* b, const real* dy) {
+            cpu::mul_backward(d, dy, b, s, write);
+          },
+          [&](real* d, const real*, const real* b, const real* dy) {
+            cuda::mul_backward(d, dy, b, s, write);
+          });
+      check_gradient(
+          x, before,
+          [&](real* d, const real*, const real* b, const real* dy) {
+            cpu::div_backward_numerator(d, dy, b, s, write);
+          },
+          [&](real* d, const real*, const real* b, const real* dy) {
+            cuda::div_backward_numerator(d, dy, b, s, write);
+          });
+    }
   }
 }
 
@@ -168,14 +170,16 @@ TEST_CASE("cuda broadcast: backward of the denominator") {
     CAPTURE(c.what);
     const Broadcast s = c.broadcast();
     const Operands x(s);
-    check_gradient(
-        x, random_values(reach(s, s.stride_b), 4),
-        [&](real* d, const real* a, const real* b, const real* dy) {
-          cpu::div_backward_denominator(d, dy, a, b, s);
-        },
-        [&](real* d, const real* a, const real* b, const real* dy) {
-          cuda::div_backward_denominator(d, dy, a, b, s);
-        });
+    for (const Write write : {Write::set, Write::add}) {
+      check_gradient(
+          x, random_values(reach(s, s.stride_b), 4),
+          [&](real* d, const real* a, const real* b, const real* dy) {
+            cpu::div_backward_denominator(d, dy, a, b, s, write);
+          },
+          [&](real* d, const real* a, const real* b, const real* dy) {
+            cuda::div_backward_denominator(d, dy, a, b, s, write);
+          });
+    }
   }
 }
 
@@ -183,7 +187,7 @@ TEST_CASE("cuda broadcast: an empty result") {
   const Case c{"", {3, 0}, {0, 1}, {0, 1}};
   const Broadcast s = c.broadcast();
   cuda::add_forward(nullptr, nullptr, nullptr, s);
-  cuda::add_backward(nullptr, nullptr, 1, s);
-  cuda::mul_backward(nullptr, nullptr, nullptr, s);
-  cuda::div_backward_denominator(nullptr, nullptr, nullptr, nullptr, s);
+  cuda::add_backward(nullptr, nullptr, 1, s, Write::add);
+  cuda::mul_backward(nullptr, nullptr, nullptr, s, Write::set);
+  cuda::div_backward_denominator(nullptr, nullptr, nullptr, nullptr, s, Write::add);
 }

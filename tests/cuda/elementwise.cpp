@@ -8,7 +8,8 @@ using namespace serenade::test;
 namespace {
 
 using Forward = void (*)(real* y, const real* x, std::int64_t count);
-using Backward = void (*)(real* dx, const real* dy, const real* saved, std::int64_t count);
+using Backward = void (*)(real* dx, const real* dy, const real* saved, std::int64_t count,
+                          Write write);
 
 struct Function {
   const char* name;
@@ -55,14 +56,16 @@ TEST_CASE("cuda elementwise: activations") {
 
       const Values dy = random_values(count, 2), before = random_values(count, 3);
       const Values saved = arguments(function, count, 4);
-      expected = before;
-      function.cpu_backward(expected.data(), dy.data(), saved.data(), count);
-      const Values dx = run_repeatedly([&] {
-        const DeviceValues out(before), d(dy), s(saved);
-        function.backward(out.data(), d.data(), s.data(), count);
-        return out.values();
-      });
-      check_close(dx, expected, kGradientTolerance);
+      for (const Write write : {Write::set, Write::add}) {
+        expected = before;
+        function.cpu_backward(expected.data(), dy.data(), saved.data(), count, write);
+        const Values dx = run_repeatedly([&] {
+          const DeviceValues out(before), d(dy), s(saved);
+          function.backward(out.data(), d.data(), s.data(), count, write);
+          return out.values();
+        });
+        check_close(dx, expected, kGradientTolerance);
+      }
     }
   }
 }
@@ -84,21 +87,24 @@ TEST_CASE("cuda elementwise: in place, and not aligned to Vec4s") {
 TEST_CASE("cuda elementwise: affine") {
   for (const std::int64_t count : {0, 1, 261}) {
     const Values x = random_values(count, 1), before = random_values(count, 2);
-    Values expected(x.size()), expected_dx = before;
+    Values expected(x.size());
     cpu::affine_forward(expected.data(), x.data(), real(0.5), -2, count);
-    cpu::affine_backward(expected_dx.data(), x.data(), real(0.5), count);
     const Values y = run_repeatedly([&] {
       const DeviceValues out(x.size()), in(x);
       cuda::affine_forward(out.data(), in.data(), real(0.5), -2, count);
       return out.values();
     });
     check_close(y, expected, kForwardTolerance);
-    const Values dx = run_repeatedly([&] {
-      const DeviceValues out(before), in(x);
-      cuda::affine_backward(out.data(), in.data(), real(0.5), count);
-      return out.values();
-    });
-    check_close(dx, expected_dx, kGradientTolerance);
+    for (const Write write : {Write::set, Write::add}) {
+      Values expected_dx = before;
+      cpu::affine_backward(expected_dx.data(), x.data(), real(0.5), count, write);
+      const Values dx = run_repeatedly([&] {
+        const DeviceValues out(before), in(x);
+        cuda::affine_backward(out.data(), in.data(), real(0.5), count, write);
+        return out.values();
+      });
+      check_close(dx, expected_dx, kGradientTolerance);
+    }
   }
 }
 
@@ -129,21 +135,25 @@ TEST_CASE("cuda elementwise: dropout drops what the CPU drops") {
         CAPTURE(count);
         const Values x = random_values(count + offset, 1);
         const Values before = random_values(count + offset, 2);
-        Values expected = before, expected_sum = before;
+        Values expected = before;
         cpu::dropout_forward(expected.data() + offset, x.data() + offset, p, key, count);
-        cpu::dropout_backward(expected_sum.data() + offset, x.data() + offset, p, key, count);
         const Values y = run_repeatedly([&] {
           const DeviceValues out(before), in(x);
           cuda::dropout_forward(out.data() + offset, in.data() + offset, p, key, count);
           return out.values();
         });
         CHECK(y == expected);
-        const Values dx = run_repeatedly([&] {
-          const DeviceValues out(before), in(x);
-          cuda::dropout_backward(out.data() + offset, in.data() + offset, p, key, count);
-          return out.values();
-        });
-        check_close(dx, expected_sum, kGradientTolerance);
+        for (const Write write : {Write::set, Write::add}) {
+          Values expected_dx = before;
+          cpu::dropout_backward(expected_dx.data() + offset, x.data() + offset, p, key, count,
+                                write);
+          const Values dx = run_repeatedly([&] {
+            const DeviceValues out(before), in(x);
+            cuda::dropout_backward(out.data() + offset, in.data() + offset, p, key, count, write);
+            return out.values();
+          });
+          check_close(dx, expected_dx, kGradientTolerance);
+        }
       }
     }
   }

@@ -24,21 +24,24 @@ void check_unary(const Formula& formula, bool positive = false) {
     CAPTURE(count);
     const Values x = arguments(count, positive);
     const Values dy = random_values(count, 2), before = random_values(count, 3);
-    Values expected(x.size()), expected_dx = before;
+    Values expected(x.size());
     cpu::unary_forward(expected.data(), x.data(), count, formula);
-    cpu::unary_backward(expected_dx.data(), dy.data(), x.data(), count, formula);
     const Values y = run_repeatedly([&] {
       const DeviceValues out(x.size()), in(x);
       cuda::unary_forward(out.data(), in.data(), count, formula);
       return out.values();
     });
     CHECK(relative_error(y, expected) < kForwardTolerance);
-    const Values dx = run_repeatedly([&] {
-      const DeviceValues out(before), d(dy), in(x);
-      cuda::unary_backward(out.data(), d.data(), in.data(), count, formula);
-      return out.values();
-    });
-    CHECK(relative_error(dx, expected_dx) < kGradientTolerance);
+    for (const Write write : {Write::set, Write::add}) {
+      Values expected_dx = before;
+      cpu::unary_backward(expected_dx.data(), dy.data(), x.data(), count, write, formula);
+      const Values dx = run_repeatedly([&] {
+        const DeviceValues out(before), d(dy), in(x);
+        cuda::unary_backward(out.data(), d.data(), in.data(), count, write, formula);
+        return out.values();
+      });
+      CHECK(relative_error(dx, expected_dx) < kGradientTolerance);
+    }
   }
 }
 
@@ -70,14 +73,17 @@ void check_binary(const Formula& formula, const Values& a, const Values& b, cons
   check_binary_forward(formula, a, b, s);
   const Values dy = random_values(s.count(), 5), before = random_values(s.count(), 6);
   for (const Operand by : {Operand::a, Operand::b}) {
-    Values expected = before;
-    cpu::binary_backward(expected.data(), dy.data(), a.data(), b.data(), s, formula, by);
-    const Values g = run_repeatedly([&] {
-      const DeviceValues out(before), d(dy), left(a), right(b);
-      cuda::binary_backward(out.data(), d.data(), left.data(), right.data(), s, formula, by);
-      return out.values();
-    });
-    CHECK(relative_error(g, expected) < kGradientTolerance);
+    for (const Write write : {Write::set, Write::add}) {
+      Values expected = before;
+      cpu::binary_backward(expected.data(), dy.data(), a.data(), b.data(), s, write, formula, by);
+      const Values g = run_repeatedly([&] {
+        const DeviceValues out(before), d(dy), left(a), right(b);
+        cuda::binary_backward(out.data(), d.data(), left.data(), right.data(), s, write, formula,
+                              by);
+        return out.values();
+      });
+      CHECK(relative_error(g, expected) < kGradientTolerance);
+    }
   }
 }
 

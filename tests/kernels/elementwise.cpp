@@ -105,17 +105,18 @@ TEST_CASE("broadcasting agrees with expanding the operands first, forward and ba
     }
     check_close(y, expected, "a - b", 0);
 
-    Tensor da(pair.a), db(pair.b);
-    cpu::add_backward(da.data(), dy.data(), 1, axes);
+    Tensor da(pair.a), db = Tensor::full(pair.b, 7);
+    cpu::add_backward(da.data(), dy.data(), 1, axes, Write::add);
     check_close(da, repeated_sum(pair.a, dy), "sum of dy over a");
-    cpu::mul_backward(db.data(), dy.data(), a.data(), axes.swapped());
+    cpu::mul_backward(db.data(), dy.data(), a.data(), axes.swapped(), Write::set);
     for (std::int64_t i = 0; i < y.numel(); ++i) {
       term.data()[i] = dy.data()[i] * wide_a.data()[i];
     }
     check_close(db, repeated_sum(pair.b, term), "sum of dy a over b");
-    // Backward adds to what is there.
-    Tensor again = da.clone();
-    cpu::add_backward(again.data(), dy.data(), 1, axes);
+    Tensor again = Tensor::full(pair.a, 7);
+    cpu::add_backward(again.data(), dy.data(), 1, axes, Write::set);
+    CHECK(again.to_vector() == da.to_vector());
+    cpu::add_backward(again.data(), dy.data(), 1, axes, Write::add);
     for (std::int64_t i = 0; i < da.numel(); ++i) da.data()[i] *= 2;
     check_close(again, da, "accumulated");
   }
@@ -127,7 +128,7 @@ TEST_CASE("sums over repeated axes have the same bits for any number of threads"
     const Tensor dy = random_tensor(shape, 3), b = random_tensor(pair.b, 2);
     check_threads([&] {
       Tensor da(pair.a);
-      cpu::mul_backward(da.data(), dy.data(), b.data(), make_broadcast(pair.a, pair.b));
+      cpu::mul_backward(da.data(), dy.data(), b.data(), make_broadcast(pair.a, pair.b), Write::add);
       return da.to_vector();
     });
   }
@@ -153,9 +154,9 @@ TEST_CASE("sums along a row are those of double, with the same bits on every ins
     }
     std::vector<real> first;
     for_each_isa([&] {
-      Tensor found = Tensor::scalar(0), dot = Tensor::scalar(0);
-      cpu::add_backward(found.data(), x.data(), 1, make_broadcast({}, {count}));
-      cpu::mul_backward(dot.data(), x.data(), w.data(), make_broadcast({}, {count}));
+      Tensor found = Tensor::scalar(0), dot = Tensor::scalar(7);
+      cpu::add_backward(found.data(), x.data(), 1, make_broadcast({}, {count}), Write::add);
+      cpu::mul_backward(dot.data(), x.data(), w.data(), make_broadcast({}, {count}), Write::set);
       CHECK(found.item() == doctest::Approx(sum).epsilon(1e-6));
       CHECK(dot.item() == doctest::Approx(products).epsilon(1e-6));
       const std::vector<real> both = {found.item(), dot.item()};
@@ -169,7 +170,8 @@ TEST_CASE("the gradient of a divisor whose square is no number of its own") {
   const real tiny = sizeof(real) == 4 ? real(1e-30) : real(1e-200);
   const Tensor a = Tensor::full({1}, tiny), dy = Tensor::full({1}, 1);
   Tensor db({1});
-  cpu::div_backward_denominator(db.data(), dy.data(), a.data(), a.data(), make_broadcast({1}, {1}));
+  cpu::div_backward_denominator(db.data(), dy.data(), a.data(), a.data(), make_broadcast({1}, {1}),
+                                Write::add);
   CHECK(db.item() * tiny == doctest::Approx(-1).epsilon(1e-6));
 }
 
@@ -210,7 +212,7 @@ TEST_CASE("the dropout mask is the key's stream: reproducible, and of the asked 
   const DropoutKey stream{key.seed, static_cast<std::uint32_t>(key.purpose), key.step};
   Tensor y = Tensor::empty({count}), dx(Shape{count});
   cpu::dropout_forward(y.data(), ones.data(), 0.3, stream, count);
-  cpu::dropout_backward(dx.data(), ones.data(), 0.3, stream, count);
+  cpu::dropout_backward(dx.data(), ones.data(), 0.3, stream, count, Write::add);
   CHECK(y.to_vector() == dx.to_vector());
   std::int64_t kept = 0;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -99,6 +99,34 @@ TEST_CASE("normalisation: a large mean costs no digits of the variance") {
   });
 }
 
+TEST_CASE("normalisation: a gradient is set to what would be added to zeros") {
+  const PlaneNorm planes{.N = 3, .C = 5, .inner = 37, .group = 0, .epsilon = real(1e-5)};
+  const RowNorm rows{7, 41, true, real(1e-5)};
+  const Tensor x = random_tensor({3, 5, 37}, 1), dy = random_tensor({3, 5, 37}, 2);
+  const Tensor mean = random_tensor({7}, 3), variance = Tensor::full({7}, real(0.7));
+  const Tensor weight = random_tensor({41}, 4);
+  for_each_isa([&] {
+    for (const real* w : {weight.data(), static_cast<const real*>(nullptr)}) {
+      Tensor zeros(x.shape()), junk = Tensor::full(x.shape(), std::nan(""));
+      const auto leave_planes = [&](Tensor& dx, Write write) {
+        cpu::plane_norm_backward(dx.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(),
+                                 variance.data(), w, planes, false, write);
+      };
+      leave_planes(zeros, Write::add), leave_planes(junk, Write::set);
+      CHECK(zeros.to_vector() == junk.to_vector());
+      zeros.fill_(0), junk.fill_(std::nan(""));
+      const auto leave_rows = [&](Tensor& dx, Write write) {
+        cpu::row_norm_backward(dx.data(), nullptr, nullptr, dy.data(), x.data(), mean.data(),
+                               variance.data(), w, rows, write);
+      };
+      leave_rows(zeros, Write::add), leave_rows(junk, Write::set);
+      const auto count = static_cast<std::ptrdiff_t>(rows.rows * rows.size);
+      const std::vector<real> added = zeros.to_vector(), set = junk.to_vector();
+      CHECK(std::equal(added.begin(), added.begin() + count, set.begin()));
+    }
+  });
+}
+
 TEST_CASE("normalisation: the same bits on one thread and on three") {
   for_each_isa([] {
     const PlaneNorm s{9, 7, 800, 0, real(1e-5)};
@@ -113,9 +141,9 @@ TEST_CASE("normalisation: the same bits on one thread and on three") {
       const Answer b = rows(cpu::row_norm_forward, row, weight, bias, r);
       Tensor dx(x.shape()), dw({r.size}), db({r.size}), drows(row.shape());
       cpu::plane_norm_backward(dx.data(), dw.data(), db.data(), dy.data(), x.data(), a.mean.data(),
-                               a.variance.data(), weight.data(), s, false);
+                               a.variance.data(), weight.data(), s, false, Write::add);
       cpu::row_norm_backward(drows.data(), dw.data(), db.data(), drow.data(), row.data(),
-                             b.mean.data(), b.variance.data(), weight.data(), r);
+                             b.mean.data(), b.variance.data(), weight.data(), r, Write::add);
       results.emplace_back();
       for (const Tensor& t : {a.y, b.y, dx, drows, dw, db}) {
         const std::vector<real> values = t.to_vector();

@@ -65,22 +65,26 @@ void check_close(real got, long double exact, double last_digits, long double sl
   CHECK(error <= last_digits);
 }
 
+const real kJunk = static_cast<real>(std::nan(""));  // before Write::set
+
 template <class Formula>
 void check_unary(const Formula& formula, double last_digits, int from = -1, double farthest = 100,
                  long double slack = 0) {
   const std::vector<real> x = points(from, farthest);
   const auto count = static_cast<std::int64_t>(x.size());
   for_each_isa([&] {
-    std::vector<real> y(x.size()), dx(x.size(), 1), dy(x.size());
+    std::vector<real> y(x.size()), dx(x.size(), 1), alone(x.size(), kJunk), dy(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) dy[i] = real(i % 7) / 4 - real(0.8);
     cpu::unary_forward(y.data(), x.data(), count, formula);
-    cpu::unary_backward(dx.data(), dy.data(), x.data(), count, formula);
+    cpu::unary_backward(dx.data(), dy.data(), x.data(), count, Write::add, formula);
+    cpu::unary_backward(alone.data(), dy.data(), x.data(), count, Write::set, formula);
     for (std::size_t i = 0; i < x.size(); ++i) {
       CAPTURE(x[i]);
       const long double at = x[i], d = dy[i];
       check_close(y[i], formula.template value<Exact>(at), last_digits, 0);
       const long double gradient = formula.template gradient<Exact>(d, at);
       check_close(dx[i], 1 + gradient, last_digits, std::abs(gradient) + 1 + slack);
+      check_close(alone[i], gradient, last_digits, std::abs(gradient) + 1 + slack);
     }
   });
 }
@@ -109,9 +113,12 @@ void check_binary(const Formula& formula, double last_digits, int from_a, int fr
         std::vector<real> y(a.size());
         cpu::binary_forward(y.data(), a.data(), b.data(), s, formula);
         for (const Operand by : {Operand::a, Operand::b}) {
-          std::vector<real> g(a.size(), 1);
+          std::vector<real> g(a.size(), 1), alone(a.size(), kJunk);
           if constexpr (requires { formula.template gradient_a<Exact>(0, 0, 0); }) {
-            cpu::binary_backward(g.data(), dy.data(), a.data(), b.data(), s, formula, by);
+            const auto leave = [&](std::vector<real>& to, Write write) {
+              cpu::binary_backward(to.data(), dy.data(), a.data(), b.data(), s, write, formula, by);
+            };
+            leave(g, Write::add), leave(alone, Write::set);
           }
           for (std::size_t i = 0; i < a.size(); ++i) {
             const long double u = a[a_moves ? i : i / columns], v = b[b_moves ? i : i / columns];
@@ -124,7 +131,9 @@ void check_binary(const Formula& formula, double last_digits, int from_a, int fr
               const long double gradient = by == Operand::a
                                                ? formula.template gradient_a<Exact>(d, u, v)
                                                : formula.template gradient_b<Exact>(d, u, v);
-              check_close(g[i], 1 + gradient, last_digits, std::abs(gradient) + 1 + std::abs(u));
+              const long double slack = std::abs(gradient) + 1 + std::abs(u);
+              check_close(g[i], 1 + gradient, last_digits, slack);
+              check_close(alone[i], gradient, last_digits, slack);
             }
           }
         }

@@ -191,18 +191,48 @@ void sum_block(real* total, const Reduction& r, std::int64_t item, std::int64_t 
   }
 }
 
-// da[i] += finish(i, sum over the repetitions of element i of term(dy, b)).
+void leave(real& da, real gradient, Write write) {
+  da = write == Write::set ? gradient : da + gradient;
+}
+
+// Where nothing was repeated there is nothing to sum: da[i] += finish(i, term(dy[i], b)).
 template <class Term, class Finish>
-void reduce(real* da, const real* dy, const real* b, const Broadcast& s, Term term, Finish finish) {
+void map_terms(real* da, const real* dy, const real* b, const Broadcast& s, Term term,
+               Finish finish, Write write) {
+  const bool b_moves = s.stride_b[s.dims - 1] != 0;
+  for_each_run(s, [=](std::int64_t first, std::int64_t at_a, std::int64_t at_b, std::int64_t n) {
+    const real *d = dy + first, *other = b + at_b;
+    if (b_moves) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        leave(da[at_a + i], finish(at_a + i, term(d[i], other[i])), write);
+      }
+    } else {
+      const real value = *other;
+      for (std::int64_t i = 0; i < n; ++i) {
+        leave(da[at_a + i], finish(at_a + i, term(d[i], value)), write);
+      }
+    }
+  });
+}
+
+// da[i] += finish(i, sum over the repetitions of element i of term(dy, b)), or =.
+template <class Term, class Finish>
+void reduce(real* da, const real* dy, const real* b, const Broadcast& s, Term term, Finish finish,
+            Write write) {
   if (s.count() == 0) return;
   const Reduction r(s);
+  if (r.summed.count == 1 && !r.last_is_summed) {
+    return map_terms(da, dy, b, s, term, finish, write);
+  }
   const std::int64_t work = std::min(r.rows_per_block, r.rows()) * std::max(r.strip, r.piece);
   if (r.blocks == 1) {
     parallel_items(r.items(), work, [&](std::int64_t item) {
       real total[kStrip];
       sum_block(total, r, item, 0, dy, b, term);
       const std::int64_t first = r.first_of(item), size = r.size_of(item);
-      for (std::int64_t i = 0; i < size; ++i) da[first + i] += finish(first + i, total[i]);
+      for (std::int64_t i = 0; i < size; ++i) {
+        leave(da[first + i], finish(first + i, total[i]), write);
+      }
     });
     return;
   }
@@ -218,7 +248,7 @@ void reduce(real* da, const real* dy, const real* b, const Broadcast& s, Term te
       for (std::int64_t block = 0; block < r.blocks; ++block) {
         total += static_cast<double>(parts[block * r.strip + i]);
       }
-      da[first + i] += finish(first + i, static_cast<real>(total));
+      leave(da[first + i], finish(first + i, static_cast<real>(total)), write);
     }
   });
 }
@@ -243,26 +273,31 @@ void div_forward(real* y, const real* a, const real* b, const Broadcast& broadca
   binary(y, a, b, broadcast, [](real u, real v) { return u / v; });
 }
 
-void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast) {
+void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast, Write write) {
   Broadcast alone = broadcast;  // there is no second factor; dy stands in and is not used
   std::fill_n(alone.stride_b, kMaxDims, 0);
-  reduce(da, dy, dy, alone, Alone{}, [factor](std::int64_t, real total) { return factor * total; });
+  reduce(
+      da, dy, dy, alone, Alone{}, [factor](std::int64_t, real total) { return factor * total; },
+      write);
 }
 
-void mul_backward(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  reduce(da, dy, b, broadcast, Product{}, kAsIs);
+void mul_backward(real* da, const real* dy, const real* b, const Broadcast& broadcast,
+                  Write write) {
+  reduce(da, dy, b, broadcast, Product{}, kAsIs, write);
 }
 
-void div_backward_numerator(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  reduce(da, dy, b, broadcast, Quotient{}, kAsIs);
+void div_backward_numerator(real* da, const real* dy, const real* b, const Broadcast& broadcast,
+                            Write write) {
+  reduce(da, dy, b, broadcast, Quotient{}, kAsIs, write);
 }
 
 void div_backward_denominator(real* db, const real* dy, const real* a, const real* b,
-                              const Broadcast& broadcast) {
+                              const Broadcast& broadcast, Write write) {
   // b is the same for all repetitions of an element, so -1 / b^2 leaves the sum. b * b may be 0
   // where b is not.
-  reduce(db, dy, a, broadcast.swapped(), Product{},
-         [b](std::int64_t i, real total) { return -total / b[i] / b[i]; });
+  reduce(
+      db, dy, a, broadcast.swapped(), Product{},
+      [b](std::int64_t i, real total) { return -total / b[i] / b[i]; }, write);
 }
 
 }  // namespace serenade::cpu

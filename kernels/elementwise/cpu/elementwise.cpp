@@ -32,9 +32,14 @@ void map(real* y, const real* x, std::int64_t count,
 
 // dx[i] += f(dy[i], saved[i]), where saved is the input or the output of the forward pass.
 template <class F>
-void map_backward(real* dx, const real* dy, const real* saved, std::int64_t count, F f) {
+void map_backward(real* dx, const real* dy, const real* saved, std::int64_t count, Write write,
+                  F f) {
   parallel_blocks(count, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) dx[i] += f(dy[i], saved[i]);
+    if (write == Write::set) {
+      for (std::int64_t i = begin; i < end; ++i) dx[i] = f(dy[i], saved[i]);
+    } else {
+      for (std::int64_t i = begin; i < end; ++i) dx[i] += f(dy[i], saved[i]);
+    }
   });
 }
 
@@ -59,44 +64,44 @@ void affine_forward(real* y, const real* x, real factor, real offset, std::int64
   map(y, x, count, [=](real v) { return v * factor + offset; });
 }
 
-void affine_backward(real* dx, const real* dy, real factor, std::int64_t count) {
-  map_backward(dx, dy, dy, count, [=](real d, real) { return d * factor; });
+void affine_backward(real* dx, const real* dy, real factor, std::int64_t count, Write write) {
+  map_backward(dx, dy, dy, count, write, [=](real d, real) { return d * factor; });
 }
 
 void relu_forward(real* y, const real* x, std::int64_t count) {
   map(y, x, count, [](real v) { return v < 0 ? real(0) : v; });
 }
 
-void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  map_backward(dx, dy, y, count, [](real d, real v) { return v > 0 ? d : real(0); });
+void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  map_backward(dx, dy, y, count, write, [](real d, real v) { return v > 0 ? d : real(0); });
 }
 
 void sigmoid_forward(real* y, const real* x, std::int64_t count) {
   map(y, x, count, math_simd().sigmoid);
 }
 
-void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  map_backward(dx, dy, y, count, [](real d, real v) { return d * v * (1 - v); });
+void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  map_backward(dx, dy, y, count, write, [](real d, real v) { return d * v * (1 - v); });
 }
 
 void tanh_forward(real* y, const real* x, std::int64_t count) {
   map(y, x, count, math_simd().tanh);
 }
 
-void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  map_backward(dx, dy, y, count, [](real d, real v) { return d * (1 - v * v); });
+void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  map_backward(dx, dy, y, count, write, [](real d, real v) { return d * (1 - v * v); });
 }
 
 void exp_forward(real* y, const real* x, std::int64_t count) { map(y, x, count, math_simd().exp); }
 
-void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  map_backward(dx, dy, y, count, [](real d, real v) { return d * v; });
+void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  map_backward(dx, dy, y, count, write, [](real d, real v) { return d * v; });
 }
 
 void log_forward(real* y, const real* x, std::int64_t count) { map(y, x, count, math_simd().log); }
 
-void log_backward(real* dx, const real* dy, const real* x, std::int64_t count) {
-  map_backward(dx, dy, x, count, [](real d, real v) { return d / v; });
+void log_backward(real* dx, const real* dy, const real* x, std::int64_t count, Write write) {
+  map_backward(dx, dy, x, count, write, [](real d, real v) { return d / v; });
 }
 
 void dropout_forward(real* y, const real* x, double p, const DropoutKey& key, std::int64_t count) {
@@ -105,11 +110,12 @@ void dropout_forward(real* y, const real* x, double p, const DropoutKey& key, st
                 [=](std::int64_t i, bool kept) { y[i] = kept ? x[i] * scale : real(0); });
 }
 
-void dropout_backward(real* dx, const real* dy, double p, const DropoutKey& key,
-                      std::int64_t count) {
+void dropout_backward(real* dx, const real* dy, double p, const DropoutKey& key, std::int64_t count,
+                      Write write) {
   const real scale = static_cast<real>(1 / (1 - p));
   for_each_mask(p, key, count, [=](std::int64_t i, bool kept) {
-    if (kept) dx[i] += dy[i] * scale;
+    const real before = write == Write::set ? real(0) : dx[i];
+    dx[i] = kept ? before + dy[i] * scale : before;
   });
 }
 

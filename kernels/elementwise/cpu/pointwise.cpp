@@ -50,11 +50,11 @@ void unary_forward(real* y, const real* x, std::int64_t count, const Formula& fo
 }
 
 template <class Formula>
-void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count,
+void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count, Write write,
                     const Formula& formula) {
   const UnaryLoops<Formula>& loops = pointwise_simd();
   parallel_blocks(count, [&](std::int64_t begin, std::int64_t end) {
-    loops.gradient(dx + begin, dy + begin, x + begin, end - begin, formula);
+    loops.gradient(dx + begin, dy + begin, x + begin, end - begin, write, formula);
   });
 }
 
@@ -70,11 +70,11 @@ void binary_forward(real* y, const real* a, const real* b, const Broadcast& broa
 
 template <class Formula>
 void binary_backward(real* g, const real* dy, const real* a, const real* b,
-                     const Broadcast& broadcast, const Formula& formula, Operand by) {
+                     const Broadcast& broadcast, Write write, const Formula& formula, Operand by) {
   const BinaryLoops<Formula>& loops = pointwise_simd();
   for_each_stretch(broadcast, a, b,
                    [=, &loops](std::int64_t first, const Operands& from, std::int64_t size) {
-                     loops.gradient(g + first, dy + first, from, size, formula, by);
+                     loops.gradient(g + first, dy + first, from, size, write, formula, by);
                    });
 }
 

@@ -8,11 +8,11 @@
 
 namespace serenade::cpu {
 
-/// y[i] = value(x[i]), dx[i] += gradient(dy[i], x[i]), i < count; y may be x.
+/// y[i] = value(x[i]), dx[i] += gradient(dy[i], x[i]) (or =), i < count; y may be x.
 template <class Formula>
 struct UnaryLoops {
   void (*value)(real* y, const real* x, std::int64_t count, const Formula& formula);
-  void (*gradient)(real* dx, const real* dy, const real* x, std::int64_t count,
+  void (*gradient)(real* dx, const real* dy, const real* x, std::int64_t count, Write write,
                    const Formula& formula);
 };
 
@@ -25,10 +25,10 @@ template <class Formula>
 struct ComparisonLoops {
   void (*value)(real* y, const Operands& from, std::int64_t count, const Formula& formula);
 };
-/// dx[i] += the gradient of a or of b.
+/// g[i] += the gradient of a or of b (or =).
 template <class Formula>
 struct BinaryLoops : ComparisonLoops<Formula> {
-  void (*gradient)(real* g, const real* dy, const Operands& from, std::int64_t count,
+  void (*gradient)(real* g, const real* dy, const Operands& from, std::int64_t count, Write write,
                    const Formula& formula, Operand by);
 };
 

@@ -24,7 +24,7 @@ void sum_forward(real* y, const real* x, real factor, std::int64_t outer, std::i
     repeated.dims = 2;
     repeated.stride_a[0] = 1;
   }
-  add_backward(y, x, factor, repeated);
+  add_backward(y, x, factor, repeated, Write::add);
 }
 
 void sum_backward(real* dx, const real* dy, real factor, std::int64_t outer, std::int64_t axis,

@@ -76,20 +76,24 @@ struct Scaled {
   __device__ real operator()(real d, real) const { return factor * d; }
 };
 
-struct AddTotal {
+struct LeaveTotal {
   AliasedPointer<real> da;
+  Write write;
   __device__ void operator()(std::int64_t i, double total) const {
-    da[i] += static_cast<real>(total);
+    const real gradient = static_cast<real>(total);
+    da[i] = write == Write::add ? da[i] + gradient : gradient;
   }
 };
 
 /// b is the same for all repetitions of an element, so -1 / b^2 leaves the sum.
-struct AddDenominator {
+struct LeaveDenominator {
   AliasedPointer<real> db;
   AliasedPointer<const real> b;
+  Write write;
   __device__ void operator()(std::int64_t i, double total) const {
     const real v = b[i];
-    db[i] -= static_cast<real>(total) / v / v;  // v * v may be 0 where v is not
+    const real gradient = -static_cast<real>(total) / v / v;  // v * v may be 0 where v is not
+    db[i] = write == Write::add ? db[i] + gradient : gradient;
   }
 };
 
@@ -98,13 +102,14 @@ bool is_plain(const Broadcast& s) {
   return s.dims == 1 && s.stride_a[0] == 1 && s.stride_b[0] == 1;
 }
 
-/// da += the sum over repetitions of term(dy, b).
+/// da += the sum over repetitions of term(dy, b), or =.
 template <class Term>
-void add_gradient(real* da, const real* dy, const real* b, const Broadcast& s, Term term) {
+void leave_gradient(real* da, const real* dy, const real* b, const Broadcast& s, Write write,
+                    Term term) {
   if (is_plain(s)) {
-    launch_map_backward(da, dy, b, s.count(), term);
+    launch_map_backward(da, dy, b, s.count(), write, term);
   } else {
-    sum_repetitions(dy, b, s, term, AddTotal{da});
+    sum_repetitions(dy, b, s, term, LeaveTotal{da, write});
   }
 }
 
@@ -123,23 +128,25 @@ void div_forward(real* y, const real* a, const real* b, const Broadcast& broadca
   launch_binary(y, a, b, broadcast, Divide{});
 }
 
-void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast) {
+void add_backward(real* da, const real* dy, real factor, const Broadcast& broadcast, Write write) {
   Broadcast alone = broadcast;  // there is no second factor; dy stands in and is not used
   for (int axis = 0; axis < alone.dims; ++axis) alone.stride_b[axis] = is_plain(broadcast) ? 1 : 0;
-  add_gradient(da, dy, dy, alone, Scaled{factor});
+  leave_gradient(da, dy, dy, alone, write, Scaled{factor});
 }
 
-void mul_backward(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  add_gradient(da, dy, b, broadcast, Multiply{});
+void mul_backward(real* da, const real* dy, const real* b, const Broadcast& broadcast,
+                  Write write) {
+  leave_gradient(da, dy, b, broadcast, write, Multiply{});
 }
 
-void div_backward_numerator(real* da, const real* dy, const real* b, const Broadcast& broadcast) {
-  add_gradient(da, dy, b, broadcast, Divide{});
+void div_backward_numerator(real* da, const real* dy, const real* b, const Broadcast& broadcast,
+                            Write write) {
+  leave_gradient(da, dy, b, broadcast, write, Divide{});
 }
 
 void div_backward_denominator(real* db, const real* dy, const real* a, const real* b,
-                              const Broadcast& broadcast) {
-  sum_repetitions(dy, a, broadcast.swapped(), Multiply{}, AddDenominator{db, b});
+                              const Broadcast& broadcast, Write write) {
+  sum_repetitions(dy, a, broadcast.swapped(), Multiply{}, LeaveDenominator{db, b, write});
 }
 
 }  // namespace serenade::cuda

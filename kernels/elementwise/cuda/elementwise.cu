@@ -62,43 +62,43 @@ struct LogBackward {
 void affine_forward(real* y, const real* x, real factor, real offset, std::int64_t count) {
   launch_map_forward(y, x, count, Affine{factor, offset});
 }
-void affine_backward(real* dx, const real* dy, real factor, std::int64_t count) {
-  launch_map_backward(dx, dy, dy, count, AffineBackward{factor});
+void affine_backward(real* dx, const real* dy, real factor, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, dy, count, write, AffineBackward{factor});
 }
 
 void relu_forward(real* y, const real* x, std::int64_t count) {
   launch_map_forward(y, x, count, Relu{});
 }
-void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  launch_map_backward(dx, dy, y, count, ReluBackward{});
+void relu_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, y, count, write, ReluBackward{});
 }
 
 void sigmoid_forward(real* y, const real* x, std::int64_t count) {
   launch_map_forward(y, x, count, Sigmoid{});
 }
-void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  launch_map_backward(dx, dy, y, count, SigmoidBackward{});
+void sigmoid_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, y, count, write, SigmoidBackward{});
 }
 
 void tanh_forward(real* y, const real* x, std::int64_t count) {
   launch_map_forward(y, x, count, Tanh{});
 }
-void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  launch_map_backward(dx, dy, y, count, TanhBackward{});
+void tanh_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, y, count, write, TanhBackward{});
 }
 
 void exp_forward(real* y, const real* x, std::int64_t count) {
   launch_map_forward(y, x, count, Exp{});
 }
-void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count) {
-  launch_map_backward(dx, dy, y, count, ExpBackward{});
+void exp_backward(real* dx, const real* dy, const real* y, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, y, count, write, ExpBackward{});
 }
 
 void log_forward(real* y, const real* x, std::int64_t count) {
   launch_map_forward(y, x, count, Log{});
 }
-void log_backward(real* dx, const real* dy, const real* x, std::int64_t count) {
-  launch_map_backward(dx, dy, x, count, LogBackward{});
+void log_backward(real* dx, const real* dy, const real* x, std::int64_t count, Write write) {
+  launch_map_backward(dx, dy, x, count, write, LogBackward{});
 }
 
 // Dropout -----------------------------------------------------------------------------------------
@@ -164,9 +164,13 @@ void dropout(real* y, const real* x, double p, const DropoutKey& key, std::int64
 void dropout_forward(real* y, const real* x, double p, const DropoutKey& key, std::int64_t count) {
   dropout<false>(y, x, p, key, count);
 }
-void dropout_backward(real* dx, const real* dy, double p, const DropoutKey& key,
-                      std::int64_t count) {
-  dropout<true>(dx, dy, p, key, count);
+void dropout_backward(real* dx, const real* dy, double p, const DropoutKey& key, std::int64_t count,
+                      Write write) {
+  if (write == Write::set) {
+    dropout<false>(dx, dy, p, key, count);
+  } else {
+    dropout<true>(dx, dy, p, key, count);
+  }
 }
 
 }  // namespace serenade::cuda

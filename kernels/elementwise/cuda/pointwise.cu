@@ -45,12 +45,13 @@ template <class Formula>
 __global__ void __launch_bounds__(kLoopThreads)
     binary_gradients(GlobalPointer<real> g, GlobalPointer<const real> dy,
                      AliasedPointer<const real> a, AliasedPointer<const real> b, Axes axes,
-                     Formula formula, bool by_a) {
+                     Write write, Formula formula, bool by_a) {
   for (std::int64_t i = loop_begin(); i < axes.count; i += grid_stride()) {
     std::int64_t at_a = 0, at_b = 0;
     axes.add_offsets(i, at_a, at_b);
     const real d = dy[i], u = a[at_a], v = b[at_b];
-    g[i] += by_a ? formula.gradient_a(d, u, v) : formula.gradient_b(d, u, v);
+    const real gradient = by_a ? formula.gradient_a(d, u, v) : formula.gradient_b(d, u, v);
+    g[i] = write == Write::add ? g[i] + gradient : gradient;
   }
 }
 
@@ -73,9 +74,9 @@ void unary_forward(real* y, const real* x, std::int64_t count, const Formula& fo
 }
 
 template <class Formula>
-void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count,
+void unary_backward(real* dx, const real* dy, const real* x, std::int64_t count, Write write,
                     const Formula& formula) {
-  launch_map_backward(dx, dy, x, count, Gradient<Formula>{formula});
+  launch_map_backward(dx, dy, x, count, write, Gradient<Formula>{formula});
 }
 
 template <class Formula>
@@ -89,11 +90,11 @@ void binary_forward(real* y, const real* a, const real* b, const Broadcast& broa
 
 template <class Formula>
 void binary_backward(real* g, const real* dy, const real* a, const real* b,
-                     const Broadcast& broadcast, const Formula& formula, Operand by) {
+                     const Broadcast& broadcast, Write write, const Formula& formula, Operand by) {
   const Axes axes = axes_of(broadcast);
   if (axes.count == 0) return;
   SERENADE_LAUNCH(binary_gradients<Formula>, loop_grid(axes.count), dim3(kLoopThreads), 0,
-                  current_stream(), g, dy, a, b, axes, formula, by == Operand::a);
+                  current_stream(), g, dy, a, b, axes, write, formula, by == Operand::a);
 }
 
 void select_forward(real* y, const real* mask, const real* a, const real* b,

@@ -128,7 +128,7 @@ void plane_norm_apply(real* y, const real* x, const real* mean, const real* vari
 
 void plane_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, const real* x,
                          const real* mean, const real* variance, const real* weight,
-                         const PlaneNorm& s, bool given) {
+                         const PlaneNorm& s, bool given, Write write) {
   const NormalisationSimd& simd = normalisation_simd();
   std::vector<Products> of_plane(static_cast<std::size_t>(s.N * s.C));
   const bool sums_needed = dweight || dbias || !given;
@@ -152,7 +152,7 @@ void plane_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, c
       const double a = weight ? root * static_cast<double>(weight[plane % s.C]) : root;
       simd.backward(dx + plane * s.inner, dy + plane * s.inner, x + plane * s.inner, nullptr,
                     s.inner, mean[set], static_cast<real>(a), static_cast<real>(b),
-                    static_cast<real>(c));
+                    static_cast<real>(c), write);
     }
   });
   for (std::int64_t channel = 0; (dweight || dbias) && channel < s.C; ++channel) {
@@ -216,8 +216,8 @@ void row_norm_forward(real* y, real* mean, real* variance, const real* x, const 
 }
 
 void row_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, const real* x,
-                       const real* mean, const real* variance, const real* weight,
-                       const RowNorm& s) {
+                       const real* mean, const real* variance, const real* weight, const RowNorm& s,
+                       Write write) {
   const NormalisationSimd& simd = normalisation_simd();
   // Rows in groups, whose sums for the parameters are added up in order: as many groups for any
   // number of threads.
@@ -242,7 +242,7 @@ void row_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, con
       const double b = root * root * root * of_row.centred / count;
       const double c = s.centred ? root * of_row.plain / count : 0;
       simd.backward(dx + row * s.size, d, from, weight, s.size, mean[row], static_cast<real>(root),
-                    static_cast<real>(b), static_cast<real>(c));
+                    static_cast<real>(b), static_cast<real>(c), write);
     }
   });
   for (std::int64_t group = 0; parameters && group < groups; ++group) {

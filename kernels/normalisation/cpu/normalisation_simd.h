@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/runtime/real.h"
+#include "kernels/runtime/write.h"
 
 namespace serenade::cpu {
 
@@ -24,9 +25,9 @@ struct NormalisationSimd {
   /// sums[0] = sum g, sums[1] = sum g (x - mean), with g = dy weight.
   void (*products)(double* sums, const real* dy, const real* x, const real* weight,
                    std::int64_t count, real mean);
-  /// dx += a dy weight - b (x - mean) - c.
+  /// dx += a dy weight - b (x - mean) - c, or = that.
   void (*backward)(real* dx, const real* dy, const real* x, const real* weight, std::int64_t count,
-                   real mean, real a, real b, real c);
+                   real mean, real a, real b, real c, Write write);
   /// dweight += dy (x - mean) scale, dbias += dy.
   void (*parameters)(real* dweight, real* dbias, const real* dy, const real* x, std::int64_t count,
                      real mean, real scale);

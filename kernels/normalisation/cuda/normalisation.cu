@@ -183,8 +183,8 @@ __global__ void __launch_bounds__(kLoopThreads)
     plane_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy,
                    GlobalPointer<const real> x, GlobalPointer<const real> mean,
                    GlobalPointer<const real> variance, GlobalPointer<const real> weight,
-                   GlobalPointer<const real> along, GlobalPointer<const real> constant,
-                   PlaneNorm s) {
+                   GlobalPointer<const real> along, GlobalPointer<const real> constant, PlaneNorm s,
+                   Write write) {
   const std::int64_t plane = blockIdx.x, set = s.set(plane);
   const real middle = mean[set], spread = variance[set];
   double factor = inverse_root(spread, s.epsilon);
@@ -201,7 +201,8 @@ __global__ void __launch_bounds__(kLoopThreads)
   for (std::int64_t i = threadIdx.x; i < s.inner; i += blockDim.x) {
     const std::int64_t at = plane * s.inner + i;
     const real d = dy[at], v = x[at];
-    dx[at] += a * d - b * (v - middle) - c;
+    const real gradient = a * d - b * (v - middle) - c;
+    dx[at] = write == Write::add ? dx[at] + gradient : gradient;
   }
 }
 
@@ -244,7 +245,7 @@ __global__ void __launch_bounds__(kLoopThreads)
 __global__ void __launch_bounds__(kLoopThreads)
     row_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy, GlobalPointer<const real> x,
                  GlobalPointer<const real> mean, GlobalPointer<const real> variance,
-                 GlobalPointer<const real> weight, RowNorm s) {
+                 GlobalPointer<const real> weight, RowNorm s, Write write) {
   SERENADE_SHARED(double, scratch, [32]);
   const std::int64_t row = blockIdx.x, start = row * s.size;
   const real middle = mean[row], spread = variance[row];
@@ -258,7 +259,8 @@ __global__ void __launch_bounds__(kLoopThreads)
     const real d = dy[start + i], v = x[start + i];
     real g = a * d;
     if (weight) g *= weight[i];
-    dx[start + i] += g - b * (v - middle) - c;
+    const real gradient = g - b * (v - middle) - c;
+    dx[start + i] = write == Write::add ? dx[start + i] + gradient : gradient;
   }
 }
 
@@ -318,7 +320,7 @@ void plane_norm_forward(real* y, real* mean, real* variance, const real* x, cons
 
 void plane_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, const real* x,
                          const real* mean, const real* variance, const real* weight,
-                         const PlaneNorm& s, bool given) {
+                         const PlaneNorm& s, bool given, Write write) {
   if (s.N * s.C * s.inner == 0) return;
   const dim3 planes = blocks(s.N * s.C), block = block_for(s.inner);
   const bool parameters = dweight != nullptr || dbias != nullptr, sums = parameters || !given;
@@ -340,7 +342,7 @@ void plane_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, c
                     along, constant, products.data(), variance, weight, s);
   }
   SERENADE_LAUNCH(plane_backward, planes, block, 0, current_stream(), dx, dy, x, mean, variance,
-                  weight, along, constant, s);
+                  weight, along, constant, s, write);
 }
 
 void row_norm_forward(real* y, real* mean, real* variance, const real* x, const real* weight,
@@ -351,12 +353,12 @@ void row_norm_forward(real* y, real* mean, real* variance, const real* x, const 
 }
 
 void row_norm_backward(real* dx, real* dweight, real* dbias, const real* dy, const real* x,
-                       const real* mean, const real* variance, const real* weight,
-                       const RowNorm& s) {
+                       const real* mean, const real* variance, const real* weight, const RowNorm& s,
+                       Write write) {
   if (s.rows == 0) return;
   if (dx != nullptr) {
     SERENADE_LAUNCH(row_backward, blocks(s.rows), block_for(s.size), 0, current_stream(), dx, dy, x,
-                    mean, variance, weight, s);
+                    mean, variance, weight, s, write);
   }
   if (dweight == nullptr && dbias == nullptr) return;
   constexpr std::int64_t kLeastRows = 32, kMostGroups = 256;

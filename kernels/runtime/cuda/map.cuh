@@ -6,6 +6,7 @@
 // 16 backward (12 where f does not look at `saved`: the compiler then drops that read).
 
 #include "kernels/runtime/cuda/loops.cuh"
+#include "kernels/runtime/write.h"
 
 namespace serenade::cuda {
 
@@ -29,16 +30,17 @@ __global__ void __launch_bounds__(kLoopThreads)
 template <class F>
 __global__ void __launch_bounds__(kLoopThreads)
     map_backward(GlobalPointer<real> dx, GlobalPointer<const real> dy,
-                 GlobalPointer<const real> saved, std::int64_t vec4s, std::int64_t count, F f) {
+                 GlobalPointer<const real> saved, std::int64_t vec4s, std::int64_t count,
+                 Write write, F f) {
   for (std::int64_t i = loop_begin(); i < vec4s; i += grid_stride()) {
-    Vec4 sum = load_vector<Vec4>(dx + 4 * i);
+    Vec4 sum = write == Write::add ? load_vector<Vec4>(dx + 4 * i) : Vec4{};
     const Vec4 d = load_vector<Vec4>(dy + 4 * i), s = load_vector<Vec4>(saved + 4 * i);
     for (int k = 0; k < 4; ++k) sum.value[k] += f(d.value[k], s.value[k]);
     store_vector(dx + 4 * i, sum);
   }
   for (std::int64_t i = 4 * vec4s + loop_begin(); i < count; i += grid_stride()) {
     const real d = dy[i], s = saved[i];
-    dx[i] += f(d, s);
+    dx[i] = write == Write::add ? dx[i] + f(d, s) : f(d, s);
   }
 }
 
@@ -51,12 +53,13 @@ void launch_map_forward(real* y, const real* x, std::int64_t count, F f) {
 }
 
 template <class F>
-void launch_map_backward(real* dx, const real* dy, const real* saved, std::int64_t count, F f) {
+void launch_map_backward(real* dx, const real* dy, const real* saved, std::int64_t count,
+                         Write write, F f) {
   if (count == 0) return;
   const bool aligned = is_vec4_aligned(dx) && is_vec4_aligned(dy) && is_vec4_aligned(saved);
   const std::int64_t vec4s = aligned ? count / 4 : 0;
   SERENADE_LAUNCH(map_backward<F>, loop_grid(vec4s > 0 ? vec4s : count), dim3(kLoopThreads), 0,
-                  current_stream(), dx, dy, saved, vec4s, count, f);
+                  current_stream(), dx, dy, saved, vec4s, count, write, f);
 }
 
 }  // namespace serenade::cuda

@@ -100,7 +100,7 @@ void fill(real* destination, real value, std::int64_t count) {
 }
 
 void accumulate(real* destination, const real* source, std::int64_t count) {
-  launch_map_backward(destination, source, source, count, Addend{});
+  launch_map_backward(destination, source, source, count, Write::add, Addend{});
 }
 
 void copy(real* destination, const real* source, std::int64_t count) {

@@ -59,12 +59,17 @@ void unary_value(real* y, const real* x, std::int64_t count, const Formula& form
   for_elements(count, [=](auto at) { at.put(y, local.template value<Wide>(at[x])); });
 }
 
+template <class At>
+[[gnu::always_inline]] inline void leave(At at, real* dx, Vector gradient, Write write) {
+  at.put(dx, write == Write::set ? gradient : at[dx] + gradient);
+}
+
 template <class Formula>
-void unary_gradient(real* dx, const real* dy, const real* x, std::int64_t count,
+void unary_gradient(real* dx, const real* dy, const real* x, std::int64_t count, Write write,
                     const Formula& formula) {
   const Formula local = formula;
-  for_elements(count,
-               [=](auto at) { at.put(dx, at[dx] + local.template gradient<Wide>(at[dy], at[x])); });
+  for_elements(
+      count, [=](auto at) { leave(at, dx, local.template gradient<Wide>(at[dy], at[x]), write); });
 }
 
 // Calls body(at, a, b) for all elements, with vectors of both operands.
@@ -94,16 +99,16 @@ void binary_value(real* y, const Operands& from, std::int64_t count, const Formu
 }
 
 template <class Formula>
-void binary_gradient(real* g, const real* dy, const Operands& from, std::int64_t count,
+void binary_gradient(real* g, const real* dy, const Operands& from, std::int64_t count, Write write,
                      const Formula& formula, Operand by) {
   const Formula local = formula;
   if (by == Operand::a) {
     for_pairs(from, count, [=](auto at, Vector a, Vector b) {
-      at.put(g, at[g] + local.template gradient_a<Wide>(at[dy], a, b));
+      leave(at, g, local.template gradient_a<Wide>(at[dy], a, b), write);
     });
   } else {
     for_pairs(from, count, [=](auto at, Vector a, Vector b) {
-      at.put(g, at[g] + local.template gradient_b<Wide>(at[dy], a, b));
+      leave(at, g, local.template gradient_b<Wide>(at[dy], a, b), write);
     });
   }
 }

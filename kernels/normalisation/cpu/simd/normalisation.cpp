@@ -95,14 +95,26 @@ void products(double* sums, const real* dy, const real* x, const real* weight, s
   }
 }
 
-void backward(real* dx, const real* dy, const real* x, const real* weight, std::int64_t count,
-              real mean, real a, real b, real c) {
-  if (weight) {
+// dx[i] += gradient(i), or =.
+template <class Gradient>
+[[gnu::always_inline]] inline void leave(real* dx, std::int64_t count, Write write,
+                                         const Gradient& gradient) {
+  if (write == Write::set) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) dx[i] += a * dy[i] * weight[i] - b * (x[i] - mean) - c;
+    for (std::int64_t i = 0; i < count; ++i) dx[i] = gradient(i);
   } else {
 #pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) dx[i] += a * dy[i] - b * (x[i] - mean) - c;
+    for (std::int64_t i = 0; i < count; ++i) dx[i] += gradient(i);
+  }
+}
+
+void backward(real* dx, const real* dy, const real* x, const real* weight, std::int64_t count,
+              real mean, real a, real b, real c, Write write) {
+  if (weight) {
+    leave(dx, count, write,
+          [=](std::int64_t i) { return a * dy[i] * weight[i] - b * (x[i] - mean) - c; });
+  } else {
+    leave(dx, count, write, [=](std::int64_t i) { return a * dy[i] - b * (x[i] - mean) - c; });
   }
 }
 
