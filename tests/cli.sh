@@ -136,6 +136,12 @@ refuse 2 nowhere corpus check nowhere
 refuse 2 imocap corpus check demo --corpus-kind imocap
 refuse 2 foo corpus check demo --label-set foo
 refuse 2 four corpus check demo --label-set four
+refuse 2 'there are angry 10, happy 10' corpus check demo --labels neutral,bored
+refuse 2 'at least two' corpus check demo --labels sad
+refuse 2 'at least two' train --corpus demo --labels sad
+refuse 2 'bad/no_object.json: a label map' corpus check demo --map bad/no_object.json
+refuse 2 'bad/no_object.json: a label map' train --corpus demo --map bad/no_object.json
+refuse 5 absent.json corpus check demo --map absent.json
 refuse 2 bad corpus make bad
 refuse 2 utterances corpus make q --utterances 0
 refuse 2 bad/empty evaluate $model --corpus bad/empty
@@ -275,6 +281,24 @@ accept evaluate $model --corpus demo --cache cache --speakers Ses01F --json
 holds out.txt '"recordings": 4'
 accept evaluate $model --corpus demo --cache cache
 holds out.txt 'majority:'
+# Other classes than the four.
+accept corpus check demo --label-set all
+echo '{"happy": "lively", "angry": "lively", "sad": null}' >map.json
+accept train "${fast[@]}" --folds 1 --epochs 1 --map map.json --out mapped
+holds mapped/config.json '{\"happy\":\"lively\"'
+accept predict mapped/model.safetensors other.wav
+holds out.txt lively
+accept evaluate mapped/model.safetensors --corpus demo --cache cache --speakers Ses01F --json
+holds out.txt '"recordings": 3'
+accept train "${fast[@]}" --folds 1 --epochs 1 --labels sad,angry,neutral --out three
+holds three/folds/session1-test-Ses01F/predictions.csv 'id,speaker,label,predicted,sad,angry,neutral'
+refuse 2 "has 'happy' as well" evaluate three/model.safetensors --corpus demo --speakers Ses01F --label-set impro4
+accept evaluate three/model.safetensors --corpus demo --cache cache --speakers Ses01F --labels sad,angry
+holds out.txt 'classes that occur: sad, angry'
+accept train --config three/config.json --out three-again
+cmp three/model.safetensors three-again/model.safetensors || fail 'other classes are not repeated'
+accept report three
+
 rm run/report.html
 accept report run
 [ -s run/report.html ] || fail 'report does not write report.html again'

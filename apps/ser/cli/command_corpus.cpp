@@ -6,13 +6,13 @@
 #include <numeric>
 
 #include "apps/ser/cli/commands.h"
+#include "apps/ser/cli/config_options.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/demo_corpus.h"
 #include "nn/training/progress.h"
-#include "tensor/text.h"
 
 namespace serenade::ser {
 
@@ -35,14 +35,14 @@ void list_corpora() {
 }
 
 struct CheckOptions {
-  std::string path, kind = "auto", labels = "default";
+  std::string path;
+  LabelOptions labels;
   bool json = false;
   bool strict = false;
 };
 
 void run_check(const CheckOptions& options) {
-  const CorpusCheck check = check_corpus(
-      load_corpus({.kind = options.kind, .root = options.path, .labels = options.labels}));
+  const CorpusCheck check = check_corpus(load_corpus(options.labels.spec(options.path)));
   std::cout << (options.json ? to_json(check) + "\n" : to_text(check));
   if (options.strict && !check.ok()) {
     throw InputError(options.path + ": the corpus differs from what is expected (--strict)");
@@ -72,10 +72,7 @@ void set_up_corpus(CLI::App& corpus) {
   auto check = std::make_shared<CheckOptions>();
   CLI::App* check_command = corpus.add_subcommand("check", "compare counts with the expected ones");
   check_command->add_option("folder", check->path, "folder or CSV manifest")->required();
-  check_command->add_option("--corpus-kind", check->kind, "how the corpus is read")
-      ->type_name(join(corpus_names(), "|"));
-  check_command->add_option("--label-set", check->labels, "which recordings count")
-      ->type_name(join(label_set_names(), "|"));
+  check->labels.add_to(*check_command);
   check_command->add_flag("--json", check->json, "one JSON document on stdout");
   check_command->add_flag("--strict", check->strict, "exit code 2 where something differs");
   check_command->callback([check] { run_check(*check); });

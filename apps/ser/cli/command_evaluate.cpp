@@ -32,7 +32,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct EvaluateOptions {
-  std::string model, corpus, kind = "auto", labels = "default", cache = "build/features";
+  std::string model, corpus, cache = "build/features";
+  LabelOptions labels;
   std::vector<std::string> speakers;
   bool json = false;
   MachineOptions machine;
@@ -120,11 +121,34 @@ std::string evaluation_text(const Corpus& corpus, const ConfusionMatrix& matrix,
   return text.str();
 }
 
+// The corpus with the classes of the model: by the model's own labels, or by those that were asked
+// for, which must be among them.
+Corpus load_for(const Config& model, const EvaluateOptions& options) {
+  CorpusSpec spec = options.labels.spec(options.corpus);
+  if (spec.map.empty()) spec.map = model.label_map;
+  const bool asked = !options.labels.set.empty() || !options.labels.labels.empty();
+  if (!asked) {
+    spec.classes = model.classes;
+    spec.complete = false;  // a part of a corpus can be evaluated
+  }
+  Corpus corpus = load_corpus(spec);
+  for (Recording& recording : corpus.recordings) {
+    const auto name = std::find(model.classes.begin(), model.classes.end(), recording.label_name);
+    if (name == model.classes.end()) {
+      throw InputError(options.model + ": knows " + shown(join(model.classes, ", ")) +
+                       ", and the corpus has '" + shown(recording.label_name) +
+                       "' as well; leave out --label-set and --labels, or choose among these");
+    }
+    recording.label = static_cast<int>(name - model.classes.begin());
+  }
+  corpus.classes = model.classes;
+  return corpus;
+}
+
 void run_evaluate(const EvaluateOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
-  Corpus corpus =
-      load_corpus({.kind = options.kind, .root = options.corpus, .labels = options.labels});
+  Corpus corpus = load_for(model.config, options);
   recordings_of(corpus, options.speakers);  // so that a wrong name is told before any work
   if (options.speakers.empty()) {
     std::cerr << "note: all speakers are evaluated; if the model was trained on some of them, its "
@@ -181,7 +205,7 @@ std::vector<double> probabilities_of(ModelFile& model, const std::string& file) 
 void run_predict(const PredictOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
-  const std::vector<std::string>& classes = class_names();
+  const std::vector<std::string>& classes = model.config.classes;
   Json list = Json::array();
   std::vector<TextTable::Column> columns = {{"file", Align::left}, {"emotion", Align::left}};
   for (const std::string& name : classes) columns.push_back({name, Align::right});
@@ -214,10 +238,7 @@ void set_up_evaluate(CLI::App& command) {
   auto options = std::make_shared<EvaluateOptions>();
   command.add_option("model", options->model, "model.safetensors of a run")->required();
   command.add_option("--corpus", options->corpus, "folder or CSV manifest")->required();
-  command.add_option("--corpus-kind", options->kind, "how the corpus is read")
-      ->type_name(join(corpus_names(), "|"));
-  command.add_option("--label-set", options->labels, "which recordings count")
-      ->type_name(join(label_set_names(), "|"));
+  options->labels.add_to(command);
   command.add_option("--cache", options->cache, "folder of computed features");
   command.add_option("--speakers", options->speakers, "only these, separated by commas")
       ->delimiter(',');

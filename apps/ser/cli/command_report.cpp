@@ -37,18 +37,23 @@ RunResults read_run(const std::string& folder) {
     Corpus corpus;
     corpus.name = results.at("corpus");
     corpus.synthetic = results.at("synthetic");
-    corpus.classes = class_names();  // as fold_run_from_json() has it
+    corpus.classes = results.value("classes", class_names());
     corpus.notes = results.value("corpus_warnings", std::vector<std::string>());
     std::vector<FoldRun> folds;
     for (const json& fold : results.at("folds")) {
       const std::string name = fold.at("name");
       const std::string saved = folder + "/checkpoint/" + file_name_of(name) + ".json";
       folds.push_back(fold_run_from_json(read_text_file(saved), saved));
+      if (folds.back().classes != corpus.classes) {
+        throw InputError(saved + ": has other classes than " + path);
+      }
     }
     if (folds.empty()) throw InputError(path + ": lists no fold");
-    return summarize(config, corpus, std::move(folds));
+    return summarize(config.with_classes(corpus.classes), corpus, std::move(folds));
   } catch (const json::exception& error) {
     throw InputError(path + ": not the results of a run: " + json_reason(error));
+  } catch (const std::invalid_argument& error) {
+    throw InputError(path + ": " + error.what());
   }
 }
 

@@ -44,9 +44,10 @@ std::string default_folder(const Config& config) {
 }
 
 // Everything but the folder, which the caller has opened.
-void run_in(RunFolder& folder, const std::string& name, const Config& config,
+void run_in(RunFolder& folder, const std::string& name, const Config& settings,
             const std::string& out) {
-  const LoadedCorpus loaded = prepare_corpus(config);
+  const LoadedCorpus loaded = prepare_corpus(settings);
+  const Config config = settings.with_classes(loaded.corpus.classes);
   folder.begin(fingerprint_of(config, loaded));
   const StopOnSignals stop_on_signals;
 

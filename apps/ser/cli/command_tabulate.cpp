@@ -28,6 +28,7 @@ void run_tabulate(const TabulateOptions& options) {
   if (config.corpus.empty()) throw InputError("tabulate: give --corpus FOLDER");
   config.direction = Direction::both;  // a training is measured on both speakers
   const LoadedCorpus loaded = prepare_corpus(config);
+  config = config.with_classes(loaded.corpus.classes);
   ResultFile file = open_results(options.table, config, fingerprint_of(config, loaded));
   const StopOnSignals stop_on_signals;
   std::unique_ptr<ProgressBar> bar;

@@ -5,6 +5,7 @@
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/corpus/label_choice.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/threads.h"
 #include "tensor/text.h"
@@ -51,6 +52,24 @@ Config ConfigOptions::config(const std::optional<Config>& stored) const {
   }
   config.resolve();
   return config;
+}
+
+void LabelOptions::add_to(CLI::App& command) {
+  const auto add = [&](const char* name, std::string& text, const std::string& help,
+                       const std::string& values) {
+    command.add_option(name, text, help)->type_name(values);
+  };
+  add("--corpus-kind", kind, "how the corpus is read", join(corpus_names(), "|"));
+  add("--label-set", set, "which recordings count", join(label_set_names(), "|"));
+  add("--labels", labels, "the classes, separated by commas", "A,B,..");
+  add("--map", map, "JSON file of what labels count as; null: left out", "FILE");
+}
+
+CorpusSpec LabelOptions::spec(const std::string& root) const {
+  CorpusSpec spec{.root = root, .classes = label_names(labels), .map = label_map_text(map)};
+  if (!kind.empty()) spec.kind = kind;
+  if (!set.empty()) spec.labels = set;
+  return spec;
 }
 
 void OutputOptions::add_to(CLI::App& command) {

@@ -37,6 +37,15 @@ class ConfigOptions {
   std::map<std::string, std::string> values_;  // of the options that were given
 };
 
+/// `--corpus-kind`, `--label-set`, `--labels` and `--map` of a command without a configuration.
+struct LabelOptions {
+  std::string kind, set, labels, map;  ///< as they were given; empty: not at all
+
+  void add_to(CLI::App& command);
+  /// How to load a corpus by them. Throws InputError.
+  CorpusSpec spec(const std::string& root) const;
+};
+
 /// `--out`, `--resume`, `--replace`, `--checkpoint-minutes`.
 struct OutputOptions {
   std::string folder;

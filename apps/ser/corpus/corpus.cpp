@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostRecordings = 1000000;
+constexpr const char* kAllLabels = "all";
 
 using Rows = std::vector<const CorpusRow*>;
 
@@ -30,14 +31,15 @@ std::vector<std::string> names_of(const Rows& rows) {
   return names;
 }
 
-const LabelSet& label_set_of(const CorpusRow& row, const std::string& word,
-                             const std::string& path) {
+LabelSet label_set_of(const CorpusRow& row, const std::string& word, const std::string& path) {
   if (word == label_set_names().front()) return row.label_sets.front();
   std::vector<std::string> known;
   for (const LabelSet& set : row.label_sets) {
     if (set.name == word) return set;
     known.push_back(set.name);
   }
+  if (word == kAllLabels) return {.name = word, .open = true};
+  if (std::find(known.begin(), known.end(), kAllLabels) == known.end()) known.push_back(kAllLabels);
   throw InputError(path + ": the corpus kind " + row.name + " has no label set " + word +
                    "; choose " + join(known, ", ") + " or leave it at default");
 }
@@ -106,11 +108,16 @@ Corpus read_corpus(const CorpusSpec& spec, Rows rows) {
   if (kind > 0) rows = {rows[kind - 1]};
   const CorpusPlace place(spec.root);
   const auto [row, found] = recognise(place, rows);
-  const LabelSet& labels = label_set_of(*row, spec.labels, found);
+  const LabelChoice labels(label_set_of(*row, spec.labels, found), spec);
   Corpus corpus = row->read(found, labels);
   corpus.kind = row->name;
-  corpus.labels = labels;
+  corpus.labels = labels.set();
   corpus.name = corpus.name.empty() ? row->title : shown(corpus.name);
+  corpus.classes = labels.classes(corpus);
+  for (Recording& recording : corpus.recordings) {
+    const auto name = std::find(corpus.classes.begin(), corpus.classes.end(), recording.label_name);
+    recording.label = static_cast<int>(name - corpus.classes.begin());
+  }
   return corpus;
 }
 
@@ -178,6 +185,7 @@ const std::vector<std::string>& label_set_names() {
         if (std::find(all.begin(), all.end(), set.name) == all.end()) all.push_back(set.name);
       }
     }
+    if (std::find(all.begin(), all.end(), kAllLabels) == all.end()) all.push_back(kAllLabels);
     return all;
   }();
   return names;
@@ -244,10 +252,6 @@ Corpus load_corpus(const CorpusSpec& spec, const std::vector<CorpusRow>& further
   for (const CorpusRow& row : corpus_rows()) rows.push_back(&row);
   for (const CorpusRow& row : further) rows.push_back(&row);
   Corpus corpus = read_corpus(spec, rows);
-  corpus.classes = class_names();
-  for (Recording& recording : corpus.recordings) {
-    recording.label_name = corpus.classes.at(recording.label);
-  }
   std::stable_sort(corpus.recordings.begin(), corpus.recordings.end(),
                    [](const Recording& a, const Recording& b) {
                      if (a.relative_path != b.relative_path)
@@ -262,8 +266,9 @@ Corpus load_corpus(const CorpusSpec& spec, const std::vector<CorpusRow>& further
   std::error_code ignored;
   corpus.synthetic = fs::exists(fs::path(corpus.root) / kSyntheticMarker, ignored);
   if (corpus.synthetic) {
-    corpus.name = "demo corpus";  // in IEMOCAP's tree, but nobody should take it for IEMOCAP
-    corpus.labels = {.name = corpus.labels.name};  // and its counts are not IEMOCAP's
+    corpus.name = "demo corpus";         // in IEMOCAP's tree, but nobody should take it for IEMOCAP
+    corpus.labels.class_counts.clear();  // and its counts are not IEMOCAP's
+    corpus.labels.speaker_counts.clear();
     corpus.notes.push_back(
         "SYNTHETIC speech made by a program: results show that the software works and say nothing "
         "about people.");

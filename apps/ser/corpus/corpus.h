@@ -1,9 +1,10 @@
 #pragma once
 // Corpora of emotional speech: which recordings there are, who speaks, and what was felt.
 //
-// Every corpus is read by its own published names and label files, and reduced to the four classes
-// of the paper in a fixed order. Recordings are sorted by relative path, so that a seed means the
-// same on every machine. Names that begin with "._" and ".DS_Store" are never looked at.
+// Every corpus is read by its own published names and label files. What its labels count as is a
+// label set: the four classes of the paper in a fixed order, or others (label_choice.h). Recordings
+// are sorted by relative path, so that a seed means the same on every machine. Names that begin
+// with "._" and ".DS_Store" are never looked at.
 
 #include <cstdint>
 #include <map>
@@ -15,17 +16,21 @@
 
 namespace serenade::ser {
 
-/// Class names in the order of the class indices: neutral, angry, happy, sad.
+/// The classes of the paper, and of whatever says nothing of its own: neutral, angry, happy, sad.
 const std::vector<std::string>& class_names();
 
 /// Which recordings of a corpus count, and as what, with the counts that its publishers give.
 ///   impro4     IEMOCAP, improvised dialogues, excitement left out (the paper)
 ///   impro4exc  the same with excitement counted as happiness
 ///   all4exc    improvised and scripted, excitement counted as happiness
-///   four       the only set of every other corpus: its neutral, angry, happy and sad recordings
+///   four       of every other corpus: its neutral, angry, happy and sad recordings
+///   all        every label that there is, the four first
 struct LabelSet {
   std::string name;
-  std::vector<int> class_counts = {};              ///< per class of class_names(); empty: not known
+  std::vector<std::string> classes = class_names();  ///< in the order of the class indices
+  bool open = false;  ///< a class is what is found; `classes` gives the order and the counts
+  std::map<std::string, std::string> merged = {};  ///< labels that count as another
+  std::vector<int> class_counts = {};              ///< per class of `classes`; empty: not known
   std::map<std::string, int> speaker_counts = {};  ///< speakers that are not in it: not known
 };
 
@@ -33,6 +38,9 @@ struct CorpusSpec {
   std::string kind = "auto";       ///< one of corpus_names(); auto looks at the files
   std::string root = {};           ///< the corpus folder, its parent, or a CSV file
   std::string labels = "default";  ///< one of label_set_names(); default: the first of the corpus
+  std::vector<std::string> classes = {};  ///< in their order; empty: those of the label set
+  std::string map = {};  ///< label_map_text(): a label counts as a class, or as none; may be empty
+  bool complete = true;  ///< whether each of `classes` must have a recording
 };
 
 /// The words of CorpusSpec: "auto", "cremad", ..; "default", "impro4", ..
@@ -66,6 +74,14 @@ inline EnumNames<SkippedFile::Why> enum_names(SkippedFile::Why) {
           {SkippedFile::Why::not_understood, "not understood"}};
 }
 
+/// A label as its corpus has it, in plain words.
+struct FoundLabel {
+  int recordings = 0;
+  std::string counts_as;  ///< a class; "": left out
+};
+
+inline constexpr std::size_t kMostClasses = 100;
+
 struct Corpus {
   std::string kind;  ///< "iemocap", ..
   std::string name;  ///< "IEMOCAP", "EmoDB", ... or the manifest's file name
@@ -74,8 +90,9 @@ struct Corpus {
   std::vector<std::string> classes;
   std::vector<Recording> recordings;
   std::vector<SkippedFile> skipped;
-  std::map<std::string, int> left_out;  ///< labels outside the four classes -> recordings
-  std::vector<std::string> notes;       ///< what a reader of the results must know
+  std::map<std::string, FoundLabel> found_labels;  ///< all that there are, read or left out
+  std::map<std::string, int> left_out;             ///< labels that are no class here -> recordings
+  std::vector<std::string> notes;                  ///< what a reader of the results must know
   /// Recordings that have the same sound, by relative path or id, whatever their files are named;
   /// and those among them of different speakers, whom a fold may train on and test on.
   std::vector<std::vector<std::string>> duplicates, leaks;
@@ -95,7 +112,8 @@ struct Corpus {
 /// Every file is decoded once; what cannot be used is left out and stands in `skipped`. A corpus
 /// may lack a class: only training needs them all (check_fold).
 /// Throws InputError: an unknown word, no such folder, no corpus in it, a label set of another
-/// corpus, a name that can be none (common/names.h), or nothing left; IoError: no permission.
+/// corpus, classes that it does not have (LabelChoice), a name that can be none (common/names.h),
+/// or nothing left; IoError: no permission.
 Corpus load_corpus(const CorpusSpec& spec);
 
 /// Sessions for corpora that have none: sorted speakers two by two up to 24 of them (an odd last
@@ -123,6 +141,7 @@ struct CorpusCheck {
   std::vector<std::vector<std::string>> sessions;  ///< speakers of each session
   std::vector<SkippedFile> skipped;
   std::vector<std::vector<std::string>> duplicates, leaks;  ///< as in Corpus
+  std::map<std::string, FoundLabel> labels;                 ///< Corpus::found_labels
   std::map<std::string, int> left_out;
   std::vector<std::string> notes;
   double hours = 0, shortest_seconds = 0, longest_seconds = 0;

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "apps/ser/common/names.h"
+#include "apps/ser/common/text_table.h"
 #include "apps/ser/corpus/corpus.h"
 #include "tensor/text.h"
 
@@ -15,10 +16,21 @@ namespace {
 
 void count_rows(const Corpus& corpus, CorpusCheck& check) {
   check.total = {"total", 0, static_cast<int>(corpus.recordings.size())};
-  const std::vector<int>& published = corpus.labels.class_counts;
-  for (std::size_t k = 0; k < corpus.classes.size(); ++k) {
+  std::map<std::string, int> published;
+  for (std::size_t k = 0; k < corpus.labels.class_counts.size(); ++k) {
+    published[corpus.labels.classes.at(k)] = corpus.labels.class_counts[k];
+  }
+  // Those of an open set that are not there are no classes, and yet were published.
+  std::vector<std::string> classes = corpus.classes;
+  for (const std::string& name : corpus.labels.classes) {
+    if (std::find(classes.begin(), classes.end(), name) == classes.end()) classes.push_back(name);
+  }
+  for (std::size_t k = 0; k < classes.size(); ++k) {
+    const bool is_class = k < corpus.classes.size();
+    const auto count = published.find(classes[k]);
+    if (!is_class && count == published.end()) continue;
     const int label = static_cast<int>(k);
-    CountRow row{corpus.classes[k], published.empty() ? -1 : published.at(k), 0};
+    CountRow row{classes[k], count == published.end() ? -1 : count->second, 0};
     for (const Recording& recording : corpus.recordings) row.found += recording.label == label;
     if (row.expected < 0 || check.total.expected < 0) {
       check.total.expected = -1;
@@ -46,6 +58,21 @@ void measure(const Corpus& corpus, CorpusCheck& check) {
 }
 
 bool as_expected(const CountRow& row) { return row.expected < 0 || row.expected == row.found; }
+
+// Every label that there is, beside the classes where the two are not the same.
+void write_labels(std::ostream& out, const CorpusCheck& check) {
+  const bool alike = std::all_of(check.labels.begin(), check.labels.end(), [](const auto& label) {
+    return label.first == label.second.counts_as;
+  });
+  if (alike) return;
+  TextTable table({{"label", Align::left}, {"recordings"}, {"counts as", Align::left}});
+  for (const auto& [label, found] : check.labels) {
+    table.add_row(
+        {label, std::to_string(found.recordings), found.counts_as.empty() ? "-" : found.counts_as});
+  }
+  out << "Labels that there are (--label-set, --labels and --map say what counts):\n"
+      << table.to_text();
+}
 
 void write_row(std::ostream& out, const CountRow& row) {
   out << "  " << std::left << std::setw(12) << row.name << std::right << std::setw(8) << row.found
@@ -80,6 +107,7 @@ CorpusCheck check_corpus(const Corpus& corpus) {
   check.root = shown(corpus.root);
   check.synthetic = corpus.synthetic;
   check.skipped = corpus.skipped;
+  check.labels = corpus.found_labels;
   check.left_out = corpus.left_out;
   check.notes = corpus.notes;
   count_rows(corpus, check);
@@ -111,6 +139,7 @@ std::string to_text(const CorpusCheck& check) {
     for (const std::string& speaker : check.sessions[i]) out << " " << speaker;
     out << "\n";
   }
+  write_labels(out, check);
   if (!check.left_out.empty()) {
     out << "Left out by the label set:";
     for (const auto& [label, count] : check.left_out) out << " " << label << " " << count;
@@ -141,6 +170,13 @@ std::string to_json(const CorpusCheck& check) {
   for (const SkippedFile& file : check.skipped) {
     skipped.push_back({{"why", to_string(file.why)}, {"path", file.path}, {"reason", file.reason}});
   }
+  nlohmann::json labels = nlohmann::json::array();
+  for (const auto& [label, found] : check.labels) {
+    labels.push_back({{"name", label},
+                      {"recordings", found.recordings},
+                      {"counts_as", found.counts_as.empty() ? nlohmann::json()
+                                                            : nlohmann::json(found.counts_as)}});
+  }
   const nlohmann::json document = {{"corpus", check.corpus},
                                    {"label_set", check.label_set},
                                    {"root", check.root},
@@ -153,6 +189,7 @@ std::string to_json(const CorpusCheck& check) {
                                    {"skipped", skipped},
                                    {"duplicates", check.duplicates},
                                    {"leaks", check.leaks},
+                                   {"labels", labels},
                                    {"left_out", check.left_out},
                                    {"notes", check.notes},
                                    {"hours", check.hours},

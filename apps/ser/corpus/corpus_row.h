@@ -2,9 +2,9 @@
 // What load_corpus knows about one corpus: a row of a table. Each file of corpora/ defines one, in
 // a function `CorpusRow <file name>_corpus()`, and is in the table by being there (CMakeLists.txt).
 //
-// A reader fills id, path, relative_path, label, speaker, group and range, and may leave session at
-// -1 for load_corpus to assign. It looks at names and label files only; load_corpus opens the
-// audio.
+// A reader fills id, path, relative_path, label_name, speaker, group and range, and may leave
+// session at -1 for load_corpus to assign. It looks at names and label files only; load_corpus
+// opens the audio.
 
 #include <functional>
 #include <optional>
@@ -12,10 +12,9 @@
 #include <vector>
 
 #include "apps/ser/corpus/corpus.h"
+#include "apps/ser/corpus/label_choice.h"
 
 namespace serenade::ser {
-
-inline constexpr int kNeutral = 0, kAngry = 1, kHappy = 2, kSad = 3;
 
 /// A sound file below a folder.
 struct FoundFile {
@@ -46,15 +45,19 @@ struct CorpusRow {
   std::string title;  ///< Corpus::name: "EmoDB"
   int speakers = 0;   ///< 0: not known
   std::string about;  ///< one line: how it is obtained, and its licence
-  /// Which recordings count, and as what; the first is the default.
+  /// Which recordings count, and as what; the first is the default. `all` needs no row: it is every
+  /// label that is found.
   std::vector<LabelSet> label_sets = {{.name = "four"}};
 
   Evidence evidence = Evidence::file_names;
   std::string sign;  ///< completes "no ..": what was looked for in vain, and what to give
   /// The corpus at a place, or just below it: the path that `read` wants; nothing if there is none.
   std::function<std::optional<std::string>(const CorpusPlace& place)> find;
-  /// Fills recordings, skipped, left_out, notes and root; load_corpus does the rest.
-  std::function<Corpus(const std::string& found, const LabelSet& labels)> read;
+  /// Fills recordings, skipped, left_out, notes and root; load_corpus does the rest. Labels are
+  /// words (neutral, angry, happy, sad, boredom, disgust, fear, surprise, ..), the same ones for
+  /// the same emotion in every corpus; what each counts as, and whether its recording is one,
+  /// `labels` says.
+  std::function<Corpus(const std::string& found, const LabelChoice& labels)> read;
 };
 
 /// The corpora of corpora/, in the order of their names.

@@ -203,6 +203,13 @@ void check_names(Corpus& corpus) {
   std::map<std::string, int> left_out;
   for (const auto& [label, count] : corpus.left_out) left_out[shown(label)] += count;
   corpus.left_out = std::move(left_out);
+  std::map<std::string, FoundLabel> labels;
+  for (const auto& [label, found] : corpus.found_labels) {
+    FoundLabel& all = labels[shown(label)];
+    all.recordings += found.recordings;
+    all.counts_as = found.counts_as;
+  }
+  corpus.found_labels = std::move(labels);
 }
 
 void note_oddities(Corpus& corpus) {
@@ -214,7 +221,8 @@ void note_oddities(Corpus& corpus) {
   }
   if (!absent.empty()) {
     corpus.notes.push_back("Without a usable recording of the class " + join(absent, ", ") +
-                           ": it can be evaluated, but not trained on.");
+                           ": it can be evaluated, but not trained on; choose the classes with "
+                           "--labels.");
   }
   std::map<std::string, std::vector<std::string>> spellings;
   for (const std::string& speaker : corpus.speakers())

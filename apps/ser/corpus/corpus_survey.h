@@ -11,7 +11,7 @@ namespace serenade::ser {
 void survey_recordings(Corpus& corpus);
 
 /// Refuses speakers and groups that can be no names; skips recordings whose path can be none; shows
-/// what stands in `skipped` and `left_out` without harm.
+/// what stands in `skipped`, `found_labels` and `left_out` without harm.
 void check_names(Corpus& corpus);
 
 /// Adds notes on classes without a recording and on speakers that differ in spelling only.

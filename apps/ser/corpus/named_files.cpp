@@ -38,7 +38,6 @@ Recording recording_of(const FoundFile& file, const std::string& below, const Na
   recording.id = file.stem;
   recording.path = file.path;
   recording.relative_path = file.relative_path.substr(below.size());
-  recording.label = fields.label;
   recording.speaker = fields.speaker;
   recording.session = fields.session;
   recording.group = fields.group;
@@ -46,7 +45,7 @@ Recording recording_of(const FoundFile& file, const std::string& below, const Na
 }
 
 Corpus read_named_files(const std::string& folder, const std::string& title,
-                        const NamedFiles& names) {
+                        const NamedFiles& names, const LabelChoice& labels) {
   const std::regex pattern(names.pattern);
   SoundFiles found = find_sound_files(folder);
   const std::vector<FoundFile>& files = found.files;
@@ -76,11 +75,14 @@ Corpus read_named_files(const std::string& folder, const std::string& title,
     std::smatch match;
     std::regex_match(file->stem, match, pattern);
     const NameFields fields = names.fields(match);
-    if (fields.label < 0) {
-      ++corpus.left_out[fields.other];
-    } else {
-      corpus.recordings.push_back(recording_of(*file, below, fields));
+    if (!fields.left_out.empty()) {
+      ++corpus.left_out[fields.left_out];
+      continue;
     }
+    const std::string label = labels.count(corpus, fields.label);
+    if (label.empty()) continue;
+    corpus.recordings.push_back(recording_of(*file, below, fields));
+    corpus.recordings.back().label_name = label;
   }
   for (const FoundFile& file : files) {
     if (!file.relative_path.starts_with(below) || std::regex_match(file.stem, pattern)) continue;
@@ -104,17 +106,10 @@ CorpusRow with_named_files(CorpusRow row, const NamedFiles& names) {
     if (matching_files(place.sound_files(), std::regex(names.pattern)).empty()) return {};
     return place.path();
   };
-  row.read = [names, title = row.title](const std::string& folder, const LabelSet&) {
-    return read_named_files(folder, title, names);
+  row.read = [names, title = row.title](const std::string& folder, const LabelChoice& labels) {
+    return read_named_files(folder, title, names, labels);
   };
   return row;
-}
-
-void set_label(NameFields& fields, const std::string& word) {
-  const std::vector<std::string>& names = class_names();
-  const auto found = std::find(names.begin(), names.end(), word);
-  fields.label = found == names.end() ? -1 : static_cast<int>(found - names.begin());
-  if (found == names.end()) fields.other = word;
 }
 
 }  // namespace serenade::ser

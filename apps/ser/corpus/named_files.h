@@ -13,9 +13,9 @@ namespace serenade::ser {
 struct NameFields {
   std::string speaker;
   std::string group = {};
-  int label = -1;          ///< index into class_names(); -1: another label
-  std::string other = {};  ///< which, where label is -1
-  int session = -1;        ///< -1: load_corpus assigns one
+  std::string label = {};     ///< in plain words
+  std::string left_out = {};  ///< why it is no recording of the corpus whatever its label; or ""
+  int session = -1;           ///< -1: load_corpus assigns one
 };
 
 /// How the names of a corpus are read.
@@ -28,8 +28,5 @@ struct NamedFiles {
 
 /// `row` with the members `evidence`, `find` and `read` of such a corpus.
 CorpusRow with_named_files(CorpusRow row, const NamedFiles& names);
-
-/// Sets `label` if the word is one of class_names(), else `other`.
-void set_label(NameFields& fields, const std::string& word);
 
 }  // namespace serenade::ser

@@ -30,7 +30,7 @@ std::string supernet_dot(const SearchSpace& space, const FoldRun& run) {
 }
 
 std::string predictions_csv(const FoldRun& run) {
-  const std::vector<std::string>& classes = class_names();
+  const std::vector<std::string>& classes = run.classes;
   std::vector<std::string> columns = {"id", "speaker", "label", "predicted"};
   columns.insert(columns.end(), classes.begin(), classes.end());
   CsvTable table(columns);

@@ -44,11 +44,14 @@ std::string cell_path(const std::string& folder, const TableRun& run) {
 // damaged: what is done with a cell that cannot be read, given its path and why.
 using Damaged = std::function<void(const std::string& path, const InputError& error)>;
 
-void read_cell(const std::string& folder, TableRun& run, const Damaged& damaged) {
+void read_cell(const std::string& folder, const std::vector<std::string>& classes, TableRun& run,
+               const Damaged& damaged) {
   const std::string path = cell_path(folder, run);
   if (!fs::exists(path)) return;
   try {
-    run.result = fold_run_from_json(read_text_file(path), path);
+    FoldRun result = fold_run_from_json(read_text_file(path), path);
+    if (result.classes != classes) throw InputError(path + ": has other classes than the table");
+    run.result = std::move(result);
   } catch (const InputError& error) {
     damaged(path, error);
   }
@@ -72,7 +75,7 @@ void list_runs(const std::string& folder, TableRuns& table, const Damaged& damag
       for (const std::string& system : plan.systems) {
         for (const std::string& mode : plan.modes) {
           TableRun run{system, mode, fold, plan.config.seed + static_cast<std::uint64_t>(k), {}};
-          read_cell(folder, run, damaged);
+          read_cell(folder, table.classes, run, damaged);
           table.runs.push_back(std::move(run));
         }
       }
@@ -104,6 +107,7 @@ TableRuns open_table(const TablePlan& plan, const LoadedCorpus& loaded, ResultFo
   table.synthetic = loaded.corpus.synthetic;
   table.corpus_warnings = loaded.corpus.warnings();
   table.classes = loaded.corpus.classes;
+  table.plan.config = table.plan.config.with_classes(table.classes);
   for (const Fold& fold : loaded.folds) table.folds.push_back(fold.name);
   for (const char* name : {"cells", "checkpoint"}) make_folder(folder.file(name));
   write_text_file(folder.file("table.json"), table_json(table));
@@ -302,7 +306,8 @@ TableRuns read_table(const std::string& folder) {
     table.corpus = document.at("corpus");
     table.synthetic = document.at("synthetic");
     table.corpus_warnings = document.value("corpus_warnings", std::vector<std::string>());
-    table.classes = class_names();  // as fold_run_from_json() has it
+    table.classes = document.value("classes", class_names());
+    table.plan.config = table.plan.config.with_classes(table.classes);
     table.folds = document.at("folds").get<std::vector<std::string>>();
   } catch (const Json::exception& error) {
     throw InputError(path + ": not a table's list of runs: " + json_reason(error));

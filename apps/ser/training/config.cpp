@@ -4,12 +4,15 @@
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/json_input.h"
+#include "apps/ser/corpus/label_choice.h"
 #include "apps/ser/training/search.h"
+#include "tensor/check.h"
 #include "tensor/files.h"
 #include "tensor/text.h"
 
@@ -117,13 +120,25 @@ std::vector<std::string> names_of(const std::vector<Row>& rows) {
 
 #define FIELD(member) ([](Config & c) -> auto& { return c.member; })
 
+// What they mean is checked when they are given, and a map is kept as it was then.
+std::vector<Setting> label_settings() {
+  return {
+      name_setting("label_set", "which recordings count; default: impro4 for IEMOCAP",
+                   label_set_names(), FIELD(label_set)),
+      {"labels", "the classes, separated by commas; default: those of the label set", "A,B,..",
+       [](const Config& c) { return c.labels; },
+       [](Config& c, const std::string& text) { c.labels = join(label_names(text), ","); }},
+      {"map", R"(what labels count as: a file like {"excited": "happy", "boredom": null})", "JSON",
+       [](const Config& c) { return c.label_map; },
+       [](Config& c, const std::string& text) { c.label_map = label_map_text(text); }},
+  };
+}
+
 std::vector<Setting> corpus_settings() {
   return {
       text_setting("corpus", "PATH", "folder of the corpus, or a CSV manifest", FIELD(corpus)),
       name_setting("corpus_kind", "how the corpus is read; auto looks at the files", corpus_names(),
                    FIELD(corpus_kind)),
-      name_setting("label_set", "which recordings count; default: impro4 for IEMOCAP",
-                   label_set_names(), FIELD(label_set)),
       text_setting("cache", "PATH", "folder where computed features are kept", FIELD(cache)),
       word_setting<CorpusMemory>("corpus_memory",
                                  "on a GPU: features in its memory, or sent from the host's; auto: "
@@ -287,8 +302,9 @@ std::vector<Setting> all_settings() {
       name_setting("strategy", "how the architecture is found", names_of(strategies()),
                    FIELD(strategy)),
   };
-  for (const auto& group : {corpus_settings(), front_end_settings(), training_settings(),
-                            search_settings(), strategy_settings(), system_settings()}) {
+  for (const auto& group :
+       {label_settings(), corpus_settings(), front_end_settings(), training_settings(),
+        search_settings(), strategy_settings(), system_settings()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   return all;
@@ -310,7 +326,8 @@ void Config::resolve() {
   check_settings(features);
   options.name = system;
   options.bins = features.rows();
-  options.classes = static_cast<std::int64_t>(class_names().size());
+  if (!labels.empty()) classes = label_names(labels);
+  options.classes = std::ssize(classes);
   if (features.rows() < 32) {
     throw InputError(
         "the front end must give at least 32 rows (the network pools frequency by 32); "
@@ -331,6 +348,16 @@ void Config::resolve() {
                      " searches one");
   }
   make_strategy(*this, baseline_genotype(options));  // checks the options of the search
+}
+
+Config Config::with_classes(std::vector<std::string> names) const {
+  const std::set<std::string> different(names.begin(), names.end());
+  check(names.size() >= 2 && different.size() == names.size(), "classes",
+        "there must be two or more, each once; got ", join(names, ", "));
+  Config config = *this;
+  config.classes = std::move(names);
+  config.options.classes = std::ssize(config.classes);
+  return config;
 }
 
 const std::vector<Setting>& config_settings() {

@@ -46,6 +46,8 @@ struct Config {
   std::string corpus_kind = CorpusSpec().kind;
   std::string corpus;  ///< folder or CSV manifest
   std::string label_set = CorpusSpec().labels;
+  std::string labels;     ///< classes, separated by commas; empty: those of the label set
+  std::string label_map;  ///< label_map_text(); may be empty
   std::string cache = "build/features";  ///< folder of computed features; empty: none
 
   CorpusMemory corpus_memory = CorpusMemory::automatic;
@@ -71,10 +73,15 @@ struct Config {
   std::string genotype;  ///< file; empty: the hand-made architecture
 
   RecognizerOptions options;  ///< name, bins and classes are filled in by resolve()
+  /// Names of the classes: `labels`, or what the corpus turns out to have. No setting.
+  std::vector<std::string> classes = class_names();
 
   /// Fills in what follows from other settings (bins, system name) and checks the rest. Throws
   /// InputError naming the setting.
   void resolve();
+  /// The configuration for a corpus, or of a model, with these classes. Throws
+  /// std::invalid_argument unless they are two or more, each once.
+  Config with_classes(std::vector<std::string> names) const;
 };
 
 /// One setting: its key, what it means, and how it is read and written.

@@ -88,6 +88,7 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
     run.fold = folds[i].name;
     run.seed = config.seed;
     run.device = compute_device_name() + (loaded.place.empty() ? "" : ", " + loaded.place);
+    run.classes = loaded.corpus.classes;
     run.genotype = training.genotype;
     run.epochs = std::move(found[i].epochs);
     run.history = std::move(found[i].history);

@@ -28,6 +28,7 @@ struct FoldRun {
   std::string fold;
   std::uint64_t seed = 0;
   std::string device = "cpu";  ///< what it ran on: compute_device_name() and LoadedCorpus::place
+  std::vector<std::string> classes = class_names();
   Genotype genotype;
   std::vector<EpochRecord> epochs;    ///< of all stages in order
   std::vector<SearchRecord> history;  ///< empty without a supernet

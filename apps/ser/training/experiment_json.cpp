@@ -46,8 +46,7 @@ TrialRecord trial_from_json(const json& trial, const std::string& fold) {
 }
 
 // Throws unless all are answers of a recogniser: one of our classes, probabilities for each.
-void check_predictions(const std::vector<Prediction>& predictions) {
-  const std::size_t classes = class_names().size();
+void check_predictions(const std::vector<Prediction>& predictions, std::size_t classes) {
   const auto is_class = [classes](int index) {
     return index >= 0 && static_cast<std::size_t>(index) < classes;
   };
@@ -67,6 +66,7 @@ std::string to_json(const FoldRun& result) {
   json document = {{"fold", result.fold},
                    {"seed", result.seed},
                    {"device", result.device},
+                   {"classes", result.classes},
                    {"genotype", json::parse(serenade::to_json(result.genotype))},
                    {"best_epoch", result.best_epoch},
                    {"best_validation_wa", result.best_validation_wa},
@@ -102,6 +102,7 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.fold = document.at("fold");
     read_integer(document, "seed", result.seed);
     result.device = document.value("device", "cpu");
+    result.classes = document.value("classes", class_names());  // of before, the four
     result.genotype = genotype_from_json(document.at("genotype").dump(), result.fold);
     read_integer(document, "best_epoch", result.best_epoch);
     result.best_validation_wa = document.at("best_validation_wa");
@@ -129,7 +130,7 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
            .fold = result.fold,
            .seed = result.seed});
     }
-    check_predictions(result.predictions);
+    check_predictions(result.predictions, result.classes.size());
     return result;
   } catch (const json::exception& error) {
     throw InputError(what + ": " + json_reason(error));

@@ -6,6 +6,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
+#include "apps/ser/corpus/label_choice.h"
 #include "apps/ser/features/device_features.h"
 #include "kernels/runtime/async_copy.h"
 #include "nn/training/progress.h"
@@ -52,8 +53,11 @@ std::vector<Fold> configured_folds(const Config& config, const Corpus& corpus) {
 
 LoadedCorpus prepare_corpus(const Config& config) {
   LoadedCorpus loaded;
-  loaded.corpus =
-      load_corpus({.kind = config.corpus_kind, .root = config.corpus, .labels = config.label_set});
+  loaded.corpus = load_corpus({.kind = config.corpus_kind,
+                               .root = config.corpus,
+                               .labels = config.label_set,
+                               .classes = label_names(config.labels),
+                               .map = config.label_map});
   print_warnings(loaded.corpus);
   loaded.folds = configured_folds(config, loaded.corpus);  // so that no work precedes a refusal
   const bool on_device = keeps_on_device(config, loaded.corpus);

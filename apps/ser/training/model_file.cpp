@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "nn/init.h"
+#include "tensor/json.h"
 #include "tensor/safetensors.h"
 
 namespace serenade::ser {
@@ -13,6 +15,7 @@ namespace serenade::ser {
 namespace {
 
 constexpr const char* kFormat = "serenade-recogniser-1";
+constexpr const char* kClasses = "classes";
 constexpr const char* kMean = "normalisation.mean";
 constexpr const char* kDeviation = "normalisation.deviation";
 
@@ -25,6 +28,13 @@ std::vector<float> as_floats(const Tensor& tensor) {
   return {values.begin(), values.end()};
 }
 
+// Models of before have the four.
+std::vector<std::string> classes_of(const SafetensorsFile& file) {
+  if (!file.metadata.contains(kClasses)) return class_names();
+  return parse_json<nlohmann::json>(file.metadata.at(kClasses), "the names of its classes")
+      .get<std::vector<std::string>>();
+}
+
 }  // namespace
 
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
@@ -35,8 +45,10 @@ void write_model(const std::string& path, const Config& config, const Genotype& 
     file.tensors[kMean] = as_tensor(normalisation.mean);
     file.tensors[kDeviation] = as_tensor(normalisation.stddev);
   }
-  file.metadata = {
-      {"format", kFormat}, {"config", to_json(config)}, {"genotype", serenade::to_json(genotype)}};
+  file.metadata = {{"format", kFormat},
+                   {"config", to_json(config)},
+                   {"genotype", serenade::to_json(genotype)},
+                   {kClasses, nlohmann::json(config.classes).dump()}};
   try {
     write_safetensors(path, file);
   } catch (const std::runtime_error& error) {
@@ -70,6 +82,7 @@ ModelFile read_model(const std::string& path) {
     ModelFile model;
     model.config = stored_config(file.metadata.at("config"), path);
     model.config.resolve();
+    model.config = model.config.with_classes(classes_of(file));
     model.genotype = genotype_from_json(file.metadata.at("genotype"), path);
     model.normalisation.kind = model.config.normalisation;
     if (model.normalisation.kind != NormalisationKind::per_utterance) {

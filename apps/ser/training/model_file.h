@@ -1,6 +1,6 @@
 #pragma once
-// A trained recogniser in one file: weights, normalisation, architecture and configuration, so that
-// `predict` and `evaluate` need nothing else.
+// A trained recogniser in one file: weights, normalisation, architecture, names of the classes and
+// configuration, so that `predict` and `evaluate` need nothing else.
 
 #include <memory>
 #include <string>

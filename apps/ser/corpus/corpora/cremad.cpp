@@ -11,9 +11,7 @@ NameFields fields_of(const std::smatch& match) {
   static const std::map<std::string, std::string> words = {{"NEU", "neutral"}, {"ANG", "angry"},
                                                            {"HAP", "happy"},   {"SAD", "sad"},
                                                            {"DIS", "disgust"}, {"FEA", "fear"}};
-  NameFields fields{.speaker = match[1], .group = match[2]};
-  set_label(fields, words.at(match[3]));
-  return fields;
+  return {.speaker = match[1], .group = match[2], .label = words.at(match[3])};
 }
 
 }  // namespace
@@ -24,7 +22,11 @@ CorpusRow cremad_corpus() {
   row.title = "CREMA-D";
   row.speakers = 91;
   row.about = "ODbL 1.0; fetch the audio with git-lfs";
-  row.label_sets = {{.name = "four", .class_counts = {1087, 1271, 1271, 1271}}};  // of 7,442
+  row.label_sets = {{.name = "four", .class_counts = {1087, 1271, 1271, 1271}},
+                    {.name = "all",
+                     .classes = {"neutral", "angry", "happy", "sad", "disgust", "fear"},
+                     .open = true,
+                     .class_counts = {1087, 1271, 1271, 1271, 1271, 1271}}};  // 7,442
   row.sign = "file is named as in CREMA-D (1001_DFA_ANG_XX.wav)";
   return with_named_files(
       row, {.pattern = R"((1\d\d\d)_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX|X))",

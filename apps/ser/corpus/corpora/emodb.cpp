@@ -21,9 +21,10 @@ NameFields fields_of(const std::smatch& match) {
   static const std::map<std::string, std::string> words = {
       {"N", "neutral"}, {"W", "angry"},   {"F", "happy"}, {"T", "sad"},
       {"L", "boredom"}, {"E", "disgust"}, {"A", "fear"}};
-  NameFields fields{.speaker = match[1], .group = match[2], .session = session_of(match[1])};
-  set_label(fields, words.at(match[3]));
-  return fields;
+  return {.speaker = match[1],
+          .group = match[2],
+          .label = words.at(match[3]),
+          .session = session_of(match[1])};
 }
 
 }  // namespace
@@ -45,7 +46,11 @@ CorpusRow emodb_corpus() {
                                         {"13", 36},
                                         {"14", 41},
                                         {"15", 34},
-                                        {"16", 39}}}};
+                                        {"16", 39}}},
+                    {.name = "all",
+                     .classes = {"neutral", "angry", "happy", "sad", "boredom", "disgust", "fear"},
+                     .open = true,
+                     .class_counts = {79, 127, 71, 62, 81, 46, 69}}};  // 535
   row.sign = "file is named as in EmoDB (03a01Fa.wav)";
   return with_named_files(
       row, {.pattern = R"((\d\d)([ab]\d\d)([WLEAFTN])[a-z]?)",

@@ -25,7 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kSessions = 5;
-constexpr const char *kImprovised = "impro4", *kImprovisedExcited = "impro4exc", *kAll = "all4exc";
+constexpr const char *kImprovised = "impro4", *kImprovisedExcited = "impro4exc",
+                     *kAllExcited = "all4exc";
 
 std::string session_folder(int session) { return "Session" + std::to_string(session + 1); }
 
@@ -48,14 +49,16 @@ std::vector<std::string> split_tabs(const std::string& line) {
   }
 }
 
-// The class of a label, or -1.
-int class_of(const std::string& label, bool excited_is_happy) {
-  if (label == "neu") return kNeutral;
-  if (label == "ang") return kAngry;
-  if (label == "hap") return kHappy;
-  if (label == "sad") return kSad;
-  if (label == "exc" && excited_is_happy) return kHappy;
-  return -1;
+// What the annotators did not agree on is no emotion of any label set.
+constexpr const char* kNoAgreement = "xxx";
+
+std::string word_of(const std::string& label) {
+  static const std::map<std::string, std::string> words = {
+      {"neu", "neutral"}, {"ang", "angry"},      {"hap", "happy"},    {"sad", "sad"},
+      {"exc", "excited"}, {"fru", "frustrated"}, {"sur", "surprise"}, {"fea", "fear"},
+      {"dis", "disgust"}, {"oth", "other"}};
+  const auto found = words.find(label);
+  return found == words.end() ? label : found->second;
 }
 
 // The entries of a folder, as many as can be seen, sorted.
@@ -88,8 +91,8 @@ bool is_there(const fs::path& path) {
 
 class Reader {
  public:
-  Reader(const std::string& root, const std::string& label_set)
-      : root_(root), scripted_(label_set == kAll), excited_is_happy_(label_set != kImprovised) {
+  Reader(const std::string& root, const LabelChoice& labels)
+      : root_(root), labels_(labels), scripted_(!labels.set().name.starts_with("impro")) {
     corpus_.root = root;
   }
 
@@ -154,17 +157,19 @@ class Reader {
       ++corpus_.left_out["scripted"];
       return "";
     }
-    const int label_index = class_of(label, excited_is_happy_);
-    if (label_index < 0) {
-      ++corpus_.left_out[label];
+    if (label == kNoAgreement) {
+      ++corpus_.left_out["no agreement"];
       return "";
     }
+    const std::string counts_as = labels_.count(corpus_, word_of(label));
+    if (counts_as.empty()) return "";
     if (!seen_.insert(utterance).second) return utterance + " is labelled twice";
-    add(utterance, label_index, "Ses0" + match[1].str() + match[8].str(), session);
+    add(utterance, counts_as, "Ses0" + match[1].str() + match[8].str(), session);
     return "";
   }
 
-  void add(const std::string& utterance, int label, const std::string& speaker, int session) {
+  void add(const std::string& utterance, const std::string& label, const std::string& speaker,
+           int session) {
     const std::string dialogue = utterance.substr(0, utterance.rfind('_'));
     std::string relative =
         session_folder(session) + "/sentences/wav/" + dialogue + "/" + utterance + ".wav";
@@ -176,7 +181,7 @@ class Reader {
     recording.id = utterance;
     recording.path = (root_ / relative).string();
     recording.relative_path = relative;
-    recording.label = label;
+    recording.label_name = label;
     recording.speaker = speaker;
     recording.session = session;
     recording.group = dialogue;
@@ -184,7 +189,8 @@ class Reader {
   }
 
   fs::path root_;
-  bool scripted_, excited_is_happy_;
+  const LabelChoice& labels_;
+  bool scripted_;
   Corpus corpus_;
   std::set<std::string> seen_;
 };
@@ -213,26 +219,34 @@ CorpusRow iemocap_corpus() {
   row.speakers = 10;
   row.about = "request form of SAIL, University of Southern California; research use";
   // Counts: recomputed from the published labels.
-  row.label_sets = {
-      {.name = kImprovised,
-       .class_counts = {1099, 289, 284, 608},  // 2,280
-       .speaker_counts = {{"Ses01F", 217},
-                          {"Ses01M", 205},
-                          {"Ses02F", 185},
-                          {"Ses02M", 208},
-                          {"Ses03F", 264},
-                          {"Ses03M", 274},
-                          {"Ses04F", 149},
-                          {"Ses04M", 221},
-                          {"Ses05F", 298},
-                          {"Ses05M", 259}}},
-      {.name = kImprovisedExcited, .class_counts = {1099, 289, 284 + 663, 608}},  // 2,943
-      {.name = kAll, .class_counts = {1708, 1103, 595 + 1041, 1084}}};            // 5,531
+  row.label_sets = {{.name = kImprovised,
+                     .class_counts = {1099, 289, 284, 608},  // 2,280
+                     .speaker_counts = {{"Ses01F", 217},
+                                        {"Ses01M", 205},
+                                        {"Ses02F", 185},
+                                        {"Ses02M", 208},
+                                        {"Ses03F", 264},
+                                        {"Ses03M", 274},
+                                        {"Ses04F", 149},
+                                        {"Ses04M", 221},
+                                        {"Ses05F", 298},
+                                        {"Ses05M", 259}}},
+                    {.name = kImprovisedExcited,
+                     .merged = {{"excited", "happy"}},
+                     .class_counts = {1099, 289, 284 + 663, 608}},  // 2,943
+                    {.name = kAllExcited,
+                     .merged = {{"excited", "happy"}},
+                     .class_counts = {1708, 1103, 595 + 1041, 1084}},  // 5,531
+                    {.name = "all",
+                     .classes = {"neutral", "angry", "happy", "sad", "disgust", "excited", "fear",
+                                 "frustrated", "other", "surprise"},
+                     .open = true,
+                     .class_counts = {1708, 1103, 595, 1084, 2, 1041, 40, 1849, 3, 107}}};  // 7,532
   row.evidence = Evidence::folders;
   row.sign = "IEMOCAP tree (Session1/dialog/EmoEvaluation); give IEMOCAP_full_release";
   row.find = find_root;
-  row.read = [](const std::string& root, const LabelSet& labels) {
-    return Reader(root, labels.name).read();
+  row.read = [](const std::string& root, const LabelChoice& labels) {
+    return Reader(root, labels).read();
   };
   return row;
 }

@@ -2,7 +2,8 @@
 //
 // Columns in any order; what common/csv.h reads; paths relative to the CSV; start and end in
 // seconds. `group` names the session: whose recordings are held out together.
-// Labels: neutral, angry, happy, sad, or the usual other forms of them; others are left out.
+// Labels: neutral, angry, happy, sad, or the usual other forms of them; whether others count, the
+// label set says.
 
 #include <algorithm>
 #include <cctype>
@@ -29,18 +30,19 @@ std::string lower(std::string text) {
   return text;
 }
 
-int class_of(const std::string& label) {
-  static const std::map<std::string, int> labels = {
-      {"neutral", kNeutral}, {"neu", kNeutral}, {"angry", kAngry},     {"anger", kAngry},
-      {"ang", kAngry},       {"happy", kHappy}, {"happiness", kHappy}, {"hap", kHappy},
-      {"joy", kHappy},       {"sad", kSad},     {"sadness", kSad}};
-  const auto found = labels.find(lower(label));
-  return found == labels.end() ? -1 : found->second;
+std::string word_of(const std::string& label) {
+  static const std::map<std::string, std::string> words = {
+      {"neu", "neutral"}, {"anger", "angry"}, {"ang", "angry"},  {"happiness", "happy"},
+      {"hap", "happy"},   {"joy", "happy"},   {"sadness", "sad"}};
+  const std::string word = lower(label);
+  const auto found = words.find(word);
+  return found == words.end() ? word : found->second;
 }
 
 class Manifest {
  public:
-  explicit Manifest(const std::string& path) : path_(path), folder_(fs::path(path).parent_path()) {
+  Manifest(const std::string& path, const LabelChoice& labels)
+      : path_(path), labels_(labels), folder_(fs::path(path).parent_path()) {
     corpus_.name = fs::path(path).stem().string();
     corpus_.root = folder_.empty() ? "." : folder_.string();
   }
@@ -119,7 +121,6 @@ class Manifest {
     recording.id = path;
     recording.path = spelling_.find((folder_ / path).string());  // absolute paths stay as they are
     recording.relative_path = relative_path(path, recording.path);
-    recording.label = class_of(label);
     recording.speaker = field(row, "speaker");
     recording.group = field(row, "group");
     recording.session = -1;
@@ -130,9 +131,9 @@ class Manifest {
     if (recording.range.start > 0 || recording.range.end >= 0) {
       recording.id += "#" + field(row, "start") + "-" + field(row, "end");
     }
-    if (recording.label < 0) {
-      ++corpus_.left_out[label];
-    } else if (!seen_.insert(recording.id).second) {
+    recording.label_name = labels_.count(corpus_, word_of(label));
+    if (recording.label_name.empty()) return;
+    if (!seen_.insert(recording.id).second) {
       refuse_row(path_, row.line, recording.id + " is listed twice; remove one of the two rows");
     } else {
       rows_.push_back(row.line);
@@ -183,6 +184,7 @@ class Manifest {
   }
 
   std::string path_;
+  const LabelChoice& labels_;
   fs::path folder_;
   SpellingFinder spelling_;
   Corpus corpus_;
@@ -214,7 +216,9 @@ CorpusRow manifest_corpus() {
   row.evidence = Evidence::description;
   row.sign = "CSV manifest; name the .csv file, or a folder with a manifest.csv";
   row.find = find_csv;
-  row.read = [](const std::string& csv, const LabelSet&) { return Manifest(csv).read(); };
+  row.read = [](const std::string& csv, const LabelChoice& labels) {
+    return Manifest(csv, labels).read();
+  };
   return row;
 }
 

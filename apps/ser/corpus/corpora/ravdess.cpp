@@ -10,17 +10,17 @@ namespace {
 constexpr int kActors = 24;
 
 NameFields fields_of(const std::smatch& match) {
-  static const std::vector<std::string> emotions = {"neutral", "calm",    "happy",   "sad",
-                                                    "angry",   "fearful", "disgust", "surprised"};
+  static const std::vector<std::string> emotions = {"neutral", "calm", "happy",   "sad",
+                                                    "angry",   "fear", "disgust", "surprise"};
   NameFields fields{.speaker = match[7],
                     .group = "statement" + match[5].str(),
                     .session = (std::stoi(match[7]) - 1) / 2};
   if (match[1] == "01" || match[1] == "02") {
-    fields.other = "video";
+    fields.left_out = "video";
   } else if (match[2] == "02") {
-    fields.other = "song";
+    fields.left_out = "song";
   } else {
-    set_label(fields, emotions.at(std::stoi(match[3]) - 1));
+    fields.label = emotions.at(std::stoi(match[3]) - 1);
   }
   return fields;
 }
@@ -42,9 +42,14 @@ CorpusRow ravdess_corpus() {
   row.title = "RAVDESS";
   row.speakers = kActors;
   row.about = "its speech; Zenodo; CC BY-NC-SA 4.0";
-  row.label_sets = {{.name = "four",
-                     .class_counts = {96, 192, 192, 192},  // 672 of 1,440
-                     .speaker_counts = speaker_counts()}};
+  row.label_sets = {
+      {.name = "four",
+       .class_counts = {96, 192, 192, 192},  // 672 of 1,440
+       .speaker_counts = speaker_counts()},
+      {.name = "all",
+       .classes = {"neutral", "angry", "happy", "sad", "calm", "disgust", "fear", "surprise"},
+       .open = true,
+       .class_counts = {96, 192, 192, 192, 192, 192, 192, 192}}};  // 1,440
   row.sign = "file is named as in RAVDESS (03-01-05-01-02-01-12.wav)";
   return with_named_files(
       row, {.pattern = R"((0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4]))",

@@ -9,9 +9,7 @@ namespace {
 NameFields fields_of(const std::smatch& match) {
   static const std::map<std::string, std::string> words = {
       {"N", "neutral"}, {"A", "angry"}, {"H", "happy"}, {"S", "sad"}};
-  NameFields fields{.speaker = match[1]};
-  set_label(fields, words.at(match[2]));
-  return fields;
+  return {.speaker = match[1], .label = words.at(match[2])};
 }
 
 }  // namespace

@@ -140,7 +140,8 @@ TEST_CASE("corpus: IEMOCAP's tree, its traps, and its label sets") {
         "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav");
   CHECK(find(corpus, "Ses01F_impro01_F000").seconds == doctest::Approx(0.1));
   CHECK(corpus.left_out ==
-        std::map<std::string, int>{{"exc", 1}, {"fru", 1}, {"xxx", 1}, {"scripted", 4}});
+        std::map<std::string, int>{
+            {"excited", 1}, {"frustrated", 1}, {"no agreement", 1}, {"scripted", 4}});
   // Sessions 1, 3, 5 are there: they are numbered without gaps, and the rest is noted.
   CHECK(corpus.session_count() == 3);
   CHECK(corpus.session_speakers(1) == std::vector<std::string>{"Ses03F", "Ses03M"});
@@ -152,7 +153,12 @@ TEST_CASE("corpus: IEMOCAP's tree, its traps, and its label sets") {
   const Corpus all = load_corpus({.root = root, .labels = "all4exc"});
   CHECK(class_counts(all) == std::vector<int>{3, 3, 4, 3});
   CHECK(find(all, "Ses05M_script01_1b_FXX0").speaker == "Ses05F");
-  CHECK(all.left_out == std::map<std::string, int>{{"fru", 1}, {"xxx", 1}});
+  CHECK(all.left_out == std::map<std::string, int>{{"frustrated", 1}, {"no agreement", 1}});
+  const Corpus every = load_corpus({.root = root, .labels = "all"});
+  CHECK(every.classes ==
+        std::vector<std::string>{"neutral", "angry", "happy", "sad", "excited", "frustrated"});
+  CHECK(every.recordings.size() == all.recordings.size() + 1);
+  CHECK(every.left_out == std::map<std::string, int>{{"no agreement", 1}});
 }
 
 TEST_CASE("corpus: the root, its parent, and an explicit kind give the same IEMOCAP") {
@@ -261,7 +267,7 @@ TEST_CASE("corpus: RAVDESS by its names") {
   CHECK(corpus.kind == "ravdess");
   CHECK(class_counts(corpus) == std::vector<int>{1, 1, 1, 1});
   CHECK(corpus.left_out ==
-        std::map<std::string, int>{{"calm", 1}, {"song", 1}, {"surprised", 1}, {"video", 2}});
+        std::map<std::string, int>{{"calm", 1}, {"song", 1}, {"surprise", 1}, {"video", 2}});
   CHECK(corpus.session_speakers(0) == std::vector<std::string>{"01", "02"});
   CHECK(corpus.session_speakers(1) == std::vector<std::string>{"23"});
   REQUIRE(corpus.notes.size() == 1);
@@ -386,6 +392,12 @@ TEST_CASE("corpus: EmoDB itself has its published counts") {
             {"03", "08"}, {"09", "10"}, {"11", "13"}, {"12", "14"}, {"15", "16"}});
   CHECK(corpus.left_out ==
         std::map<std::string, int>{{"boredom", 81}, {"disgust", 46}, {"fear", 69}});
+  const Corpus all = load_corpus({.root = root, .labels = "all"});
+  CHECK(all.recordings.size() == 535);
+  CHECK(all.classes ==
+        std::vector<std::string>{"neutral", "angry", "happy", "sad", "boredom", "disgust", "fear"});
+  CHECK(check_corpus(all).ok());
+  CHECK(check_corpus(all).total.expected == 535);
 }
 
 }  // namespace serenade::ser

@@ -22,9 +22,9 @@ CorpusRow made_up_corpus() {
   row.sign = "file is named as in the made-up corpus (anna-joy-3.wav)";
   return with_named_files(
       row, {.pattern = "([a-z]+)-([a-z]+)-([0-9])", .fields = [](const std::smatch& match) {
-              NameFields fields{.speaker = match[1], .group = match[3]};
-              set_label(fields, match[2] == "joy" ? "happy" : match[2].str());
-              return fields;
+              return NameFields{.speaker = match[1],
+                                .group = match[3],
+                                .label = match[2] == "joy" ? "happy" : match[2].str()};
             }});
 }
 
@@ -50,6 +50,9 @@ TEST_CASE("corpus: a made-up one is a row, and is recognised, read, and checked 
     CHECK(check.speakers.front().expected == 3);
     CHECK(check.speakers.front().found == 2);
   }
+  const Corpus all = load_corpus({.root = folder.path(), .labels = "all"}, {made_up_corpus()});
+  CHECK(all.classes == std::vector<std::string>{"neutral", "angry", "happy", "sad", "bored"});
+  CHECK(all.recordings.size() == 5);
   CHECK_THROWS_AS(load_corpus({.root = folder.path()}), InputError);  // without the row
 }
 
@@ -60,7 +63,9 @@ TEST_CASE("corpus: a description beats folders, and folders beat file names") {
   tree.name = "tree";
   tree.evidence = Evidence::folders;
   tree.find = [](const CorpusPlace& place) { return place.path() + "/."; };
-  tree.read = [](const std::string&, const LabelSet&) -> Corpus { throw InputError("tree read"); };
+  tree.read = [](const std::string&, const LabelChoice&) -> Corpus {
+    throw InputError("tree read");
+  };
   const auto refusal = [&](const std::vector<CorpusRow>& rows) {
     return message_of<InputError>([&] { load_corpus({.root = folder.path()}, rows); });
   };

@@ -251,7 +251,15 @@ TEST_CASE("table2: every run is kept, none is computed twice, and a lost one com
     CHECK(fs::file_size(out + "/report.html") > 1000);
     CHECK(fs::exists(out + "/figure3_CNN_GRU_att_a.svg"));
     auto list = nlohmann::json::parse(read_text_file(out + "/table.json"));
-    list["classes"] = {"good"};
+    const auto with_classes = [&](const nlohmann::json& classes) {
+      list["classes"] = classes;
+      write_text(out + "/table.json", list.dump());
+      return message_of<InputError>([&] { read_table(out); });
+    };
+    CHECK(contains(with_classes({"good"}), "table.json: "));
+    CHECK(contains(with_classes({"good", "good"}), "table.json: "));
+    CHECK(contains(with_classes({"good", "bad"}), "has other classes than the table"));
+    list.erase("classes");  // of before
     write_text(out + "/table.json", list.dump());
     CHECK(run_report_command(out) == 0);
     CHECK(read_table(out).classes == class_names());

@@ -22,6 +22,7 @@ std::string other_value(const Setting& setting, const std::string& value) {
   if (setting.key == "n_fft") return "1024";  // at least the window
   if (setting.values == "INT") return std::to_string(std::stoll(value) + 1);
   if (setting.values == "NUMBER") return "0.25";
+  if (setting.values == "JSON") return R"({"a":"b","c":null})";
   if (setting.values == "PATH" || setting.values == "FILE") return "a folder/\"quoted\" name";
   // Words: the last that is not the default.
   std::string words = setting.values + "|", found;

@@ -9,18 +9,19 @@
 
 namespace serenade::ser {
 
-/// Four speakers in two groups, each with two recordings per class of 0.3 to 2.3 s. A class is a
+/// Four speakers in two groups, each with two recordings per label of 0.3 to 2.3 s. A label is a
 /// pitch, so there is something to learn. Returns the manifest.
-inline std::string make_tone_corpus(const TemporaryFolder& folder) {
+inline std::string make_tone_corpus(const TemporaryFolder& folder,
+                                    const std::vector<std::string>& labels = class_names()) {
   std::string csv = "path,label,speaker,group\n";
   int count = 0;
   for (const char* speaker : {"A", "B", "C", "D"}) {
-    for (int label = 0; label < 4; ++label) {
+    for (std::size_t label = 0; label < labels.size(); ++label) {
       for (int take = 0; take < 2; ++take) {
         const std::string name = "tone" + std::to_string(count) + ".wav";
-        const double hertz = 250 * (label + 1) + 7 * count;
+        const double hertz = 250 * (static_cast<double>(label) + 1) + 7 * count;
         write_wav(folder / name, tone(hertz, 4800 + 32000 * (count % 5) / 4));
-        csv += name + "," + class_names()[static_cast<std::size_t>(label)] + "," + speaker + "," +
+        csv += name + "," + labels[label] + "," + speaker + "," +
                (speaker[0] < 'C' ? "one" : "two") + "\n";
         ++count;
       }
