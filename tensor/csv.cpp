@@ -12,7 +12,9 @@ CsvTable::CsvTable(const std::vector<std::string>& columns, int digits) : column
 }
 
 CsvTable& CsvTable::add(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  const bool bordered = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
+  if (!bordered && text.find_first_of(",\"\r\n") == std::string_view::npos) {
     text_ << text;
     return end_field();
   }

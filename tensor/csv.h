@@ -1,6 +1,7 @@
 #pragma once
 // Tables as comma-separated values, RFC 4180: a field with a comma, a quote or a line end stands in
-// quotes, and its quotes are doubled. Lines end in \n alone, which every reader takes.
+// quotes, and its quotes are doubled; one that begins or ends with a blank does too, because many
+// readers take it away. Lines end in \n alone, which every reader takes.
 
 #include <cstddef>
 #include <sstream>

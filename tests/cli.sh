@@ -299,6 +299,32 @@ accept train --config three/config.json --out three-again
 cmp three/model.safetensors three-again/model.safetensors || fail 'other classes are not repeated'
 accept report three
 
+# Names from data are never paths, and never two fields.
+mapfile -t sounds < <(find demo -name '*.wav' | sort)
+mkdir -p deep/er
+{
+  printf 'speaker\tmood\tlabel\tpath\n'
+  i=0
+  for speaker in ../../../evil/x a/b . .. 'Weber, Anna' 'weber, anna' $'\xc3\xa4' '~'; do
+    for label in x y; do
+      printf '%s\t-\t%s\t../../%s\n' "$speaker" $label "${sounds[i]}"
+      i=$((i + 1))
+    done
+  done
+} >deep/er/names.csv
+: >made-before
+find . -not -path './cache/*' -not -path './deep/er/run*' | sort >made-before
+accept train --corpus deep/er/names.csv --label-set all --cache cache --preset mel --epochs 1 --out deep/er/run
+holds err.txt 'are not read: "mood"'
+find . -not -path './cache/*' -not -path './deep/er/run*' | sort | diff made-before - ||
+  fail 'a speaker that looks like a path makes files outside of the run'
+[ "$(ls deep/er/run/folds | wc -l)" -eq 8 ] || fail "folds are missing: $(ls deep/er/run/folds)"
+for file in deep/er/run/folds/*/predictions.csv; do
+  holds "$file" 'id,speaker,label,predicted,x,y'
+done
+holds deep/er/run/folds/session2-test-Weber%2C%20Anna/predictions.csv ',"Weber, Anna",x,'
+accept report deep/er/run
+
 rm run/report.html
 accept report run
 [ -s run/report.html ] || fail 'report does not write report.html again'

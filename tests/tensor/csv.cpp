@@ -18,6 +18,9 @@ TEST_CASE("csv: RFC 4180 quotes where they are needed, and only there") {
         "plain text,2,0.333333333\n"
         "\"Anna, \"\"take\"\" 2\",,9.99999972e-10\n"
         "\"two\nlines\",\"\r\",1099511627776\n");
+  CsvTable blanks({"first", "second"});
+  blanks.add(" anna").add("b ").add("\t").add("a b");
+  CHECK(blanks.text() == "first,second\n\" anna\",\"b \"\n\"\t\",a b\n");
   table.add("alone");
   CHECK_THROWS_AS(table.text(), std::logic_error);
 }

@@ -1,7 +1,8 @@
 // Any corpus, by a CSV file with a header line:  path,label,speaker[,group,start,end]
 //
-// Columns in any order; what common/csv.h reads; paths relative to the CSV; start and end in
-// seconds. `group` names the session: whose recordings are held out together.
+// Columns in any order, and others beside them, which are not read; what common/csv.h reads, so
+// commas, semicolons or tabs; paths relative to the CSV; start and end in seconds. `group` names
+// the session: whose recordings are held out together.
 // Labels: neutral, angry, happy, sad, or the usual other forms of them; whether others count, the
 // label set says.
 
@@ -17,12 +18,15 @@
 #include "apps/ser/common/names.h"
 #include "apps/ser/corpus/corpus_row.h"
 #include "apps/ser/corpus/path_spelling.h"
+#include "tensor/text.h"
 
 namespace serenade::ser {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kListedColumns = 5;
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -60,15 +64,14 @@ class Manifest {
   void read_header(const CsvRow& row) {
     static const std::set<std::string> known = {"path",  "label", "speaker",
                                                 "group", "start", "end"};
+    std::vector<std::string> others;
     for (std::size_t i = 0; i < row.fields.size(); ++i) {
       const std::string name = lower(row.fields[i]);
       // What tables are saved with that number their rows.
       if (i == 0 && (name.empty() || name == "unnamed: 0")) continue;
       if (!known.contains(name)) {
-        refuse_row(path_, row.line,
-                   "unknown column \"" + shown(row.fields[i].substr(0, kLongestName)) +
-                       "\"; the first line must be path,label,speaker and may add "
-                       "group,start,end");
+        others.push_back("\"" + shown(row.fields[i].substr(0, kLongestName)) + "\"");
+        continue;
       }
       if (!columns_.emplace(name, i).second) refuse_row(path_, row.line, "two columns " + name);
     }
@@ -81,6 +84,12 @@ class Manifest {
       }
     }
     width_ = row.fields.size();
+    if (others.empty()) return;
+    const std::size_t count = others.size();
+    others.resize(std::min(count, kListedColumns));
+    corpus_.notes.push_back("The manifest has columns that are not read: " + join(others, ", ") +
+                            (count > kListedColumns ? ", .." : "") + "; known are " +
+                            join({known.begin(), known.end()}, ", ") + ".");
   }
 
   std::string field(const CsvRow& row, const std::string& name) const {

@@ -68,6 +68,28 @@ TEST_CASE("manifest: groups, ranges, quotes, byte order mark, line ends, any ord
   CHECK(corpus.left_out == std::map<std::string, int>{{"bored", 1}});
 }
 
+TEST_CASE("manifest: semicolons and tabs, and columns that nobody knows, which are named once") {
+  for (const char separator : {';', '\t'}) {
+    std::string text =
+        "age,text,speaker,label,path,mood\n31,\"ja, so\",s1,sad,a.wav,\n"
+        "40,nein,s2,angry,e.wav,x\n";
+    // The comma within the quotes is the one that stays.
+    for (char& c : text) c = c == ',' ? separator : c;
+    text.replace(text.find("\"ja"), 4, "\"ja,");
+    const TemporaryFolder folder;
+    const Corpus corpus = load(folder, text);
+    REQUIRE(corpus.recordings.size() == 2);
+    CHECK(corpus.recordings[0].speaker == "s1");
+    CHECK(corpus.recordings[1].label_name == "angry");
+    REQUIRE(!corpus.notes.empty());
+    CHECK(contains(corpus.notes[0], "are not read: \"age\", \"text\", \"mood\"; known are"));
+  }
+  const TemporaryFolder folder;
+  const Corpus wide =
+      load(folder, "path,label,speaker,a,b,c,d,e,f,g\na.wav,sad,s1,1,2,3,4,5,6,7\n");
+  CHECK(contains(wide.notes[0], "\"d\", \"e\", ..; known"));
+}
+
 TEST_CASE("manifest: one group for all, and paths from the root") {
   const TemporaryFolder folder;
   const Corpus corpus = load(folder, "path,label,speaker,group\n" + (folder / "sub/../a.wav") +
@@ -102,7 +124,7 @@ TEST_CASE("manifest: files that are not there, and ranges after the end, are ski
 TEST_CASE("manifest: mistakes are refused with the line they are on") {
   const std::string header = "path,label,speaker\n";
   CHECK(contains(refusal(""), "is empty"));
-  CHECK(contains(refusal("a.wav,neutral,s1\n"), ":1: unknown column \"a.wav\""));
+  CHECK(contains(refusal("a.wav,neutral,s1\n"), ":1: no column \"path\""));
   CHECK(contains(refusal("path,label\na.wav,sad\n"), ":1: no column \"speaker\""));
   CHECK(contains(refusal("path,label,speaker,path\n"), ":1: two columns path"));
   CHECK(contains(refusal(header + kRows + "a.wav,sad\n"), ":6: 2 fields"));
