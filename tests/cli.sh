@@ -146,6 +146,9 @@ refuse 2 bad corpus make bad
 refuse 2 utterances corpus make q --utterances 0
 refuse 2 bad/empty evaluate $model --corpus bad/empty
 refuse 2 Ses01F evaluate $model --corpus demo --speakers Ses01G
+refuse 2 'who trained it' evaluate $model --corpus demo --speakers Ses02F,Ses03F
+holds err.txt 'of 8 recordings the model knows 7 more'
+refuse 2 'choose others: --speakers Ses01F, or pass --allow-seen' evaluate $model --corpus demo
 
 # Configuration and genotypes ----------------------------------------------------------------------
 
@@ -279,8 +282,9 @@ accept features --corpus demo --cache cache --preset mel
 holds out.txt 40
 accept evaluate $model --corpus demo --cache cache --speakers Ses01F --json
 holds out.txt '"recordings": 4'
-accept evaluate $model --corpus demo --cache cache
+accept evaluate $model --corpus demo --cache cache --allow-seen
 holds out.txt 'majority:'
+holds err.txt 'accuracies are too good'
 # Other classes than the four.
 accept corpus check demo --label-set all
 echo '{"happy": "lively", "angry": "lively", "sad": null}' >map.json

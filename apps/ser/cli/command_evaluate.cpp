@@ -6,6 +6,8 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <sstream>
 
 #include "apps/ser/cli/commands.h"
@@ -35,6 +37,7 @@ struct EvaluateOptions {
   std::string model, corpus, cache = "build/features";
   LabelOptions labels;
   std::vector<std::string> speakers;
+  bool allow_seen = false;
   bool json = false;
   MachineOptions machine;
 };
@@ -145,15 +148,46 @@ Corpus load_for(const Config& model, const EvaluateOptions& options) {
   return corpus;
 }
 
+// Refuses recordings that the model has heard, and those of speakers whom it has.
+void check_unheard(const EvaluateOptions& options, const std::optional<ModelOrigin>& origin,
+                   const Corpus& corpus) {
+  const std::vector<std::int64_t> wanted = recordings_of(corpus, options.speakers);
+  if (!origin) {
+    std::cerr << "note: the model does not say on whom it was trained; on speakers that it has "
+                 "heard its accuracies are too good. Name others with --speakers.\n";
+    return;
+  }
+  const std::vector<HeardRecording> heard = heard_recordings(*origin, corpus, wanted);
+  if (heard.empty()) return;
+  const HeardRecording& first = heard.front();
+  std::string message =
+      corpus.recordings[static_cast<std::size_t>(first.recording)].relative_path + " " + first.why;
+  if (heard.size() > 1) {
+    message += "; of " + std::to_string(wanted.size()) + " recordings the model knows " +
+               std::to_string(heard.size() - 1) + " more in this way";
+  }
+  if (options.allow_seen) {
+    std::cerr << "note: the accuracies are too good: " << shown(message) << " (--allow-seen).\n";
+    return;
+  }
+  std::set<std::string> known;
+  for (const HeardRecording& recording : heard) {
+    known.insert(corpus.recordings[static_cast<std::size_t>(recording.recording)].speaker);
+  }
+  std::vector<std::string> others = corpus.speakers();
+  std::erase_if(others, [&](const std::string& name) { return known.contains(name); });
+  throw InputError(options.model + ": its accuracies would be too good: " + message +
+                   (others.empty() || !options.speakers.empty()
+                        ? "; give recordings that it does not know"
+                        : "; choose others: --speakers " + join(others, ",")) +
+                   ", or pass --allow-seen");
+}
+
 void run_evaluate(const EvaluateOptions& options) {
   options.machine.apply();
   ModelFile model = read_model(options.model);
   Corpus corpus = load_for(model.config, options);
-  recordings_of(corpus, options.speakers);  // so that a wrong name is told before any work
-  if (options.speakers.empty()) {
-    std::cerr << "note: all speakers are evaluated; if the model was trained on some of them, its "
-                 "accuracies are too good. Name unseen ones with --speakers.\n";
-  }
+  check_unheard(options, model.origin, corpus);  // before any work, as are names of speakers
   ProgressBar bar("features", static_cast<std::int64_t>(corpus.recordings.size()));
   std::vector<DamagedRecording> damaged;
   std::vector<Features> features =
@@ -242,6 +276,8 @@ void set_up_evaluate(CLI::App& command) {
   command.add_option("--cache", options->cache, "folder of computed features");
   command.add_option("--speakers", options->speakers, "only these, separated by commas")
       ->delimiter(',');
+  command.add_flag("--allow-seen", options->allow_seen,
+                   "evaluate also what the model was trained on, and say so");
   command.add_flag("--json", options->json, "one JSON document on stdout");
   options->machine.add_to(command);
   command.callback([options] { run_evaluate(*options); });

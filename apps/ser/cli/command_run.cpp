@@ -43,6 +43,11 @@ std::string default_folder(const Config& config) {
          std::to_string(config.seed);
 }
 
+const Fold& fold_named(const std::vector<Fold>& folds, const std::string& name) {
+  return *std::find_if(folds.begin(), folds.end(),
+                       [&](const Fold& fold) { return fold.name == name; });
+}
+
 // Everything but the folder, which the caller has opened.
 void run_in(RunFolder& folder, const std::string& name, const Config& settings,
             const std::string& out) {
@@ -77,7 +82,8 @@ void run_in(RunFolder& folder, const std::string& name, const Config& settings,
       if (run.fold != first) {  // the first one's epochs have been logged as they went by
         for (const EpochRecord& epoch : run.epochs) folder.log_epoch(run.fold, epoch);
       }
-      folder.save_fold(config, run, *trained.recognizer, trained.normalisation);
+      folder.save_fold(config, run, *trained.recognizer, trained.normalisation,
+                       origin_of(loaded.corpus, fold_named(group, run.fold)));
       for (const std::string& warning : run.warnings) {
         progress.message(run.fold + ": " + warning);
       }

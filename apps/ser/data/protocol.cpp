@@ -71,8 +71,9 @@ void check_classes(const Corpus& corpus, const Fold& fold) {
   for (const std::int64_t i : fold.train) ++counts.at(corpus.recordings[i].label);
   for (std::size_t k = 0; k < counts.size(); ++k) {
     if (counts[k] > 0) continue;
-    refuse(fold, "no training recording of the class " + corpus.classes[k] +
-                     "; use a corpus whose speakers show every emotion");
+    refuse(fold,
+           "no training recording of the class " + corpus.classes[k] +
+               "; use a corpus whose speakers show every emotion, or choose others with --labels");
   }
 }
 
@@ -108,6 +109,17 @@ std::vector<Fold> session_folds(const Corpus& corpus, Direction direction) {
   }
   for (const Fold& fold : folds) check_fold(corpus, fold);
   return folds;
+}
+
+Fold final_fold(const Corpus& corpus) {
+  Fold fold;
+  fold.name = kFinalFold;
+  fold.session = -1;
+  fold.train_speakers = corpus.speakers();
+  for (std::size_t i = 0; i < corpus.recordings.size(); ++i) {
+    fold.train.push_back(static_cast<std::int64_t>(i));
+  }
+  return fold;
 }
 
 void check_fold(const Corpus& corpus, const Fold& fold) {

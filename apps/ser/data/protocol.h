@@ -22,6 +22,9 @@ inline EnumNames<Direction> enum_names(Direction) {
   return {{Direction::first, "first"}, {Direction::second, "second"}, {Direction::both, "both"}};
 }
 
+/// Name of the fold of a final model; those of session_folds are of a session.
+inline constexpr const char* kFinalFold = "final";
+
 struct Fold {
   std::string name;  ///< "session1-test-Ses01F"
   int session = 0;   ///< the held-out one, 0-based
@@ -38,6 +41,9 @@ struct Fold {
 /// speaker in two sessions, or a
 /// fold that check_fold refuses.
 std::vector<Fold> session_folds(const Corpus& corpus, Direction direction = Direction::both);
+
+/// Everybody trains, and nobody validates or tests: what the final model of a run is trained on.
+Fold final_fold(const Corpus& corpus);
 
 /// Refuses a fold, by InputError, when a speaker or a recording is in two parts, a recording is of
 /// a speaker of another part, a part is empty, or a class has no training recording.

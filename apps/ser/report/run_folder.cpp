@@ -117,12 +117,12 @@ void RunFolder::log_epoch(const std::string& fold, const EpochRecord& record) {
 }
 
 void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
-                          const Normalisation& normalisation) {
+                          const Normalisation& normalisation, const ModelOrigin& origin) {
   const std::string folder = file("folds/" + file_name_of(run.fold));
   make_folder(folder);
   remove_partial_files(folder);  // of an attempt that was broken off
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
-  write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system);
+  write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system, origin);
   write_text_file(folder + "/predictions.csv", predictions_csv(run));
   const SearchSpace space = search_space(config.options);
   write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));

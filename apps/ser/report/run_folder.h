@@ -27,6 +27,7 @@
 #include "apps/ser/training/checkpoints.h"
 #include "apps/ser/training/config.h"
 #include "apps/ser/training/experiment.h"
+#include "apps/ser/training/model_origin.h"
 
 namespace serenade::ser {
 
@@ -55,7 +56,7 @@ class RunFolder {
 
   /// Writes folds/<fold>/ and then the checkpoint that marks the fold as finished.
   void save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
-                 const Normalisation& normalisation);
+                 const Normalisation& normalisation, const ModelOrigin& origin);
 
   /// Copies genotype.json and model.safetensors of the best fold to the top.
   void publish_best(const std::string& fold);

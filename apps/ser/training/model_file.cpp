@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kFormat = "serenade-recogniser-1";
 constexpr const char* kClasses = "classes";
+constexpr const char* kOrigin = "origin";
 constexpr const char* kMean = "normalisation.mean";
 constexpr const char* kDeviation = "normalisation.deviation";
 
@@ -38,17 +39,21 @@ std::vector<std::string> classes_of(const SafetensorsFile& file) {
 }  // namespace
 
 void write_model(const std::string& path, const Config& config, const Genotype& genotype,
-                 const Normalisation& normalisation, const Recognizer& recognizer) {
+                 const Normalisation& normalisation, const Recognizer& recognizer,
+                 const std::optional<ModelOrigin>& origin) {
   SafetensorsFile file;
   for (const auto& [name, value] : recognizer.state_dict()) file.tensors[name] = value;
   if (normalisation.kind != NormalisationKind::per_utterance) {
     file.tensors[kMean] = as_tensor(normalisation.mean);
     file.tensors[kDeviation] = as_tensor(normalisation.stddev);
   }
+  Config settings = config;
+  settings.corpus = settings.genotype = settings.cache = "";  // of this machine alone
   file.metadata = {{"format", kFormat},
-                   {"config", to_json(config)},
+                   {"config", to_json(settings)},
                    {"genotype", serenade::to_json(genotype)},
                    {kClasses, nlohmann::json(config.classes).dump()}};
+  if (origin) file.metadata[kOrigin] = to_json(*origin);
   try {
     write_safetensors(path, file);
   } catch (const std::runtime_error& error) {
@@ -83,6 +88,9 @@ ModelFile read_model(const std::string& path) {
     model.config = stored_config(file.metadata.at("config"), path);
     model.config.resolve();
     model.config = model.config.with_classes(classes_of(file));
+    if (file.metadata.contains(kOrigin)) {
+      model.origin = origin_from_json(file.metadata.at(kOrigin));
+    }
     model.genotype = genotype_from_json(file.metadata.at("genotype"), path);
     model.normalisation.kind = model.config.normalisation;
     if (model.normalisation.kind != NormalisationKind::per_utterance) {

@@ -67,11 +67,18 @@ TEST_CASE("classes: files of before have the four") {
   const LoadedCorpus loaded = prepare_corpus(config);
   TrainedFold trained = run_fold(config, loaded, loaded.folds.front(), {});
   const std::string path = folder / "model.safetensors";
-  write_model(path, config, trained.run.genotype, trained.normalisation, *trained.recognizer);
+  write_model(path, config, trained.run.genotype, trained.normalisation, *trained.recognizer,
+              origin_of(loaded.corpus, loaded.folds.front()));
   SafetensorsFile file = read_safetensors(path);
+  CHECK(read_model(path).origin->test_speakers == Names{"A"});
+  for (const auto& [key, text] : file.metadata) {
+    CHECK(text.find(folder.path()) == std::string::npos);  // no path of this machine
+  }
   file.metadata.erase("classes");
+  file.metadata.erase("origin");
   write_safetensors(path, file);
   CHECK(read_model(path).config.classes == class_names());
+  CHECK_FALSE(read_model(path).origin.has_value());
   for (const char* bad : {"[]", "[\"a\"]", R"(["a", "a"])", "{}", "[1, 2]", "[\"a\", \"b\"]"}) {
     CAPTURE(bad);
     file.metadata["classes"] = bad;  // the last fits nobody's weights
