@@ -329,6 +329,32 @@ done
 holds deep/er/run/folds/session2-test-Weber%2C%20Anna/predictions.csv ',"Weber, Anna",x,'
 accept report deep/er/run
 
+# The final model: of everybody, resumed to the same bits, and added to a run that had none.
+last=(train "${fast[@]}" --folds 2 --epochs 4 --checkpoint-minutes 0)
+accept "${last[@]}" --final --out final
+holds out.txt 'trained on all speakers'
+holds final/results.json '"fold": "final"'
+cmp final/model.safetensors final/folds/final/model.safetensors || fail 'the final model is not the run'"'"'s'
+for path in "$work" build/features; do
+  grep -aqF "$path" final/model.safetensors && fail "model.safetensors holds the path $path"
+done
+refuse 2 'give recordings that it does not know' evaluate final/model.safetensors --corpus demo
+accept report final
+holds final/report.html 'trained on all speakers'
+"$serenade" "${last[@]}" --final --out final-broken >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 3000); do
+  [ -e final-broken/checkpoint/train-final.safetensors ] && break
+  sleep 0.02
+done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+accept train --resume --out final-broken
+cmp final/model.safetensors final-broken/model.safetensors || fail 'a final model that was resumed is another'
+accept "${last[@]}" --out final-later
+cmp -s final/model.safetensors final-later/model.safetensors && fail 'a final model that nobody asked for'
+accept train --resume --final --out final-later
+cmp final/model.safetensors final-later/model.safetensors || fail 'a final model that came later is another'
 rm run/report.html
 accept report run
 [ -s run/report.html ] || fail 'report does not write report.html again'

@@ -49,7 +49,12 @@ RunResults read_run(const std::string& folder) {
       }
     }
     if (folds.empty()) throw InputError(path + ": lists no fold");
-    return summarize(config.with_classes(corpus.classes), corpus, std::move(folds));
+    RunResults run = summarize(config.with_classes(corpus.classes), corpus, std::move(folds));
+    if (config.final_model) {
+      const std::string saved = folder + "/checkpoint/" + kFinalFold + ".json";
+      run.final_run = fold_run_from_json(read_text_file(saved), saved);
+    }
+    return run;
   } catch (const json::exception& error) {
     throw InputError(path + ": not the results of a run: " + json_reason(error));
   } catch (const std::invalid_argument& error) {

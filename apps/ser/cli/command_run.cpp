@@ -48,6 +48,26 @@ const Fold& fold_named(const std::vector<Fold>& folds, const std::string& name) 
                        [&](const Fold& fold) { return fold.name == name; });
 }
 
+// The training on all speakers, or what an earlier session has of it.
+FoldRun final_run(RunFolder& folder, const std::string& name, const Config& config,
+                  const LoadedCorpus& loaded, const RunResults& results) {
+  const FinalPlan plan = final_plan(results.folds);
+  if (const std::optional<FoldRun> run = folder.finished_fold(kFinalFold)) {
+    if (run->genotype == plan.genotype && run->best_epoch == plan.epochs) return *run;
+  }
+  Config alone = config;  // of a single training, whatever was searched before
+  alone.strategy = kNoSearch;
+  alone.epochs = plan.epochs;
+  RunProgress progress(name + ", final model", expected_work(alone));
+  TrainedFold trained =
+      train_final(config, loaded, plan, progress.observe(alone, kFinalFold, &folder));
+  folder.save_fold(config, trained.run, *trained.recognizer, trained.normalisation,
+                   origin_of(loaded.corpus, final_fold(loaded.corpus)));
+  progress.finish(alone, kFinalFold);
+  progress.finish();
+  return std::move(trained.run);
+}
+
 // Everything but the folder, which the caller has opened.
 void run_in(RunFolder& folder, const std::string& name, const Config& settings,
             const std::string& out) {
@@ -96,8 +116,9 @@ void run_in(RunFolder& folder, const std::string& name, const Config& settings,
   // In the protocol's order, whichever were finished first.
   std::vector<FoldRun> in_order;
   for (const Fold& fold : loaded.folds) in_order.push_back(std::move(runs.at(fold.name)));
-  const RunResults results = summarize(config, loaded.corpus, std::move(in_order));
-  folder.publish_best(results.folds[best_fold(results)].fold);
+  RunResults results = summarize(config, loaded.corpus, std::move(in_order));
+  if (config.final_model) results.final_run = final_run(folder, name, config, loaded, results);
+  folder.publish_model(published_run(results).fold);
   write_text_file(folder.file("results.json"), to_json(results));
   const RunReport report = run_report(results, repeat_command(config, out));
   write_text_file(folder.file("report.html"), render_run_report(report));

@@ -110,7 +110,7 @@ void set_up_table2(CLI::App& command) {
   command.add_flag("--json", options->json, "one JSON document on stdout");
   options->output.add_to(command);
   options->machine.add_to(command);
-  options->settings.add_to(command, {"system", "strategy", "genotype"});
+  options->settings.add_to(command, {"system", "strategy", "genotype", "final"});
   command.callback([options] { run_table2(*options); });
 }
 

@@ -59,7 +59,7 @@ void set_up_tabulate(CLI::App& command) {
                   "trainings of each, with --seed and those after it")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  options->settings.add_to(command, {"strategy", "direction", "genotype"});
+  options->settings.add_to(command, {"strategy", "direction", "genotype", "final"});
   options->machine.add_to(command);
   command.callback([options] { run_tabulate(*options); });
 }

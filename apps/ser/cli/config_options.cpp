@@ -31,14 +31,21 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
     if (std::find(without.begin(), without.end(), setting.key) != without.end()) continue;
     const std::string default_value = setting.get(defaults_);
     const bool of_some = !setting.strategies.empty();
+    const bool is_flag = setting.values == "true|false";  // `--final` alone is `--final true`
     command
         .add_option_function<std::string>(
             option_of_key(setting.key),
-            [this, key = setting.key](const std::string& text) { values_[key] = text; },
+            [this, is_flag, key = setting.key](const std::string& text) {
+              values_[key] = is_flag && text.empty() ? "true" : text;
+            },
             of_some ? join(setting.strategies, ", ") + ": " + setting.help : setting.help)
         ->group(of_some ? "Settings of single strategies" : "Settings")
-        ->type_name(setting.values)
-        ->default_str(default_value.empty() ? "none" : default_value);
+        ->type_name(setting.values + (is_flag ? " [" + default_value + "]" : ""))
+        ->expected(is_flag ? 0 : 1, 1)
+        // What stands for a value that is left out.
+        ->default_str(is_flag                 ? ""
+                      : default_value.empty() ? "none"
+                                              : default_value);
   }
 }
 

@@ -163,6 +163,7 @@ std::string render_run_report(const RunReport& report) {
   std::vector<NamedText> origin;
   if (!report.command.empty()) origin.push_back({"command", report.command});
   if (!report.date.empty()) origin.push_back({"date", report.date});
+  if (!report.model.empty()) origin.push_back({"model.safetensors", report.model});
   origin.push_back({"seed", std::to_string(report.seed)});
   page.section("How to repeat this run",
                "The same command, data and seed give the same figures to the last bit, with any "

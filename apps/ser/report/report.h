@@ -93,6 +93,7 @@ struct RunReport {
   std::string device;
   std::string command;
   std::string date;
+  std::string model;  ///< which one the run's model file is
   std::uint64_t seed = 0;
   std::vector<NamedText> settings;  ///< the resolved configuration
   std::vector<ParameterPart> parameters;

@@ -51,7 +51,7 @@ RunFolder::RunFolder(const std::string& path, const Config& config, OverwritePol
                .kind = "run",
                .config = config,
                .overwrite = overwrite,
-               .free_keys = {"epochs"}}),
+               .free_keys = {"epochs", "final"}}),
       epochs_(config.epochs),
       tell_(std::move(tell)),
       checkpoints_(file("checkpoint/"), checkpoint_minutes, tell_) {}
@@ -94,6 +94,7 @@ std::optional<FoldRun> RunFolder::finished_fold(const std::string& fold) {
     FoldRun run = fold_run_from_json(text);
     const std::string folder = file("folds/" + file_name_of(fold) + "/");
     for (const char* name : {"genotype.json", "model.safetensors", "predictions.csv"}) {
+      if (fold == kFinalFold && name == std::string("predictions.csv")) continue;
       if (fs::is_regular_file(folder + name)) continue;
       tell_(folder + name + ": not there; the fold is run again");
       return std::nullopt;
@@ -123,7 +124,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
   remove_partial_files(folder);  // of an attempt that was broken off
   write_text_file(folder + "/genotype.json", serenade::to_json(run.genotype));
   write_model(folder + "/model.safetensors", config, run.genotype, normalisation, system, origin);
-  write_text_file(folder + "/predictions.csv", predictions_csv(run));
+  if (run.fold != kFinalFold) write_text_file(folder + "/predictions.csv", predictions_csv(run));
   const SearchSpace space = search_space(config.options);
   write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
   if (!run.trials.empty()) write_text_file(folder + "/trials.csv", trials_csv(run.trials));
@@ -140,7 +141,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
   write_text_file(checkpoint_path(run.fold), to_json(run));
 }
 
-void RunFolder::publish_best(const std::string& fold) {
+void RunFolder::publish_model(const std::string& fold) {
   for (const char* name : {"genotype.json", "model.safetensors"}) {
     write_text_file(file(name), read_text_file(file("folds/" + file_name_of(fold) + "/" + name)));
   }

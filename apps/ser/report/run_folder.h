@@ -3,12 +3,14 @@
 //
 //   config.json         the complete, resolved configuration
 //   metrics.jsonl       one line per epoch
-//   genotype.json       the chosen architecture (of the fold with the best validation WA)
+//   genotype.json       the architecture of the final model, or of the fold with the best
+//                       validation WA
 //   model.safetensors   its trained weights, with all that `predict` needs
 //   folds/<fold>/       genotype.json, model.safetensors, predictions.csv, child.dot of each fold;
 //                       of a search also alphas.csv (every alpha of every epoch), norms.csv (the
 //                       scale of outputs and gradients), supernet.dot and, where the strategy
 //                       measures something, measured.csv; of one without a supernet trials.csv
+//   folds/final/        the first two of the final model, which is tested by nobody
 //   checkpoint/         what --resume goes on from: finished folds, and of each search and training
 //                       the newest state and the one before it (checkpoints.h)
 //   results.json        WA, UA, intervals, baseline
@@ -58,8 +60,8 @@ class RunFolder {
   void save_fold(const Config& config, const FoldRun& run, const Recognizer& system,
                  const Normalisation& normalisation, const ModelOrigin& origin);
 
-  /// Copies genotype.json and model.safetensors of the best fold to the top.
-  void publish_best(const std::string& fold);
+  /// Copies genotype.json and model.safetensors of a fold, or of the final model, to the top.
+  void publish_model(const std::string& fold);
 
   /// All results are there (ResultFolder::publish).
   void publish() { folder_.publish(); }

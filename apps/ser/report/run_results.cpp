@@ -35,6 +35,7 @@ ConfusionMatrix fold_confusion(const RunResults& results, const FoldRun& run) {
 double total_seconds(const RunResults& results) {
   double seconds = 0;
   for (const FoldRun& run : results.folds) seconds += run.search_seconds + run.train_seconds;
+  if (results.final_run) seconds += results.final_run->train_seconds;
   return seconds;
 }
 
@@ -47,6 +48,19 @@ std::string device_of(const RunResults& results) {
     }
   }
   return device;
+}
+
+// Which one model.safetensors is.
+std::string model_text(const RunResults& results) {
+  if (results.final_run) {
+    const int epochs = results.final_run->best_epoch;
+    return "trained on all speakers for " + std::to_string(epochs) +
+           (epochs == 1 ? " epoch" : " epochs") +
+           ", the median of those that the folds kept; the accuracies are those of the "
+           "folds, since nobody is left to test it on";
+  }
+  return "of the fold " + results.folds[best_fold(results)].fold +
+         ", which has the best validation WA; --final trains one on all speakers";
 }
 
 // One word for the weights of all folds.
@@ -175,6 +189,7 @@ RunResults summarize(const Config& config, const Corpus& corpus, std::vector<Fol
                      .synthetic = corpus.synthetic,
                      .corpus_warnings = corpus.warnings(),
                      .folds = std::move(folds),
+                     .final_run = {},
                      .predictions = {},
                      .confusion = ConfusionMatrix(corpus.classes),
                      .intervals = {},
@@ -199,6 +214,10 @@ std::size_t best_fold(const RunResults& results) {
                                        return a.best_validation_wa < b.best_validation_wa;
                                      });
   return static_cast<std::size_t>(best - results.folds.begin());
+}
+
+const FoldRun& published_run(const RunResults& results) {
+  return results.final_run ? *results.final_run : results.folds[best_fold(results)];
 }
 
 std::string to_text(const RunResults& results) {
@@ -230,7 +249,8 @@ std::string to_text(const RunResults& results) {
        << "majority: WA " << percent(results.confusion.majority_baseline(), 1) << " %, UA "
        << percent(results.confusion.majority_baseline_ua(), 1) << " %\n"
        << "note:     " << interval_note(intervals) << "\n"
-       << "genotype: " << results.folds[best_fold(results)].genotype.summary() << "\n"
+       << "genotype: " << published_run(results).genotype.summary() << "\n"
+       << "model:    " << model_text(results) << "\n"
        << "weights:  " << weights_hash(results) << "  (the same numbers again give the same word)\n"
        << "time:     " << format_duration(total_seconds(results)) << "\n";
   return text.str();
@@ -253,7 +273,11 @@ std::string to_json(const RunResults& results) {
                    {"majority_wa", results.confusion.majority_baseline()},
                    {"majority_ua", results.confusion.majority_baseline_ua()},
                    {"weights_hash", weights_hash(results)},
-                   {"seconds", total_seconds(results)}};
+                   {"seconds", total_seconds(results)},
+                   {"model",
+                    {{"fold", published_run(results).fold},
+                     {"epochs", published_run(results).best_epoch},
+                     {"weights_hash", published_run(results).weights_hash}}}};
   document["folds"] = Json::array();
   for (std::size_t i = 0; i < results.folds.size(); ++i) {
     const FoldRun& run = results.folds[i];
@@ -309,6 +333,7 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   report.command = command;
   report.date = local_time();
   report.seed = config.seed;
+  report.model = model_text(results);
   for (const Setting& setting : config_settings()) {
     report.settings.push_back({setting.key, setting.get(config)});
   }

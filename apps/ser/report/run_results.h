@@ -2,6 +2,7 @@
 // From the folds of a run to its figures: pooled accuracy with intervals, as text, as JSON, and as
 // the report.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct RunResults {
   bool synthetic = false;
   std::vector<std::string> corpus_warnings;  ///< Corpus::warnings
   std::vector<FoldRun> folds;
+  std::optional<FoldRun> final_run;     ///< config.final_model: it is trained on all speakers
   std::vector<Prediction> predictions;  ///< of all folds
   ConfusionMatrix confusion;            ///< of all folds
   AccuracyIntervals intervals;
@@ -28,6 +30,9 @@ RunResults summarize(const Config& config, const Corpus& corpus, std::vector<Fol
 
 /// Index of the fold with the best validation WA, the first on ties.
 std::size_t best_fold(const RunResults& results);
+
+/// The run whose model is the run's model.safetensors: the final one, or that of the best fold.
+const FoldRun& published_run(const RunResults& results);
 
 /// The table of folds, the pooled figures with their intervals, and the majority baseline.
 std::string to_text(const RunResults& results);

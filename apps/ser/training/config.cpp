@@ -180,6 +180,10 @@ std::vector<Setting> front_end_settings() {
 std::vector<Setting> training_settings() {
   return {
       int_setting("epochs", 1, 100000, "epochs of training one architecture", FIELD(epochs)),
+      bool_setting("final",
+                   "when the folds are measured, train on all speakers for the median of the kept "
+                   "epochs: the model of the run (train, search)",
+                   FIELD(final_model)),
       int_setting("search_epochs", 1, 100000, "epochs of the supernet", FIELD(search_epochs)),
       int_setting("batch_size", 1, 100000, "segments per step", FIELD(batch_size)),
       real_setting("learning_rate", 0, 100,

@@ -60,8 +60,9 @@ struct Config {
   Direction direction = Direction::both;
   int folds = 0;  ///< sessions held out in turn: the first so many; 0: all
 
-  int epochs = 20;         ///< of training a single architecture
-  int search_epochs = 60;  ///< of the supernet
+  int epochs = 20;           ///< of training a single architecture
+  bool final_model = false;  ///< after the folds, one more training, on all speakers
+  int search_epochs = 60;    ///< of the supernet
   int batch_size = 16;
   double learning_rate = 0;  ///< 0: the paper's schedule; else this rate throughout
   std::uint64_t seed = 0;

@@ -39,6 +39,23 @@ void train_found(const Config& config, const std::vector<FoldData>& data,
   }
 }
 
+// What a training says of itself.
+FoldRun run_of(const Config& config, const LoadedCorpus& loaded, const Fold& fold,
+               const Training& training) {
+  FoldRun run;
+  run.fold = fold.name;
+  run.seed = config.seed;
+  run.device = compute_device_name() + (loaded.place.empty() ? "" : ", " + loaded.place);
+  run.classes = loaded.corpus.classes;
+  run.genotype = training.genotype;
+  run.best_epoch = training.best_epoch;
+  run.best_validation_wa = training.best_validation_wa;
+  run.parameters = training.parameters;
+  run.planned_epochs = config.epochs;
+  run.weights_hash = content_hash(training.recognizer->state_dict());
+  return run;
+}
+
 }  // namespace
 
 bool shares_training(const Config& config, const Fold& a, const Fold& b) {
@@ -84,21 +101,11 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
   std::vector<TrainedFold> results;
   for (std::size_t i = 0; i < folds.size(); ++i) {
     Training& training = *found[i].training;
-    FoldRun run;
-    run.fold = folds[i].name;
-    run.seed = config.seed;
-    run.device = compute_device_name() + (loaded.place.empty() ? "" : ", " + loaded.place);
-    run.classes = loaded.corpus.classes;
-    run.genotype = training.genotype;
+    FoldRun run = run_of(config, loaded, folds[i], training);
     run.epochs = std::move(found[i].epochs);
     run.history = std::move(found[i].history);
     run.trials = std::move(found[i].trials);
     run.warnings = std::move(found[i].warnings);
-    run.best_epoch = training.best_epoch;
-    run.best_validation_wa = training.best_validation_wa;
-    run.parameters = training.parameters;
-    run.planned_epochs = config.epochs;
-    run.weights_hash = content_hash(training.recognizer->state_dict());
     run.search_seconds = search_seconds;
     run.predictions =
         evaluate(*training.recognizer, data[i].test, loaded.corpus, run.fold, config.seed);
@@ -106,6 +113,40 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
   }
   for (TrainedFold& result : results) result.run.train_seconds = watch.seconds() * share;
   return results;
+}
+
+FinalPlan final_plan(const std::vector<FoldRun>& folds) {
+  check(!folds.empty(), "final_plan", "needs at least one fold; got none");
+  const auto found_by = [&](const FoldRun& fold) {
+    return std::count_if(folds.begin(), folds.end(),
+                         [&](const FoldRun& other) { return other.genotype == fold.genotype; });
+  };
+  const FoldRun* chosen = &folds.front();
+  std::vector<int> kept;
+  for (const FoldRun& fold : folds) {
+    kept.push_back(fold.best_epoch);
+    const auto votes = found_by(fold), most = found_by(*chosen);
+    const bool better = fold.best_validation_wa > chosen->best_validation_wa;
+    if (votes > most || (votes == most && better)) chosen = &fold;
+  }
+  std::sort(kept.begin(), kept.end());
+  const std::size_t middle = kept.size() / 2;
+  const int below = kept[kept.size() % 2 == 0 ? middle - 1 : middle];
+  return {chosen->genotype, std::max(1, (below + kept[middle] + 1) / 2)};
+}
+
+TrainedFold train_final(const Config& config, const LoadedCorpus& loaded, const FinalPlan& plan,
+                        const Observer& observer) {
+  Config whole = config;
+  whole.epochs = plan.epochs;
+  const FoldData data = make_fold_data(whole, loaded, final_fold(loaded.corpus));
+  const Stopwatch watch;
+  Training training =
+      std::move(train_architecture(whole, {&data}, plan.genotype, observer).front());
+  FoldRun run = run_of(config, loaded, data.fold, training);
+  run.epochs = std::move(training.epochs);
+  run.train_seconds = watch.seconds();
+  return {std::move(run), std::move(training.recognizer), data.normalisation};
 }
 
 TrainedFold run_fold(const Config& config, const LoadedCorpus& loaded, const Fold& fold,

@@ -68,6 +68,19 @@ std::vector<std::vector<Fold>> group_by_training(const Config& config,
 std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loaded,
                                    const std::vector<Fold>& folds, const Observer& observer);
 
+/// What the final model of a run is: the architecture that most of the folds have found, the one of
+/// the best validation WA among equals, and the median of their kept epochs (of an even number the
+/// mean of the middle two, rounded up).
+struct FinalPlan {
+  Genotype genotype;
+  int epochs = 0;
+};
+FinalPlan final_plan(const std::vector<FoldRun>& folds);
+
+/// Trains it on all speakers. Its run has no predictions: nobody is left to test it on.
+TrainedFold train_final(const Config& config, const LoadedCorpus& loaded, const FinalPlan& plan,
+                        const Observer& observer);
+
 /// FoldRun as a JSON object, and back; for checkpoints and table cells. The second throws
 /// InputError, one line that begins with `source`, on text that the first did not write.
 std::string to_json(const FoldRun& result);

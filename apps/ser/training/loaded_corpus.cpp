@@ -94,7 +94,8 @@ FoldData make_fold_data(const Config& config, const LoadedCorpus& loaded, const 
   const Normalisation normalisation =
       fit_normalisation(loaded.features, fold.train, config.normalisation);
   const auto set = [&](const std::vector<std::int64_t>& recordings) {
-    return Dataset(loaded.features, loaded.labels, recordings, normalisation, config.segments);
+    return Dataset(loaded.features, loaded.labels, recordings.empty() ? fold.train : recordings,
+                   normalisation, config.segments);
   };
   return {&loaded.corpus,       fold,          normalisation, set(fold.train),
           set(fold.validation), set(fold.test)};

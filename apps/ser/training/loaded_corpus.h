@@ -25,7 +25,8 @@ struct LoadedCorpus {
 /// if they do not fit where they must. Progress goes to stderr.
 LoadedCorpus prepare_corpus(const Config& config);
 
-/// One fold's three sets, normalised by its training speakers.
+/// One fold's three sets, normalised by its training speakers. Those that have no recordings
+/// (final_fold) are the training set once more, for nobody to ask.
 struct FoldData {
   const Corpus* corpus = nullptr;  ///< of the LoadedCorpus, which must outlive this
   Fold fold;

@@ -164,8 +164,15 @@ void TrainingRun::end_epoch(EpochMetrics& metrics) {
   for (std::size_t i = 0; i < folds_.size(); ++i) validate(*folds_[i], record, kept_[i]);
 }
 
-// Validates one fold after an epoch, and keeps the weights if they are its best so far.
+// Validates one fold after an epoch, and keeps the weights if they are its best so far; the last
+// ones where there is nothing to validate on.
 void TrainingRun::validate(const FoldData& data, const EpochRecord& record, Kept& kept) {
+  if (data.fold.validation.empty()) {
+    kept.training.epochs.push_back(record);
+    kept.training.best_epoch = record.epoch;
+    kept.best = recognizer_->state_dict();
+    return;
+  }
   const std::vector<Prediction> validation = evaluate(*recognizer_, data.validation, *data.corpus);
   const ConfusionMatrix matrix = confusion(validation, data.corpus->classes);
   Training& training = kept.training;
@@ -194,10 +201,12 @@ void TrainingRun::tell(const EpochMetrics& metrics) {
 std::string TrainingRun::identity() const {
   json names = json::array();
   for (const FoldData* fold : folds_) names.push_back(fold->fold.name);
-  return json{{"genotype", json::parse(serenade::to_json(genotype_))},
-              {"folds", names},
-              {"seed", config_.seed}}
-      .dump();
+  json identity{{"genotype", json::parse(serenade::to_json(genotype_))},
+                {"folds", names},
+                {"seed", config_.seed}};
+  // Its epochs are no upper limit: with another number it is another training.
+  if (folds_.front()->fold.validation.empty()) identity["epochs"] = config_.epochs;
+  return identity.dump();
 }
 
 void TrainingRun::save(SafetensorsFile& state) const {

@@ -58,8 +58,9 @@ struct Training {
 
 /// Trains one architecture from scratch, once for all the given folds, which must share their
 /// training set: they differ in whom each epoch is validated on, and so in the epoch that each
-/// keeps. One result per fold. Goes on from what the observer's checkpoints hold of the stage.
-/// Throws NonFiniteError where the loss is no longer a number.
+/// keeps; without anybody (final_fold), that is the last. One result per fold. Goes on from what
+/// the observer's checkpoints hold of the stage. Throws NonFiniteError where the loss is no longer
+/// a number.
 std::vector<Training> train_architecture(const Config& config,
                                          const std::vector<const FoldData*>& folds,
                                          const Genotype& genotype, const Observer& observer,
