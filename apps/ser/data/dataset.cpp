@@ -75,8 +75,10 @@ Normalisation fit_normalisation(const std::vector<Features>& features,
   for (const std::int64_t r : recordings) {
     const std::vector<double> rows = row_moments(features[r]);
     const auto frames = static_cast<double>(features[r].frames);
-    for (std::int64_t f = 0; f < bins; ++f)
-      moments[f].merge({frames, rows[2 * f], rows[2 * f + 1]});
+    for (std::int64_t f = 0; f < bins; ++f) {
+      const double mean = kind == NormalisationKind::utterance_mean ? 0 : rows[2 * f];
+      moments[f].merge({frames, mean, rows[2 * f + 1]});
+    }
   }
   if (kind == NormalisationKind::global) {
     Moments all;
@@ -129,25 +131,28 @@ Dataset::Dataset(std::vector<Features> features, std::vector<int> labels,
 }
 
 void Dataset::set_statistics(const Normalisation& normalisation) {
+  const auto rows = static_cast<std::int64_t>(normalisation.mean.size());
+  const bool own_stddev = normalisation.kind == NormalisationKind::per_utterance;
+  check(own_stddev || (rows == bins_ && normalisation.stddev.size() == normalisation.mean.size()),
+        "Dataset", "normalisation must have one mean and stddev per bin; got ", rows, " for ",
+        bins_, " bins");
   std::vector<real> values;
-  if (normalisation.kind == NormalisationKind::per_utterance) {
+  if (own_stddev || normalisation.kind == NormalisationKind::utterance_mean) {
     own_statistics_.assign(features_.size(), -1);
     for (const std::int64_t r : recordings_) {
       own_statistics_[r] = static_cast<std::int64_t>(values.size()) / (2 * bins_);
-      const std::vector<double> rows = row_moments(features_[r]);
+      const std::vector<double> moments = row_moments(features_[r]);
       const auto frames = static_cast<double>(features_[r].frames);
       for (std::int64_t f = 0; f < bins_; ++f) {
-        values.push_back(static_cast<float>(rows[2 * f]));
+        values.push_back(static_cast<float>(moments[2 * f]));
       }
       for (std::int64_t f = 0; f < bins_; ++f) {
-        values.push_back(1.0f / Moments{frames, rows[2 * f], rows[2 * f + 1]}.stddev());
+        values.push_back(1.0f / (own_stddev
+                                     ? Moments{frames, moments[2 * f], moments[2 * f + 1]}.stddev()
+                                     : normalisation.stddev[f]));
       }
     }
   } else {
-    const auto rows = static_cast<std::int64_t>(normalisation.mean.size());
-    check(rows == bins_ && normalisation.stddev.size() == normalisation.mean.size(), "Dataset",
-          "normalisation must have one mean and stddev per bin; got ", rows, " for ", bins_,
-          " bins");
     values.assign(normalisation.mean.begin(), normalisation.mean.end());
     for (const float stddev : normalisation.stddev) values.push_back(1.0f / stddev);
   }

@@ -12,19 +12,23 @@
 namespace serenade::ser {
 
 /// Over what the mean and the stddev are taken: each bin of the training recordings; all their
-/// bins together; or each bin of the recording itself.
-enum class NormalisationKind { per_bin, global, per_utterance };
+/// bins together; or each bin of the recording itself. utterance_mean: the mean of each bin of the
+/// recording itself, and the stddev of the training recordings about such means. Subtracting the
+/// mean of logarithms takes away a recording's level, and the channel it came through (cepstral
+/// mean subtraction; Atal, JASA 1974), but not how much a bin varies, as per_utterance does.
+enum class NormalisationKind { per_bin, global, per_utterance, utterance_mean };
 
 inline EnumNames<NormalisationKind> enum_names(NormalisationKind) {
   return {{NormalisationKind::per_bin, "per_bin"},
           {NormalisationKind::global, "global"},
-          {NormalisationKind::per_utterance, "per_utterance"}};
+          {NormalisationKind::per_utterance, "per_utterance"},
+          {NormalisationKind::utterance_mean, "utterance_mean"}};
 }
 
 /// x -> (x - mean[f]) / stddev[f]. A bin that never changes gets stddev 1, hence zeros.
 struct Normalisation {
   NormalisationKind kind = NormalisationKind::per_bin;
-  std::vector<float> mean;    ///< [bins]; empty for per_utterance
+  std::vector<float> mean;    ///< [bins]; empty for per_utterance, zeros for utterance_mean
   std::vector<float> stddev;  ///< [bins]; empty for per_utterance
 };
 
@@ -125,7 +129,7 @@ class Dataset {
   std::vector<Segment> segments_;
   std::int64_t bins_ = 0;
   Tensor statistics_;
-  std::vector<std::int64_t> own_statistics_;  // per_utterance: of each recording; else empty
+  std::vector<std::int64_t> own_statistics_;  // of each recording, where it has its own; else empty
 };
 
 }  // namespace serenade::ser

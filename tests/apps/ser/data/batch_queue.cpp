@@ -44,7 +44,8 @@ std::vector<Batch> all_batches(BatchQueue& queue) {
 
 TEST_CASE("batch queue: batches sent ahead are those made at once, in order, bit for bit") {
   for (const NormalisationKind kind :
-       {NormalisationKind::per_bin, NormalisationKind::global, NormalisationKind::per_utterance}) {
+       {NormalisationKind::per_bin, NormalisationKind::global, NormalisationKind::per_utterance,
+        NormalisationKind::utterance_mean}) {
     CAPTURE(to_string(kind));
     const Dataset data = make_dataset(kind);
     BatchQueue direct(data, Device::cpu), ahead(data, Device::cpu, true);

@@ -107,6 +107,22 @@ TEST_CASE("dataset: the three scopes of normalisation") {
   CHECK(global.mean == std::vector<float>(3, global.mean[0]));
   CHECK(global.mean[0] == doctest::Approx((0 + 10 - 9.21) / 3).epsilon(0.3));
   CHECK(fit_normalisation(features, {0}, NormalisationKind::per_utterance).mean.empty());
+  // The mean of each recording, and what is left of the variance over all of them.
+  const Dataset own_mean = make_dataset({120, 80}, NormalisationKind::utterance_mean);
+  for (const int bin : {0, 1}) {
+    CHECK(moments(own_mean, bin).second == doctest::Approx(1).epsilon(1e-4));
+    for (const std::int64_t r : own_mean.recordings()) {
+      const Tensor values = own_mean.utterance(r).input.slice(2, bin, 1).contiguous();
+      double sum = 0;
+      for (const real x : values.to_vector()) sum += x;
+      CHECK(std::abs(sum / static_cast<double>(values.numel())) < 1e-5);
+    }
+  }
+  const Normalisation within =
+      fit_normalisation(features, {0, 1}, NormalisationKind::utterance_mean);
+  CHECK(within.mean == std::vector<float>(3, 0.0f));
+  CHECK(within.stddev[0] < fit_normalisation(features, {0, 1}).stddev[0]);
+  CHECK(within.stddev[2] == 1.0f);
   CHECK(parse_setting<NormalisationKind>("normalisation", "global") == NormalisationKind::global);
   CHECK_THROWS_AS(parse_setting<NormalisationKind>("normalisation", "none"), InputError);
 }

@@ -63,8 +63,9 @@ TEST_CASE(
       bytes += static_cast<double>(made[r].bins * made[r].frames) * (half ? 2 : 4);
     }
     CHECK(device_bytes(corpus, settings) >= bytes);
-    for (const NormalisationKind scope : {NormalisationKind::per_bin, NormalisationKind::global,
-                                          NormalisationKind::per_utterance}) {
+    for (const NormalisationKind scope :
+         {NormalisationKind::per_bin, NormalisationKind::global, NormalisationKind::per_utterance,
+          NormalisationKind::utterance_mean}) {
       CAPTURE(to_string(scope));
       const Normalisation a = fit_normalisation(host, {0, 2}, scope);
       const Normalisation b = fit_normalisation(made, {0, 2}, scope);

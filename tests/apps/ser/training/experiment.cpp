@@ -311,7 +311,8 @@ TEST_CASE("experiment: a model file predicts what its network did") {
   const std::string corpus = make_tone_corpus(folder);
   for (const char* system_name : {kGruAtt, kSeqCap}) {
     for (const NormalisationKind kind :
-         {NormalisationKind::per_bin, NormalisationKind::per_utterance}) {
+         {NormalisationKind::per_bin, NormalisationKind::per_utterance,
+          NormalisationKind::utterance_mean}) {
       CAPTURE(system_name);
       Config config = small_config(corpus, system_name, "none");
       config.normalisation = kind;
