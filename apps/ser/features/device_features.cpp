@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <utility>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/threads.h"
+#include "tensor/check.h"
 #include "tensor/storage.h"
 
 namespace serenade::ser {
@@ -27,6 +29,7 @@ SpectrumValue spectrum_value(FeatureKind kind) {
       return SpectrumValue::mulaw;
     case FeatureKind::power:
     case FeatureKind::mel:
+    case FeatureKind::pcen:
       break;
   }
   return SpectrumValue::power;
@@ -119,6 +122,10 @@ class DeviceFrontEnd {
 
 }  // namespace
 
+bool can_be_made_on_devices(const FeatureSettings& settings) {
+  return settings.kind != FeatureKind::pcen;
+}
+
 SpectrogramFormat device_format(const FeatureSettings& settings) {
   return settings.kind == FeatureKind::power ? SpectrogramFormat::float32
                                              : SpectrogramFormat::float16;
@@ -139,6 +146,8 @@ std::vector<Features> extract_features_on(Device device, const Corpus& corpus,
                                           const FeatureSettings& settings,
                                           const ExtractOptions& options) {
   check_settings(settings);
+  check(can_be_made_on_devices(settings), "extract_features_on", "cannot make features of kind ",
+        to_string(settings.kind));
   const DeviceFrontEnd front_end(settings, device);
   const auto total = static_cast<std::int64_t>(corpus.recordings.size());
   const std::int64_t rows = settings.rows();
@@ -155,6 +164,7 @@ std::vector<Features> extract_features_on(Device device, const Corpus& corpus,
       const Recording& recording = corpus.recordings[begin + i];
       try {
         sounds[i] = read_audio(recording.path, kSampleRate, recording.range);
+        sounds[i].samples = prepared(std::move(sounds[i].samples), settings);
       } catch (const InputError& error) {
         const std::lock_guard lock(mutex);
         list_damaged(options, corpus, begin + i, error);

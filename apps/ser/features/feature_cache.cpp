@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
@@ -44,7 +45,8 @@ std::uint64_t cache_key(const Recording& recording) {
   return hash.value();
 }
 
-Features compute(const std::vector<float>& samples, FrontEnd& front_end, const std::string& name) {
+Features compute(std::vector<float> recording, FrontEnd& front_end, const std::string& name) {
+  const std::vector<float> samples = prepared(std::move(recording), front_end.settings());
   const auto count = static_cast<std::int64_t>(samples.size());
   Features features;
   features.bins = front_end.settings().rows();
@@ -86,9 +88,9 @@ std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettin
       features[i] = std::move(*found);
       return;
     }
-    const Audio audio = read_audio(recording.path, kSampleRate, recording.range);
+    Audio audio = read_audio(recording.path, kSampleRate, recording.range);
     FrontEnd front_end(settings);
-    features[i] = compute(audio.samples, front_end, recording.path);
+    features[i] = compute(std::move(audio.samples), front_end, recording.path);
     // A file that was written to while it was read may have become another one.
     if (key != 0 && key == cache_key(recording)) store->add(key, features[i]);
   };

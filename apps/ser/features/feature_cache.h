@@ -65,7 +65,7 @@ void list_damaged(const ExtractOptions& options, const Corpus& corpus, std::int6
 void leave_out_damaged(Corpus& corpus, std::vector<Features>& features,
                        const std::vector<DamagedRecording>& damaged);
 
-/// The features of samples at 16 kHz, in memory. Throws InputError, beginning with `name`, where
+/// The features of a recording's samples at 16 kHz. Throws InputError, beginning with `name`, where
 /// they are not finite.
 Features features_of(const std::vector<float>& samples, const FeatureSettings& settings,
                      const std::string& name);

@@ -12,6 +12,8 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/corpus/audio.h"
+#include "apps/ser/features/loudness.h"
+#include "apps/ser/features/pcen.h"
 #include "kernels/runtime/ceil_div.h"
 #include "tensor/fnv.h"
 
@@ -93,7 +95,7 @@ void check_settings(const FeatureSettings& settings) {
   const bool logarithm = settings.kind == FeatureKind::log || settings.kind == FeatureKind::mel;
   require(!logarithm || (settings.offset > 0 && std::isfinite(settings.offset)),
           "offset must be above 0, for log(0) is not finite");
-  if (settings.kind != FeatureKind::mel) return;
+  if (!settings.has_bands()) return;
   require(settings.n_mels >= 1 && settings.n_mels <= settings.n_fft / 2,
           "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2));
   require(settings.mel_low >= 0 && settings.mel_low < settings.mel_high &&
@@ -109,9 +111,16 @@ std::string settings_key(const FeatureSettings& settings) {
        << settings.n_fft << ' ' << settings.bins << ' ' << settings.window << ' '
        << settings.hop_length << ' ' << settings.offset << ' ' << settings.n_mels << ' '
        << settings.mel_low << ' ' << settings.mel_high;
+  // What is left as it was before there was a choice has the key of then.
+  if (settings.level != RecordingLevel::recorded) text << " level " << to_string(settings.level);
   Fnv hash;
   hash.add_text(text.str());
   return hash.hex();
+}
+
+std::vector<float> prepared(std::vector<float> samples, const FeatureSettings& settings) {
+  if (settings.level == RecordingLevel::loudness) bring_to_target_loudness(samples);
+  return samples;
 }
 
 std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings) {
@@ -129,9 +138,9 @@ struct FrontEnd::Plan {
   std::vector<float> window;           // [window]
   std::vector<float> signal;           // [n_fft], zeros after the window
   std::vector<kiss_fft_cpx> spectrum;  // [n_fft / 2 + 1]
-  std::vector<float> power;            // [n_fft / 2 + 1], mel only
-  std::vector<MelTriangle> bands;      // mel only
-  std::vector<float> columns;          // [kBlock, rows]
+  std::vector<float> power;            // [n_fft / 2 + 1], with bands only
+  std::vector<MelTriangle> bands;
+  std::vector<float> columns;  // [kBlock, rows]
 
   explicit Plan(const FeatureSettings& settings)
       : window(settings.window),
@@ -145,7 +154,7 @@ struct FrontEnd::Plan {
       window[n] =
           static_cast<float>(0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * n / settings.window));
     }
-    if (settings.kind == FeatureKind::mel) bands = mel_triangles(settings);
+    if (settings.has_bands()) bands = mel_triangles(settings);
   }
   ~Plan() { kiss_fftr_free(transform); }
   Plan(const Plan&) = delete;
@@ -161,14 +170,16 @@ struct FrontEnd::Plan {
     const auto squared = [&](std::int64_t f) {
       return spectrum[f].r * spectrum[f].r + spectrum[f].i * spectrum[f].i;
     };
-    if (settings.kind == FeatureKind::mel) {
+    if (settings.has_bands()) {
       for (std::size_t f = 0; f < power.size(); ++f) power[f] = squared(f);
       for (std::size_t m = 0; m < bands.size(); ++m) {
         float energy = 0;
         for (std::size_t i = 0; i < bands[m].weights.size(); ++i) {
           energy += bands[m].weights[i] * power[bands[m].first + i];
         }
-        values[m] = std::log(energy + static_cast<float>(settings.offset));
+        values[m] = settings.kind == FeatureKind::mel
+                        ? std::log(energy + static_cast<float>(settings.offset))
+                        : energy;  // of pcen, which needs all frames
       }
       return;
     }
@@ -215,10 +226,12 @@ void FrontEnd::run(const float* samples, std::int64_t count, float* values) {
       }
     }
   });
+  if (settings_.kind == FeatureKind::pcen) pcen(values, rows, frames);
 }
 
-Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings) {
+Tensor spectrogram(const std::vector<float>& recording, const FeatureSettings& settings) {
   FrontEnd front_end(settings);
+  const std::vector<float> samples = prepared(recording, settings);
   const auto count = static_cast<std::int64_t>(samples.size());
   Tensor spectrogram = Tensor::empty({settings.rows(), frame_count(count, settings)});
   front_end.run(samples.data(), count, spectrogram.data());

@@ -10,6 +10,9 @@
 //              sine is window / 4, of any signal window / 2), so that values lie in [0, 1]
 //   mel:       log(sum_f W[m, f] |X|^2 + offset), triangles of height 1 spaced evenly on the mel
 //              scale mel(f) = 2595 log10(1 + f / 700) from mel_low to mel_high Hz
+//   pcen:      the sums of mel, each divided by what it was of late (pcen.h)
+//
+// Before that the samples may be brought to one loudness (FeatureSettings::level).
 //
 // hann[n] = 0.5 - 0.5 cos(2 pi n / window), the periodic window.
 
@@ -23,29 +26,38 @@
 
 namespace serenade::ser {
 
-enum class FeatureKind { log, magnitude, power, mulaw, mel };
+enum class FeatureKind { log, magnitude, power, mulaw, mel, pcen };
 
 inline EnumNames<FeatureKind> enum_names(FeatureKind) {
-  return {{FeatureKind::log, "log"},
-          {FeatureKind::magnitude, "magnitude"},
-          {FeatureKind::power, "power"},
-          {FeatureKind::mulaw, "mulaw"},
-          {FeatureKind::mel, "mel"}};
+  return {{FeatureKind::log, "log"},     {FeatureKind::magnitude, "magnitude"},
+          {FeatureKind::power, "power"}, {FeatureKind::mulaw, "mulaw"},
+          {FeatureKind::mel, "mel"},     {FeatureKind::pcen, "pcen"}};
+}
+
+/// At which level a recording comes to the front end: as it was recorded, or all at one loudness
+/// (loudness.h).
+enum class RecordingLevel { recorded, loudness };
+
+inline EnumNames<RecordingLevel> enum_names(RecordingLevel) {
+  return {{RecordingLevel::recorded, "recorded"}, {RecordingLevel::loudness, "loudness"}};
 }
 
 struct FeatureSettings {
   int n_fft = 800;       ///< points of the DFT; even, at least `window`
-  int bins = 200;        ///< the first bins are kept; at most n_fft / 2 + 1; unused by mel
+  int bins = 200;        ///< the first are kept; at most n_fft / 2 + 1; unused by mel and pcen
   int window = 640;      ///< samples: 40 ms at 16 kHz
   int hop_length = 160;  ///< samples: 10 ms
   FeatureKind kind = FeatureKind::log;
   double offset = 1e-4;    ///< inside the logarithm, of log and mel
-  int n_mels = 64;         ///< the following three only of mel
+  int n_mels = 64;         ///< the following three only of mel and pcen
   double mel_low = 20;     ///< Hz
   double mel_high = 8000;  ///< Hz; at most half the sampling rate
+  RecordingLevel level = RecordingLevel::recorded;
 
+  /// Whether the rows are mel bands.
+  bool has_bands() const { return kind == FeatureKind::mel || kind == FeatureKind::pcen; }
   /// Rows of the spectrogram.
-  int rows() const { return kind == FeatureKind::mel ? n_mels : bins; }
+  int rows() const { return has_bands() ? n_mels : bins; }
   bool operator==(const FeatureSettings&) const = default;
 };
 
@@ -66,6 +78,10 @@ void check_settings(const FeatureSettings& settings);
 /// Sixteen hexadecimal digits that change whenever a setting, or the front end itself, does.
 std::string settings_key(const FeatureSettings& settings);
 
+/// The samples as the front end shall get them: those of a recording, mono at 16 kHz, at the level
+/// that the settings ask for.
+std::vector<float> prepared(std::vector<float> samples, const FeatureSettings& settings);
+
 /// Frames of a signal of that many samples: at least 1 (short signals are padded with zeros).
 std::int64_t frame_count(std::int64_t samples, const FeatureSettings& settings);
 
@@ -75,7 +91,7 @@ struct MelTriangle {
   std::vector<float> weights;
 };
 
-/// The triangles of the settings' bands, in their order; for kind mel.
+/// The triangles of the settings' bands, in their order; for mel and pcen.
 std::vector<MelTriangle> mel_triangles(const FeatureSettings& settings);
 
 /// A front end made ready for many signals. Each thread needs its own; one may also use `threads`
@@ -89,7 +105,7 @@ class FrontEnd {
 
   const FeatureSettings& settings() const { return settings_; }
 
-  /// samples: mono at 16 kHz in [-1, 1]; values: [rows, frame_count(count)] row-major, overwritten.
+  /// samples: prepared(); values: [rows, frame_count(count)] row-major, overwritten.
   void run(const float* samples, std::int64_t count, float* values);
 
  private:
@@ -98,7 +114,7 @@ class FrontEnd {
   std::vector<std::unique_ptr<Plan>> plans_;  // one per thread
 };
 
-/// One signal at once: [rows, frames].
-Tensor spectrogram(const std::vector<float>& samples, const FeatureSettings& settings);
+/// One recording at once, prepared here: [rows, frames].
+Tensor spectrogram(const std::vector<float>& recording, const FeatureSettings& settings);
 
 }  // namespace serenade::ser

@@ -152,7 +152,7 @@ std::vector<Setting> corpus_settings() {
 }
 
 std::vector<Setting> front_end_settings() {
-  Setting preset{"preset", "front end; sets the next seven settings",
+  Setting preset{"preset", "front end; sets the next eight settings",
                  join(feature_preset_names(), "|"), [](const Config& c) { return c.preset; },
                  [](Config& c, const std::string& text) {
                    c.features = feature_preset(text);
@@ -161,13 +161,16 @@ std::vector<Setting> front_end_settings() {
   return {
       preset,
       int_setting("n_fft", 2, 1 << 20, "points of the DFT", FIELD(features.n_fft)),
-      int_setting("bins", 1, 1 << 19, "frequency bins kept (not for mel)", FIELD(features.bins)),
+      int_setting("bins", 1, 1 << 19, "frequency bins kept (not for mel, pcen)",
+                  FIELD(features.bins)),
       int_setting("window", 1, 1 << 16, "window in samples at 16 kHz", FIELD(features.window)),
       int_setting("hop_length", 1, 1 << 16, "samples from one window to the next",
                   FIELD(features.hop_length)),
       word_setting<FeatureKind>("feature", "value of a bin", FIELD(features.kind)),
       real_setting("offset", 0, 1e6, "added inside the logarithm", FIELD(features.offset)),
-      int_setting("n_mels", 1, 4096, "bands of the mel front end", FIELD(features.n_mels)),
+      int_setting("n_mels", 1, 4096, "bands of mel and pcen", FIELD(features.n_mels)),
+      word_setting<RecordingLevel>("level", "as recorded, or all at one loudness (EBU R 128)",
+                                   FIELD(features.level)),
       word_setting<NormalisationKind>("normalisation", "zero mean, unit variance over what",
                                       FIELD(normalisation)),
       int_setting("segment_frames", 4, 100000, "frames of a training segment",

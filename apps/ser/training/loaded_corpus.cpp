@@ -23,6 +23,14 @@ std::string gigabytes(double bytes) { return fixed(bytes / 1e9, 2); }
 // Whether the spectrograms shall be made on the compute device and stay there.
 bool keeps_on_device(const Config& config, const Corpus& corpus) {
   if (in_host_memory(compute_device()) || config.corpus_memory == CorpusMemory::host) return false;
+  if (!can_be_made_on_devices(config.features)) {
+    const std::string reason = "features of kind pcen are made on the CPU";
+    if (config.corpus_memory == CorpusMemory::device) {
+      throw InputError("corpus_memory device: " + reason + "; use corpus_memory host");
+    }
+    std::cerr << "device: " << reason << ", and the corpus is in host memory\n";
+    return false;
+  }
   const double bytes = device_bytes(corpus, config.features);
   std::size_t free = 0;
   KERNEL(compute_device(), free_memory, &free);

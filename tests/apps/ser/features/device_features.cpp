@@ -86,6 +86,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("device features: levels are set as on the host; pcen is the host's") {
+  const TemporaryFolder folder;
+  Corpus corpus = noise_corpus(folder, {4000});
+  std::vector<float> wave = noise(9000);
+  for (std::size_t i = 0; i < 4000; ++i) wave[i] = 0;
+  write_wav(corpus.recordings[0].path, wave);
+  FeatureSettings settings = feature_preset("mel");
+  settings.level = RecordingLevel::loudness;
+  const Features host = extract_features(corpus, settings).front();
+  const Features made = extract_features_on(Device::cpu, corpus, settings).front();
+  CHECK(host.frames == frame_count(9000, settings));
+  REQUIRE(made.frames == host.frames);
+  const Normalisation normalisation = fit_normalisation({host}, {0});
+  const auto values = [&](const Features& features) {
+    return Dataset({features}, {0}, {0}, normalisation).utterance(0).input.to_vector();
+  };
+  const std::vector<real> x = values(host), y = values(made);
+  double worst = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) worst = std::max<double>(worst, std::abs(x[i] - y[i]));
+  CHECK(worst < 2e-2);
+  CHECK(can_be_made_on_devices(settings));
+  settings.kind = FeatureKind::pcen;
+  CHECK_FALSE(can_be_made_on_devices(settings));
+  CHECK_THROWS_AS(extract_features_on(Device::cpu, corpus, settings), std::invalid_argument);
+}
+
 TEST_CASE("device features: a recording that cannot be read is named, the first in order") {
   const TemporaryFolder folder;
   const Corpus corpus = noise_corpus(folder, {2000, 1000, 900, 700});

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <functional>
@@ -184,7 +185,32 @@ TEST_CASE("features: presets, and settings that cannot be") {
   CHECK(refused([](FeatureSettings& s) { s.offset = 0; }));
   CHECK(refused([](FeatureSettings& s) { s.mel_high = 9000; }));
   CHECK(refused([](FeatureSettings& s) { s.mel_low = 8000; }));
+  CHECK(refused([](FeatureSettings& s) { s.kind = FeatureKind::pcen, s.n_mels = 0; }));
   CHECK_FALSE(refused([](FeatureSettings&) {}));
+}
+
+TEST_CASE("features: whatever the front end, silence and clipping give finite values") {
+  std::vector<float> clipped = noise(9000);
+  for (float& sample : clipped) sample = std::clamp(100 * sample, -1.0f, 1.0f);
+  std::vector<float> click(9000);
+  click[5000] = 1;
+  for (const FeatureKind kind :
+       {FeatureKind::log, FeatureKind::power, FeatureKind::mel, FeatureKind::pcen}) {
+    for (const RecordingLevel level : {RecordingLevel::recorded, RecordingLevel::loudness}) {
+      {
+        FeatureSettings settings = feature_preset("mel");
+        settings.kind = kind;
+        settings.level = level;
+        for (const std::vector<float>& wave :
+             {std::vector<float>{}, std::vector<float>{0}, std::vector<float>{1},
+              std::vector<float>(9000, 0.0f), std::vector<float>(9000, 1e-40f), clipped, click}) {
+          const std::vector<real> values = spectrogram(wave, settings).to_vector();
+          CHECK(values.size() % settings.rows() == 0);
+          for (const real value : values) REQUIRE(std::isfinite(value));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("features: the key changes with every setting") {
@@ -205,7 +231,10 @@ TEST_CASE("features: the key changes with every setting") {
   note([](FeatureSettings& s) { s.n_mels = 40; });
   note([](FeatureSettings& s) { s.mel_low = 0; });
   note([](FeatureSettings& s) { s.mel_high = 7000; });
-  CHECK(keys.size() == 10);
+  note([](FeatureSettings& s) { s.kind = FeatureKind::pcen; });
+  note([](FeatureSettings& s) { s.level = RecordingLevel::loudness; });
+  CHECK(keys.size() == 12);
+  CHECK(settings_key(FeatureSettings{}) == "ed9ac02c51bf537c");  // of caches that there are
 }
 
 }  // namespace serenade::ser

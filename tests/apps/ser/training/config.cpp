@@ -93,6 +93,16 @@ TEST_CASE("config: true and false have three words each") {
   }
 }
 
+TEST_CASE("config: the presets leave recordings as they are, and so did all before them") {
+  for (const std::string& preset : feature_preset_names()) {
+    Config config;
+    set_value(config, "preset", preset);
+    CHECK(config.features.level == RecordingLevel::recorded);
+  }
+  Config config = stored_config("{}", "config.json");
+  CHECK(config.features == feature_preset("small"));
+}
+
 TEST_CASE("config: keys that a file leaves out keep the base's values") {
   Config base;
   base.epochs = 3;
@@ -216,6 +226,7 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"system", "cnn", "CNN_SeqCap"},
       {"preset", "huge", "mel"},
       {"seed", "-1", "from 0 to"},
+      {"level", "loud", "loudness"},
       {"temperature", "-1", "from 1e-06 to"},
       {"final_temperature", "0", "from 1e-06 to"},
       {"drop_probability", "1", "from 0 to 0.999"},
