@@ -107,6 +107,7 @@ refuse 2 "did you mean '--num-masked'" search --masked 2 --corpus demo
 refuse 2 "did you mean '--strategy'" search --mode joint --corpus demo
 refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
 refuse 2 "did you mean '--trials'" search --random-architectures 3 --corpus demo
+refuse 2 gain_augment train --gain-augment 6 --level loudness --corpus demo
 refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
 refuse 2 'tournament must not exceed population' search --strategy evolution --tournament 11 --corpus demo
 refuse 2 'must fall' search --strategy gdas --final-temperature 20 --corpus demo

@@ -9,7 +9,9 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
+#include "apps/ser/features/level_change.h"
 #include "kernels/runtime/memory.h"
+#include "kernels/runtime/threads.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
 #include "tensor/storage.h"
@@ -178,6 +180,28 @@ BatchPlan Dataset::plan_segments(const std::vector<std::int64_t>& segments) cons
   return plan;
 }
 
+void Dataset::augment_gain(double decibels, const FeatureSettings& settings) {
+  check(decibels >= 0 && can_change_level(settings) && in_host_memory(device()) &&
+            format() == SpectrogramFormat::float32,
+        "augment_gain",
+        "needs a gain of at least 0 dB, and float32 features in host memory of a kind whose level "
+        "can be changed; got ",
+        decibels, " and ", to_string(settings.kind));
+  gain_decibels_ = decibels;
+  gain_settings_ = settings;
+}
+
+BatchPlan Dataset::plan_training(const std::vector<std::int64_t>& segments, std::uint64_t seed,
+                                 std::uint64_t epoch) const {
+  BatchPlan plan = plan_segments(segments);
+  if (gain_decibels_ == 0) return plan;
+  for (const Segment& piece : plan.pieces) {
+    const double place = uniform({seed, Purpose::data, epoch}, piece.recording);
+    plan.gains.push_back(static_cast<float>(std::pow(10, gain_decibels_ * (2 * place - 1) / 20)));
+  }
+  return plan;
+}
+
 BatchPlan Dataset::plan_utterances(const std::vector<std::int64_t>& recordings) const {
   check(!recordings.empty(), "utterances", "needs at least one recording; got none");
   BatchPlan plan{{}, frames(recordings.front())};
@@ -233,7 +257,12 @@ Batch Dataset::gather(const BatchPlan& plan, const Tensor& statistics, const voi
   return batch;
 }
 
-Batch Dataset::gather(const BatchPlan& plan) const { return gather(plan, statistics_, nullptr); }
+Batch Dataset::gather(const BatchPlan& plan) const {
+  if (plan.gains.empty()) return gather(plan, statistics_, nullptr);
+  std::vector<float> packed(packed_bytes(plan) / sizeof(float));  // the format that has gains
+  pack(plan, packed.data(), cpu::thread_count());
+  return gather(plan, statistics_, packed.data());
+}
 
 Batch Dataset::gather_packed(const BatchPlan& plan, const void* packed,
                              const Tensor& statistics) const {
@@ -264,6 +293,9 @@ void Dataset::pack(const BatchPlan& plan, void* packed, int threads) const {
     for (std::int64_t f = 0; f < bins_; ++f) {
       std::memcpy(targets[i] + f * row, from + f * spectrogram.frames * value_bytes, row);
     }
+    if (plan.gains.empty()) return;
+    change_level(reinterpret_cast<float*>(targets[i]), piece.frames * bins_, gain_settings_,
+                 plan.gains.at(static_cast<std::size_t>(i)));
   });
 }
 

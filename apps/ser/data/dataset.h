@@ -59,6 +59,8 @@ std::vector<Segment> cut_segments(std::int64_t recording, std::int64_t frames,
 struct BatchPlan {
   std::vector<Segment> pieces;  ///< one per example
   std::int64_t length = 0;      ///< frames of the batch: at least those of each piece
+  /// Of each piece, a factor on the samples of its recording; empty: as recorded.
+  std::vector<float> gains = {};
 };
 
 struct Batch {
@@ -83,6 +85,11 @@ class Dataset {
   int label(std::int64_t recording) const { return labels_.at(recording); }
   std::int64_t frames(std::int64_t recording) const { return features_.at(recording).frames; }
 
+  /// From here on plan_training() draws gains of at most so many decibels up or down. settings: of
+  /// the features, which must be float32 in host memory, of a kind whose level can be changed
+  /// (features/level_change.h). The normalisation stays that of the recordings as they are.
+  void augment_gain(double decibels, const FeatureSettings& settings);
+
   /// The order of the segments in one epoch: a pure function of seed and epoch.
   std::vector<std::int64_t> epoch_order(std::uint64_t seed, std::uint64_t epoch) const;
 
@@ -92,6 +99,10 @@ class Dataset {
 
   /// Segments by their indices, and whole recordings of one and the same length.
   BatchPlan plan_segments(const std::vector<std::int64_t>& segments) const;
+  /// plan_segments(), after augment_gain() with a gain for each recording, uniform in decibels: a
+  /// pure function of seed, epoch and recording.
+  BatchPlan plan_training(const std::vector<std::int64_t>& segments, std::uint64_t seed,
+                          std::uint64_t epoch) const;
   BatchPlan plan_utterances(const std::vector<std::int64_t>& recordings) const;
 
   /// The pieces, normalised, then padded with zeros: [N, 1, F, length], on device().
@@ -102,8 +113,8 @@ class Dataset {
   Batch utterances(const std::vector<std::int64_t>& recordings) const;
 
   /// For batches on another device than the spectrograms' (batch_queue.h): the frames of a plan's
-  /// pieces alone, one [F, frames] after the other, as they are stored. pack() is for spectrograms
-  /// in host memory, gather_packed() for the same bytes on the device of `statistics`, a copy of
+  /// pieces alone, one [F, frames] after the other, as stored but for gains. pack() is for those in
+  /// host memory, gather_packed() for the same bytes on the device of `statistics`, a copy of
   /// statistics(). The batch has the bits of gather().
   std::size_t packed_bytes(const BatchPlan& plan) const;
   void pack(const BatchPlan& plan, void* packed, int threads) const;
@@ -128,6 +139,8 @@ class Dataset {
   SegmentOptions options_;
   std::vector<Segment> segments_;
   std::int64_t bins_ = 0;
+  double gain_decibels_ = 0;       // the largest; 0: none is drawn
+  FeatureSettings gain_settings_;  // of the features, where gains are drawn
   Tensor statistics_;
   std::vector<std::int64_t> own_statistics_;  // of each recording, where it has its own; else empty
 };

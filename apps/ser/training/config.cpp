@@ -11,6 +11,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/json_input.h"
 #include "apps/ser/corpus/label_choice.h"
+#include "apps/ser/features/level_change.h"
 #include "apps/ser/training/search.h"
 #include "tensor/check.h"
 #include "tensor/files.h"
@@ -194,6 +195,9 @@ std::vector<Setting> training_settings() {
       real_setting("alpha_learning_rate", 0, 100,
                    "of bi-level alphas, constant; joint ones have the weights' rate",
                    FIELD(search.alpha_learning_rate)),
+      real_setting("gain_augment", 0, 60,
+                   "each epoch, training recordings are up to so many dB louder or softer",
+                   FIELD(gain_augment)),
       int_setting("seed", 0, INT64_MAX, "of all random numbers", FIELD(seed)),
   };
 }
@@ -327,6 +331,19 @@ std::string value_text(const std::string& source, const std::string& key, const 
   throw InputError(source + ": the value of '" + key + "' must be a text, a number, true or false");
 }
 
+// What takes a recording's level away, or hides it, leaves a random gain nothing to do.
+void check_gain_augment(const Config& config) {
+  const bool own_level = config.normalisation == NormalisationKind::per_utterance ||
+                         config.normalisation == NormalisationKind::utterance_mean;
+  if (!own_level && config.features.level == RecordingLevel::recorded &&
+      can_change_level(config.features)) {
+    return;
+  }
+  throw InputError(
+      "gain_augment goes with features that depend on the level only: not with feature pcen, level "
+      "loudness, or normalisation per_utterance or utterance_mean");
+}
+
 }  // namespace
 
 void Config::resolve() {
@@ -344,6 +361,7 @@ void Config::resolve() {
   if (segments.minimum > segments.length) {
     throw InputError("segment_minimum must not exceed segment_frames");
   }
+  if (gain_augment > 0) check_gain_augment(*this);
   if (search.tournament > search.population) {
     throw InputError("tournament must not exceed population");
   }

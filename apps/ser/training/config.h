@@ -56,6 +56,7 @@ struct Config {
   FeatureSettings features = feature_preset("small");
   NormalisationKind normalisation = NormalisationKind::per_bin;
   SegmentOptions segments;
+  double gain_augment = 0;  ///< dB: gains of training recordings reach so far up and down
 
   Direction direction = Direction::both;
   int folds = 0;  ///< sessions held out in turn: the first so many; 0: all

@@ -23,8 +23,10 @@ std::string gigabytes(double bytes) { return fixed(bytes / 1e9, 2); }
 // Whether the spectrograms shall be made on the compute device and stay there.
 bool keeps_on_device(const Config& config, const Corpus& corpus) {
   if (in_host_memory(compute_device()) || config.corpus_memory == CorpusMemory::host) return false;
-  if (!can_be_made_on_devices(config.features)) {
-    const std::string reason = "features of kind pcen are made on the CPU";
+  const bool made_there = can_be_made_on_devices(config.features);
+  if (!made_there || config.gain_augment > 0) {
+    const std::string reason = made_there ? "gain_augment changes batches in the host's memory"
+                                          : "features of kind pcen are made on the CPU";
     if (config.corpus_memory == CorpusMemory::device) {
       throw InputError("corpus_memory device: " + reason + "; use corpus_memory host");
     }
@@ -105,8 +107,10 @@ FoldData make_fold_data(const Config& config, const LoadedCorpus& loaded, const 
     return Dataset(loaded.features, loaded.labels, recordings.empty() ? fold.train : recordings,
                    normalisation, config.segments);
   };
-  return {&loaded.corpus,       fold,          normalisation, set(fold.train),
-          set(fold.validation), set(fold.test)};
+  FoldData data{&loaded.corpus,       fold,          normalisation, set(fold.train),
+                set(fold.validation), set(fold.test)};
+  if (config.gain_augment > 0) data.train.augment_gain(config.gain_augment, config.features);
+  return data;
 }
 
 }  // namespace serenade::ser

@@ -21,7 +21,7 @@ std::int64_t batch_count(const Dataset& data, int batch_size) {
 
 BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
                             std::uint64_t pass, std::int64_t first_batch) {
-  return [&data, batch_size, order = data.epoch_order(seed, pass),
+  return [&data, batch_size, seed, pass, order = data.epoch_order(seed, pass),
           begin = static_cast<std::size_t>(first_batch *
                                            batch_size)]() mutable -> std::optional<BatchPlan> {
     if (begin >= order.size()) return std::nullopt;
@@ -29,7 +29,7 @@ BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t s
     const std::vector<std::int64_t> segments(order.begin() + static_cast<std::ptrdiff_t>(begin),
                                              order.begin() + static_cast<std::ptrdiff_t>(end));
     begin = end;
-    return data.plan_segments(segments);
+    return data.plan_training(segments, seed, pass);
   };
 }
 

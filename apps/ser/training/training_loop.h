@@ -15,8 +15,8 @@ namespace serenade::ser {
 /// Batches of one pass over a set.
 std::int64_t batch_count(const Dataset& data, int batch_size);
 
-/// The batches of one pass, in the order of (seed, pass), but for the first so many. The set must
-/// outlive the source.
+/// The batches of one pass, in the order and with the gains of (seed, pass), but for the first so
+/// many. The set must outlive the source.
 BatchQueue::Source one_pass(const Dataset& data, int batch_size, std::uint64_t seed,
                             std::uint64_t pass, std::int64_t first_batch = 0);
 

@@ -190,6 +190,68 @@ TEST_CASE("dataset: a subset keeps the indices of the corpus") {
   CHECK_THROWS_AS(Dataset(features, {0, 1, 2}, {0}, Normalisation{}), std::invalid_argument);
 }
 
+TEST_CASE("dataset: gains are drawn per recording and epoch, and are those of scaled samples") {
+  const FeatureSettings settings = feature_preset("mel");
+  std::vector<std::vector<float>> waves;
+  for (const int seconds : {5, 1, 2}) {
+    waves.push_back(noise(seconds * kSampleRate, static_cast<std::uint64_t>(seconds)));
+  }
+  const auto features_at = [&](const std::vector<float>& gains) {
+    std::vector<Features> features;
+    for (std::size_t r = 0; r < waves.size(); ++r) {
+      std::vector<float> wave = waves[r];
+      for (float& sample : wave) sample *= gains[r];
+      features.push_back(features_of(wave, settings, "noise"));
+    }
+    return features;
+  };
+  const std::vector<Features> features = features_at({1, 1, 1});
+  const Normalisation normalisation = fit_normalisation(features, {0, 1, 2});
+  Dataset data(features, {0, 1, 2}, {0, 1, 2}, normalisation);
+  const std::vector<std::int64_t> segments = {3, 0, 2, 1};  // of recordings 1, 0, 0, 0
+  CHECK(data.plan_training(segments, 1, 1).gains.empty());
+  data.augment_gain(12, settings);
+  const BatchPlan plan = data.plan_training(segments, 1, 1);
+  REQUIRE(plan.gains.size() == 4);
+  CHECK(plan.gains[1] == plan.gains[2]);
+  CHECK(plan.gains[1] == plan.gains[3]);
+  CHECK(plan.gains[0] != plan.gains[1]);
+  CHECK(data.plan_training(segments, 1, 1).gains == plan.gains);
+  CHECK(data.plan_training(segments, 1, 2).gains != plan.gains);
+  CHECK(data.plan_training(segments, 2, 1).gains != plan.gains);
+  CHECK(data.plan_segments(segments).gains.empty());
+  CHECK(data.plan_utterances({1}).gains.empty());
+
+  const std::vector<Features> scaled = features_at({plan.gains[1], plan.gains[0], 1});
+  const Dataset expected(scaled, {0, 1, 2}, {0, 1, 2}, normalisation);
+  const std::vector<real> a = data.gather(plan).input.to_vector();
+  const std::vector<real> e = expected.make_batch(segments).input.to_vector();
+  REQUIRE(a.size() == e.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max<double>(worst, std::abs(a[i] - e[i]));
+  CHECK(worst < 1e-3);
+  CHECK(data.gather(plan).input.to_vector() != data.make_batch(segments).input.to_vector());
+
+  // Uniform in decibels: both ends are reached, and the mean is near 0.
+  double lowest = 0, highest = 0, sum = 0;
+  for (std::uint64_t epoch = 0; epoch < 200; ++epoch) {
+    const double decibels = 20 * std::log10(data.plan_training({0}, 3, epoch).gains[0]);
+    lowest = std::min(lowest, decibels);
+    highest = std::max(highest, decibels);
+    sum += decibels;
+  }
+  CHECK(lowest >= -12);
+  CHECK(lowest < -11);
+  CHECK(highest <= 12);
+  CHECK(highest > 11);
+  CHECK(std::abs(sum / 200) < 1.5);
+
+  FeatureSettings smoothed = settings;
+  smoothed.kind = FeatureKind::pcen;
+  CHECK_THROWS_AS(data.augment_gain(12, smoothed), std::invalid_argument);
+  CHECK_THROWS_AS(data.augment_gain(-1, settings), std::invalid_argument);
+}
+
 TEST_CASE("dataset: whole recordings of one length are evaluated together, every one once") {
   const Dataset set = make_dataset({197, 60, 197, 197, 5000, 60, 197, 4000});
   const auto groups = set.equal_length_groups(3, 400);

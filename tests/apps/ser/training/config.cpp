@@ -101,6 +101,7 @@ TEST_CASE("config: the presets leave recordings as they are, and so did all befo
   }
   Config config = stored_config("{}", "config.json");
   CHECK(config.features == feature_preset("small"));
+  CHECK(config.gain_augment == 0);
 }
 
 TEST_CASE("config: keys that a file leaves out keep the base's values") {
@@ -226,6 +227,7 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"system", "cnn", "CNN_SeqCap"},
       {"preset", "huge", "mel"},
       {"seed", "-1", "from 0 to"},
+      {"gain_augment", "61", "from 0 to 60"},
       {"level", "loud", "loudness"},
       {"temperature", "-1", "from 1e-06 to"},
       {"final_temperature", "0", "from 1e-06 to"},
@@ -293,6 +295,20 @@ TEST_CASE("config: resolve fills in what follows and refuses what does not go to
     set_value(config, key, value);
     set_value(config, other_key, other);
     CHECK_FALSE(message_of<InputError>([&] { config.resolve(); }).empty());
+  }
+  // A random gain where the level makes no difference.
+  const std::vector<std::array<std::string, 2>> without_level = {
+      {"feature", "pcen"},
+      {"level", "loudness"},
+      {"normalisation", "per_utterance"},
+      {"normalisation", "utterance_mean"}};
+  for (const std::array<std::string, 2>& row : without_level) {
+    CAPTURE(row[1]);
+    Config config;
+    set_value(config, row[0], row[1]);
+    CHECK_NOTHROW(config.resolve());
+    set_value(config, "gain_augment", "6");
+    CHECK(contains(message_of<InputError>([&] { config.resolve(); }), "gain_augment"));
   }
   Config before;
   set_value(before, "gru_reset", "before");

@@ -63,13 +63,18 @@ TEST_CASE("resume: a run stopped at any step ends with the same bits") {
   const TemporaryFolder folder;
   const std::string corpus = make_tone_corpus(folder);
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {kGruAtt, "none"},   {kGruAtt, "dropout"},  {kGruAtt, "joint"},
-      {kGruAtt, "random"}, {kSeqCap, "sampling"}, {kGruAtt, "two_stage"}};
+      {kGruAtt, "none"},     {kGruAtt, "dropout"},   {kGruAtt, "joint"}, {kGruAtt, "random"},
+      {kSeqCap, "sampling"}, {kGruAtt, "two_stage"}, {kGruAtt, "gain"}};
   for (const auto& [system, mode] : cases) {
     CAPTURE(system);
     CAPTURE(mode);
     const bool two_stage = std::string(mode) == "two_stage";
-    Config config = resumable_config(corpus, system, two_stage ? "dropout" : mode);
+    const bool with_gain = std::string(mode) == "gain";
+    Config config = resumable_config(corpus, system,
+                                     two_stage   ? "dropout"
+                                     : with_gain ? "none"
+                                                 : mode);
+    if (with_gain) config.gain_augment = 10;
     if (two_stage) {
       config.search.bilevel = Bilevel::two_stage;
       config.search.architecture_epochs = 2;
