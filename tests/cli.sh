@@ -49,6 +49,7 @@ wav() {  # wav FILE BYTES: 22,050 Hz, two channels, 16 bit, BYTES (16000 or 0) o
 accept corpus make demo --utterances 1
 accept corpus check demo
 holds out.txt SYNTHETIC
+holds out.txt 'Silence: '
 accept corpus check demo --json --strict
 holds out.txt '"total"'
 accept corpus list
@@ -108,6 +109,7 @@ refuse 2 "did you mean '--strategy'" search --mode joint --corpus demo
 refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
 refuse 2 "did you mean '--trials'" search --random-architectures 3 --corpus demo
 refuse 2 gain_augment train --gain-augment 6 --level loudness --corpus demo
+refuse 2 "must be a number" train --trim -1 --corpus demo
 refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
 refuse 2 'tournament must not exceed population' search --strategy evolution --tournament 11 --corpus demo
 refuse 2 'must fall' search --strategy gdas --final-temperature 20 --corpus demo

@@ -30,19 +30,21 @@ struct FeatureOptions {
 };
 
 nlohmann::ordered_json describe(const std::string& file, const FeatureSettings& settings) {
-  std::int64_t samples = 0;
+  std::int64_t samples = 0, frames = 0;
   float lowest = INFINITY, highest = -INFINITY;
   const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
     const Features features = features_of(piece, settings, file);
     const auto [low, high] =
         std::minmax_element(features.values, features.values + features.bins * features.frames);
     samples += static_cast<std::int64_t>(piece.size());
+    frames += features.frames;
     lowest = std::min(lowest, *low);
     highest = std::max(highest, *high);
   });
   print_remarks(file, info);
+  if (settings.trim == 0) frames = frame_count(samples, settings);  // as if there were no pieces
   return {{"file", shown(file)},     {"seconds", static_cast<double>(samples) / kSampleRate},
-          {"rows", settings.rows()}, {"frames", frame_count(samples, settings)},
+          {"rows", settings.rows()}, {"frames", frames},
           {"lowest", lowest},        {"highest", highest}};
 }
 

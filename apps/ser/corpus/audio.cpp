@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "apps/ser/common/error.h"
+#include "apps/ser/corpus/activity.h"
 #include "apps/ser/corpus/sound_decoder.h"
 #include "tensor/fnv.h"
 
@@ -37,13 +38,16 @@ AudioSurvey survey_audio(const std::string& path) {
   SoundDecoder decoder(path, SoundSource::files);
   AudioSurvey survey;
   Fnv content;
+  LevelMeter meter(decoder.rate());
   const std::int64_t frames =
       decoder.decode(0, decoder.frames(), [&](const float* mono, std::int64_t count) {
         content.add(mono, static_cast<std::size_t>(count) * sizeof *mono);
+        meter.add(mono, count);
       });
   if (frames == 0) decoder.refuse("holds no samples; record or get it again");
   survey.info = decoder.info(frames);
   survey.content = content.value();
+  survey.levels = meter.levels();
   return survey;
 }
 

@@ -51,6 +51,7 @@ FrameRange frame_range(const TimeRange& range, int rate, std::int64_t frames);
 struct AudioSurvey {
   AudioInfo info;             ///< its frames are counted
   std::uint64_t content = 0;  ///< equal for equal samples, whatever the format and the name
+  std::vector<float> levels;  ///< of each 10 ms (activity.h)
 };
 
 /// Decodes a file block by block and keeps nothing. Throws as read_audio, which succeeds after it;

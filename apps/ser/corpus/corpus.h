@@ -59,6 +59,8 @@ struct Recording {
   TimeRange range;            ///< the part of the file that is meant
   double seconds = 0;         ///< length of that part
   std::uint64_t content = 0;  ///< of the whole file's samples: AudioSurvey::content
+  double silent_seconds = 0;  ///< 40 dB or more below its loudest 10 ms (activity.h)
+  double edge_seconds = 0;    ///< of these, before and after everything louder
 };
 
 /// A file that should have been a recording, and why it is not.
@@ -145,6 +147,7 @@ struct CorpusCheck {
   std::map<std::string, int> left_out;
   std::vector<std::string> notes;
   double hours = 0, shortest_seconds = 0, longest_seconds = 0;
+  double silence = 0, silent_edges = 0;  ///< as shares of all time, of 0 .. 1; see Recording
 
   /// No skipped file, no duplicate, and every known count met.
   bool ok() const;

@@ -7,6 +7,7 @@
 
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
+#include "apps/ser/corpus/activity.h"
 #include "apps/ser/corpus/corpus.h"
 #include "tensor/text.h"
 
@@ -54,6 +55,11 @@ void measure(const Corpus& corpus, CorpusCheck& check) {
     check.shortest_seconds =
         first ? recording.seconds : std::min(check.shortest_seconds, recording.seconds);
     check.longest_seconds = std::max(check.longest_seconds, recording.seconds);
+    check.silence += recording.silent_seconds / 3600;
+    check.silent_edges += recording.edge_seconds / 3600;
+  }
+  for (double* part : {&check.silence, &check.silent_edges}) {
+    *part = check.hours > 0 ? std::min(1.0, *part / check.hours) : 0;
   }
 }
 
@@ -133,7 +139,11 @@ std::string to_text(const CorpusCheck& check) {
       << "\n";
   for (const CountRow& row : check.speakers) write_row(out, row);
   out << std::fixed << std::setprecision(2) << "Length: " << check.hours << " h, from "
-      << check.shortest_seconds << " s to " << check.longest_seconds << " s\n";
+      << check.shortest_seconds << " s to " << check.longest_seconds << " s\n"
+      << std::setprecision(1) << "Silence: " << 100 * check.silence << " % of the time lies "
+      << std::setprecision(0) << kSilenceDecibels
+      << " dB or more below a recording's loudest 10 ms, " << std::setprecision(1)
+      << 100 * check.silent_edges << " % at its edges\n";
   for (std::size_t i = 0; i < check.sessions.size(); ++i) {
     out << "Session " << i + 1 << ":";
     for (const std::string& speaker : check.sessions[i]) out << " " << speaker;
@@ -194,7 +204,11 @@ std::string to_json(const CorpusCheck& check) {
                                    {"notes", check.notes},
                                    {"hours", check.hours},
                                    {"shortest_seconds", check.shortest_seconds},
-                                   {"longest_seconds", check.longest_seconds}};
+                                   {"longest_seconds", check.longest_seconds},
+                                   {"silence",
+                                    {{"decibels", kSilenceDecibels},
+                                     {"share", check.silence},
+                                     {"at_edges", check.silent_edges}}}};
   return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

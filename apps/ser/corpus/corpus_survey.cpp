@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <span>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/parallel.h"
+#include "apps/ser/corpus/activity.h"
 #include "apps/ser/corpus/path_spelling.h"
 #include "tensor/text.h"
 
@@ -127,6 +129,19 @@ std::string folded(const std::string& name) {
   return key;
 }
 
+// Of the part of a file that a recording is, from the levels of all of it.
+void measure_silence(Recording& recording, const std::vector<float>& levels,
+                     const FrameRange& range, int rate) {
+  const auto level_at = [&](std::int64_t frame) {
+    const auto at = static_cast<std::size_t>(frame * kLevelsPerSecond / rate);
+    return std::min(levels.size(), at);
+  };
+  const std::size_t first = level_at(range.first), last = level_at(range.last);
+  const Silence found = silence(std::span(levels).subspan(first, last - first));
+  recording.silent_seconds = static_cast<double>(found.frames) / kLevelsPerSecond;
+  recording.edge_seconds = static_cast<double>(found.at_edges) / kLevelsPerSecond;
+}
+
 }  // namespace
 
 void survey_recordings(Corpus& corpus) {
@@ -159,6 +174,7 @@ void survey_recordings(Corpus& corpus) {
     const double end = recording.range.end < 0 ? whole : std::min(whole, recording.range.end);
     recording.seconds = end - recording.range.start;
     recording.content = file.survey->content;
+    measure_silence(recording, file.survey->levels, range, info.sample_rate);
     usable.push_back(std::move(recording));
     parts.push_back({file.survey->content, range, &usable.back()});
   }

@@ -11,6 +11,7 @@
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
+#include "apps/ser/corpus/activity.h"
 #include "apps/ser/corpus/audio.h"
 #include "apps/ser/features/loudness.h"
 #include "apps/ser/features/pcen.h"
@@ -92,6 +93,7 @@ void check_settings(const FeatureSettings& settings) {
   require(settings.bins >= 1 && settings.bins <= settings.n_fft / 2 + 1,
           "bins must be from 1 to n_fft / 2 + 1 = " + std::to_string(settings.n_fft / 2 + 1) +
               "; got " + std::to_string(settings.bins));
+  require(settings.trim >= 0 && std::isfinite(settings.trim), "trim must be at least 0 dB");
   const bool logarithm = settings.kind == FeatureKind::log || settings.kind == FeatureKind::mel;
   require(!logarithm || (settings.offset > 0 && std::isfinite(settings.offset)),
           "offset must be above 0, for log(0) is not finite");
@@ -112,6 +114,7 @@ std::string settings_key(const FeatureSettings& settings) {
        << settings.hop_length << ' ' << settings.offset << ' ' << settings.n_mels << ' '
        << settings.mel_low << ' ' << settings.mel_high;
   // What is left as it was before there was a choice has the key of then.
+  if (settings.trim > 0) text << " trim " << settings.trim;
   if (settings.level != RecordingLevel::recorded) text << " level " << to_string(settings.level);
   Fnv hash;
   hash.add_text(text.str());
@@ -119,6 +122,13 @@ std::string settings_key(const FeatureSettings& settings) {
 }
 
 std::vector<float> prepared(std::vector<float> samples, const FeatureSettings& settings) {
+  if (settings.trim > 0) {
+    const ActivePart part = active_part(levels_of(samples, kSampleRate), settings.trim);
+    constexpr std::int64_t kFrame = kSampleRate / kLevelsPerSecond;
+    const std::int64_t end = std::min(std::ssize(samples), part.last * kFrame);
+    samples.erase(samples.begin() + end, samples.end());
+    samples.erase(samples.begin(), samples.begin() + part.first * kFrame);
+  }
   if (settings.level == RecordingLevel::loudness) bring_to_target_loudness(samples);
   return samples;
 }

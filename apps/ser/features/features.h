@@ -12,7 +12,8 @@
 //              scale mel(f) = 2595 log10(1 + f / 700) from mel_low to mel_high Hz
 //   pcen:      the sums of mel, each divided by what it was of late (pcen.h)
 //
-// Before that the samples may be brought to one loudness (FeatureSettings::level).
+// Before that silence may be cut off the edges, and the samples brought to one loudness
+// (FeatureSettings::trim, level).
 //
 // hann[n] = 0.5 - 0.5 cos(2 pi n / window), the periodic window.
 
@@ -52,6 +53,8 @@ struct FeatureSettings {
   int n_mels = 64;         ///< the following three only of mel and pcen
   double mel_low = 20;     ///< Hz
   double mel_high = 8000;  ///< Hz; at most half the sampling rate
+  /// Edges that lie so many dB below the loudest 10 ms of a recording are cut off; 0: none.
+  double trim = 0;
   RecordingLevel level = RecordingLevel::recorded;
 
   /// Whether the rows are mel bands.
@@ -78,8 +81,8 @@ void check_settings(const FeatureSettings& settings);
 /// Sixteen hexadecimal digits that change whenever a setting, or the front end itself, does.
 std::string settings_key(const FeatureSettings& settings);
 
-/// The samples as the front end shall get them: those of a recording, mono at 16 kHz, at the level
-/// that the settings ask for.
+/// The samples as the front end shall get them: those of a recording, mono at 16 kHz, without its
+/// silent edges and at the level that the settings ask for. Of one sample or more, one stays.
 std::vector<float> prepared(std::vector<float> samples, const FeatureSettings& settings);
 
 /// Frames of a signal of that many samples: at least 1 (short signals are padded with zeros).

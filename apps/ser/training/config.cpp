@@ -153,7 +153,7 @@ std::vector<Setting> corpus_settings() {
 }
 
 std::vector<Setting> front_end_settings() {
-  Setting preset{"preset", "front end; sets the next eight settings",
+  Setting preset{"preset", "front end; sets the next nine settings",
                  join(feature_preset_names(), "|"), [](const Config& c) { return c.preset; },
                  [](Config& c, const std::string& text) {
                    c.features = feature_preset(text);
@@ -170,6 +170,9 @@ std::vector<Setting> front_end_settings() {
       word_setting<FeatureKind>("feature", "value of a bin", FIELD(features.kind)),
       real_setting("offset", 0, 1e6, "added inside the logarithm", FIELD(features.offset)),
       int_setting("n_mels", 1, 4096, "bands of mel and pcen", FIELD(features.n_mels)),
+      real_setting("trim", 0, 200,
+                   "cut off edges so many dB below a recording's loudest 10 ms; 0: none",
+                   FIELD(features.trim)),
       word_setting<RecordingLevel>("level", "as recorded, or all at one loudness (EBU R 128)",
                                    FIELD(features.level)),
       word_setting<NormalisationKind>("normalisation", "zero mean, unit variance over what",

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -373,6 +374,33 @@ TEST_CASE("corpus: check counts, finds equal contents, and writes JSON") {
   CHECK(json["classes"][1]["found"] == 1);
   CHECK(json["sessions"].size() == 2);
   CHECK(json["hours"].get<double>() == doctest::Approx(0.5 / 3600));
+  CHECK(json["silence"]["share"] == 0);
+}
+
+TEST_CASE("corpus: check tells how much of the recordings is silent, and how much at their edges") {
+  const TemporaryFolder folder;
+  std::vector<float> wave = tone(300, 32000);
+  std::fill(wave.begin(), wave.begin() + 8000, 0.0f);            // a quarter; of 2 s
+  std::fill(wave.begin() + 16000, wave.begin() + 19200, 0.0f);   // a tenth
+  for (std::size_t i = 27200; i < 32000; ++i) wave[i] *= 5e-3f;  // 15 %, at -46 dB
+  write_wav(folder / "a.wav", wave);
+  write_wav(folder / "b.wav", tone(500, 32000));
+  write_text(folder / "whole.csv", "path,label,speaker\na.wav,sad,A\nb.wav,sad,B\n");
+  write_text(folder / "parts.csv",
+             "path,label,speaker,start,end\na.wav,sad,A,0.25,0.75\na.wav,sad,B,0.75,1.5\n");
+  const CorpusCheck whole = check_corpus(load_corpus({.root = folder / "whole.csv"}));
+  CHECK(whole.silence == doctest::Approx(0.25));
+  CHECK(whole.silent_edges == doctest::Approx(0.2));
+  CHECK(contains(to_text(whole),
+                 "Silence: 25.0 % of the time lies 40 dB or more below a "
+                 "recording's loudest 10 ms, 20.0 % at its edges"));
+  const auto json = nlohmann::json::parse(to_json(whole));
+  CHECK(json["silence"]["decibels"] == 40);
+  CHECK(json["silence"]["share"].get<double>() == doctest::Approx(0.25));
+  CHECK(json["silence"]["at_edges"].get<double>() == doctest::Approx(0.2));
+  const CorpusCheck parts = check_corpus(load_corpus({.root = folder / "parts.csv"}));
+  CHECK(parts.silence == doctest::Approx((0.25 + 0.2) / 1.25));
+  CHECK(parts.silent_edges == doctest::Approx(0.25 / 1.25));
 }
 
 TEST_CASE("corpus: EmoDB itself has its published counts") {

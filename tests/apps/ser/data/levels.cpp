@@ -28,6 +28,13 @@ std::vector<float> babble(std::uint64_t seed) {
   return wave;
 }
 
+std::vector<float> with_silent_edges(std::vector<float> wave) {
+  std::vector<float> edge(16000);
+  wave.insert(wave.begin(), edge.begin(), edge.end());
+  wave.insert(wave.end(), edge.begin(), edge.end());
+  return wave;
+}
+
 struct FrontEndCase {
   NormalisationKind normalisation = NormalisationKind::per_bin;
   FeatureSettings features = feature_preset("mel");
@@ -35,9 +42,9 @@ struct FrontEndCase {
 
 // The largest difference of what a network is given, in standard deviations: of a recording so many
 // decibels louder and as it is, both as a model that was trained on it and two others sees them.
-double difference(const FrontEndCase& front_end, double decibels) {
+double difference(const FrontEndCase& front_end, double decibels, bool silent_edges = false) {
   const auto recording = [&](std::uint64_t seed, double gain) {
-    std::vector<float> wave = babble(seed);
+    std::vector<float> wave = silent_edges ? with_silent_edges(babble(seed)) : babble(seed);
     for (float& sample : wave) sample = static_cast<float>(sample * gain);
     return features_of(wave, front_end.features, "babble");
   };
@@ -75,6 +82,22 @@ TEST_CASE("levels: what depends on the level, what does not, and what nearly doe
     CHECK(difference(own, decibels) < 0.05);
     CHECK(difference(loudness, decibels) < 1e-5);
     CHECK(difference(smoothed, decibels) < 0.35 * far);
+  }
+}
+
+TEST_CASE("levels: zeros at the edges undo a recording's own mean, unless they are cut off") {
+  FrontEndCase own_mean, own, loudness;
+  own_mean.normalisation = NormalisationKind::utterance_mean;
+  own.normalisation = NormalisationKind::per_utterance;
+  loudness.features.level = RecordingLevel::loudness;
+  for (const double decibels : {-20.0, -6.0}) {
+    CAPTURE(decibels);
+    CHECK(difference(loudness, decibels, true) < 1e-5);
+    for (FrontEndCase front_end : {own_mean, own}) {
+      CHECK(difference(front_end, decibels, true) > 0.1);
+      front_end.features.trim = 40;
+      CHECK(difference(front_end, decibels, true) < 0.05);
+    }
   }
 }
 

@@ -185,8 +185,29 @@ TEST_CASE("features: presets, and settings that cannot be") {
   CHECK(refused([](FeatureSettings& s) { s.offset = 0; }));
   CHECK(refused([](FeatureSettings& s) { s.mel_high = 9000; }));
   CHECK(refused([](FeatureSettings& s) { s.mel_low = 8000; }));
+  CHECK(refused([](FeatureSettings& s) { s.trim = -1; }));
   CHECK(refused([](FeatureSettings& s) { s.kind = FeatureKind::pcen, s.n_mels = 0; }));
   CHECK_FALSE(refused([](FeatureSettings&) {}));
+}
+
+TEST_CASE("features: silent edges are cut off, by whole frames, and something always stays") {
+  FeatureSettings settings = feature_preset("mel");
+  std::vector<float> wave = noise(16000);
+  std::fill(wave.begin(), wave.begin() + 3280, 0.0f);  // 20.5 frames
+  for (std::size_t i = 8000; i < 9600; ++i) wave[i] *= 1e-4f;
+  for (std::size_t i = 12640; i < 16000; ++i) wave[i] *= 1e-3f;
+  CHECK(prepared(wave, settings) == wave);
+  settings.trim = 40;
+  const std::vector<float> cut = prepared(wave, settings);
+  CHECK(cut == std::vector<float>(wave.begin() + 3200, wave.begin() + 12640));
+  CHECK(spectrogram(wave, settings).size(1) == frame_count(12640 - 3200, settings));
+  settings.trim = 100;
+  CHECK(prepared(wave, settings) == std::vector<float>(wave.begin() + 3200, wave.end()));
+  settings.trim = 40;
+  for (const std::vector<float>& all : {std::vector<float>(5000, 0.0f), std::vector<float>{0.5f},
+                                        std::vector<float>{}, noise(333)}) {
+    CHECK(prepared(all, settings) == all);
+  }
 }
 
 TEST_CASE("features: whatever the front end, silence and clipping give finite values") {
@@ -197,10 +218,11 @@ TEST_CASE("features: whatever the front end, silence and clipping give finite va
   for (const FeatureKind kind :
        {FeatureKind::log, FeatureKind::power, FeatureKind::mel, FeatureKind::pcen}) {
     for (const RecordingLevel level : {RecordingLevel::recorded, RecordingLevel::loudness}) {
-      {
+      for (const double trim : {0.0, 30.0}) {
         FeatureSettings settings = feature_preset("mel");
         settings.kind = kind;
         settings.level = level;
+        settings.trim = trim;
         for (const std::vector<float>& wave :
              {std::vector<float>{}, std::vector<float>{0}, std::vector<float>{1},
               std::vector<float>(9000, 0.0f), std::vector<float>(9000, 1e-40f), clipped, click}) {
@@ -233,7 +255,9 @@ TEST_CASE("features: the key changes with every setting") {
   note([](FeatureSettings& s) { s.mel_high = 7000; });
   note([](FeatureSettings& s) { s.kind = FeatureKind::pcen; });
   note([](FeatureSettings& s) { s.level = RecordingLevel::loudness; });
-  CHECK(keys.size() == 12);
+  note([](FeatureSettings& s) { s.trim = 40; });
+  note([](FeatureSettings& s) { s.trim = 40.5; });
+  CHECK(keys.size() == 14);
   CHECK(settings_key(FeatureSettings{}) == "ed9ac02c51bf537c");  // of caches that there are
 }
 

@@ -97,6 +97,7 @@ TEST_CASE("config: the presets leave recordings as they are, and so did all befo
   for (const std::string& preset : feature_preset_names()) {
     Config config;
     set_value(config, "preset", preset);
+    CHECK(config.features.trim == 0);
     CHECK(config.features.level == RecordingLevel::recorded);
   }
   Config config = stored_config("{}", "config.json");
@@ -227,6 +228,7 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
       {"system", "cnn", "CNN_SeqCap"},
       {"preset", "huge", "mel"},
       {"seed", "-1", "from 0 to"},
+      {"trim", "-1", "from 0 to 200"},
       {"gain_augment", "61", "from 0 to 60"},
       {"level", "loud", "loudness"},
       {"temperature", "-1", "from 1e-06 to"},

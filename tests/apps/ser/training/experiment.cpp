@@ -318,6 +318,7 @@ TEST_CASE("experiment: a model file predicts what its network did") {
       config.normalisation = kind;
       if (kind == NormalisationKind::utterance_mean) {  // all that changes samples before it
         config.features.level = RecordingLevel::loudness;
+        config.features.trim = 35;
       }
       config.epochs = 1;
       const LoadedCorpus loaded = prepare_corpus(config);
