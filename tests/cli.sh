@@ -275,6 +275,13 @@ holds out.txt other.wav
 holds out.txt neutral
 accept predict $model other.wav --json
 holds out.txt '"probabilities"'
+{ head -c 44 other.wav; head -c 16000 /dev/zero; } >silent.wav
+accept predict $model silent.wav "$speech"
+grep -q 'silent.wav  *no speech' out.txt || fail "silence is answered: $(cat out.txt)"
+grep "$speech" out.txt | grep -q 'no speech' && fail "speech is not answered: $(cat out.txt)"
+accept predict $model silent.wav --json
+holds out.txt '"emotion": "no speech"'
+holds out.txt '"probabilities": null'
 "$serenade" predict $model bad/text.wav other.wav >out.txt 2>err.txt
 [ $? -eq 2 ] || fail 'predict: a bad file among good ones must give exit code 2'
 holds out.txt other.wav # the good ones are answered all the same

@@ -17,6 +17,7 @@
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
+#include "apps/ser/corpus/activity.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/evaluation/statistics.h"
 #include "apps/ser/features/sound_pieces.h"
@@ -221,10 +222,21 @@ struct PredictOptions {
   MachineOptions machine;
 };
 
-std::vector<double> probabilities_of(ModelFile& model, const std::string& file) {
+// What a model says about a sound.
+struct Answer {
+  double speech_seconds = 0;
+  std::vector<double> probabilities;  // empty where there is no speech
+};
+
+// Pieces without speech have no part in the answer.
+Answer answer_of(ModelFile& model, const std::string& file) {
   const NoGrad no_grad;
+  Answer answer;
   MeanProbabilities mean;
   const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
+    const double seconds = speech_seconds(levels_of(piece, kSampleRate));
+    answer.speech_seconds += seconds;
+    if (seconds < kLeastSpeechSeconds) return;
     const Features features = features_of(piece, model.config.features, file);
     const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
     const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
@@ -233,7 +245,25 @@ std::vector<double> probabilities_of(ModelFile& model, const std::string& file) 
              features.frames);
   });
   print_remarks(file, info);
-  return mean.values();
+  answer.probabilities = mean.values();
+  return answer;
+}
+
+constexpr const char* kNoSpeech = "no speech";
+
+// One file's element of the JSON document.
+Json file_json(const Answer& answer, const std::vector<std::string>& classes,
+               const std::string& file) {
+  Json element = {{"file", shown(file)}, {"emotion", kNoSpeech}, {"probabilities", nullptr}};
+  if (!answer.probabilities.empty()) {
+    const int best = most_probable(answer.probabilities, file);
+    element["emotion"] = classes.at(static_cast<std::size_t>(best));
+    Json by_class = Json::object();
+    for (std::size_t k = 0; k < classes.size(); ++k) by_class[classes[k]] = answer.probabilities[k];
+    element["probabilities"] = by_class;
+  }
+  element["speech_seconds"] = answer.speech_seconds;
+  return element;
 }
 
 void run_predict(const PredictOptions& options) {
@@ -247,17 +277,15 @@ void run_predict(const PredictOptions& options) {
   FileAnswers answers;
   for (const std::string& file : options.files) {
     answers.add(file, [&] {
-      const std::vector<double> probabilities = probabilities_of(model, file);
-      const int best = most_probable(probabilities, file);
-      const std::string& emotion = classes.at(static_cast<std::size_t>(best));
-      std::vector<std::string> cells = {shown(file), emotion};
-      Json by_class = Json::object();
-      for (std::size_t k = 0; k < classes.size(); ++k) {
-        cells.push_back(fixed(probabilities.at(k), 3));
-        by_class[classes[k]] = probabilities[k];
+      const Answer answer = answer_of(model, file);
+      const Json element = file_json(answer, classes, file);
+      std::vector<std::string> cells = {element["file"], element["emotion"]};
+      for (const std::string& name : classes) {
+        cells.push_back(!answer.probabilities.empty() ? fixed(element["probabilities"][name], 3)
+                                                      : "");
       }
       table.add_row(cells);
-      list.push_back({{"file", shown(file)}, {"emotion", emotion}, {"probabilities", by_class}});
+      list.push_back(element);
     });
   }
   if (options.json) {
