@@ -110,6 +110,7 @@ refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
 refuse 2 "did you mean '--trials'" search --random-architectures 3 --corpus demo
 refuse 2 gain_augment train --gain-augment 6 --level loudness --corpus demo
 refuse 2 "must be a number" train --trim -1 --corpus demo
+refuse 2 --levels predict --levels=200 $model "$speech"
 refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
 refuse 2 'tournament must not exceed population' search --strategy evolution --tournament 11 --corpus demo
 refuse 2 'must fall' search --strategy gdas --final-temperature 20 --corpus demo
@@ -282,6 +283,10 @@ grep "$speech" out.txt | grep -q 'no speech' && fail "speech is not answered: $(
 accept predict $model silent.wav --json
 holds out.txt '"emotion": "no speech"'
 holds out.txt '"probabilities": null'
+accept predict $model "$speech" --json
+holds out.txt '"level_dependent"'
+accept predict $model "$speech" --json --no-level-check
+grep -q level_dependent out.txt && fail 'predict --no-level-check checks levels'
 "$serenade" predict $model bad/text.wav other.wav >out.txt 2>err.txt
 [ $? -eq 2 ] || fail 'predict: a bad file among good ones must give exit code 2'
 holds out.txt other.wav # the good ones are answered all the same
@@ -295,6 +300,17 @@ holds out.txt '"recordings": 4'
 accept evaluate $model --corpus demo --cache cache --allow-seen
 holds out.txt 'majority:'
 holds err.txt 'accuracies are too good'
+holds out.txt 'at -6 dB: WA '
+holds out.txt 'at +6 dB: WA '
+accept evaluate $model --corpus demo --cache cache --allow-seen --no-level-check
+grep -q ' dB' out.txt && fail 'evaluate --no-level-check checks levels'
+accept evaluate $model --corpus demo --cache cache --speakers Ses01F --levels=-20,12 --json
+holds out.txt '"decibels": -20.0'
+accept train "${fast[@]}" --folds 1 --epochs 1 --level loudness --trim 40 --out level
+accept evaluate level/model.safetensors --corpus demo --cache cache --allow-seen --levels=-20,12
+holds out.txt 'No answer changes with the volume.'
+accept predict level/model.safetensors "$speech" --levels=-20,12
+grep -q level-dependent out.txt && fail "answers at one loudness change: $(cat out.txt)"
 # Other classes than the four.
 accept corpus check demo --label-set all
 echo '{"happy": "lively", "angry": "lively", "sad": null}' >map.json

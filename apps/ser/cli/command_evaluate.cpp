@@ -13,6 +13,7 @@
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
 #include "apps/ser/cli/file_answers.h"
+#include "apps/ser/cli/level_check.h"
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
@@ -40,6 +41,7 @@ struct EvaluateOptions {
   std::vector<std::string> speakers;
   bool allow_seen = false;
   bool json = false;
+  LevelOptions levels;
   MachineOptions machine;
 };
 
@@ -208,10 +210,14 @@ void run_evaluate(const EvaluateOptions& options) {
   const std::vector<Prediction> predictions = evaluate(*model.recognizer, data, corpus);
   const ConfusionMatrix matrix = confusion(predictions, corpus.classes);
   const AccuracyIntervals intervals = bootstrap_intervals(predictions, matrix.size());
+  const std::vector<LevelScore> levels =
+      score_levels(model, corpus, features, wanted, predictions, options.levels.asked());
   if (options.json) {
-    std::cout << evaluation_json(corpus, matrix, intervals).dump(2) << "\n";
+    Json document = evaluation_json(corpus, matrix, intervals);
+    if (!levels.empty()) document.update(Json::parse(to_json(levels)));
+    std::cout << document.dump(2) << "\n";
   } else {
-    std::cout << evaluation_text(corpus, matrix, intervals);
+    std::cout << evaluation_text(corpus, matrix, intervals) << to_text(levels);
   }
 }
 
@@ -219,51 +225,89 @@ struct PredictOptions {
   std::string model;
   std::vector<std::string> files;
   bool json = false;
+  LevelOptions levels;
   MachineOptions machine;
 };
 
 // What a model says about a sound.
 struct Answer {
   double speech_seconds = 0;
-  std::vector<double> probabilities;  // empty where there is no speech
+  /// As recorded, then at each of the other levels; without values where there is no speech.
+  std::vector<MeanProbabilities> probabilities;
+
+  bool has_speech() const { return !probabilities.front().values().empty(); }
 };
 
+void add_piece(ModelFile& model, std::vector<float> piece, float gain, const std::string& file,
+               MeanProbabilities& mean) {
+  for (float& sample : piece) sample *= gain;
+  const Features features = features_of(piece, model.config.features, file);
+  const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
+  const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
+  const std::vector<real> probabilities = softmax(scores, -1).value().to_vector();
+  mean.add(probabilities.data(), static_cast<std::int64_t>(probabilities.size()), features.frames);
+}
+
 // Pieces without speech have no part in the answer.
-Answer answer_of(ModelFile& model, const std::string& file) {
+Answer answer_of(ModelFile& model, const std::string& file, const std::vector<double>& levels) {
   const NoGrad no_grad;
   Answer answer;
-  MeanProbabilities mean;
+  answer.probabilities.resize(1 + levels.size());
   const AudioInfo info = for_each_piece(file, [&](const std::vector<float>& piece) {
     const double seconds = speech_seconds(levels_of(piece, kSampleRate));
     answer.speech_seconds += seconds;
     if (seconds < kLeastSpeechSeconds) return;
-    const Features features = features_of(piece, model.config.features, file);
-    const Dataset data({features}, {0}, {0}, model.normalisation, model.config.segments);
-    const Variable scores = model.recognizer->forward(data.utterance(0).input.to(compute_device()));
-    const std::vector<real> probabilities = softmax(scores, -1).value().to_vector();
-    mean.add(probabilities.data(), static_cast<std::int64_t>(probabilities.size()),
-             features.frames);
+    add_piece(model, piece, 1, file, answer.probabilities[0]);
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+      add_piece(model, piece, gain_of(levels[i]), file, answer.probabilities[1 + i]);
+    }
   });
   print_remarks(file, info);
-  answer.probabilities = mean.values();
   return answer;
+}
+
+// Probabilities under the names of the classes, the most probable one first as `emotion`.
+Json answer_json(const std::vector<double>& probabilities, const std::vector<std::string>& classes,
+                 const std::string& file) {
+  Json by_class = Json::object();
+  for (std::size_t k = 0; k < classes.size(); ++k) by_class[classes[k]] = probabilities.at(k);
+  return {{"emotion", classes.at(static_cast<std::size_t>(most_probable(probabilities, file)))},
+          {"probabilities", by_class}};
 }
 
 constexpr const char* kNoSpeech = "no speech";
 
 // One file's element of the JSON document.
 Json file_json(const Answer& answer, const std::vector<std::string>& classes,
-               const std::string& file) {
-  Json element = {{"file", shown(file)}, {"emotion", kNoSpeech}, {"probabilities", nullptr}};
-  if (!answer.probabilities.empty()) {
-    const int best = most_probable(answer.probabilities, file);
-    element["emotion"] = classes.at(static_cast<std::size_t>(best));
-    Json by_class = Json::object();
-    for (std::size_t k = 0; k < classes.size(); ++k) by_class[classes[k]] = answer.probabilities[k];
-    element["probabilities"] = by_class;
+               const std::vector<double>& levels, const std::string& file) {
+  Json element = {{"file", shown(file)}};
+  if (!answer.has_speech()) {
+    element.update({{"emotion", kNoSpeech}, {"probabilities", nullptr}});
+  } else {
+    element.update(answer_json(answer.probabilities[0].values(), classes, file));
+    Json others = Json::array();
+    bool depends = false;
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+      Json other = {{"decibels", levels[i]}};
+      other.update(answer_json(answer.probabilities[1 + i].values(), classes, file));
+      depends |= other["emotion"] != element["emotion"];
+      others.push_back(other);
+    }
+    if (!levels.empty()) element.update({{"level_dependent", depends}, {"levels", others}});
   }
   element["speech_seconds"] = answer.speech_seconds;
   return element;
+}
+
+// "level-dependent: sad at -6 dB", or nothing to be said.
+std::string volume_text(const Json& element) {
+  std::string text;
+  for (const Json& other : element.value("levels", Json::array())) {
+    if (other["emotion"] == element["emotion"]) continue;
+    text += (text.empty() ? "level-dependent: " : ", ") + other["emotion"].get<std::string>() +
+            " at " + level_name(other["decibels"]);
+  }
+  return text;
 }
 
 void run_predict(const PredictOptions& options) {
@@ -273,17 +317,19 @@ void run_predict(const PredictOptions& options) {
   Json list = Json::array();
   std::vector<TextTable::Column> columns = {{"file", Align::left}, {"emotion", Align::left}};
   for (const std::string& name : classes) columns.push_back({name, Align::right});
+  const std::vector<double> levels = options.levels.asked();
+  if (!levels.empty()) columns.push_back({"volume", Align::left});
   TextTable table(columns);
   FileAnswers answers;
   for (const std::string& file : options.files) {
     answers.add(file, [&] {
-      const Answer answer = answer_of(model, file);
-      const Json element = file_json(answer, classes, file);
+      const Answer answer = answer_of(model, file, levels);
+      const Json element = file_json(answer, classes, levels, file);
       std::vector<std::string> cells = {element["file"], element["emotion"]};
       for (const std::string& name : classes) {
-        cells.push_back(!answer.probabilities.empty() ? fixed(element["probabilities"][name], 3)
-                                                      : "");
+        cells.push_back(answer.has_speech() ? fixed(element["probabilities"][name], 3) : "");
       }
+      if (!levels.empty()) cells.push_back(volume_text(element));
       table.add_row(cells);
       list.push_back(element);
     });
@@ -307,6 +353,7 @@ void set_up_evaluate(CLI::App& command) {
   command.add_flag("--allow-seen", options->allow_seen,
                    "evaluate also what the model was trained on, and say so");
   command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->levels.add_to(command);
   options->machine.add_to(command);
   command.callback([options] { run_evaluate(*options); });
 }
@@ -316,6 +363,7 @@ void set_up_predict(CLI::App& command) {
   command.add_option("model", options->model, "model.safetensors of a run")->required();
   command.add_option("files", options->files, "sound files")->required();
   command.add_flag("--json", options->json, "one JSON document on stdout");
+  options->levels.add_to(command);
   options->machine.add_to(command);
   command.callback([options] { run_predict(*options); });
 }

@@ -76,7 +76,8 @@ std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettin
                                        const ExtractOptions& options) {
   check_settings(settings);
   std::optional<FeatureStore> store;
-  if (!options.cache_folder.empty()) store.emplace(options.cache_folder, settings);
+  if (!options.cache_folder.empty() && options.gain == 1)
+    store.emplace(options.cache_folder, settings);
   const auto total = static_cast<std::int64_t>(corpus.recordings.size());
   std::vector<Features> features(total);
   std::mutex mutex;
@@ -89,6 +90,7 @@ std::vector<Features> extract_features(const Corpus& corpus, const FeatureSettin
       return;
     }
     Audio audio = read_audio(recording.path, kSampleRate, recording.range);
+    for (float& sample : audio.samples) sample *= options.gain;
     FrontEnd front_end(settings);
     features[i] = compute(std::move(audio.samples), front_end, recording.path);
     // A file that was written to while it was read may have become another one.

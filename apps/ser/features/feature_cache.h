@@ -46,6 +46,8 @@ struct ExtractOptions {
   int threads = 0;                ///< 0: as many as the kernels use
   /// Called after each recording, from any thread, one call at a time.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+  /// Of extract_features(): a factor on all samples; other than 1: the cache is not used.
+  float gain = 1;
   /// Where to list what is damaged, by rising index; its features are then empty. Null: throw.
   std::vector<DamagedRecording>* damaged = nullptr;
 };

@@ -65,11 +65,12 @@ void predict_items(const Setting& setting) {
     std::vector<std::optional<Contender>> peers;
     if (item)
       peers.push_back(asking(setting.pytorch->contender(*item, "call", "model call alone"), 1));
-    const Contender whole{.name = "ours", .version = "", .note = "", .round = [&] {
-                            let_threads_sleep();
-                            return run_program({setting.serenade, "predict", model, wav,
-                                                "--threads", std::to_string(setting.threads)});
-                          }};
+    const Contender whole{
+        .name = "ours", .version = "", .note = "", .round = [&] {
+          let_threads_sleep();
+          return run_program({setting.serenade, "predict", model, wav, "--no-level-check",
+                              "--threads", std::to_string(setting.threads)});
+        }};
     setting.report.contest(std::string(name) + ", whole process", whole, peers);
     if (setting.pytorch != nullptr) setting.pytorch->drop();
   }
