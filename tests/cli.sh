@@ -7,7 +7,8 @@
 # exit code; stdout stays empty. What can be known at the start is refused before any other line
 # (`refuse`); what shows itself later comes after lines of progress (`refuse_later`).
 set -u
-. "$(dirname "$0")/common/program.sh"
+tests=$(realpath "$(dirname "$0")")
+. "$tests/common/program.sh"
 
 refuse_later() {  # refuse_later CODE WORD ARGUMENTS..: exit code, and one line that holds WORD
   local code=$1 word=$2
@@ -381,6 +382,15 @@ accept "${last[@]}" --out final-later
 cmp -s final/model.safetensors final-later/model.safetensors && fail 'a final model that nobody asked for'
 accept train --resume --final --out final-later
 cmp final/model.safetensors final-later/model.safetensors || fail 'a final model that came later is another'
+if command -v python3 >/dev/null; then  # front ends side by side; the second time all is there
+  for _ in 1 2; do
+    checks=$((checks + 1))
+    python3 "$tests/bench/level.py" --serenade "$serenade" --corpus demo --out levels --folds 1 \
+      --direction first --epochs 1 --only recorded,loudness --levels=-20,0 >out.txt 2>err.txt ||
+      fail "level.py: $(tail -n 1 err.txt)"
+    [ "$(grep -c '^| CNN_GRU_att |' out.txt)" -eq 2 ] || fail "level.py: $(cat out.txt)"
+  done
+fi
 rm run/report.html
 accept report run
 [ -s run/report.html ] || fail 'report does not write report.html again'
