@@ -105,7 +105,7 @@ std::string history_csv(const std::vector<SearchRecord>& history) {
   for (const SearchRecord& record : history) {
     for (const ChoiceRecord& choice : record.choices) {
       for (std::size_t i = 0; i < choice.candidates.size(); ++i) {
-        table.add(record.epoch).add(choice.name).add(choice.candidates[i]);
+        table.add(record.epoch + 1).add(choice.name).add(choice.candidates[i]);
         table.add(choice.alphas[i]).add(choice.probabilities[i]).add(choice.entropy);
         table.add(static_cast<std::int64_t>(i) == choice.best ? 1 : 0).add(choice.updates[i]);
       }
@@ -119,7 +119,7 @@ std::string norms_csv(const std::vector<SearchRecord>& history) {
       {"epoch", "layer", "activation_rms", "architecture_activation_rms", "gradient_norm"}, 9);
   for (const SearchRecord& record : history) {
     for (const ChoiceRecord& choice : record.choices) {
-      table.add(record.epoch).add(choice.name).add(choice.activation_rms);
+      table.add(record.epoch + 1).add(choice.name).add(choice.activation_rms);
       table.add(choice.architecture_activation_rms).add(choice.gradient_norm);
     }
   }

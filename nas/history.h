@@ -37,10 +37,10 @@ struct SearchRecord {
 /// choices, each with one value of each kind per candidate, in its range and finite.
 void check_history(const std::vector<SearchRecord>& history);
 
-/// One line per epoch, choice and candidate:
+/// One line per epoch (here from 1, as in metrics.jsonl), choice and candidate:
 /// epoch,layer,candidate,alpha,probability,entropy,chosen,updates.
 std::string history_csv(const std::vector<SearchRecord>& history);
-/// The scale of outputs and gradients, one line per epoch and choice:
+/// The scale of outputs and gradients, one line per epoch (from 1) and choice:
 /// epoch,layer,activation_rms,architecture_activation_rms,gradient_norm.
 std::string norms_csv(const std::vector<SearchRecord>& history);
 /// The whole history as a JSON list, numbers exact.

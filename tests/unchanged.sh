@@ -124,11 +124,12 @@ weights() {  # weights FILE: hashes of the tensors' names, types and shapes, and
 table() {  # table FOLDER NAME: hash of the lines below the heading of the fold's table; - for none
   local found=("$1"/folds/*/"$2")
   [ -e "${found[0]}" ] || { echo -; return; }
-  # The hashes of predictions.csv are of the time when its four probabilities were one field.
+  # The hashes of predictions.csv are of the time when its four probabilities were one field, those
+  # of alphas.csv of the time when its epochs counted from 0.
   tail -q -n +2 "${found[@]}" | if [ "$2" = predictions.csv ]; then
     sed -E 's/,([^,]*),([^,]*),([^,]*)$/ \1 \2 \3/'
   else
-    cat
+    awk 'BEGIN { FS = OFS = "," } { $1 -= 1; print }'
   fi | short
 }
 

@@ -315,9 +315,9 @@ TEST_CASE("search: the scale of outputs is seen in the first step of each phase"
     search.end_epoch();
     const std::string table = norms_csv(search.history());
     CHECK(table.starts_with(
-        "epoch,layer,activation_rms,architecture_activation_rms,gradient_norm\n0,across,"));
+        "epoch,layer,activation_rms,architecture_activation_rms,gradient_norm\n1,across,"));
     CHECK(std::count(table.begin(), table.end(), '\n') == 5);
-    CHECK(contains(table, "\n1,down,"));
+    CHECK(contains(table, "\n2,down,"));
     // A state of before does not have it.
     SafetensorsFile state = search.save_state();
     auto progress = nlohmann::json::parse(state.metadata.at("search.progress"));
@@ -448,6 +448,9 @@ TEST_CASE("search: the history as CSV and JSON") {
   CHECK(csv.substr(0, csv.find('\n')) ==
         "epoch,layer,candidate,alpha,probability,entropy,chosen,updates");
   CHECK(std::count(csv.begin(), csv.end(), '\n') == 1 + 2 * 2 * 4);
+  CHECK(contains(csv, "\n1,across,5x1,"));  // epochs from 1
+  CHECK(contains(csv, "\n2,down,2x2,"));
+  CHECK_FALSE(contains(csv, "\n0,"));
   const std::string json = history_json(search.history());
   CHECK(history_json(history_from_json(json)) == json);
   CHECK(history_from_json("[]").empty());
