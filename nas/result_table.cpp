@@ -23,7 +23,7 @@ constexpr int kDigits = 17;  // a loss is read back to the bit
 const std::vector<std::string> kColumns = {"seed", "epoch", "part", "loss", "right", "total"};
 
 void check_field(const std::string& what, const std::string& text) {
-  check(!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos, "result_table", what,
+  check(!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos, "table", what,
         " must be a text without comma, quote and line end; got '", text, "'");
 }
 
@@ -63,9 +63,9 @@ ResultTable::ResultTable(const SearchSpace& space) : space_(space) {
 void ResultTable::add(const ResultRow& row) {
   make_genotype(space_, row.architecture);  // checks the indices
   check_field("the part of a row", row.part);
-  check(row.epoch > 0, "result_table", "epochs count from 1; got ", row.epoch);
-  check(std::isfinite(row.loss), "result_table", "a loss must be finite; got ", row.loss);
-  check(0 <= row.right && row.right <= row.total, "result_table",
+  check(row.epoch > 0, "row", "epochs count from 1; got ", row.epoch);
+  check(std::isfinite(row.loss), "row", "a loss must be finite; got ", row.loss);
+  check(0 <= row.right && row.right <= row.total, "row",
         "what was right must be 0 .. the total; got ", row.right, " of ", row.total);
   results_[{row.architecture, row.seed, row.epoch, row.part}] = {row.loss, row.right, row.total};
   seeds_.insert(row.seed);

@@ -10,7 +10,7 @@
 namespace serenade {
 
 std::int64_t SearchSpace::size() const {
-  check(is_countable(), "SearchSpace", "the number of architectures must fit in 63 bits; it does ",
+  check(is_countable(), "search space", "the number of architectures must fit in 63 bits; it does ",
         "not with these ", choices.size(), " choices");
   std::int64_t product = 1;
   for (const Choice& choice : choices) product *= choice.size();
@@ -39,23 +39,23 @@ std::string SearchSpace::hash() const {
 }
 
 void SearchSpace::validate() const {
-  check(!choices.empty(), "SearchSpace", "there must be at least one choice; got none");
+  check(!choices.empty(), "search space", "there must be at least one choice; got none");
   std::set<std::string> earlier = {"input"};
   for (const Choice& choice : choices) {
-    check(!choice.name.empty(), "SearchSpace", "choices must have names; got an empty one");
-    check(!choice.candidates.empty(), "SearchSpace", "every choice must have a candidate; choice '",
-          choice.name, "' has none");
+    check(!choice.name.empty(), "search space", "choices must have names; got an empty one");
+    check(!choice.candidates.empty(), "search space",
+          "every choice must have a candidate; choice '", choice.name, "' has none");
     std::set<std::string> seen;
     for (const std::string& candidate : choice.candidates) {
-      check(!candidate.empty() && seen.insert(candidate).second, "SearchSpace",
+      check(!candidate.empty() && seen.insert(candidate).second, "search space",
             "candidates of a choice must differ and not be empty; choice '", choice.name, "' has '",
             candidate, "'", candidate.empty() ? "" : " twice");
     }
     for (const std::string& input : choice.inputs) {
-      check(earlier.contains(input), "SearchSpace", "choice '", choice.name,
+      check(earlier.contains(input), "search space", "choice '", choice.name,
             "' must read earlier choices or 'input'; got '", input, "'");
     }
-    check(earlier.insert(choice.name).second, "SearchSpace",
+    check(earlier.insert(choice.name).second, "search space",
           "names of choices must differ, and from 'input'; got '", choice.name, "' again");
   }
 }
@@ -66,14 +66,14 @@ std::size_t SearchSpace::index_of(const std::string& name) const {
     if (choices[i].name == name) return i;
     names.push_back(choices[i].name);
   }
-  check(false, "SearchSpace", "no choice is named '", name, "'; the nearest is '",
+  check(false, "search space", "no choice is named '", name, "'; the nearest is '",
         nearest_word(name, names), "'");
   return 0;
 }
 
 std::int64_t Choice::index_of(const std::string& candidate) const {
   const auto found = std::find(candidates.begin(), candidates.end(), candidate);
-  check(found != candidates.end(), "SearchSpace", "choice '", name, "' has no candidate '",
+  check(found != candidates.end(), "search space", "choice '", name, "' has no candidate '",
         candidate, "'; the nearest is '", nearest_word(candidate, candidates), "'");
   return found - candidates.begin();
 }

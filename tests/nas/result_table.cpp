@@ -124,7 +124,7 @@ TEST_CASE("result table: what is no table is refused in one line that names the 
       {"5,1,0,1,s,1,0,1", "'5'"},
       {"1,1,x,1,s,1,0,1", "x.csv:2: seed: must be a number; got 'x'"},
       {"1,1,0,1.5,s,1,0,1", "x.csv:2: epoch: must be a number; got '1.5'"},
-      {"1,1,0,0,s,1,0,1", "x.csv:2: result_table: epochs count from 1; got 0"},
+      {"1,1,0,0,s,1,0,1", "x.csv:2: row: epochs count from 1; got 0"},
       {"1,1,0,1,,1,0,1", "the part of a row must be a text"},
       {"1,1,0,1,s,nan,0,1", "a loss must be finite; got nan"},
       {"1,1,0,1,s,,0,1", "x.csv:2: loss: must be a number; got ''"},
