@@ -51,7 +51,7 @@ void warn_updates(const ChoiceRecord& choice, std::vector<std::string>& warnings
   for (std::size_t i = 0; i < updates.size(); ++i) {
     if (updates[i] > 0) continue;
     warnings.push_back("candidate " + choice.candidates[i] + " of " + choice.name +
-                       " was never trained: its alpha says nothing");
+                       " was never trained: nothing is known of it");
   }
   const bool uneven = fairness.ratio >= kUnevenRatio && fairness.p_value < kUnevenChance;
   if (fairness.least > 0 && uneven) {
@@ -208,16 +208,20 @@ double chi_square_tail(double statistic, double degrees_of_freedom) {
 }
 
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history) {
+  std::vector<std::string> warnings = weight_warnings(history);
+  if (history.empty()) return warnings;
+  for (const ChoiceRecord& choice : history.back().choices) warn_tie(choice, warnings);
+  warn_course(history, warnings);
+  return warnings;
+}
+
+std::vector<std::string> weight_warnings(const std::vector<SearchRecord>& history) {
   std::vector<std::string> warnings;
   if (history.empty()) return warnings;
   check_history(history);
-  for (const ChoiceRecord& choice : history.back().choices) {
-    warn_updates(choice, warnings);
-    warn_tie(choice, warnings);
-  }
+  for (const ChoiceRecord& choice : history.back().choices) warn_updates(choice, warnings);
   warn_vanishing(history.back(), warnings);
   warn_starved_start(history, warnings);
-  warn_course(history, warnings);
   return warnings;
 }
 

@@ -32,5 +32,8 @@ double chi_square_tail(double statistic, double degrees_of_freedom);
 /// decided at once, or one that still changed in the last tenth of the epochs). Empty: nothing to
 /// report.
 std::vector<std::string> search_warnings(const std::vector<SearchRecord>& history);
+/// Those of them that are about the weights, and not about alphas that are nearly ties, decided at
+/// once or still changing.
+std::vector<std::string> weight_warnings(const std::vector<SearchRecord>& history);
 
 }  // namespace serenade

@@ -5,6 +5,7 @@
 
 #include "autograd/engine.h"
 #include "nas/derive.h"
+#include "nas/diagnostics.h"
 #include "nas/supernet_search.h"
 #include "tensor/check.h"
 
@@ -71,6 +72,10 @@ std::unique_ptr<Optimizer> OneShot::make_weight_optimizer(const NamedParameters&
 std::unique_ptr<Optimizer> OneShot::make_alpha_optimizer(const NamedParameters& alphas) const {
   const double rate = trains_jointly() ? options_.learning_rate : options_.alpha_learning_rate;
   return std::make_unique<Adam>(alphas, Adam::Options{.lr = rate});
+}
+
+std::vector<std::string> OneShot::warnings(const std::vector<SearchRecord>& history) const {
+  return search_warnings(history);
 }
 
 Genotype OneShot::derive(const std::vector<std::vector<double>>& alphas) const {

@@ -124,6 +124,10 @@ class OneShot : public Strategy {
   /// After the last step of an epoch: may look at the validation data along paths that it sets, and
   /// change alphas. What it returns by name is kept in the history.
   virtual std::map<std::string, double> end_epoch(const EpochEnd& /*end*/) const { return {}; }
+  /// What is to be doubted about a search of this course, a sentence each: search_warnings(). A
+  /// strategy whose answer is not the largest alphas of the last epoch leaves out what is about
+  /// them.
+  virtual std::vector<std::string> warnings(const std::vector<SearchRecord>& history) const;
   /// Whether the search ends before its last epoch.
   virtual bool stops_early(const std::vector<SearchRecord>& /*history*/) const { return false; }
   /// The architecture that the alphas mean, one list per choice.

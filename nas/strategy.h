@@ -110,6 +110,9 @@ class Strategy {
   /// same training data may share a training. False: a fold's validation data has had a say, and
   /// the training may be used for no other fold.
   virtual bool shares_training() const { return false; }
+  /// What a user should know about options that make sense, one sentence each: mostly that with
+  /// them it is nothing but random search.
+  virtual std::vector<std::string> remarks() const { return {}; }
 };
 
 /// A strategy that sees architectures from outside. What it asks for is a pure function of its seed
@@ -189,6 +192,11 @@ struct StrategyRow {
   std::string summary;  ///< one line
   std::string source;   ///< paper and equation
   std::function<std::unique_ptr<Strategy>(const SearchSpace&, const StrategyOptions&)> make;
+  /// Whether it asks for Problem::untrained_score(), which a table of trainings does not hold.
+  bool scores_untrained = false;
+  /// Whether its trials differ in epochs: `trials` is how many it begins with, and not how many
+  /// whole trainings there are.
+  bool varies_epochs = false;
 };
 
 /// All of them, in the order of the file names.

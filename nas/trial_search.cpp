@@ -104,4 +104,12 @@ void TrialSearch::load_state(const SafetensorsFile& state) {
   }
 }
 
+std::vector<Genotype> first_genotypes(const char* name, const SearchSpace& space,
+                                      const StrategyOptions& options) {
+  check(!space.is_countable() || options.trials <= space.size(), name,
+        "trials must not exceed the architectures that there are, ",
+        space.is_countable() ? space.size() : 0, "; got ", options.trials);
+  return random_genotypes(space, options.trials, {options.seed, Purpose::architecture, 0});
+}
+
 }  // namespace serenade

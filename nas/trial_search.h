@@ -65,4 +65,9 @@ class TrialSearch : public BlackBox {
   std::optional<Trial> asked_;  // after told_
 };
 
+/// The `trials` distinct random architectures that a strategy begins with. Throws
+/// std::invalid_argument, beginning with `name`, where the space has fewer.
+std::vector<Genotype> first_genotypes(const char* name, const SearchSpace& space,
+                                      const StrategyOptions& options);
+
 }  // namespace serenade

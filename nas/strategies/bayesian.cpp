@@ -77,6 +77,13 @@ class Bayesian : public TrialSearch {
                               {seed_, Purpose::architecture, 0});
   }
 
+  std::vector<std::string> remarks() const override {
+    if (planned_steps() > std::ssize(first_)) return {};
+    return {"bayesian: all " + std::to_string(planned_steps()) +
+            " trials are random, as those before the first model are: give more trials, or fewer "
+            "random_trials"};
+  }
+
  private:
   std::optional<Trial> next(const std::vector<Told>& told) const override {
     if (told.size() < first_.size()) return Trial{.genotype = first_[told.size()]};

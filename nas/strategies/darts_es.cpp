@@ -14,6 +14,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nas/diagnostics.h"
 #include "nas/hessian.h"
 #include "nas/one_shot.h"
 #include "tensor/check.h"
@@ -67,9 +68,13 @@ class EarlyStopping : public OneShot {
     const std::vector<SearchRecord> epochs = history();
     if (!stops_early(epochs)) return OneShot::recommend();
     std::vector<std::vector<double>> alphas;
-    const std::size_t answer = epochs.size() - static_cast<std::size_t>(1 + kHalfWindow + kDelta);
-    for (const ChoiceRecord& choice : epochs[answer].choices) alphas.push_back(choice.alphas);
+    const SearchRecord answer = until_answer(epochs).back();
+    for (const ChoiceRecord& choice : answer.choices) alphas.push_back(choice.alphas);
     return derive(alphas);
+  }
+  // The epochs after the answer are those that a stop discards.
+  std::vector<std::string> warnings(const std::vector<SearchRecord>& history) const override {
+    return search_warnings(stops_early(history) ? until_answer(history) : history);
   }
   std::string fingerprint() const override {
     return "stops after " + std::to_string(options().stop_after) + " by a factor of " +
@@ -77,6 +82,10 @@ class EarlyStopping : public OneShot {
   }
 
  private:
+  // Of a search that has stopped early.
+  static std::vector<SearchRecord> until_answer(const std::vector<SearchRecord>& history) {
+    return {history.begin(), history.end() - (kHalfWindow + kDelta)};
+  }
   static double smoothed(const std::vector<SearchRecord>& history, std::int64_t middle) {
     double sum = 0;
     for (std::int64_t e = middle - kHalfWindow; e <= middle + kHalfWindow; ++e) {

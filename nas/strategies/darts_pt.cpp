@@ -18,6 +18,7 @@
 #include <cmath>
 
 #include "autograd/engine.h"
+#include "nas/diagnostics.h"
 #include "nas/one_shot.h"
 #include "tensor/check.h"
 #include "tensor/repeated_draws.h"
@@ -92,6 +93,10 @@ class Perturbation : public OneShot {
     alpha[static_cast<std::size_t>(kept)] = 10;
     Variable(open.alpha()).value().copy_(Tensor::from(alpha, {n}));
     return measured;
+  }
+  // Decisions change alphas at once, up to the last epoch, and make no ties.
+  std::vector<std::string> warnings(const std::vector<SearchRecord>& history) const override {
+    return weight_warnings(history);
   }
   std::string fingerprint() const override {
     return std::to_string(options().epochs) + " epochs, then " +

@@ -10,7 +10,9 @@
 // LSTM. A reward need not be differentiable: nothing runs but the child, without a graph, and what
 // moves alpha is the gradient of log pi. On average over pi the step is pi_j (R_j - R_mean), the
 // form of DARTS's gradient of alpha. A problem gives losses, so R is -L; theirs are accuracy and
-// c exp(-L), the inverse perplexity. They add the policy's entropy, times 1e-4, which is left out.
+// c exp(-L), the inverse perplexity. Their code adds to R the entropy of the distributions that a
+// child was drawn from, times 1e-4 and without a gradient of its own. The LSTM has others for every
+// child; a table has one for all, which R - b takes out again. So it is left out.
 // They train w and alpha in turn, an epoch and then many steps; here steps alternate as in all
 // strategies, or one stage follows the other.
 //
@@ -29,6 +31,7 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "nas/children.h"
+#include "nas/diagnostics.h"
 #include "nas/gumbel.h"
 #include "tensor/check.h"
 
@@ -94,6 +97,10 @@ class Enas : public OneShot {
     }
     children.decide(best);
     return children.measured();
+  }
+  // The answer is a child, and its alphas are written in the end: they are no course.
+  std::vector<std::string> warnings(const std::vector<SearchRecord>& history) const override {
+    return weight_warnings(history);
   }
   std::string fingerprint() const override {
     return std::to_string(planned_steps()) + " epochs, baseline " +

@@ -6,8 +6,9 @@
 // Traps. The child takes another value in exactly one choice. (Code that mutates every choice with
 // a small probability, or lets the old value be drawn again, trains copies of the parent most of
 // the time: with p = 0.05 and six candidates, 81 % of the children in a space of five choices.)
-// The answer is the best of all that were ever told: the best may be dead. A training that is
-// repeated by chance is a trial like any other.
+// The answer is the best of all that were ever told: the best may be dead. An architecture that
+// comes up again is a trial like any other: they train it anew, and only what is good twice stays.
+// A problem whose trainings are a function of the architecture may answer without a training.
 
 #include "nas/trial_search.h"
 #include "tensor/check.h"
@@ -32,6 +33,13 @@ class Evolution : public TrialSearch {
       if (space.choices[i].size() > 1) open_choices_.push_back(i);
     }
     check(!open_choices_.empty(), "evolution", "a choice must have two candidates; got none");
+  }
+
+  std::vector<std::string> remarks() const override {
+    if (options_.trials > options_.population) return {};
+    return {"evolution: all " + std::to_string(options_.trials) +
+            " trials are random, as the first " + std::to_string(options_.population) +
+            " are: give more trials, or a smaller population"};
   }
 
  private:

@@ -57,8 +57,14 @@ class Halving : public TrialSearch {
                         std::to_string(options.training_epochs) + " epochs, reduction " +
                         std::to_string(options.reduction)),
         rungs_(rungs_of(options)),
-        genotypes_(
-            random_genotypes(space, options.trials, {options.seed, Purpose::architecture, 0})) {}
+        genotypes_(first_genotypes("halving", space, options)) {}
+
+  std::vector<std::string> remarks() const override {
+    if (rungs_.size() > 1) return {};
+    return {"halving: nothing is halved, and all " + std::to_string(rungs_[0].count) +
+            " trainings are whole and random: give more trials, a smaller reduction, or more "
+            "epochs"};
+  }
 
  private:
   std::optional<Trial> next(const std::vector<Told>& told) const override {
@@ -90,9 +96,11 @@ StrategyRow halving_strategy() {
   return {.name = "halving",
           .summary = "many short trainings, the best of them longer ones, the last whole ones",
           .source = "Jamieson & Talwalkar, AISTATS 2016; Li et al., JMLR 2018, Algorithm 1",
-          .make = [](const SearchSpace& space, const StrategyOptions& options) {
-            return std::make_unique<Halving>(space, options);
-          }};
+          .make =
+              [](const SearchSpace& space, const StrategyOptions& options) {
+                return std::make_unique<Halving>(space, options);
+              },
+          .varies_epochs = true};
 }
 
 }  // namespace serenade

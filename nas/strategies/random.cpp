@@ -11,8 +11,7 @@ class RandomSearch : public TrialSearch {
  public:
   RandomSearch(const SearchSpace& space, const StrategyOptions& options)
       : TrialSearch("random", space, options.trials, "seed " + std::to_string(options.seed)),
-        genotypes_(
-            random_genotypes(space, options.trials, {options.seed, Purpose::architecture, 0})) {}
+        genotypes_(first_genotypes("random", space, options)) {}
 
   // The trials are the same for all folds; only which of them is kept depends on validation data.
   bool shares_training() const override { return true; }

@@ -15,6 +15,7 @@
 #include <set>
 
 #include "nas/children.h"
+#include "nas/diagnostics.h"
 #include "tensor/check.h"
 
 namespace serenade {
@@ -49,6 +50,10 @@ class SinglePath : public OneShot {
     Children children(end);
     children.decide(evolve([&](const Child& child) { return children.loss(child); }));
     return children.measured();
+  }
+  // The answer is a child, and its alphas are written in the end: they are no course.
+  std::vector<std::string> warnings(const std::vector<SearchRecord>& history) const override {
+    return weight_warnings(history);
   }
   std::string fingerprint() const override {
     return std::to_string(options().epochs) + " epochs, " + (options().fair ? "fair, " : "") +

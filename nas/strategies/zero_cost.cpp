@@ -54,6 +54,11 @@ class ZeroCost : public Strategy {
   std::string name() const override { return "zero_cost"; }
   std::int64_t planned_steps() const override { return ranked_->planned_steps(); }
   Genotype recommend() const override { return ranked_->recommend(); }
+  std::vector<std::string> remarks() const override {
+    if (std::ssize(drawn_) > planned_steps()) return {};
+    return {"zero_cost: all " + std::to_string(drawn_.size()) +
+            " that are scored are trained, and the scores choose none: let more be scored"};
+  }
 
   bool advance(Problem& problem) override {
     if (scores_.empty()) {
@@ -123,9 +128,11 @@ StrategyRow zero_cost_strategy() {
   return {.name = "zero_cost",
           .summary = "the best of many random architectures by a score without training, trained",
           .source = "Abdelfattah et al., ICLR 2021",
-          .make = [](const SearchSpace& space, const StrategyOptions& options) {
-            return std::make_unique<ZeroCost>(space, options);
-          }};
+          .make =
+              [](const SearchSpace& space, const StrategyOptions& options) {
+                return std::make_unique<ZeroCost>(space, options);
+              },
+          .scores_untrained = true};
 }
 
 }  // namespace serenade

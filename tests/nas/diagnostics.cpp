@@ -7,6 +7,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "nas/one_shot.h"
+
 using namespace serenade;
 
 namespace {
@@ -95,7 +97,7 @@ TEST_CASE("warnings: one sentence per problem") {
   }
   SUBCASE("never trained") {
     last.updates = {100, 0, 100};
-    check_only_warning(history, "candidate 4x4 of conv3 was never trained: its alpha says nothing");
+    check_only_warning(history, "candidate 4x4 of conv3 was never trained: nothing is known of it");
   }
   SUBCASE("a tie") {
     last.probabilities = {0.4, 0.401, 0.199};
@@ -150,4 +152,32 @@ TEST_CASE("warnings: one sentence per problem") {
                        "the choice of conv3 still changed near the end, from 4x4 to 4x6: search "
                        "longer");
   }
+}
+
+TEST_CASE("warnings: a strategy says what fits its answer") {
+  const SearchSpace space{
+      .choices = {{"conv3", {"5x5", "4x4", "4x6"}}, {"conv4", {"5x5", "4x4", "4x6"}}}};
+  // As those that write their answer into the alphas leave them: nearly a tie, then changed.
+  std::vector<SearchRecord> history = healthy_history(30);
+  history.back().choices[0].best = 2;
+  history.back().choices[0].probabilities = {0.335, 0.33, 0.335};
+  history.back().choices[1].updates = {100, 0, 95};
+  const auto warnings_of = [&](const char* name, const std::vector<SearchRecord>& records) {
+    return make_one_shot(name, space, {.epochs = 30})->warnings(records);
+  };
+  const std::string untrained = "candidate 4x4 of conv4 was never trained: nothing is known of it";
+  const std::vector<std::string> all = search_warnings(history);
+  REQUIRE(all.size() == 3);  // that one, the tie, the late change
+  CHECK(warnings_of("darts", history) == all);
+  for (const char* name : {"spos", "enas", "darts_pt"}) {
+    CAPTURE(name);
+    CHECK(warnings_of(name, history) == std::vector<std::string>{untrained});
+  }
+  // A stop takes the alphas of six epochs before: what came later is none of the answer's.
+  CHECK(warnings_of("darts_es", history) == all);
+  for (std::size_t e = 0; e < 30; ++e) history[e].values["eigenvalue"] = e < 25 ? 1 : 2;
+  CHECK(warnings_of("darts_es", history).empty());
+  history[23].choices[0].best = 2;  // of the answer
+  history[23].choices[0].probabilities = {0.24, 0.09, 0.67};
+  CHECK(warnings_of("darts_es", history).size() == 1);
 }

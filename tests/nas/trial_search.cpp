@@ -239,3 +239,56 @@ TEST_CASE("trial search: a resumed search must have the options of its strategy 
     CHECK_THROWS_AS(strategy->load_state(make_small(name)->save_state()), std::invalid_argument);
   }
 }
+
+TEST_CASE("trial search: options with which nothing but random search is left are remarked on") {
+  const auto remarks = [](const char* name, const StrategyOptions& options) {
+    return make_strategy(name, large_space(), options)->remarks();
+  };
+  // The defaults of five trials, and one trial more than those that are random.
+  CHECK(remarks("evolution", {}) ==
+        std::vector<std::string>{"evolution: all 5 trials are random, as the first 10 are: give "
+                                 "more trials, or a smaller population"});
+  CHECK(remarks("evolution", {.trials = 10, .population = 10}).size() == 1);
+  CHECK(remarks("evolution", {.trials = 11, .population = 10}).empty());
+  CHECK(remarks("bayesian", {}).size() == 1);
+  CHECK(remarks("bayesian", {.trials = 6}).empty());
+  CHECK(remarks("halving", {.trials = 2}).size() == 1);
+  CHECK(remarks("halving", {.trials = 3}).empty());
+  CHECK(remarks("halving", {.trials = 9, .training_epochs = 2}).size() == 1);
+  CHECK(remarks("zero_cost", {.trials = 50}).size() == 1);
+  CHECK(remarks("zero_cost", {.trials = 49}).empty());
+  CHECK(remarks("random", {}).empty());
+  CHECK(remarks("reinforce", {}).empty());
+  // Said of a small space, too: all of it is drawn.
+  CHECK(make_strategy("bayesian", table_space(), {.trials = 90, .random_trials = 12})
+            ->remarks()
+            .size() == 1);
+}
+
+TEST_CASE("trial search: more distinct architectures than there are") {
+  for (const std::string name : {"random", "halving"}) {
+    CHECK(message_of([&] { make_strategy(name, table_space(), {.trials = 13}); }) ==
+          name + ": trials must not exceed the architectures that there are, 12; got 13");
+  }
+}
+
+TEST_CASE("trial search: rows say what a problem must offer") {
+  // A strategy that asks for scores of untrained architectures says so, and no other asks.
+  for (const StrategyRow& row : strategies()) {
+    CAPTURE(row.name);
+    const auto strategy = row.make(table_space(), small());
+    if (strategy->needs_supernet() || strategy->planned_steps() == 0) continue;
+    Table table(kScores);
+    if (row.scores_untrained) {
+      CHECK_THROWS_AS(strategy->advance(table), std::logic_error);
+    } else {
+      CHECK(strategy->advance(table));
+    }
+  }
+  for (const std::string& name : trial_strategies()) {
+    CAPTURE(name);
+    const auto row = std::find_if(strategies().begin(), strategies().end(),
+                                  [&](const StrategyRow& one) { return one.name == name; });
+    CHECK((make_small(name)->ask()->epochs != 0) == row->varies_epochs);
+  }
+}

@@ -15,7 +15,6 @@
 #include "apps/ser/training/training_loop.h"
 #include "autograd/engine.h"
 #include "autograd/functions.h"
-#include "nas/diagnostics.h"
 #include "nas/mixed_layer.h"
 #include "nas/one_shot.h"
 #include "nas/supernet_search.h"
@@ -284,15 +283,15 @@ std::vector<FoldSearch> search_supernet(const Config& config, Strategy& strategy
     }
   } catch (const NonFiniteLoss& error) {
     const bool raised = config.supernet_gain == SupernetGain::sqrt;
-    throw NonFiniteError(std::string(error.what()) + "; try a smaller learning_rate" +
-                         (raised ? " or supernet_gain one" : ""));
+    throw NonFiniteError(std::string(error.what()) + "; try a smaller --learning-rate" +
+                         (raised ? " or --supernet-gain one" : ""));
   }
   FoldSearch found;
   found.genotype = strategy.recommend();
   found.epochs = problem.take_epochs();
   if (auto* one_shot = dynamic_cast<OneShot*>(&strategy); one_shot && one_shot->search()) {
     found.history = one_shot->search()->history();
-    found.warnings = search_warnings(found.history);
+    found.warnings = one_shot->warnings(found.history);
   }
   std::vector<FoldSearch> all(folds.size());
   for (FoldSearch& fold : all) {
