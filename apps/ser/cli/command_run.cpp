@@ -146,6 +146,8 @@ void run_experiment(const std::string& name, const RunOptions& options) {
       options.output.folder.empty() ? default_folder(config) : options.output.folder;
   // All that can be wrong is found before the features are computed and the folder is made.
   configured_genotype(config);
+  options.settings.remark_unread(config, {config.strategy});
+  print_remarks(config);
   RunFolder folder(out, config, options.output.overwrite(), options.output.checkpoint_minutes,
                    [](const std::string& line) { std::cerr << line << std::endl; });
   try {

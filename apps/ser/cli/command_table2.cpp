@@ -37,7 +37,7 @@ TablePlan plan_of(const Table2Options& options) {
   if (!options.systems.empty()) plan.systems = options.systems;
   if (!options.modes.empty()) plan.modes = options.modes;
   if (options.seeds > 0) plan.seeds = options.seeds;
-  plan.resolve();
+  told_in_options([&] { plan.resolve(); });
   if (plan.config.corpus.empty()) {
     throw InputError(
         "table2: give --corpus FOLDER; `serenade corpus make FOLDER` writes a demo corpus");
@@ -64,6 +64,10 @@ TableRuns run_or_stop(const Table2Options& options, const TablePlan& plan,
 void run_table2(const Table2Options& options) {
   options.machine.apply();
   const TablePlan plan = plan_of(options);
+  options.settings.remark_unread(plan.config, plan.modes);
+  for (const std::string& mode : plan.modes) {
+    print_remarks(plan.run_config(plan.systems.front(), mode, plan.config.seed));
+  }
   const std::string folder =
       options.output.folder.empty()
           ? "runs/table2-" + plan.config.preset + "-seed" + std::to_string(plan.config.seed)

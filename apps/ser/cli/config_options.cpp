@@ -2,10 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
+#include <iostream>
 
 #include "apps/ser/common/compute_device.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/corpus/label_choice.h"
+#include "apps/ser/training/search.h"
 #include "kernels/runtime/cpu/isa.h"
 #include "kernels/runtime/threads.h"
 #include "tensor/text.h"
@@ -21,6 +24,38 @@ std::string key_of_option(std::string option) {
   option.erase(0, option.find_first_not_of('-'));
   std::replace(option.begin(), option.end(), '-', '_');
   return option;
+}
+
+std::string in_options(std::string message) {
+  const auto is_word = [&](std::size_t at) {
+    return at < message.size() &&
+           (std::isalnum(static_cast<unsigned char>(message[at])) || message[at] == '_');
+  };
+  for (const Setting& setting : config_settings()) {
+    const std::string &key = setting.key, option = option_of_key(key);
+    if (key.find('_') == std::string::npos) continue;
+    for (std::size_t at = 0; (at = message.find(key, at)) != std::string::npos;) {
+      const bool whole = (at == 0 || !is_word(at - 1)) && !is_word(at + key.size());
+      if (whole) message.replace(at, key.size(), option);
+      at += whole ? option.size() : key.size();
+    }
+  }
+  return message;
+}
+
+std::vector<std::string> search_keys() {
+  std::vector<std::string> keys;
+  for (const Setting& setting : config_settings()) {
+    if (setting.is_of_search()) keys.push_back(setting.key);
+  }
+  return keys;
+}
+
+void print_remarks(const Config& config) {
+  for (const std::string& remark :
+       make_strategy(config, baseline_genotype(config.options))->remarks()) {
+    std::cerr << "note: " << in_options(remark) << "\n";
+  }
 }
 
 void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& without) {
@@ -53,11 +88,11 @@ Config ConfigOptions::config(const std::optional<Config>& stored) const {
   Config config = stored.value_or(defaults_);
   if (!file_.empty()) config = read_config(file_, config);
   // The preset sets other settings, so it goes before them.
-  if (values_.contains("preset")) set_value(config, "preset", values_.at("preset"));
+  if (values_.contains("preset")) set_value(config, "preset", values_.at("preset"), "--preset");
   for (const auto& [key, value] : values_) {
-    if (key != "preset") set_value(config, key, value);
+    if (key != "preset") set_value(config, key, value, option_of_key(key));
   }
-  config.resolve();
+  told_in_options([&] { config.resolve(); });
   return config;
 }
 
@@ -77,6 +112,24 @@ CorpusSpec LabelOptions::spec(const std::string& root) const {
   if (!kind.empty()) spec.kind = kind;
   if (!set.empty()) spec.labels = set;
   return spec;
+}
+
+void ConfigOptions::remark_unread(const Config& config,
+                                  const std::vector<std::string>& strategies) const {
+  std::vector<std::string> unread;
+  for (const Setting& setting : config_settings()) {
+    if (!values_.contains(setting.key)) continue;
+    const bool read = std::any_of(strategies.begin(), strategies.end(), [&](const auto& strategy) {
+      Config one = config;
+      one.strategy = strategy;
+      return is_read(setting, one);
+    });
+    if (read) continue;
+    unread.push_back(option_of_key(setting.key) + " (of " +
+                     (setting.of_supernets ? "a supernet" : join(setting.strategies, ", ")) + ")");
+  }
+  if (unread.empty()) return;
+  std::cerr << "note: not read by " << join(strategies, ", ") << ": " << join(unread, ", ") << "\n";
 }
 
 void OutputOptions::add_to(CLI::App& command) {

@@ -5,7 +5,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "apps/ser/common/error.h"
 #include "apps/ser/report/run_folder.h"
 #include "apps/ser/training/config.h"
 
@@ -19,6 +21,25 @@ namespace serenade::ser {
 std::string option_of_key(std::string key);
 std::string key_of_option(std::string option);
 
+/// A message with the options of the keys that it names: "--num-masked" for "num_masked". A key of
+/// one word cannot be told from other words, and stays.
+std::string in_options(std::string message);
+/// What f returns; what it throws as InputError is said in_options().
+template <class Function>
+auto told_in_options(const Function& f) {
+  try {
+    return f();
+  } catch (const InputError& error) {
+    throw InputError(in_options(error.what()));
+  }
+}
+
+/// The keys of all settings of a search, for commands that do none.
+std::vector<std::string> search_keys();
+
+/// Says on stderr what the strategy of a configuration remarks on its options (Strategy::remarks).
+void print_remarks(const Config& config);
+
 /// A configuration on the command line. Must outlive the parsing of the command it is added to.
 class ConfigOptions {
  public:
@@ -26,6 +47,10 @@ class ConfigOptions {
 
   /// Adds --config and one option per setting, but for those in `without`.
   void add_to(CLI::App& command, const std::vector<std::string>& without = {});
+
+  /// Says on stderr which of the options that were given none of these strategies reads; nothing
+  /// where all are read.
+  void remark_unread(const Config& config, const std::vector<std::string>& strategies) const;
 
   /// Defaults, or what a folder to be resumed holds; then the file, then the options; resolved.
   /// Throws InputError.

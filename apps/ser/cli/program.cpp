@@ -110,7 +110,7 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
 // What to do when memory is short, which depends on what takes it.
 std::string memory_advice(const std::string& command) {
   for (const char* name : {"train", "search", "table2"}) {
-    if (command == std::string("serenade ") + name) return "try a smaller batch_size or preset";
+    if (command == std::string("serenade ") + name) return "try a smaller --batch-size or --preset";
   }
   return "try shorter recordings, fewer files or a smaller preset";
 }

@@ -99,7 +99,8 @@ void check_settings(const FeatureSettings& settings) {
           "offset must be above 0, for log(0) is not finite");
   if (!settings.has_bands()) return;
   require(settings.n_mels >= 1 && settings.n_mels <= settings.n_fft / 2,
-          "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2));
+          "n_mels must be from 1 to n_fft / 2 = " + std::to_string(settings.n_fft / 2) + "; got " +
+              std::to_string(settings.n_mels));
   require(settings.mel_low >= 0 && settings.mel_low < settings.mel_high &&
               2 * settings.mel_high <= kSampleRate,
           "mel_low and mel_high must satisfy 0 <= low < high <= " +

@@ -209,8 +209,8 @@ void TablePlan::resolve() {
 Config TablePlan::run_config(const std::string& system, const std::string& mode,
                              std::uint64_t seed) const {
   Config run = config;
-  set_value(run, "system", system, "systems");
-  set_value(run, "strategy", mode, "strategies");
+  set_value(run, "system", system, "--systems");
+  set_value(run, "strategy", mode, "--strategies");
   run.seed = seed;
   run.resolve();
   return run;

@@ -40,8 +40,8 @@ Number parse_number(const std::string& key, const std::string& text, Number low,
   const bool in_range = value >= low && value <= high;  // false for nan
   if (error != std::errc() || end != text.data() + text.size() || !in_range) {
     std::ostringstream message;
-    message << key << " must be a number from " << low << " to " << high << "; got '" << text
-            << "'";
+    message << key << " must be a " << (std::is_integral_v<Number> ? "whole number" : "number")
+            << " from " << low << " to " << high << "; got '" << text << "'";
     throw InputError(message.str());
   }
   return value;
@@ -110,6 +110,11 @@ Setting name_setting(std::string key, std::string help, std::vector<std::string>
           [=](Config& c, const std::string& text) {
             field(c) = names[find_setting_word(key, text, names)];
           }};
+}
+
+Setting of_supernets(Setting setting) {
+  setting.of_supernets = true;
+  return setting;
 }
 
 template <class Row>
@@ -191,13 +196,14 @@ std::vector<Setting> training_settings() {
                    "when the folds are measured, train on all speakers for the median of the kept "
                    "epochs: the model of the run (train, search)",
                    FIELD(final_model)),
-      int_setting("search_epochs", 1, 100000, "epochs of the supernet", FIELD(search_epochs)),
+      of_supernets(
+          int_setting("search_epochs", 1, 100000, "epochs of the supernet", FIELD(search_epochs))),
       int_setting("batch_size", 1, 100000, "segments per step", FIELD(batch_size)),
       real_setting("learning_rate", 0, 100,
                    "a constant rate; 0: the paper's 1e-3, 5e-4, 2e-4, 1e-4", FIELD(learning_rate)),
-      real_setting("alpha_learning_rate", 0, 100,
-                   "of bi-level alphas, constant; joint ones have the weights' rate",
-                   FIELD(search.alpha_learning_rate)),
+      of_supernets(real_setting("alpha_learning_rate", 0, 100,
+                                "of bi-level alphas, constant; joint ones have the weights' rate",
+                                FIELD(search.alpha_learning_rate))),
       real_setting("gain_augment", 0, 60,
                    "each epoch, training recordings are up to so many dB louder or softer",
                    FIELD(gain_augment)),
@@ -207,14 +213,14 @@ std::vector<Setting> training_settings() {
 
 std::vector<Setting> search_settings() {
   return {
-      word_setting<Bilevel>("bilevel", "alphas and weights in turn, or one after the other",
-                            FIELD(search.bilevel)),
-      int_setting("architecture_epochs", 1, 100000, "second stage of two_stage",
-                  FIELD(search.architecture_epochs)),
-      word_setting<SupernetGain>(
+      of_supernets(word_setting<Bilevel>(
+          "bilevel", "alphas and weights in turn, or one after the other", FIELD(search.bilevel))),
+      of_supernets(int_setting("architecture_epochs", 1, 100000, "second stage of two_stage",
+                               FIELD(search.architecture_epochs))),
+      of_supernets(word_setting<SupernetGain>(
           "supernet_gain",
           "of mixed layers' initial weights: 1, or that which keeps a layer's scale",
-          FIELD(supernet_gain)),
+          FIELD(supernet_gain))),
       text_setting("genotype", "FILE", "architecture to train (train); default: the hand-made one",
                    FIELD(genotype)),
   };
@@ -331,7 +337,8 @@ std::string value_text(const std::string& source, const std::string& key, const 
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean() || value.is_number_integer()) return value.dump();
   if (value.is_number()) return number_text(value.get<double>());
-  throw InputError(source + ": the value of '" + key + "' must be a text, a number, true or false");
+  throw InputError(source + ": the value of '" + key +
+                   "' must be a text, a number, true or false; got " + value.dump().substr(0, 80));
 }
 
 // What takes a recording's level away, or hides it, leaves a random gain nothing to do.
@@ -362,14 +369,17 @@ void Config::resolve() {
         std::to_string(features.rows()));
   }
   if (segments.minimum > segments.length) {
-    throw InputError("segment_minimum must not exceed segment_frames");
+    throw InputError("segment_minimum must not exceed segment_frames; got " +
+                     std::to_string(segments.minimum) + " and " + std::to_string(segments.length));
   }
   if (gain_augment > 0) check_gain_augment(*this);
   if (search.tournament > search.population) {
-    throw InputError("tournament must not exceed population");
+    throw InputError("tournament must not exceed population; got " +
+                     std::to_string(search.tournament) + " and " +
+                     std::to_string(search.population));
   }
   if (options.gru_reset == GruReset::before && options.gru_bias == GruBias::two) {
-    throw InputError("gru_reset before goes with gru_bias one only");
+    throw InputError("gru_reset before goes with gru_bias one; got two");
   }
   if (!genotype.empty() && strategy != kNoSearch) {
     throw InputError("genotype is the architecture to train; strategy " + strategy +
@@ -393,6 +403,15 @@ const std::vector<Setting>& config_settings() {
   return settings;
 }
 
+bool is_read(const Setting& setting, const Config& config) {
+  if (setting.of_supernets) {
+    return make_strategy(config, baseline_genotype(config.options))->needs_supernet();
+  }
+  const std::vector<std::string>& readers = setting.strategies;
+  return readers.empty() ||
+         std::find(readers.begin(), readers.end(), config.strategy) != readers.end();
+}
+
 std::string meant_key(const std::string& unknown, const std::vector<std::string>& known) {
   const auto former = kFormerKeys.find(unknown);
   const bool renamed = former != kFormerKeys.end() &&
@@ -408,14 +427,16 @@ void set_value(Config& config, const std::string& key, const std::string& value,
       try {
         setting.set(config, value);
       } catch (const InputError& error) {
-        throw InputError(source + ": " + error.what());
+        const std::string message = error.what();  // begins with the key
+        if (source.starts_with("--")) throw InputError(source + message.substr(key.size()));
+        throw InputError(source.empty() ? message : source + ": " + message);
       }
       return;
     }
     known.push_back(setting.key);
   }
-  throw InputError(source + ": unknown key '" + key + "'; did you mean '" + meant_key(key, known) +
-                   "'?");
+  throw InputError((source.empty() ? "" : source + ": ") + "unknown key '" + key +
+                   "'; did you mean '" + meant_key(key, known) + "'?");
 }
 
 std::string to_json(const Config& config) {

@@ -95,18 +95,25 @@ struct Setting {
   std::function<void(Config&, const std::string&)> set;  ///< throws InputError naming the key
   /// Those that read it, where only some strategies do; rows of strategies().
   std::vector<std::string> strategies = {};
+  bool of_supernets = false;  ///< read by all strategies that train a supernet, and by no other
+
+  bool is_of_search() const { return of_supernets || !strategies.empty(); }
 };
 
 /// All settings, in the order of the help text.
 const std::vector<Setting>& config_settings();
 
+/// Whether the strategy of the configuration reads a setting of a search.
+bool is_read(const Setting& setting, const Config& config);
+
 /// The key that somebody who wrote an unknown one most likely means: its name of today, if it had
 /// that name before, else the nearest of `known`.
 std::string meant_key(const std::string& unknown, const std::vector<std::string>& known);
 
-/// Sets one by its key; throws InputError naming the key that was meant.
+/// Sets one by its key; throws InputError naming the key that was meant. source: the file that says
+/// so, or the option, which takes the key's place in the message.
 void set_value(Config& config, const std::string& key, const std::string& value,
-               const std::string& source = "command line");
+               const std::string& source = "");
 
 /// The complete configuration as a JSON object of strings, numbers and booleans.
 std::string to_json(const Config& config);

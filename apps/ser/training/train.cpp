@@ -122,7 +122,7 @@ std::vector<Training> TrainingRun::run() {
     trainer.run(*this);
   } catch (const NonFiniteLoss& error) {
     throw NonFiniteError(stage_ + ": " + error.what() +
-                         "; try a smaller learning_rate, and look at the features of the corpus");
+                         "; try a smaller --learning-rate, and look at the features of the corpus");
   }
   std::vector<Training> trainings;
   for (Kept& kept : kept_) {

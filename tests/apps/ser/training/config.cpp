@@ -213,7 +213,8 @@ TEST_CASE("config: an architecture to train does not go with a search for one") 
 TEST_CASE("config: a wrong value names its key, what is allowed, and what was given") {
   const std::vector<std::array<std::string, 3>> cases = {
       {"epochs", "0", "from 1 to"},
-      {"epochs", "100001", "file.json: epochs must be a number from 1 to 100000; got '100001'"},
+      {"epochs", "100001",
+       "file.json: epochs must be a whole number from 1 to 100000; got '100001'"},
       {"epochs", "3.5", "'3.5'"},
       {"epochs", "", "''"},
       {"epochs", "99999999999999999999", "from 1 to"},
@@ -255,6 +256,44 @@ TEST_CASE("config: a wrong value names its key, what is allowed, and what was gi
     CHECK(contains(message, key));
     CHECK(contains(message, part));
     CHECK(to_json(config) == to_json(Config{}));  // nothing was changed
+  }
+}
+
+TEST_CASE("config: what an option refuses is said about the option") {
+  Config config;
+  CHECK(message_of<InputError>([&] { set_value(config, "num_masked", "x", "--num-masked"); }) ==
+        "--num-masked must be a whole number from 0 to 1000; got 'x'");
+  CHECK(message_of<InputError>([&] { set_value(config, "num_masked", "x"); }) ==
+        "num_masked must be a whole number from 0 to 1000; got 'x'");
+  // For all of them: messages begin with the key, in whose place the option goes.
+  for (const Setting& setting : config_settings()) {
+    if (setting.values == "PATH" || setting.values == "FILE") continue;  // any text
+    CAPTURE(setting.key);
+    CHECK(message_of<InputError>([&] {
+            set_value(config, setting.key, "?!", "--it");
+          }).starts_with("--it must be "));
+  }
+}
+
+TEST_CASE("config: which settings a strategy reads") {
+  const auto reads = [](const char* strategy, const std::string& key) {
+    Config config;
+    config.strategy = strategy;
+    for (const Setting& setting : config_settings()) {
+      if (setting.key == key) return is_read(setting, config);
+    }
+    FAIL(key);
+    return false;
+  };
+  CHECK(reads("evolution", "population"));
+  CHECK_FALSE(reads("darts", "population"));
+  CHECK(reads("darts", "search_epochs"));
+  CHECK_FALSE(reads("evolution", "search_epochs"));
+  CHECK_FALSE(reads("none", "supernet_gain"));
+  CHECK(reads("none", "epochs"));
+  for (const Setting& setting : config_settings()) {
+    CAPTURE(setting.key);
+    CHECK((!setting.of_supernets || setting.strategies.empty()));
   }
 }
 
