@@ -27,9 +27,11 @@ void run_tabulate(const TabulateOptions& options) {
   Config config = options.settings.config(std::nullopt);
   if (config.corpus.empty()) throw InputError("tabulate: give --corpus FOLDER");
   config.direction = Direction::both;  // a training is measured on both speakers
+  check_plan(config, options.plan);
   const LoadedCorpus loaded = prepare_corpus(config);
   config = config.with_classes(loaded.corpus.classes);
-  ResultFile file = open_results(options.table, config, fingerprint_of(config, loaded));
+  ResultFile file = told_in_options(
+      [&] { return open_results(options.table, config, fingerprint_of(config, loaded)); });
   const StopOnSignals stop_on_signals;
   std::unique_ptr<ProgressBar> bar;
   try {
@@ -59,7 +61,9 @@ void set_up_tabulate(CLI::App& command) {
                   "trainings of each, with --seed and those after it")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  options->settings.add_to(command, {"strategy", "direction", "genotype", "final"});
+  std::vector<std::string> unused = search_keys();
+  unused.insert(unused.end(), {"strategy", "direction", "genotype", "final"});
+  options->settings.add_to(command, unused);
   options->machine.add_to(command);
   command.callback([options] { run_tabulate(*options); });
 }

@@ -11,7 +11,10 @@ std::string read_text_file(const std::string& path) {
   try {
     return read_file(path);
   } catch (const std::runtime_error& error) {
-    throw IoError(std::string(error.what()) + "; check its permissions");
+    std::error_code unknown;
+    const bool is_there = std::filesystem::exists(path, unknown) || unknown;
+    throw IoError(std::string(error.what()) +
+                  (is_there ? "; check its permissions" : "; check its name"));
   }
 }
 

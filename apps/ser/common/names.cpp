@@ -63,6 +63,12 @@ std::string shown(std::string_view text) {
   return out;
 }
 
+std::string without_function(const std::string& message) {
+  const std::size_t end = message.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789");
+  return end != std::string::npos && message.compare(end, 2, ": ") == 0 ? message.substr(end + 2)
+                                                                        : message;
+}
+
 std::string name_fault(std::string_view name, std::size_t longest) {
   if (name.empty()) return "is empty";
   if (name.size() > longest) {

@@ -20,6 +20,10 @@ std::string shown(std::string_view text);
 /// A message about a file without the file's path before it, for lists that name the file anyway.
 std::string without_path(const std::string& message, const std::string& path);
 
+/// A message of the libraries without the name of the function that it begins with,
+/// "table_scores: ..": a user has called none.
+std::string without_function(const std::string& message);
+
 /// What is wrong with a name, such as "is not UTF-8"; empty if it is neither empty nor longer than
 /// that, is UTF-8, and holds no control character.
 std::string name_fault(std::string_view name, std::size_t longest = kLongestName);

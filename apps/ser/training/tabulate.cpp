@@ -25,6 +25,8 @@ using Json = nlohmann::ordered_json;
 constexpr std::int64_t kLargestTabulated = 1000000;
 
 constexpr const char* kCompressed = ".gz";
+constexpr const char* kSettings = "settings";
+constexpr const char* kMadeOf = "made of";
 
 std::string settings_path(const std::string& path) {
   const std::string table = path.ends_with(kCompressed) ? path.substr(0, path.size() - 3) : path;
@@ -50,28 +52,85 @@ std::string table_text(const std::string& path) {
 // Where the corpus lies does not matter; what it holds is in the fingerprint.
 Json description(Config config, const Fingerprint& fingerprint) {
   config.corpus = config.cache = "";
-  Json text{{"settings", Json::parse(to_json(config))}, {"made of", Json::object()}};
-  for (const auto& [words, value] : fingerprint) text["made of"][words] = value;
+  Json text{{kSettings, Json::parse(to_json(config))}, {kMadeOf, Json::object()}};
+  for (const auto& [words, value] : fingerprint) text[kMadeOf][words] = value;
   return text;
 }
 
-void check_description(const std::string& path, const Json& wanted) {
-  Json found = json_input<Json>(read_text_file(path), path);
-  if (found.is_object() && found.contains("settings")) {
-    // Settings of before have today's names, and what came later has its default.
-    const Config stored = stored_config(found["settings"].dump(), path);
-    found["settings"] = Json::parse(to_json(stored));
+// What stands beside a table.
+struct MadeOf {
+  Config config;
+  Json fingerprint;
+};
+
+// Throws InputError naming the file and the key. Keys that came later may be missing, but not those
+// without which a table could be taken for another's.
+MadeOf read_made_of(const std::string& path) {
+  const std::string file = settings_path(path);
+  if (!std::filesystem::exists(file)) {
+    throw InputError(path + ": there is no " + file +
+                     " beside it, which says how it was made; choose another table");
   }
-  for (const char* part : {"settings", "made of"}) {
+  const Json found = json_input<Json>(read_text_file(file), file);
+  for (const char* part : {kSettings, kMadeOf}) {
     if (!found.is_object() || !found.contains(part)) {
-      throw InputError(path + ": the key '" + part + "' is missing");
+      throw InputError(file + ": the key '" + part + "' is missing");
     }
-    for (const auto& [key, value] : wanted[part].items()) {
-      if (found[part].is_object() && found[part].value(key, Json()) == value) continue;
-      throw InputError(path + ": the table was begun with another " + key +
-                       "; give what it was begun with, or another table");
+    if (!found[part].is_object()) {
+      throw InputError(file + ": '" + part + "' must be an object; got " +
+                       found[part].dump().substr(0, 80));
     }
   }
+  for (const char* key : {"system", "preset", "conv2_set", "epochs"}) {
+    if (found[kSettings].contains(key)) continue;
+    throw InputError(file + ": the key '" + key + "' is missing in '" + kSettings + "'");
+  }
+  for (const auto& [key, value] : found[kMadeOf].items()) {
+    if (value.is_string()) continue;
+    throw InputError(file + ": the value of '" + key + "' in '" + kMadeOf +
+                     "' must be a text; got " + value.dump().substr(0, 80));
+  }
+  MadeOf made{stored_config(found[kSettings].dump(), file), found[kMadeOf]};
+  try {
+    made.config.resolve();
+  } catch (const InputError& error) {
+    throw InputError(file + ": " + error.what());
+  }
+  return made;
+}
+
+// Throws InputError naming the key unless all of `wanted` is what the table was begun with.
+void check_same(const std::string& path, const Json& begun, const Json& wanted) {
+  for (const auto& [key, value] : wanted.items()) {
+    const Json found = begun.value(key, Json());
+    if (found == value) continue;
+    throw InputError(path + ": the table was begun with " + key + " " + found.dump() +
+                     ", and not " + value.dump() +
+                     "; give what it was begun with, or another table");
+  }
+}
+
+// Throws InputError unless there is a table, naming the one that may be meant.
+void check_is_there(const std::string& path) {
+  const auto without = [&](const std::string& end) {
+    return path.ends_with(end) ? path.substr(0, path.size() - end.size()) : "";
+  };
+  const auto exists = [](const std::string& file) {
+    std::error_code unknown;
+    return !file.empty() && std::filesystem::exists(file, unknown);
+  };
+  const std::string table = without(".json");
+  for (const std::string& meant : {table, table + kCompressed}) {
+    if (table.empty() || !exists(meant)) continue;
+    throw InputError(path + ": these are the settings of a table; give " + meant);
+  }
+  if (std::filesystem::is_directory(path)) throw InputError(path + ": is a folder, and no table");
+  if (exists(path)) return;
+  const std::string packed = without(kCompressed);
+  const std::string other = packed.empty() ? path + kCompressed : packed;
+  throw InputError(
+      path + ": there is no such table; " +
+      (exists(other) ? "did you mean " + other + "?" : "`serenade tabulate` makes one"));
 }
 
 // The table's own errors are about a file that a person has given.
@@ -89,14 +148,6 @@ auto told_of_input(const Function& f) {
 // The first ones of a random order: a plan of more has those of a plan of fewer.
 std::vector<Genotype> chosen(const SearchSpace& space, const TabulatePlan& plan,
                              std::uint64_t seed) {
-  if (!space.is_countable() || space.size() > kLargestTabulated) {
-    throw InputError("a space of more than " + std::to_string(kLargestTabulated) +
-                     " architectures is too large for a table");
-  }
-  if (plan.architectures > space.size()) {
-    throw InputError("there are " + std::to_string(space.size()) + " architectures, and not " +
-                     std::to_string(plan.architectures));
-  }
   const std::int64_t count = plan.architectures == 0 ? space.size() : plan.architectures;
   std::vector<Genotype> genotypes;
   for (const std::int64_t index : permutation({seed, Purpose::architecture, 1}, space.size())) {
@@ -124,6 +175,18 @@ std::vector<ResultRow> rows_of(const Training& training, const FoldData& data,
 
 }  // namespace
 
+void check_plan(const Config& config, const TabulatePlan& plan) {
+  const SearchSpace space = search_space(config.options);
+  if (!space.is_countable() || space.size() > kLargestTabulated) {
+    throw InputError("a space of more than " + std::to_string(kLargestTabulated) +
+                     " architectures is too large for a table");
+  }
+  if (plan.architectures > space.size()) {
+    throw InputError("--architectures: there are " + std::to_string(space.size()) +
+                     " in all; got " + std::to_string(plan.architectures));
+  }
+}
+
 std::string part_name(std::vector<std::string> speakers) {
   std::sort(speakers.begin(), speakers.end());
   return join(speakers, "+");
@@ -135,11 +198,11 @@ ResultFile open_results(const std::string& path, const Config& config,
     throw InputError(path + ": a compressed table is for reading; to go on with it, gunzip it");
   }
   const Json wanted = description(config, fingerprint);
-  if (std::filesystem::exists(settings_path(path))) {
-    check_description(settings_path(path), wanted);
-  } else if (std::filesystem::exists(path)) {
-    throw InputError(path + ": there is no " + settings_path(path) +
-                     " beside it, which says how it was made; choose another table");
+  if (std::filesystem::exists(path) || std::filesystem::exists(settings_path(path))) {
+    const MadeOf made = read_made_of(path);
+    // Settings of before have today's names, and what came later has its default.
+    check_same(path, Json::parse(to_json(made.config)), wanted[kSettings]);
+    check_same(path, made.fingerprint, wanted[kMadeOf]);
   } else {
     write_text_file(settings_path(path), wanted.dump(2) + "\n");
   }
@@ -147,16 +210,21 @@ ResultFile open_results(const std::string& path, const Config& config,
 }
 
 StoredResults read_results(const std::string& path) {
-  const std::string beside = settings_path(path);
-  const Json made = json_input<Json>(read_text_file(beside), beside);
-  if (!made.is_object() || !made.contains("settings")) {
-    throw InputError(beside + ": the key 'settings' is missing");
-  }
-  const Config config = stored_config(made["settings"].dump(), beside);
+  check_is_there(path);
+  const Config config = read_made_of(path).config;
   const std::string text = table_text(path);
-  return told_of_input([&] {
-    return StoredResults{config, ResultTable::from_csv(text, search_space(config.options), path)};
-  });
+  ResultTable table = told_of_input(
+      [&] { return ResultTable::from_csv(text, search_space(config.options), path); });
+  if (table.size() == 0) {
+    throw InputError(path +
+                     ": there is no training in it yet; `serenade tabulate` goes on with it");
+  }
+  if (table.last_epoch() != config.epochs) {
+    throw InputError(path + ": its last epoch is " + std::to_string(table.last_epoch()) +
+                     ", and 'epochs' in " + settings_path(path) + " is " +
+                     std::to_string(config.epochs));
+  }
+  return {config, std::move(table)};
 }
 
 std::vector<double> training_costs(const Config& config) {
@@ -175,6 +243,7 @@ std::vector<double> training_costs(const Config& config) {
 void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,
               ResultFile& file,
               const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
+  check_plan(config, plan);
   const SearchSpace space = search_space(config.options);
   const std::vector<Genotype> genotypes = chosen(space, plan, config.seed);
   std::vector<std::vector<FoldData>> groups;

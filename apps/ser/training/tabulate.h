@@ -22,6 +22,10 @@ struct TabulatePlan {
   int seeds = 1;  ///< trainings of each: config.seed, config.seed + 1, ..
 };
 
+/// Throws InputError where the space has fewer architectures than are asked for, or more than
+/// 1,000,000.
+void check_plan(const Config& config, const TabulatePlan& plan);
+
 /// What a part of the data is called in a table: the speakers of one side of a session, "A+B".
 std::string part_name(std::vector<std::string> speakers);
 
@@ -31,9 +35,9 @@ std::string part_name(std::vector<std::string> speakers);
 ResultFile open_results(const std::string& path, const Config& config,
                         const Fingerprint& fingerprint);
 
-/// A table to be read, with the settings that it was made with: those of table.csv, and of
-/// table.csv.gz, stand in table.csv.json. Throws InputError on a damaged one, IoError where a file
-/// cannot be read.
+/// A table to be read, with the settings that it was made with, resolved: those of table.csv, and
+/// of table.csv.gz, stand in table.csv.json. Throws InputError on one that is not there, damaged,
+/// empty, or of other epochs than its settings say; IoError where a file cannot be read.
 struct StoredResults {
   Config config;
   ResultTable table;
@@ -46,8 +50,7 @@ StoredResults read_results(const std::string& path);
 std::vector<double> training_costs(const Config& config);
 
 /// Trains what the table does not hold yet. A training is in the table as a whole or not at all.
-/// Throws InputError where the space has fewer architectures than are asked for, or more than
-/// 1,000,000.
+/// Throws as check_plan() does.
 /// The folds must be those of both directions, so that each training is measured on both speakers.
 /// config.strategy must be that of a single architecture.
 void tabulate(const Config& config, const LoadedCorpus& loaded, const TabulatePlan& plan,

@@ -55,6 +55,13 @@ TEST_CASE("names: the name of a file is never a path, and leads back to its id")
   CHECK(contains(message_of<InputError>([] { file_name_of(std::string(67, '/')); }), "201 bytes"));
 }
 
+TEST_CASE("names: a message of the libraries is said without their function") {
+  CHECK(without_function("table_scores: there is none") == "there is none");
+  for (const char* text : {"", "needs one: two", "Table: x", "table.csv:3: row: x", "word:x"}) {
+    CHECK(without_function(text) == text);
+  }
+}
+
 TEST_CASE("names: what is wrong with a speaker is said, and shown without harm") {
   CHECK(name_fault("anna") == "");
   CHECK(name_fault("the \"first\", \xc3\xa4") == "");
