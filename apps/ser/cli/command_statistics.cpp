@@ -6,6 +6,7 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/common/error.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/report/table_summary.h"
 #include "apps/ser/training/tabulate.h"
 
@@ -19,7 +20,7 @@ void run_statistics(const std::string& path) {
     const std::string summary = table_summary(stored.table);  // whole, or nothing is printed
     std::cout << stored.config.system << ", " << summary;
   } catch (const std::invalid_argument& error) {
-    throw InputError(path + ": " + error.what());
+    throw InputError(path + ": " + without_function(error.what()));
   }
 }
 

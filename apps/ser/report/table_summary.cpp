@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"
 #include "nas/table_statistics.h"
 #include "tensor/check.h"
@@ -13,6 +14,10 @@ namespace serenade::ser {
 namespace {
 
 constexpr double kSeen = 0.05;  // p values below are called a difference that is seen
+
+// Of fewer, not even two rankings that agree in every pair are told from chance: they are the same
+// or opposite in 2 of n! cases, which is more than kSeen.
+constexpr std::size_t kFewestRanked = 5;
 
 // Epochs that are told beside the last, as far as the table holds them.
 std::vector<TableScores> earlier_epochs(const ResultTable& table, const TableScores& last,
@@ -89,7 +94,7 @@ std::string choices(const ResultTable& table, const TableScores& last) {
            "by bad luck (omega squared; of all, adjusted R squared). The shares of single choices "
            "add up to that of all only where every candidate met every other equally often.\n";
   } catch (const std::invalid_argument& error) {
-    return std::string("What the choices explain is not known: ") + error.what() + "\n";
+    return "What the choices explain is not known: " + without_function(error.what()) + ".\n";
   }
 }
 
@@ -99,12 +104,15 @@ std::string noise(const SeedNoise& noise) {
       " % between "
       "architectures, " +
       percent(noise.noise_deviation) + " % between trainings of one.\n";
-  return deviations + "Of the variance of a single training's score " +
-         percent(noise.one_training, 0) +
-         " % is its architecture's (intra-class correlation; F = " + fixed(noise.f, 2) + ", " +
+  // An estimate below 0 is none.
+  const auto share = [](double correlation) {
+    return correlation > 0 ? percent(correlation, 0) + " %" : std::string("nothing that is seen");
+  };
+  return deviations + "Of the variance of a single training's score " + share(noise.one_training) +
+         " is its architecture's (intra-class correlation; F = " + fixed(noise.f, 2) + ", " +
          std::to_string(noise.degrees) + " and " + std::to_string(noise.residual_degrees) +
          " degrees of freedom, " + told_p(noise.p_value) + "), of the mean of the seeds " +
-         percent(noise.mean_of_seeds, 0) + " %.\n";
+         share(noise.mean_of_seeds) + ".\n";
 }
 
 std::string best(const BestGain& best) {
@@ -158,6 +166,12 @@ std::string table_summary(const ResultTable& table) {
   const std::size_t left_out = table.genotypes().size() - last.architectures.size();
   if (left_out > 0) text += count(left_out, "architecture") + " without all trainings: left out\n";
   if (last.architectures.size() < 2) return text + "One architecture has nothing to be ranked.\n";
+  if (last.architectures.size() < kFewestRanked) {
+    return text + count(last.architectures.size(), "architecture") +
+           " are too few: rankings of them agree in every pair by chance, and so would anything "
+           "that is said of them. There must be " +
+           std::to_string(kFewestRanked) + " or more; `serenade tabulate` adds to the table.\n";
+  }
   text += "\n" + noise_ceiling(table, last) + "\n" + choices(table, last);
   if (last.seeds.size() < 2) return text;
   try {
@@ -165,7 +179,7 @@ std::string table_summary(const ResultTable& table) {
     const BestGain gain = best_over_median(last);
     return text + "\n" + noise(seeds) + "\n" + best(gain) + "\n" + verdict(seeds, gain);
   } catch (const std::invalid_argument& error) {
-    return text + "\n" + error.what() + "\n";
+    return text + "\nNoise and gains are not known: " + without_function(error.what()) + ".\n";
   }
 }
 

@@ -8,8 +8,8 @@
 namespace serenade::ser {
 
 /// Tables of the numbers, and a sentence for each. What the table cannot tell, since it has one
-/// seed or few architectures, is said instead. Throws std::invalid_argument without a whole
-/// training.
+/// seed or fewer than five architectures, is said instead. Throws std::invalid_argument without a
+/// whole training.
 std::string table_summary(const ResultTable& table);
 
 /// One line where the trainings of an architecture differ as much as its neighbours do, so that a
