@@ -75,10 +75,19 @@ Axis log_axis(double low, double high) {
   return axis;
 }
 
-std::string tick_text(double value, bool percent) {
-  if (percent) return compact(100 * value, 4) + "%";
-  if (std::abs(value) < 1e-12) return "0";
-  return compact(value, 3);
+// With as many digits as tell all of them apart.
+std::vector<std::string> tick_texts(const std::vector<double>& ticks, bool percent) {
+  std::vector<std::string> texts;
+  for (int digits = percent ? 4 : 3; digits <= 12; ++digits) {
+    texts.clear();
+    for (const double tick : ticks) {
+      texts.push_back(percent                  ? compact(100 * tick, digits) + "%"
+                      : std::abs(tick) < 1e-12 ? "0"
+                                               : compact(tick, digits));
+    }
+    if (std::adjacent_find(texts.begin(), texts.end()) == texts.end()) break;
+  }
+  return texts;
 }
 
 std::string color_class(const Series& series, std::size_t position, const char* prefix) {
@@ -139,15 +148,17 @@ double draw_legend(Svg& svg, const LineChart& chart, double left, double top) {
 }
 
 void draw_axes(Svg& svg, const LineChart& chart, const Frame& frame) {
-  for (const double tick : frame.y.ticks) {
-    const double y = frame.y.pixel(tick);
+  const std::vector<std::string> y_texts = tick_texts(frame.y.ticks, chart.percent);
+  for (std::size_t i = 0; i < y_texts.size(); ++i) {
+    const double y = frame.y.pixel(frame.y.ticks[i]);
     svg.line(frame.left, y, frame.right, y, "grid");
-    svg.text(frame.left - 8, y + 4, tick_text(tick, chart.percent), "number", "end");
+    svg.text(frame.left - 8, y + 4, y_texts[i], "number", "end");
   }
-  for (const double tick : frame.x.ticks) {
-    const double x = frame.x.pixel(tick);
+  const std::vector<std::string> x_texts = tick_texts(frame.x.ticks, false);
+  for (std::size_t i = 0; i < x_texts.size(); ++i) {
+    const double x = frame.x.pixel(frame.x.ticks[i]);
     svg.line(x, frame.bottom, x, frame.bottom + 5, "axis");
-    svg.text(x, frame.bottom + 19, tick_text(tick, false), "number", "middle");
+    svg.text(x, frame.bottom + 19, x_texts[i], "number", "middle");
   }
   svg.line(frame.left, frame.bottom, frame.right, frame.bottom, "axis");
   svg.text((frame.left + frame.right) / 2, frame.bottom + 38, chart.x_label, "small", "middle");
@@ -273,7 +284,7 @@ std::string draw(const LineChart& chart, bool standalone) {
   Svg svg(chart.width, chart.height, chart.title);
   svg.text(16, 24, chart.title, "title");
   double top = 40;
-  if (chart.series.size() > 1) top += draw_legend(svg, chart, 68, 48);
+  if (chart.series.size() > 1 || chart.always_legend) top += draw_legend(svg, chart, 68, 48);
   const Frame frame = make_frame(chart, top);
   draw_axes(svg, chart, frame);
   for (std::size_t s = 0; s < chart.series.size(); ++s) draw_band(svg, chart, frame, s);

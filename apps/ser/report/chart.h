@@ -32,9 +32,10 @@ struct LineChart {
   std::string x_label;
   std::string y_label;
   std::vector<Series> series;
-  bool log_y = false;    ///< values that are not positive are left out
-  bool log_x = false;    ///< likewise
-  bool percent = false;  ///< values are fractions, ticks read per cent
+  bool log_y = false;          ///< values that are not positive are left out
+  bool log_x = false;          ///< likewise
+  bool percent = false;        ///< values are fractions, ticks read per cent
+  bool always_legend = false;  ///< also where there is one series
   std::optional<double> y_min, y_max;
   std::optional<double> marked_x;  ///< a vertical line, such as the epoch that was kept
   std::string marked_label;

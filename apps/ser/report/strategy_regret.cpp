@@ -64,7 +64,7 @@ std::string draw_regret(const RegretComparison& comparison, bool standalone) {
   chart.x_label = "spent, in trainings of the mean architecture";
   chart.y_label = "regret, WA";
   chart.percent = true;
-  chart.log_x = true;
+  chart.always_legend = true;
   chart.y_min = 0;
   chart.width = 760;
   chart.height = 440;
@@ -89,6 +89,8 @@ std::string draw_regret(const RegretComparison& comparison, bool standalone) {
     if (!one.searched) costs = series.x;
     chart.series.push_back(std::move(series));
   }
+  // What is known before anything was spent has no place on an axis of decades.
+  chart.log_x = std::none_of(costs.begin(), costs.end(), [](double cost) { return cost == 0; });
   return draw(chart, standalone);
 }
 

@@ -31,7 +31,8 @@ struct RegretComparison {
 TextTable regret_rows(const RegretComparison& comparison);
 /// Which of the two chances the intervals come from, at the largest cost: one sentence.
 std::string widest_chance(const RegretComparison& comparison);
-/// Lines with bands over the cost, which is logarithmic; what was searched is dashed, at all costs.
+/// Lines with bands over the cost, which is logarithmic unless one is 0; what was searched is
+/// dashed, at all costs.
 std::string draw_regret(const RegretComparison& comparison, bool standalone = false);
 
 /// Makes the folder and writes regret.svg and regret.md; throws IoError naming the file.

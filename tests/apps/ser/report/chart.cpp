@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/svg.h"
@@ -266,4 +267,25 @@ TEST_CASE("Figure 3 is written as two pictures and their data") {
   CHECK(std::distance(fs::directory_iterator(folder), {}) == 3);
   fs::remove_all(folder);
   CHECK_THROWS_AS(write_figure3(stem, figure), IoError);
+}
+
+TEST_CASE("ticks that lie close together have labels that differ") {
+  for (const bool percent : {false, true}) {
+    CAPTURE(percent);
+    LineChart chart;
+    chart.title = "close";
+    chart.percent = percent;
+    chart.series = {epoch_series("loss", {1.38631, 1.38605, 1.38612, 1.38624})};
+    const std::string svg = draw(chart);
+    std::set<std::string> labels;
+    std::size_t ticks = 0;
+    for (std::size_t at = 0; (at = svg.find(">1", at + 1)) != std::string::npos;) {
+      const std::string label = svg.substr(at + 1, svg.find('<', at + 1) - at - 1);
+      if (label.find("38") == std::string::npos) continue;
+      labels.insert(label);
+      ++ticks;
+    }
+    CHECK(ticks > 3);
+    CHECK(labels.size() == ticks);
+  }
 }

@@ -87,6 +87,17 @@ TEST_CASE("regret of strategies: a line and a band each, and the same numbers as
   CHECK_FALSE(contains(regret_rows(one).to_markdown(), "3.20 .. 4.80"));
 }
 
+TEST_CASE("regret of strategies: one strategy is named, and a cost of 0 is drawn") {
+  RegretComparison one = comparison();
+  one.strategies.resize(1);
+  CHECK(contains(draw_regret(one), ">random</text>"));
+  one.strategies[0].points.insert(one.strategies[0].points.begin(), point(0, 0.09, 0.01, 0.01));
+  const std::string svg = draw_regret(one);
+  CHECK(markup_problem(svg) == "");
+  CHECK(contains(svg, "random, 0: 9.0%"));
+  CHECK(contains(svg, "random, 10: 5.0%"));
+}
+
 TEST_CASE("regret of strategies: what was searched has no cost, and is dashed at all of them") {
   RegretComparison compared = comparison();
   compared.strategies.push_back({"dropout", {point(0, 0.06, 0.5, 0.5)}, 1, true});
@@ -164,6 +175,20 @@ TEST_CASE("table summary: differences that are there, and noise alone") {
   CHECK(noise_warning(trainings(0, 1)).empty());  // nobody can tell
 }
 
+TEST_CASE("table summary: a correlation below 0 is none, and no share below 0 %") {
+  // Each architecture is as good as all others on average over its two trainings.
+  ResultTable table(small_space());
+  for (std::int64_t i = 0; i < 12; ++i) {
+    for (std::int64_t seed = 0; seed < 2; ++seed) {
+      table.add({{i / 6, i % 6}, seed, 1, "A", 1, seed == i % 2 ? 40 : 60, 100});
+    }
+  }
+  const std::string summary = table_summary(table);
+  CHECK(contains(summary, "score nothing that is seen is its architecture's"));
+  CHECK(contains(summary, "of the mean of the seeds nothing that is seen."));
+  CHECK_FALSE(contains(summary, "score -"));
+}
+
 TEST_CASE("table summary: what a small table cannot tell is said") {
   const std::string one_seed = table_summary(trainings(0.05, 1));
   CHECK(contains(one_seed, "how well a training can be told at all is not known"));
@@ -173,8 +198,18 @@ TEST_CASE("table summary: what a small table cannot tell is said") {
   few.add({{0, 0}, 0, 1, "A", 1, 1, 2});
   CHECK(contains(table_summary(few), "One architecture has nothing to be ranked"));
   few.add({{0, 1}, 0, 1, "A", 1, 2, 2});
-  CHECK(contains(table_summary(few), "What the choices explain is not known"));
-  few.add({{0, 2}, 1, 1, "A", 1, 2, 2});
+  few.add({{0, 2}, 0, 1, "A", 1, 2, 2});
+  few.add({{1, 2}, 0, 1, "A", 1, 1, 2});
+  const std::string four = table_summary(few);
+  CHECK(contains(four, "4 architectures are too few"));
+  for (const char* number : {"tau", "stay within", "%", "nan"}) CHECK_FALSE(contains(four, number));
+  few.add({{2, 2}, 0, 1, "A", 1, 2, 2});
+  CHECK(contains(table_summary(few), "Unrelated rankings stay within"));
+  CHECK(contains(table_summary(few), "What the choices explain is not known: "));
+  for (const char* name : {"additive_fit", "choice_anova"}) {
+    CHECK_FALSE(contains(table_summary(few), name));
+  }
+  few.add({{0, 3}, 1, 1, "A", 1, 2, 2});
   CHECK_THROWS_AS(table_summary(few), std::invalid_argument);  // nothing has both seeds
   CHECK_THROWS_AS(table_summary(ResultTable(small_space())), std::invalid_argument);
 }
