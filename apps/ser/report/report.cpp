@@ -136,7 +136,8 @@ std::string render_run_report(const RunReport& report) {
   page.section("What the search did",
                searched ? "Of fold " + report.searched_fold + ", whose network was kept." : "",
                bullet_list(report.search_facts) + trials_part(report.trials) +
-                   measured_part(report.measured) + alphas_part(report.layers));
+                   scored_part(report.scored) + measured_part(report.measured) +
+                   alphas_part(report.layers));
   page.section("Architecture weights",
                "The share, softmax(alpha), that the search gives each candidate after each epoch. "
                "Lines that part early show a clear choice; lines that stay together a near draw.",

@@ -67,6 +67,13 @@ struct TrialPoint {
   bool is_best = false;   ///< this one is the new incumbent
 };
 
+/// An architecture that a strategy has scored without a training.
+struct ScoredPoint {
+  std::string architecture;
+  double score = 0;
+  std::int64_t trial = 0;  ///< in which it was trained, from 1; 0: it was not
+};
+
 /// A number that a strategy has measured after epochs: a temperature, an eigenvalue.
 struct MeasuredValue {
   std::string name;
@@ -99,9 +106,10 @@ struct RunReport {
   std::vector<ParameterPart> parameters;
   std::vector<TrainingCurve> searches;
   std::vector<TrainingCurve> trainings;
-  std::string searched_fold;              ///< of the next four
+  std::string searched_fold;              ///< of the next five
   std::vector<std::string> search_facts;  ///< sentences
   std::vector<TrialPoint> trials;
+  std::vector<ScoredPoint> scored = {};  ///< the best first
   std::vector<MeasuredValue> measured;
   std::vector<LayerSearch> layers;
   std::string genotype;      ///< summary of the chosen architecture

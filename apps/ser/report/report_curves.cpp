@@ -142,6 +142,17 @@ std::string trials_part(const std::vector<TrialPoint>& trials) {
                                           rows));
 }
 
+std::string scored_part(const std::vector<ScoredPoint>& scored) {
+  std::vector<std::vector<std::string>> rows;
+  for (const ScoredPoint& one : scored) {
+    rows.push_back({std::to_string(rows.size() + 1), one.architecture, compact(one.score, 4),
+                    one.trial > 0 ? std::to_string(one.trial) : ""});
+  }
+  if (rows.empty()) return "";
+  return folded("Every score without a training",
+                html_table({{"rank"}, {"architecture", Align::left}, {"score"}, {"trial"}}, rows));
+}
+
 std::string measured_part(const std::vector<MeasuredValue>& measured) {
   std::vector<std::string> pictures;
   std::vector<std::vector<std::string>> rows;

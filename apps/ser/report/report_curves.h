@@ -11,6 +11,7 @@ namespace serenade::ser {
 
 /// What a strategy was told: the score of each trial over the cost, and the best so far.
 std::string trials_part(const std::vector<TrialPoint>& trials);
+std::string scored_part(const std::vector<ScoredPoint>& scored);
 /// What a strategy has measured: a picture of each value that has a course, the others as a table.
 std::string measured_part(const std::vector<MeasuredValue>& measured);
 /// alpha and softmax(alpha) as bars, an epoch at a time.

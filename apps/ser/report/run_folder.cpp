@@ -127,7 +127,7 @@ void RunFolder::save_fold(const Config& config, const FoldRun& run, const Recogn
   if (run.fold != kFinalFold) write_text_file(folder + "/predictions.csv", predictions_csv(run));
   const SearchSpace space = search_space(config.options);
   write_text_file(folder + "/child.dot", draw_child_dot(space, run.genotype));
-  if (!run.trials.empty()) write_text_file(folder + "/trials.csv", trials_csv(run.trials));
+  if (!run.trials.empty()) write_text_file(folder + "/trials.csv", trials_csv(run));
   if (!run.history.empty()) {
     const bool measures =
         std::any_of(run.history.begin(), run.history.end(),

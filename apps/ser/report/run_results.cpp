@@ -343,9 +343,10 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   for (const FoldRun& run : results.folds) add_curves(report, run);
   report.searched_fold = shown.fold;
   const Genotype baseline = baseline_genotype(config.options);
-  report.search_facts =
-      search_facts(shown, space, make_strategy(config, baseline)->planned_steps());
+  const auto strategy = make_strategy(config, baseline);
+  report.search_facts = search_facts(shown, space, strategy->planned_steps());
   report.trials = trial_points(shown.trials);
+  report.scored = scored_points(shown);
   report.measured = measured_values(shown.history);
   report.layers = layers_of(shown.history, choice_indices(shown.genotype, space));
   report.genotype = shown.genotype.summary();
@@ -362,6 +363,7 @@ RunReport run_report(const RunResults& results, const std::string& command) {
   report.intervals = results.intervals;
   report.has_intervals = true;
   report.warnings = results.corpus_warnings;
+  for (const std::string& remark : strategy->remarks()) report.warnings.push_back(remark);
   for (std::size_t i = 0; i < results.folds.size(); ++i) {
     const FoldRun& run = results.folds[i];
     report.folds.push_back({.name = run.fold,

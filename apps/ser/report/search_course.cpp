@@ -41,6 +41,20 @@ std::vector<TrialPoint> trial_points(const std::vector<TrialRecord>& trials) {
   return points;
 }
 
+std::vector<ScoredPoint> scored_points(const FoldRun& run) {
+  std::vector<ScoredPoint> points;
+  for (const UntrainedScore& one : run.scored) {
+    ScoredPoint point{.architecture = one.genotype.summary(), .score = one.score};
+    for (std::size_t i = 0; i < run.trials.size() && point.trial == 0; ++i) {
+      if (run.trials[i].genotype == one.genotype) point.trial = static_cast<std::int64_t>(i) + 1;
+    }
+    points.push_back(std::move(point));
+  }
+  std::stable_sort(points.begin(), points.end(),
+                   [](const ScoredPoint& a, const ScoredPoint& b) { return a.score > b.score; });
+  return points;
+}
+
 std::vector<MeasuredValue> measured_values(const std::vector<SearchRecord>& history) {
   std::map<std::string, std::vector<double>> by_name;
   for (std::size_t epoch = 0; epoch < history.size(); ++epoch) {
@@ -63,6 +77,16 @@ std::vector<std::string> search_facts(const FoldRun& run, const SearchSpace& spa
     facts.push_back("Trials: " + std::to_string(points.size()) + ", at the cost of " +
                     compact(points.back().cost, 3) + " whole trainings. The best is trial " +
                     std::to_string(points.rend() - best) + ".");
+    const auto known = std::count_if(run.trials.begin(), run.trials.end(),
+                                     [](const auto& trial) { return trial.outcome.cost == 0; });
+    if (known > 0) {
+      facts.push_back("Trials that had been trained before, and were not trained again: " +
+                      std::to_string(known) + ".");
+    }
+  }
+  if (!run.scored.empty()) {
+    facts.push_back("Scored without a training: " + std::to_string(run.scored.size()) +
+                    "; the best of them were trained.");
   }
   if (run.history.empty()) return facts;
   const auto epochs = std::ssize(run.history);
@@ -81,12 +105,25 @@ std::vector<std::string> search_facts(const FoldRun& run, const SearchSpace& spa
   return facts;
 }
 
-std::string trials_csv(const std::vector<TrialRecord>& trials) {
-  CsvTable table({"trial", "architecture", "epochs", "score", "cost", "best_score"}, 9);
+std::string trials_csv(const FoldRun& run) {
+  const std::vector<ScoredPoint> scored = scored_points(run);
+  std::vector<std::string> columns = {"trial", "architecture", "epochs",
+                                      "score", "cost_so_far",  "best_score"};
+  if (!scored.empty()) columns.push_back("untrained_score");
+  CsvTable table(columns, 9);
   std::int64_t number = 0;
-  for (const TrialPoint& point : trial_points(trials)) {
+  for (const TrialPoint& point : trial_points(run.trials)) {
     table.add(++number).add(point.architecture).add(point.epochs);
     table.add(point.score).add(point.cost).add(point.best_score);
+    if (scored.empty()) continue;
+    const auto same = std::find_if(scored.begin(), scored.end(), [&](const ScoredPoint& one) {
+      return one.architecture == point.architecture;
+    });
+    table.add(same == scored.end() ? "" : compact(same->score, 9));
+  }
+  for (const ScoredPoint& one : scored) {
+    if (one.trial > 0) continue;
+    table.add("").add(one.architecture).add(0).add("").add("").add("").add(compact(one.score, 9));
   }
   return table.text();
 }

@@ -105,6 +105,7 @@ std::vector<TrainedFold> run_folds(const Config& config, const LoadedCorpus& loa
     run.epochs = std::move(found[i].epochs);
     run.history = std::move(found[i].history);
     run.trials = std::move(found[i].trials);
+    run.scored = std::move(found[i].scored);
     run.warnings = std::move(found[i].warnings);
     run.search_seconds = search_seconds;
     run.predictions =

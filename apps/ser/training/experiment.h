@@ -30,9 +30,10 @@ struct FoldRun {
   std::string device = "cpu";  ///< what it ran on: compute_device_name() and LoadedCorpus::place
   std::vector<std::string> classes = class_names();
   Genotype genotype;
-  std::vector<EpochRecord> epochs;    ///< of all stages in order
-  std::vector<SearchRecord> history;  ///< empty without a supernet
-  std::vector<TrialRecord> trials;    ///< empty with one
+  std::vector<EpochRecord> epochs;     ///< of all stages in order
+  std::vector<SearchRecord> history;   ///< empty without a supernet
+  std::vector<TrialRecord> trials;     ///< empty with one
+  std::vector<UntrainedScore> scored;  ///< likewise
   std::vector<std::string> warnings;
   int best_epoch = 0;
   double best_validation_wa = 0;

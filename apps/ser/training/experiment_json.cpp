@@ -1,6 +1,7 @@
 // FoldRun as JSON: what checkpoints of runs and cells of tables keep.
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -45,6 +46,17 @@ TrialRecord trial_from_json(const json& trial, const std::string& fold) {
           .outcome = {.score = trial.at("score"), .cost = trial.at("cost")}};
 }
 
+json scored_json(const UntrainedScore& scored) {  // minus infinity becomes null
+  return {{"genotype", json::parse(serenade::to_json(scored.genotype))}, {"score", scored.score}};
+}
+
+UntrainedScore scored_from_json(const json& scored, const std::string& fold) {
+  const json& score = scored.at("score");
+  return {
+      .genotype = genotype_from_json(scored.at("genotype").dump(), fold),
+      .score = score.is_null() ? -std::numeric_limits<double>::infinity() : score.get<double>()};
+}
+
 // Throws unless all are answers of a recogniser: one of our classes, probabilities for each.
 void check_predictions(const std::vector<Prediction>& predictions, std::size_t classes) {
   const auto is_class = [classes](int index) {
@@ -80,6 +92,8 @@ std::string to_json(const FoldRun& result) {
   document["epochs"] = json::parse(records_json(result.epochs));
   if (!result.trials.empty()) document["trials"] = json::array();
   for (const TrialRecord& trial : result.trials) document["trials"].push_back(trial_json(trial));
+  if (!result.scored.empty()) document["scored"] = json::array();
+  for (const UntrainedScore& one : result.scored) document["scored"].push_back(scored_json(one));
   document["predictions"] = json::array();
   for (const Prediction& p : result.predictions) {
     document["predictions"].push_back(prediction_json(p));
@@ -116,9 +130,12 @@ FoldRun fold_run_from_json(const std::string& text, const std::string& source) {
     result.warnings = document.at("warnings").get<std::vector<std::string>>();
     result.history = history_from_json(document.at("history").dump());
     result.epochs = records_from_json(document.at("epochs").dump());
-    // Runs of before have none.
+    // Runs of before have neither trials nor scores.
     for (const json& trial : document.value("trials", json::array())) {
       result.trials.push_back(trial_from_json(trial, result.fold));
+    }
+    for (const json& one : document.value("scored", json::array())) {
+      result.scored.push_back(scored_from_json(one, result.fold));
     }
     for (const json& p : document.at("predictions")) {
       result.predictions.push_back(

@@ -27,19 +27,27 @@ Genotype configured_genotype(const Config& config);
 /// fold of a seed, so that the modes can be compared.
 Genotype followed_child(const Config& config);
 
-/// A training that a strategy asked for, and what it was told.
+/// A training that a strategy asked for, and what it was told. One that it has asked for before is
+/// not done again: it has the score of then and costs nothing.
 struct TrialRecord {
   Genotype genotype;
   std::int64_t epochs = 0;  ///< that the training had
   Outcome outcome;          ///< score: the best validation WA
 };
 
+/// A score that a strategy asked for without a training (Problem::untrained_score).
+struct UntrainedScore {
+  Genotype genotype;
+  double score = 0;  ///< minus infinity where nothing flows through the network
+};
+
 /// What a search found for one fold.
 struct FoldSearch {
   Genotype genotype;
-  std::vector<EpochRecord> epochs;    ///< of the supernet, or of all trials
-  std::vector<SearchRecord> history;  ///< of the supernet
-  std::vector<TrialRecord> trials;    ///< without a supernet
+  std::vector<EpochRecord> epochs;     ///< of the supernet, or of all trials
+  std::vector<SearchRecord> history;   ///< of the supernet
+  std::vector<TrialRecord> trials;     ///< without a supernet
+  std::vector<UntrainedScore> scored;  ///< in the order of asking
   std::vector<std::string> warnings;
   /// Of the genotype, where a trial has trained it already.
   std::optional<Training> training;

@@ -59,6 +59,7 @@ RunReport full_run() {
   report.trials = {{"conv1=2x8", 20, 0.5, 1, 0.5, true},
                    {"conv1=3x5", 20, 0.625, 2, 0.625, true},
                    {"conv1=2x8", 10, 0.25, 2.5, 0.625, false}};
+  report.scored = {{"conv1=3x5", 8.5, 2}, {"conv1=1x9", 0.125, 0}};
   report.measured = {{"temperature", {10, 0.1}}, {"lowest loss of a child", {kNotMeasured, 1.25}}};
   report.genotype = "conv1=3x5 dense=32";
   report.supernet_svg = "<svg class=\"supernet\"></svg>";
@@ -201,7 +202,8 @@ TEST_CASE("what users name their things cannot become markup") {
   run.layers[0].layer = run.layers[0].candidates[0] = kHostile;
   run.folds[0].name = run.folds[0].genotype = kHostile;
   run.figure3.supernet[0].mode = kHostile;
-  run.trials[0].architecture = run.measured[0].name = run.measured[1].name = kHostile;
+  run.trials[0].architecture = run.scored[0].architecture = kHostile;
+  run.measured[0].name = run.measured[1].name = kHostile;
   run.search_facts = {kHostile};
   run.searched_fold = kHostile;
   run.warnings = {kHostile};

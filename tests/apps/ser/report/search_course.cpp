@@ -47,15 +47,36 @@ TEST_CASE("search course: the best so far, which a longer training may take over
     CHECK(points[i].is_best == is_best[i]);
   }
   CHECK(points[1].architecture == "conv=5x5");
-  CHECK(trials_csv(trials) ==
-        "trial,architecture,epochs,score,cost,best_score\n1,conv=3x3,2,0.5,0.25,0.5\n"
-        "2,conv=5x5,2,0.75,0.5,0.75\n3,conv=3x3,2,0.75,0.75,0.75\n4,conv=5x5,8,0.625,1.75,0.625\n");
   FoldRun run;
   run.trials = trials;
+  CHECK(trials_csv(run) ==
+        "trial,architecture,epochs,score,cost_so_far,best_score\n1,conv=3x3,2,0.5,0.25,0.5\n"
+        "2,conv=5x5,2,0.75,0.5,0.75\n3,conv=3x3,2,0.75,0.75,0.75\n4,conv=5x5,8,0.625,1.75,0.625\n");
   const std::vector<std::string> facts = search_facts(run, space(), 4);
   REQUIRE(facts.size() == 1);
   CHECK(facts[0] == "Trials: 4, at the cost of 1.75 whole trainings. The best is trial 4.");
   CHECK(search_facts({}, space(), 0).empty());
+  run.trials[2].outcome.cost = 0;
+  CHECK(search_facts(run, space(), 4)[1] ==
+        "Trials that had been trained before, and were not trained again: 1.");
+}
+
+TEST_CASE("search course: scores without a training, the best first, with the trials that follow") {
+  FoldRun run;
+  run.scored = {{make_genotype(space(), {0}), 0.25}, {make_genotype(space(), {1}), 3}};
+  run.trials = {trial(1, 2, 0.5, 1)};
+  const std::vector<ScoredPoint> points = scored_points(run);
+  REQUIRE(points.size() == 2);
+  CHECK(points[0].architecture == "conv=5x5");
+  CHECK(points[0].score == 3);
+  CHECK(points[0].trial == 1);
+  CHECK(points[1].score == 0.25);
+  CHECK(points[1].trial == 0);
+  CHECK(trials_csv(run) ==
+        "trial,architecture,epochs,score,cost_so_far,best_score,untrained_score\n"
+        "1,conv=5x5,2,0.5,1,0.5,3\n,conv=3x3,0,,,,0.25\n");
+  CHECK(search_facts(run, space(), 1).back() ==
+        "Scored without a training: 2; the best of them were trained.");
 }
 
 TEST_CASE("search course: an early end, and an answer that is not the last choice") {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/ser/common/error.h"
@@ -110,6 +111,8 @@ TEST_CASE("experiment: a fold's run survives JSON") {
                                 .seconds = 0.5}},
                     .history = {search},
                     .trials = {{baseline_genotype({}), 3, {.score = 0.7, .cost = 1.0 / 3}}},
+                    .scored = {{baseline_genotype({}), 0.125},
+                               {baseline_genotype({}), -std::numeric_limits<double>::infinity()}},
                     .warnings = {"a \"quoted\" warning"},
                     .best_epoch = 1,
                     .best_validation_wa = 2.0 / 3,
@@ -139,8 +142,13 @@ TEST_CASE("experiment: a fold's run survives JSON") {
   CHECK(again.trials[0].epochs == 3);
   CHECK(again.trials[0].outcome.score == 0.7);
   CHECK(again.trials[0].outcome.cost == 1.0 / 3);
+  REQUIRE(again.scored.size() == 2);
+  CHECK(again.scored[0].genotype == run.genotype);
+  CHECK(again.scored[0].score == 0.125);
+  CHECK(again.scored[1].score == -std::numeric_limits<double>::infinity());
   auto without = nlohmann::json::parse(text);  // as a run of before has it
   without.erase("trials");
+  without.erase("scored");
   without.erase("hash");
   CHECK(fold_run_from_json(without.dump()).trials.empty());
   REQUIRE(again.predictions.size() == 1);
@@ -273,10 +281,51 @@ TEST_CASE("experiment: a mode that tries architectures ends with the best whole 
     }
     CHECK(cost == doctest::Approx(static_cast<double>(run.epochs.size()) / 3));
     CHECK(best == run.best_validation_wa);
+    // All that were scored, of which the best were trained.
+    CHECK(run.scored.size() == (std::string(mode) == "zero_cost" ? 30 : 0));
+    if (!run.scored.empty()) {
+      std::vector<UntrainedScore> ranked = run.scored;
+      std::stable_sort(ranked.begin(), ranked.end(),
+                       [](const auto& a, const auto& b) { return a.score > b.score; });
+      for (std::size_t i = 0; i < 3; ++i) CHECK(run.trials[i].genotype == ranked[i].genotype);
+      CHECK(ranked.front().score > ranked.back().score);
+    }
     const FoldRun read = fold_run_from_json(to_json(run));
     CHECK(to_json(read) == to_json(run));
     CHECK(read.trials.back().genotype == run.trials.back().genotype);
   }
+}
+
+TEST_CASE("experiment: what was trained already is not trained again, and costs nothing") {
+  TemporaryFolder folder;
+  Config config = small_config(make_tone_corpus(folder), kGruAtt, "evolution");
+  config.epochs = 1;
+  config.search.trials = 4;
+  // With one alive, the next is its child whatever it scored: what is asked for needs no training.
+  config.search.population = config.search.tournament = 1;
+  const auto asked = [&](std::uint64_t seed) {
+    Config one = config;
+    one.seed = seed;
+    const auto strategy = make_strategy(one, baseline_genotype(one.options));
+    std::vector<Genotype> genotypes;
+    while (const auto trial = dynamic_cast<BlackBox&>(*strategy).ask()) {
+      genotypes.push_back(trial->genotype);
+      dynamic_cast<BlackBox&>(*strategy).tell(*trial, {});
+    }
+    return genotypes;
+  };
+  // A grandchild that has gone back.
+  while (asked(config.seed)[0] != asked(config.seed)[2]) ++config.seed;
+  const LoadedCorpus loaded = prepare_corpus(config);
+  const FoldRun run = run_fold(config, loaded, loaded.folds[0], {}).run;
+  REQUIRE(run.trials.size() == 4);
+  CHECK(run.trials[2].genotype == run.trials[0].genotype);
+  CHECK(run.trials[2].outcome.score == run.trials[0].outcome.score);
+  CHECK(run.trials[2].outcome.cost == 0);
+  CHECK(run.trials[2].epochs == 1);
+  std::size_t known = 0;
+  for (const TrialRecord& trial : run.trials) known += trial.outcome.cost == 0;
+  CHECK(run.epochs.size() == 4 - known);
 }
 
 TEST_CASE("experiment: every strategy runs on both systems, and tells what it did") {
