@@ -97,14 +97,14 @@ refuse 2 "did you mean '--epochs'" train --epohcs 3
 refuse 2 "did you mean '--strict'" corpus check demo --stritc
 refuse 2 epochs train --epochs many --corpus demo
 refuse 2 epochs train --epochs 0 --corpus demo
-refuse 2 learning_rate train --learning-rate nan --corpus demo
+refuse 2 '--learning-rate must be a number' train --learning-rate nan --corpus demo
 refuse 2 CNN_SeqCap train --system CNN --corpus demo
 refuse 2 huge train --preset huge --corpus demo
 refuse 2 threads train --threads -1 --corpus demo
 refuse 2 "--device must" train --device tpu --corpus demo --out x
 refuse 2 serenade\ search train --strategy joint --corpus demo
 refuse 2 serenade\ train search --strategy none --corpus demo
-refuse 2 num_masked search --num-masked 4 --corpus demo
+refuse 2 'dropout: --num-masked must leave' search --num-masked 4 --corpus demo
 refuse 2 "did you mean '--num-masked'" search --masked 2 --corpus demo
 refuse 2 "did you mean '--strategy'" search --mode joint --corpus demo
 refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
@@ -113,7 +113,7 @@ refuse 2 gain_augment train --gain-augment 6 --level loudness --corpus demo
 refuse 2 "must be a number" train --trim -1 --corpus demo
 refuse 2 --levels predict --levels=200 $model "$speech"
 refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
-refuse 2 'tournament must not exceed population' search --strategy evolution --tournament 11 --corpus demo
+refuse 2 'tournament must not exceed population; got 11 and 10' search --strategy evolution --tournament 11 --corpus demo
 refuse 2 'must fall' search --strategy gdas --final-temperature 20 --corpus demo
 refuse 2 "did you mean 'gumbel'" strategies gumbl
 refuse 2 "did you mean '--n-fft'" train --dft 1024 --corpus demo
@@ -238,24 +238,52 @@ for _ in 1 2; do  # the second time there is nothing left to train
   accept "${small_table[@]}" --epochs 1
   holds out.txt 'table.csv: 2 rows of 1 architectures'
 done
-refuse_later 2 'begun with another epochs' "${small_table[@]}" --epochs 2
+refuse_later 2 'begun with epochs 1, and not 2' "${small_table[@]}" --epochs 2
+refuse 2 "there are 5184 in all; got 6000" tabulate new.csv --corpus demo --architectures 6000
+[ -e new.csv.json ] && fail 'a refused plan leaves the settings of a table'
+accept tabulate --help
+holds out.txt '--conv2-set'
+grep -qF -e '--num-masked' -e '--search-epochs' out.txt && fail 'tabulate offers settings of searches'
+
 made_table >made.csv
-refuse_later 2 'there must be more than 1 architectures' replay table.csv --strategies random
-refuse_later 2 'a table holds no supernet' replay table.csv --strategies dropout
-refuse_later 2 "no part 'nobody'" replay table.csv --chosen-by Ses01F --judged-by nobody
-refuse_later 2 'belong together' replay table.csv --judged-by Ses01F
-refuse_later 2 'no scores of untrained networks' replay made.csv --strategies zero_cost
+refuse 2 'table.csv: there must be more than 1 architectures' replay table.csv --strategies random
+refuse 2 'a table holds no supernet, which dropout trains; there are bayesian,' replay table.csv --strategies dropout
+refuse 2 "--judged-by: the table has no speaker 'nobody'; it has Ses01F, Ses01M" \
+  replay table.csv --chosen-by Ses01F --judged-by nobody
+refuse 2 'belong together; got --judged-by Ses01F alone' replay table.csv --judged-by Ses01F
+refuse 2 'no scores of untrained networks' replay made.csv --strategies zero_cost
+refuse 2 "--strategies must be one of" replay made.csv --strategies evolutoin
+refuse 2 --seed replay made.csv --seed -1
+for command in statistics replay; do
+  refuse 2 'absent.csv: there is no such table' $command absent.csv
+  refuse 2 'table.csv.gz: there is no such table; did you mean table.csv?' $command table.csv.gz
+  refuse 2 'give table.csv' $command table.csv.json
+done
 accept statistics table.csv
 holds out.txt 'One architecture has nothing to be ranked'
 accept statistics made.csv
 holds out.txt 'The noise ceiling'
 gzip made.csv
 refuse_later 2 'was tested on a speaker that judges' replay made.csv.gz --repeats 1 --strategies none --answers run
-refuse 5 nowhere replay made.csv.gz --strategies none --answers nowhere
+refuse 5 nowhere/config.json replay made.csv.gz --strategies none --answers nowhere
+refuse 5 second/config.json replay made.csv.gz --strategies none --answers before,second
 accept replay made.csv.gz --repeats 3 --costs 1,5 --out replayed
 holds out.txt 'All scores are modelled: the table holds 80 of 5,184'
 holds out.txt bayesian
+holds out.txt 'evolution: all 7 trials are random'
 [ -s replayed/regret.svg ] || fail 'replay draws no picture'
+"$serenade" replay made.csv.gz --repeats 100000 --strategies evolution --out stopped >out.txt 2>err.txt &
+pid=$!
+for _ in $(seq 3000); do
+  grep -q 'replays:' err.txt && break
+  sleep 0.02
+done
+kill -TERM $pid
+wait $pid
+[ $? -eq 143 ] || fail 'a stopped replay does not end with 128 + the signal'
+holds err.txt 'serenade: stopped; nothing is written'
+[ -e stopped ] && fail 'a stopped replay leaves a folder'
+[ -s out.txt ] && fail 'a stopped replay gives answers'
 accept info
 holds out.txt 833,076
 accept info --json
@@ -403,9 +431,12 @@ diff <(sed '/"seconds"/d' before/results.json) <(sed '/"seconds"/d' again/result
 for mode in dropout random; do
   accept search "${fast[@]}" --folds 1 --strategy $mode --search-epochs 1 --epochs 1 \
     --trials 2 --out found-$mode
+  cp err.txt said-$mode.txt
   accept train "${fast[@]}" --folds 1 --epochs 1 --genotype found-$mode/genotype.json \
     --out trained-$mode
 done
+holds said-random.txt 'note: not read by random: --search-epochs (of a supernet)'
+holds said-dropout.txt 'note: not read by dropout: --trials (of random,'
 [ -s found-dropout/figure3_a.svg ] || fail 'a search does not draw Figure 3'
 holds found-random/folds/session1-test-Ses01F/trials.csv '2,conv1='
 holds found-random/report.html 'score of a trial'

@@ -12,8 +12,10 @@
 
 #include "apps/ser/cli/commands.h"
 #include "apps/ser/cli/config_options.h"
+#include "apps/ser/common/enum_setting.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/files.h"
+#include "apps/ser/common/names.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/report/search_answers.h"
 #include "apps/ser/report/strategy_regret.h"
@@ -22,6 +24,7 @@
 #include "apps/ser/training/tabulate.h"
 #include "nas/replay.h"
 #include "nas/table_statistics.h"
+#include "nn/training/interrupt.h"
 #include "nn/training/progress.h"
 #include "tensor/text.h"
 
@@ -45,13 +48,17 @@ struct Side {
   std::set<std::string> chosen_by, judged_by;
 };
 
-// The parts that are asked for; throws InputError where the table has no such part.
-std::set<std::string> known_parts(const ResultTable& table, const std::vector<std::string>& asked) {
-  const std::vector<std::string> known(table.parts().begin(), table.parts().end());
+std::string listed(const std::set<std::string>& words) {
+  return words.empty() ? "none" : join({words.begin(), words.end()}, ", ");
+}
+
+// The speakers that an option asks for; throws InputError where the table has no such.
+std::set<std::string> known_parts(const ResultTable& table, const char* option,
+                                  const std::vector<std::string>& asked) {
   for (const std::string& part : asked) {
-    if (table.parts().count(part) == 1) continue;
-    throw InputError("the table has no part '" + part + "'; did you mean '" +
-                     nearest_word(part, known) + "'?");
+    if (table.parts().contains(part)) continue;
+    throw InputError(std::string(option) + ": the table has no speaker '" + part + "'; it has " +
+                     listed(table.parts()));
   }
   return {asked.begin(), asked.end()};
 }
@@ -60,10 +67,14 @@ std::set<std::string> known_parts(const ResultTable& table, const std::vector<st
 // alternately, as the two of a session do (data/protocol.h).
 std::vector<Side> sides_of(const ResultTable& table, const ReplayCommand& options) {
   if (options.chosen_by.empty() != options.judged_by.empty()) {
-    throw InputError("--chosen-by and --judged-by belong together");
+    const bool judged = options.chosen_by.empty();
+    throw InputError(std::string("--chosen-by and --judged-by belong together; got ") +
+                     (judged ? "--judged-by " : "--chosen-by ") +
+                     join(judged ? options.judged_by : options.chosen_by, ",") + " alone");
   }
   if (!options.chosen_by.empty()) {
-    const Side asked{known_parts(table, options.chosen_by), known_parts(table, options.judged_by)};
+    const Side asked{known_parts(table, "--chosen-by", options.chosen_by),
+                     known_parts(table, "--judged-by", options.judged_by)};
     for (const std::string& part : asked.judged_by) {
       if (!asked.chosen_by.contains(part)) continue;
       std::cerr << "note: " << part
@@ -73,7 +84,10 @@ std::vector<Side> sides_of(const ResultTable& table, const ReplayCommand& option
     return {asked};
   }
   if (table.parts().size() < 2) {
-    throw InputError("the table has fewer than two speakers: one to choose by, one to judge by");
+    throw InputError(options.table +
+                     ": two speakers are needed, one to choose by and one to judge by; the table "
+                     "has " +
+                     listed(table.parts()));
   }
   std::set<std::string> sides[2];
   int side = 0;
@@ -84,37 +98,54 @@ std::vector<Side> sides_of(const ResultTable& table, const ReplayCommand& option
   return {{sides[0], sides[1]}, {sides[1], sides[0]}};
 }
 
-// Those that train no supernet. A table has no scores of untrained networks, which zero_cost asks
-// for.
-std::vector<std::string> replayable(const Config& config) {
-  std::vector<std::string> names;
-  const Genotype baseline = baseline_genotype(config.options);
-  for (const StrategyRow& row : serenade::strategies()) {
-    Config one = config;
-    one.strategy = row.name;
-    if (row.name != "zero_cost" && !make_strategy(one, baseline)->needs_supernet()) {
-      names.push_back(row.name);
-    }
+// What a strategy asks for and no table holds; empty where it can be replayed.
+std::string not_held(const StrategyRow& row, Config config) {
+  config.strategy = row.name;
+  if (make_strategy(config, baseline_genotype(config.options))->needs_supernet()) {
+    return "a table holds no supernet, which " + row.name + " trains";
   }
-  return names;
+  return row.scores_untrained
+             ? "a table holds no scores of untrained networks, which " + row.name + " asks for"
+             : "";
+}
+
+// The rows of those that are asked for; of all that can be replayed where none is. Throws
+// InputError.
+std::vector<StrategyRow> replayed(const Config& config, const std::vector<std::string>& asked) {
+  std::vector<StrategyRow> all;
+  std::vector<std::string> names, known;
+  for (const StrategyRow& row : serenade::strategies()) {
+    known.push_back(row.name);
+    if (!not_held(row, config).empty()) continue;
+    all.push_back(row);
+    names.push_back(row.name);
+  }
+  if (asked.empty()) return all;
+  std::vector<StrategyRow> rows;
+  for (const std::string& name : asked) {
+    const StrategyRow& row = serenade::strategies()[find_setting_word("--strategies", name, known)];
+    const std::string missing = not_held(row, config);
+    if (!missing.empty()) {
+      throw InputError("--strategies: " + missing + "; there are " + join(names, ", "));
+    }
+    rows.push_back(row);
+  }
+  return rows;
 }
 
 // The settings of each strategy. The trainings that a strategy plans are as many as the largest
-// cost buys of the cheapest architecture; halving, which plans with them, begins with as many as
-// it buys of the mean one.
-std::vector<Config> configurations(const Config& stored, const std::vector<std::string>& strategies,
+// cost buys of the cheapest architecture; one of trainings of several lengths begins with as many
+// as it buys of the mean one.
+std::vector<Config> configurations(const Config& stored, const std::vector<StrategyRow>& strategies,
                                    double largest_cost, double cheapest) {
   const std::int64_t size = search_space(stored.options).size();
   std::vector<Config> found;
-  for (const std::string& strategy : strategies) {
+  for (const StrategyRow& row : strategies) {
     Config config = stored;
-    set_value(config, "strategy", strategy, "--strategies");
-    const double bought = strategy == "halving" ? largest_cost : largest_cost / cheapest;
+    config.strategy = row.name;
+    const double bought = row.varies_epochs ? largest_cost : largest_cost / cheapest;
     config.search.trials =
         std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(bought)), 1, size);
-    if (make_strategy(config, baseline_genotype(config.options))->needs_supernet()) {
-      throw InputError("--strategies: a table holds no supernet, which " + strategy + " trains");
-    }
     found.push_back(std::move(config));
   }
   return found;
@@ -151,6 +182,7 @@ std::vector<std::vector<ReplayAnswers>> all_answers(const ResultTable& table,
     const Config& config = configs[piece.strategy];
     const Genotype baseline = baseline_genotype(config.options);
     const auto make = [&](std::uint64_t seed) {
+      stop_if_asked();  // between two runs
       Config one = config;
       one.seed = seed;
       return make_strategy(one, baseline);
@@ -170,10 +202,7 @@ std::vector<std::vector<ReplayAnswers>> all_answers(const ResultTable& table,
 }
 
 std::string speakers_note(const std::vector<Side>& sides) {
-  const auto names = [](const std::set<std::string>& parts) {
-    return join({parts.begin(), parts.end()}, ", ");
-  };
-  return "Chosen by " + names(sides[0].chosen_by) + ", judged by " + names(sides[0].judged_by) +
+  return "Chosen by " + listed(sides[0].chosen_by) + ", judged by " + listed(sides[0].judged_by) +
          (sides.size() == 2 ? ", and the other way round; the mean of both." : ".");
 }
 
@@ -243,65 +272,90 @@ std::vector<double> distinct_costs(std::vector<double> costs) {
   return costs;
 }
 
-// Said before hours of replays, not after them.
-void check_free(const std::string& folder) {
-  if (folder.empty()) return;
+// Said before hours of replays, not after them. Whether it has made the folder.
+bool make_free_folder(const std::string& folder) {
+  if (folder.empty()) return false;
   for (const char* name : {"regret.svg", "regret.md"}) {
     const std::string path = folder + "/" + name;
     if (std::filesystem::exists(path)) {
       throw InputError(path + " is there already; choose another --out");
     }
   }
+  const bool is_new = !std::filesystem::exists(folder);
   make_folder(folder);
+  return is_new;
+}
+
+// What the strategies give, in the order of their rows, and what real searches have found.
+RegretComparison compare(const StoredResults& stored, const std::vector<Side>& sides,
+                         const std::vector<double>& costs, const ReplayCommand& options) {
+  const ResultTable& table = stored.table;
+  const std::vector<double> training = training_costs(stored.config);
+  const std::vector<Config> configs =
+      configurations(stored.config, replayed(stored.config, options.strategies), costs.back(),
+                     *std::min_element(training.begin(), training.end()));
+  const std::vector<SearchAnswers> searches = read_search_answers(options.answers, stored.config);
+  const bool whole =
+      std::ssize(table_scores(table, table.last_epoch(), table.parts()).architectures) ==
+      table.space().size();
+  std::optional<TableModel> model;
+  if (!whole) model.emplace(table);
+  const TableReading reading{
+      .model = whole ? nullptr : &*model, .cost = [&](const Genotype& genotype) {
+        return training[static_cast<std::size_t>(genotype_index(genotype, table.space()))];
+      }};
+  const auto answers = all_answers(table, reading, configs, sides, costs, options);
+  std::vector<Judge> judges;
+  for (const Side& side : sides) judges.emplace_back(table, side.judged_by, reading);
+  RegretComparison comparison;
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    stop_if_asked();
+    std::vector<JudgedRuns> runs;
+    for (std::size_t s = 0; s < sides.size(); ++s) runs.push_back({&judges[s], answers[i][s]});
+    comparison.strategies.push_back(
+        {configs[i].strategy, regret_points(runs, costs, options.replay), options.replay.repeats});
+  }
+  for (StrategyRegret& one : searched(searches, sides, judges, options.replay)) {
+    comparison.strategies.push_back(std::move(one));
+  }
+  comparison.title = stored.config.system + ": regret over what was spent";
+  comparison.notes = notes_of(stored, reading.model, training, sides, options.replay);
+  for (const Config& config : configs) {
+    for (const std::string& remark :
+         make_strategy(config, baseline_genotype(config.options))->remarks()) {
+      comparison.notes.push_back(remark + ". (Trials are what the largest of --costs buys.)");
+    }
+  }
+  if (!searches.empty()) {
+    comparison.notes.push_back(
+        "Without a cost: what real searches found, one run per fold, judged by the side of its "
+        "test speaker; the search was trained on the others of that side.");
+  }
+  comparison.speakers_drawn = std::all_of(judges.begin(), judges.end(),
+                                          [](const Judge& judge) { return judge.parts() > 1; });
+  return comparison;
 }
 
 void run_replay(const ReplayCommand& options) {
   use_threads(options.threads);
   const StoredResults stored = read_results(options.table);
-  const ResultTable& table = stored.table;
-  const std::vector<Side> sides = sides_of(table, options);
+  const std::vector<Side> sides = sides_of(stored.table, options);
   const std::vector<double> costs = distinct_costs(options.costs);
-  check_free(options.folder);
-  const std::vector<double> training = training_costs(stored.config);
-  const std::vector<std::string> strategies =
-      options.strategies.empty() ? replayable(stored.config) : options.strategies;
-  const std::vector<Config> configs = configurations(
-      stored.config, strategies, costs.back(), *std::min_element(training.begin(), training.end()));
-  const std::vector<SearchAnswers> searches = read_search_answers(options.answers, stored.config);
+  const bool made_folder = make_free_folder(options.folder);
+  const StopOnSignals stop_on_signals;
   RegretComparison comparison;
   try {
-    const bool whole =
-        std::ssize(table_scores(table, table.last_epoch(), table.parts()).architectures) ==
-        table.space().size();
-    std::optional<TableModel> model;
-    if (!whole) model.emplace(table);
-    const TableReading reading{
-        .model = whole ? nullptr : &*model, .cost = [&](const Genotype& genotype) {
-          return training[static_cast<std::size_t>(genotype_index(genotype, table.space()))];
-        }};
-    const auto answers = all_answers(table, reading, configs, sides, costs, options);
-    std::vector<Judge> judges;
-    for (const Side& side : sides) judges.emplace_back(table, side.judged_by, reading);
-    for (std::size_t i = 0; i < strategies.size(); ++i) {
-      std::vector<JudgedRuns> runs;
-      for (std::size_t s = 0; s < sides.size(); ++s) runs.push_back({&judges[s], answers[i][s]});
-      comparison.strategies.push_back(
-          {strategies[i], regret_points(runs, costs, options.replay), options.replay.repeats});
+    comparison = compare(stored, sides, costs, options);
+  } catch (...) {
+    std::error_code ignored;  // of a folder in which there is something by now
+    if (made_folder) std::filesystem::remove(options.folder, ignored);
+    try {
+      throw;
+    } catch (const std::invalid_argument& error) {
+      throw InputError(options.table + ": " + without_function(error.what()));
+    } catch (const Interrupted& stop) {
+      throw Interrupted(stop.signal(), "stopped; nothing is written");
     }
-    for (StrategyRegret& one : searched(searches, sides, judges, options.replay)) {
-      comparison.strategies.push_back(std::move(one));
-    }
-    comparison.title = stored.config.system + ": regret over what was spent";
-    comparison.notes = notes_of(stored, reading.model, training, sides, options.replay);
-    if (!searches.empty()) {
-      comparison.notes.push_back(
-          "Without a cost: what real searches found, one run per fold, judged by the side of its "
-          "test speaker; the search was trained on the others of that side.");
-    }
-    comparison.speakers_drawn = std::all_of(judges.begin(), judges.end(),
-                                            [](const Judge& judge) { return judge.parts() > 1; });
-  } catch (const std::invalid_argument& error) {
-    throw InputError(options.table + ": " + error.what());
   }
   for (const std::string& note : comparison.notes) std::cout << note << "\n";
   std::cout << widest_chance(comparison) << "\n\n" << regret_rows(comparison).to_text();
@@ -315,8 +369,8 @@ void set_up_replay(CLI::App& command) {
   command.add_option("table", options->table, "what `serenade tabulate` has written")->required();
   command
       .add_option("--strategies", options->strategies,
-                  "those that train architectures one by one; default: all of them but zero_cost, "
-                  "whose scores of untrained networks no table holds")
+                  "those that train architectures one by one; default: all that ask for nothing "
+                  "but trainings")
       ->delimiter(',');
   command
       .add_option("--chosen-by", options->chosen_by,
@@ -330,12 +384,16 @@ void set_up_replay(CLI::App& command) {
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
-  command.add_option("--answers", options->answers,
-                     "folders of `serenade search`: what they found, judged in the same way");
+  command
+      .add_option("--answers", options->answers,
+                  "folders of `serenade search`: what they found, judged in the same way")
+      ->delimiter(',');
   command.add_option("--repeats", options->replay.repeats, "runs of each strategy")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}))
       ->capture_default_str();
-  command.add_option("--seed", options->replay.seed, "of the first run")->capture_default_str();
+  command.add_option("--seed", options->replay.seed, "of the first run")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->capture_default_str();
   command.add_option("--out", options->folder, "folder for regret.svg and regret.md");
   add_threads_option(command, options->threads);
   command.callback([options] { run_replay(*options); });
