@@ -75,7 +75,7 @@ void ConfigOptions::add_to(CLI::App& command, const std::vector<std::string>& wi
             },
             of_some ? join(setting.strategies, ", ") + ": " + setting.help : setting.help)
         ->group(of_some ? "Settings of single strategies" : "Settings")
-        ->type_name(setting.values + (is_flag ? " [" + default_value + "]" : ""))
+        ->type_name(setting.values + (is_flag ? "=" + default_value : ""))
         ->expected(is_flag ? 0 : 1, 1)
         // What stands for a value that is left out.
         ->default_str(is_flag                 ? ""

@@ -16,8 +16,9 @@ namespace serenade::ser {
 
 namespace {
 
-// Recordings whose features are in memory at a time: with the paper's front end one takes 16 MB.
-constexpr std::size_t kTogether = 64;
+// Recordings are scored together until their spectrograms in memory have so many values:
+// 256 MB.
+constexpr std::int64_t kMostValues = std::int64_t{1} << 26;
 
 Features at_level(const Features& recorded, const FeatureSettings& settings, float gain) {
   const std::int64_t count = recorded.bins * recorded.frames;
@@ -84,14 +85,15 @@ std::vector<LevelScore> score_levels(ModelFile& model, const Corpus& corpus,
   std::int64_t done = 0;
   for (const double decibels : levels) {
     std::vector<Prediction> answers;
-    for (std::size_t begin = 0; begin < wanted.size(); begin += kTogether) {
+    for (std::size_t next = 0; next < wanted.size();) {
       Corpus part;
       std::vector<Features> recorded;
       part.name = corpus.name;
       part.classes = corpus.classes;
-      for (std::size_t i = begin; i < std::min(wanted.size(), begin + kTogether); ++i) {
-        part.recordings.push_back(corpus.recordings.at(wanted[i]));
-        recorded.push_back(features.at(wanted[i]));
+      for (std::int64_t values = 0; next < wanted.size() && values < kMostValues; ++next) {
+        part.recordings.push_back(corpus.recordings.at(wanted[next]));
+        recorded.push_back(features.at(wanted[next]));
+        values += recorded.back().bins * recorded.back().frames;
       }
       for (Prediction& answer : answers_at(model, part, recorded, gain_of(decibels))) {
         answers.push_back(std::move(answer));

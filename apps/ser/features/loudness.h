@@ -9,8 +9,8 @@
 //   A        = blocks with L({j}) > -70: sound at all
 //   loudness = L(blocks of A with L({j}) > L(A) - 10): pauses do not count
 //
-// Chosen before the active speech level of ITU-T P.56, which serves the same end: the gates do what
-// P.56's hangover does for pauses, the standard gives every constant and values to test against,
+// Chosen over the active speech level of ITU-T P.56, which serves the same end: the gates leave out
+// pauses as P.56's threshold does, the standard gives every constant and values to test against,
 // and people know the unit from their editors.
 
 #include <array>

@@ -174,8 +174,7 @@ std::vector<Setting> training_settings() {
   return {
       int_setting("epochs", 1, 100000, "epochs of training one architecture", FIELD(epochs)),
       bool_setting("final",
-                   "when the folds are measured, train on all speakers for the median of the kept "
-                   "epochs: the model of the run (train, search)",
+                   "after the folds, train the run's model on all speakers (train, search)",
                    FIELD(final_model)),
       of_supernets(
           int_setting("search_epochs", 1, 100000, "epochs of the supernet", FIELD(search_epochs))),
