@@ -4,7 +4,8 @@
 #
 #   bash tests/apps/darts/program.sh BUILD_DIR
 set -u
-. "$(dirname "$0")/../../common/program.sh"
+tests=$(realpath "$(dirname "$0")/../..")
+. "$tests/common/program.sh"
 darts=$build/darts
 
 expect() {  # expect CODE TEXT ARGUMENTS..: exit code, and one line on stderr that holds TEXT
@@ -47,6 +48,14 @@ echo 'Genotype(normal=[("max_pool_3x3", 0), ("max_pool_3x3", 1), ("max_pool_3x3"
   tr '"' "'" >cells.txt
 expect 2 'other settings' train --genotype cells.txt "${longer[@]}" --out parts
 expect 0 '' train --genotype random --seed 3 "${tiny[@]}" --out random
+if command -v python3 >/dev/null; then  # found beside random cells; the second time all is there
+  for _ in 1 2; do
+    python3 "$tests/bench/cells.py" --darts "$darts" --images 16 --channels 2 --cells 3 --batch-size 4 \
+      --search-epochs 1 --epochs 1 --seeds 2 --out cells >out.txt 2>err.txt || fail "cells.py: $(tail -n 1 err.txt)"
+    [ "$(grep -cE '^\| (found|random) \|' out.txt)" = 2 ] || fail "cells.py: $(cat out.txt)"
+  done
+  ls -d cells/{search,found-0,found-1,random-0,random-1} >/dev/null || fail 'cells.py left a run out'
+fi
 expect 0 '' draw --genotype DARTS_V2 --out v2.html
 grep -q 'dil_conv_3x3' v2.html || fail 'DARTS_V2 is not drawn'
 
