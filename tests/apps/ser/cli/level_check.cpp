@@ -25,8 +25,11 @@ std::vector<LevelScore> scores_of(const std::string& corpus, RecordingLevel leve
   const LoadedCorpus loaded = prepare_corpus(config);
   const Fold& fold = loaded.folds.front();
   TrainedFold trained = run_fold(config, loaded, fold, {});
-  ModelFile model{config, trained.run.genotype, trained.normalisation,
-                  std::move(trained.recognizer)};
+  ModelFile model{.config = config,
+                  .genotype = trained.run.genotype,
+                  .normalisation = trained.normalisation,
+                  .origin = {},
+                  .recognizer = std::move(trained.recognizer)};
   std::vector<LevelScore> scores = score_levels(model, loaded.corpus, loaded.features, fold.test,
                                                 trained.run.predictions, levels);
   // The same from the samples.
