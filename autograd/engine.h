@@ -26,9 +26,9 @@ class Gradients {
   /// With create_graph() this throws std::invalid_argument: numbers alone have no gradient.
   Tensor& operator[](std::size_t i);
 
-  /// The same for a kernel that can also set its results. Where no gradient has arrived yet, `write`
-  /// is Write::set, and the buffer holds anything: all of it must be written. Null where the
-  /// gradient is not wanted.
+  /// The same for a kernel that can also set its results. Where no gradient has arrived yet,
+  /// `write` is Write::set, and the buffer holds anything: all of it must be written. Null where
+  /// the gradient is not wanted.
   struct Target {
     real* data = nullptr;
     Write write = Write::add;

@@ -109,7 +109,7 @@ refuse 2 "did you mean '--num-masked'" search --masked 2 --corpus demo
 refuse 2 "did you mean '--strategy'" search --mode joint --corpus demo
 refuse 2 "did you mean '--strategies'" table2 --modes none --corpus demo
 refuse 2 "did you mean '--trials'" search --random-architectures 3 --corpus demo
-refuse 2 gain_augment train --gain-augment 6 --level loudness --corpus demo
+refuse 2 --gain-augment train --gain-augment 6 --level loudness --corpus demo
 refuse 2 "must be a number" train --trim -1 --corpus demo
 refuse 2 --levels predict --levels=200 $model "$speech"
 refuse 2 temperature search --strategy gumbel --temperature -1 --corpus demo
@@ -272,6 +272,7 @@ holds out.txt 'All scores are modelled: the table holds 80 of 5,184'
 holds out.txt bayesian
 holds out.txt 'evolution: all 7 trials are random'
 [ -s replayed/regret.svg ] || fail 'replay draws no picture'
+: >err.txt
 "$serenade" replay made.csv.gz --repeats 100000 --strategies evolution --out stopped >out.txt 2>err.txt &
 pid=$!
 for _ in $(seq 3000); do

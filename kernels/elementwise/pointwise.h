@@ -25,8 +25,9 @@ DECLARE_KERNEL(template <class Formula> void binary_forward(real* y, const real*
 
 enum class Operand { a, b };
 
-/// g += formula.gradient_a(dy, a, b), or gradient_b; with Write::set, =. g, dy: [shape], contiguous. Where the operand
-/// was repeated, add_backward (elementwise.h) then sums g over the repetitions.
+/// g += formula.gradient_a(dy, a, b), or gradient_b; with Write::set, =. g, dy: [shape],
+/// contiguous. Where the operand was repeated, add_backward (elementwise.h) then sums g over the
+/// repetitions.
 DECLARE_KERNEL(template <class Formula>
                void binary_backward(real* g, const real* dy, const real* a, const real* b,
                                     const Broadcast& broadcast, Write write, const Formula& formula,

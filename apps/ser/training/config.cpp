@@ -119,8 +119,11 @@ void set_value(Config& config, const std::string& key, const std::string& value,
       try {
         setting.set(config, value);
       } catch (const InputError& error) {
-        const std::string message = error.what();  // begins with the key
-        if (source.starts_with("--")) throw InputError(source + message.substr(key.size()));
+        const std::string message = error.what();  // begins with the key, or with a file's name
+        const bool of_key = message.starts_with(key + " ") || message.starts_with(key + ":");
+        if (of_key && source.starts_with("--")) {
+          throw InputError(source + message.substr(key.size()));
+        }
         throw InputError(source.empty() ? message : source + ": " + message);
       }
       return;
