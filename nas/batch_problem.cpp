@@ -1,6 +1,7 @@
 #include "nas/batch_problem.h"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -91,7 +92,8 @@ void BatchProblem::end_epoch(SupernetSearch& search) {
   EpochMetrics metrics{.epoch = static_cast<int>(record.epoch) + 1,
                        .learning_rate = search.weight_optimizer().learning_rate(),
                        .train_loss = record.weight_loss,
-                       .gradient_norm = gradient_norm(search.weight_optimizer().parameters())};
+                       // Dropped after each step; the record has that of every choice.
+                       .gradient_norm = std::numeric_limits<double>::quiet_NaN()};
   metrics.values["validation_loss"] = record.architecture_loss;
   if (options_.schedule != nullptr) options_.schedule->end_epoch(record.weight_loss);
   if (options_.measure) options_.measure(metrics);

@@ -27,6 +27,7 @@ Json json_of(const EpochMetrics& metrics) {
                  {"train_loss", metrics.train_loss},
                  {"gradient_norm", metrics.gradient_norm},
                  {"seconds", metrics.seconds}};
+  if (std::isnan(metrics.gradient_norm)) object.erase("gradient_norm");
   for (const auto& [name, value] : metrics.values) object[name] = value;
   return object;
 }
@@ -44,8 +45,9 @@ EpochMetrics epoch_metrics_from_json(const std::string& text) {
     metrics.values[name] =
         value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
   }
+  metrics.values.try_emplace("gradient_norm", std::numeric_limits<double>::quiet_NaN());
   const auto take = [&](const char* name) { return metrics.values.extract(name).mapped(); };
-  for (const char* name : {"learning_rate", "train_loss", "gradient_norm", "seconds"}) {
+  for (const char* name : {"learning_rate", "train_loss", "seconds"}) {
     object.at(name);  // says which one is missing
   }
   metrics.learning_rate = take("learning_rate");

@@ -34,9 +34,9 @@ namespace serenade {
 struct EpochMetrics {
   int epoch = 0;  ///< from 1
   double learning_rate = 0;
-  double train_loss = 0;     ///< mean over the samples
-  double gradient_norm = 0;  ///< of all weights in the last step, as the optimiser had them
-  double seconds = 0;        ///< with those before a break
+  double train_loss = 0;                      ///< mean over the samples
+  double gradient_norm = 0;                   ///< of all weights in the last step; NaN: not known
+  double seconds = 0;                         ///< with those before a break
   std::map<std::string, double> values = {};  ///< what the task has added
 };
 

@@ -35,6 +35,9 @@ cmp -s before.txt found/genotype.txt || fail 'a finished search that was refused
 cmp -s before.safetensors found/model.safetensors || fail '.. or another model'
 expect 0 '' train --genotype found/genotype.txt "${tiny[@]}" --auxiliary --cutout --out trained
 [ "$(wc -l <trained/metrics.jsonl)" = 2 ] || fail 'metrics.jsonl must have a line for each epoch'
+grep -q gradient_norm found/metrics.jsonl && fail 'a search drops its gradients, and yet has their norm'
+[ "$(grep -c '"gradient_norm":0\.[0-9]*[1-9]\|"gradient_norm":[1-9]' trained/metrics.jsonl)" = 2 ] ||
+  fail 'a training has the norm of its gradients'
 # Ended in the middle, by a signal, it goes on to the same bits; but not with other cells.
 longer=(--images 96 --channels 2 --cells 3 --epochs 3 --batch-size 4)
 cp found/genotype.txt cells.txt
