@@ -103,7 +103,7 @@ TrainerOptions RunFolder::record(TrainerOptions options) {
     begin();
     if (!bar_) {
       bar_ = std::make_unique<ProgressBar>("training", step.total);
-      bar_->skip(step.done - 1);
+      bar_->skip(step.done);  // its clock begins at the end of this step
     }
     char figures[64];
     std::snprintf(figures, sizeof(figures), "epoch %d  loss %.4g", step.epoch, step.loss);

@@ -22,6 +22,7 @@ expect() {  # expect CODE TEXT ARGUMENTS..: exit code, and one line on stderr th
 
 tiny=(--images 16 --channels 2 --cells 3 --epochs 2 --batch-size 4)
 expect 0 '' search "${tiny[@]}" --out found
+head -n 1 err.txt | grep -q ' left' && fail "after one step nobody knows the time that is left: $(head -n 1 err.txt)"
 for file in config.json metrics.jsonl genotype.txt checkpoint.safetensors model.safetensors report.html; do
   [ -s "found/$file" ] || fail "found/$file is missing"
 done
