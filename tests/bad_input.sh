@@ -109,7 +109,7 @@ fi
 # Output that cannot be written --------------------------------------------------------------------
 
 for arguments in "predict $model good.wav" "predict --json $model good.wav" 'features good.wav' \
-  "evaluate $model --corpus demo --cache cache" 'corpus list' 'corpus check demo' info --help \
+  "evaluate $model --corpus demo --cache cache --allow-seen" 'corpus list' 'corpus check demo' info --help \
   --version 'report run'; do
   # shellcheck disable=SC2086
   ends 5 "$arguments to a full disk" bash -c '"$0" "$@" >/dev/full' "$serenade" $arguments
@@ -147,27 +147,27 @@ holds err.txt '/dev/stdin: more than 1 GiB came through this pipe; write it to a
 # A corpus without two of the classes --------------------------------------------------------------
 
 { head -n 1 quoted.csv; grep -E ',(sad|neutral),' quoted.csv; } >two.csv
-ends 0 'evaluate without a class' "$serenade" evaluate $model --corpus two.csv --cache cache
+ends 0 'evaluate without a class' "$serenade" evaluate $model --corpus two.csv --cache cache --allow-seen
 holds out.txt 'classes that occur: neutral, sad'
-ends 0 'the same as JSON' "$serenade" evaluate $model --corpus two.csv --cache cache --json
+ends 0 'the same as JSON' "$serenade" evaluate $model --corpus two.csv --cache cache --allow-seen --json
 holds out.txt '"angry": null'
 
 # A cache that was cut, zeroed, or left behind ------------------------------------------------------
 
-"$serenade" evaluate $model --corpus demo --cache cache >before.txt 2>/dev/null
+"$serenade" evaluate $model --corpus demo --cache cache --allow-seen >before.txt 2>/dev/null
 for pack in cache/*.pack; do
   size=$(stat -c %s "$pack")
   silence 4096 | dd of="$pack" bs=1 seek=$((size / 2)) conv=notrunc status=none
 done
-ends 0 'a zeroed cache' "$serenade" evaluate $model --corpus demo --cache cache
+ends 0 'a zeroed cache' "$serenade" evaluate $model --corpus demo --cache cache --allow-seen
 diff before.txt out.txt || fail 'zeros in the cache change a result'
 for pack in cache/*.pack; do truncate -s 5000 "$pack"; done
-ends 0 'a truncated cache' "$serenade" evaluate $model --corpus demo --cache cache
+ends 0 'a truncated cache' "$serenade" evaluate $model --corpus demo --cache cache --allow-seen
 diff before.txt out.txt || fail 'a truncated cache changes a result'
 bash -c 'exit 0' &
 wait $!
 touch -d '2 hours ago' "cache/0123456789abcdef-0123456789abcdef.pack.$!.0.partial"
-ends 0 'a cache with remains' "$serenade" evaluate $model --corpus demo --cache cache
+ends 0 'a cache with remains' "$serenade" evaluate $model --corpus demo --cache cache --allow-seen
 find cache -name '*.partial' | grep -q . && fail 'remains of a killed writer stay in the cache'
 
 # A damaged recording ------------------------------------------------------------------------------
