@@ -10,6 +10,13 @@
 
 namespace serenade {
 
+/// Sixteen of them.
+inline std::string hex_digits(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
 class Fnv {
  public:
   void add(const void* data, std::size_t bytes) {
@@ -26,12 +33,7 @@ class Fnv {
 
   std::uint64_t value() const { return value_; }
 
-  /// Sixteen hexadecimal digits.
-  std::string hex() const {
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value_));
-    return text;
-  }
+  std::string hex() const { return hex_digits(value_); }
 
  private:
   std::uint64_t value_ = 0xcbf29ce484222325ULL;

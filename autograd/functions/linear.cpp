@@ -5,6 +5,7 @@
 #include "autograd/engine.h"
 #include "autograd/functions.h"
 #include "autograd/functions/broadcast.h"
+#include "autograd/functions/optional.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/runtime/memory.h"
@@ -46,9 +47,7 @@ Variable product(const Variable& a, const Variable& b) {
           return;
         }
         if (batch == 0) {  // zeros
-          for (const std::size_t factor : {std::size_t{0}, std::size_t{1}}) {
-            if (d.wants(factor)) d[factor];
-          }
+          wanted(d, 0), wanted(d, 1);
           return;
         }
         if (d.wants(0)) {  // dA += dY B^T

@@ -14,6 +14,10 @@ import json
 import math
 import pathlib
 import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+from welch import difference, mean_and_variance  # noqa: E402
 
 
 def parse():
@@ -48,22 +52,6 @@ def accuracy(folder):
     return 100 * json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["accuracy"]
 
 
-def mean_and_variance(values):
-    mean = sum(values) / len(values)
-    return mean, sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-
-
-def student_quantile(freedom):
-    """t that Student's distribution stays below with probability 0.975."""
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(
-        freedom * math.pi)
-    t, area, step = 0.0, 0.0, 1e-4
-    while area < 0.475:
-        area += step * scale * (1 + (t + step / 2) ** 2 / freedom) ** (-(freedom + 1) / 2)
-        t += step
-    return t
-
-
 def main():
     options = parse()
     if options.seeds < 2:
@@ -76,20 +64,13 @@ def main():
         for kind, cells in kinds.items()}
     print(f"| cells | test accuracy %, seeds 0 to {options.seeds - 1} | mean | standard deviation |")
     print("|---|---|---:|---:|")
-    moments = {}
     for kind, accuracies in values.items():
-        mean, variance = moments[kind] = mean_and_variance(accuracies)
+        mean, variance = mean_and_variance(accuracies)
         each = ", ".join(f"{accuracy:.1f}" for accuracy in accuracies)
         print(f"| {kind} | {each} | {mean:.2f} | {math.sqrt(variance):.2f} |")
-    parts = [variance / options.seeds for _, variance in moments.values()]
-    total = sum(parts)
-    difference = moments["found"][0] - moments["random"][0]
-    if total == 0:
-        raise SystemExit("cells.py: no spread, no interval")
-    freedom = total ** 2 / sum(part ** 2 / (options.seeds - 1) for part in parts)
-    half = student_quantile(freedom) * math.sqrt(total)
-    print(f"\nFound minus random: {difference:+.2f} points, 95 % interval {difference - half:+.2f} to "
-          f"{difference + half:+.2f}.")
+    apart, half = difference(values["found"], values["random"])
+    print(f"\nFound minus random: {apart:+.2f} points, 95 % interval {apart - half:+.2f} to "
+          f"{apart + half:+.2f}.")
 
 
 if __name__ == "__main__":

@@ -45,25 +45,25 @@ TEST_CASE("cuda normalisation: planes") {
       return all;
     });
     CHECK(relative_error(actual, forward) < kForwardTolerance);
-    for (int combination = 0; combination < 4; ++combination) {
-      const bool given = combination % 2 == 1;
-      const Write write = combination < 2 ? Write::add : Write::set;
-      Values dx = before, dw = parameters, db = parameters;
-      cpu::plane_norm_backward(dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(),
-                               variance.data(), weight.data(), s, given, write);
-      append(dx, dw);
-      append(dx, db);
-      const Values gradient = run_repeatedly([&] {
-        const DeviceValues a(before), b(parameters), c(parameters), d(dy), in(x), m(mean),
-            v(variance), w(weight);
-        cuda::plane_norm_backward(a.data(), b.data(), c.data(), d.data(), in.data(), m.data(),
-                                  v.data(), w.data(), s, given, write);
-        Values all = a.values();
-        append(all, b.values());
-        append(all, c.values());
-        return all;
-      });
-      CHECK(relative_error(gradient, dx) < kGradientTolerance);
+    for (const bool given : {false, true}) {
+      for (const Write write : {Write::set, Write::add}) {
+        Values dx = before, dw = parameters, db = parameters;
+        cpu::plane_norm_backward(dx.data(), dw.data(), db.data(), dy.data(), x.data(), mean.data(),
+                                 variance.data(), weight.data(), s, given, write);
+        append(dx, dw);
+        append(dx, db);
+        const Values gradient = run_repeatedly([&] {
+          const DeviceValues a(before), b(parameters), c(parameters), d(dy), in(x), m(mean),
+              v(variance), w(weight);
+          cuda::plane_norm_backward(a.data(), b.data(), c.data(), d.data(), in.data(), m.data(),
+                                    v.data(), w.data(), s, given, write);
+          Values all = a.values();
+          append(all, b.values());
+          append(all, c.values());
+          return all;
+        });
+        CHECK(relative_error(gradient, dx) < kGradientTolerance);
+      }
     }
   }
 }

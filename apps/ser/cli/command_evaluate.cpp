@@ -15,6 +15,7 @@
 #include "apps/ser/cli/file_answers.h"
 #include "apps/ser/cli/level_check.h"
 #include "apps/ser/common/compute_device.h"
+#include "apps/ser/common/decibels.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/names.h"
 #include "apps/ser/common/text_table.h"

@@ -2,11 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/ser/common/decibels.h"
 #include "apps/ser/common/text_table.h"
 #include "apps/ser/evaluation/evaluate.h"
 #include "apps/ser/features/level_change.h"
@@ -72,8 +72,6 @@ std::string level_name(double decibels) {
   text << (decibels > 0 ? "+" : "") << decibels << " dB";
   return text.str();
 }
-
-float gain_of(double decibels) { return static_cast<float>(std::pow(10, decibels / 20)); }
 
 std::vector<LevelScore> score_levels(ModelFile& model, const Corpus& corpus,
                                      const std::vector<Features>& features,

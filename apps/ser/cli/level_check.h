@@ -28,7 +28,6 @@ struct LevelOptions {
 
 /// "-6 dB", "+6 dB"
 std::string level_name(double decibels);
-float gain_of(double decibels);
 
 /// What a model says about a corpus at another level.
 struct LevelScore {

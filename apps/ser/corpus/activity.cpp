@@ -1,7 +1,8 @@
 #include "apps/ser/corpus/activity.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "apps/ser/common/decibels.h"
 
 namespace serenade::ser {
 
@@ -9,8 +10,6 @@ namespace {
 
 constexpr double kSpeechFloor = -70, kLoudestNoise = -50, kAboveNoise = 6;  // dB of full scale
 constexpr double kNoiseShare = 0.1;
-
-double power_of(double decibels) { return std::pow(10, decibels / 10); }
 
 // What a frame must reach not to be silent.
 double silence_threshold(std::span<const float> levels, double decibels) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "apps/ser/common/decibels.h"
 #include "apps/ser/common/error.h"
 #include "apps/ser/common/parallel.h"
 #include "apps/ser/features/level_change.h"
@@ -197,7 +198,7 @@ BatchPlan Dataset::plan_training(const std::vector<std::int64_t>& segments, std:
   if (gain_decibels_ == 0) return plan;
   for (const Segment& piece : plan.pieces) {
     const double place = uniform({seed, Purpose::data, epoch}, piece.recording);
-    plan.gains.push_back(static_cast<float>(std::pow(10, gain_decibels_ * (2 * place - 1) / 20)));
+    plan.gains.push_back(gain_of(gain_decibels_ * (2 * place - 1)));
   }
   return plan;
 }

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "apps/ser/common/decibels.h"
+
 namespace serenade::ser {
 
 namespace {
@@ -105,8 +107,8 @@ std::array<Biquad, 2> k_weighting(int sample_rate) {
 
 double loudness(const std::vector<float>& samples, int sample_rate) {
   const std::vector<double> powers = block_powers(samples, sample_rate);
-  const double gate = std::pow(10, (kAbsoluteGate - kOffset) / 10);
-  const double relative = std::pow(10, kRelativeGate / 10) * mean_above(powers, gate);
+  const double gate = power_of(kAbsoluteGate - kOffset);
+  const double relative = power_of(kRelativeGate) * mean_above(powers, gate);
   const double power = mean_above(powers, std::max(gate, relative));
   return power > 0 ? decibels_of(power) : -std::numeric_limits<double>::infinity();
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -18,12 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kManifest = "manifest";
-
-std::string hex(std::uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
 
 std::uint64_t from_hex(const std::string& text) {
   std::uint64_t value = 0;
@@ -91,9 +84,9 @@ std::string to_json(const ModelOrigin& origin) {
   Json heard = Json::array();
   for (const ModelOrigin::Sound& sound : origin.heard) {
     if (is_whole(sound.range)) {
-      heard.push_back(hex(sound.content));
+      heard.push_back(hex_digits(sound.content));
     } else {
-      heard.push_back(Json::array({hex(sound.content), sound.range.start, sound.range.end}));
+      heard.push_back(Json::array({hex_digits(sound.content), sound.range.start, sound.range.end}));
     }
   }
   return Json{{"version", origin.version},  {"corpus", origin.corpus},

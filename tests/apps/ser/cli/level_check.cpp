@@ -1,6 +1,7 @@
 // Answers at another level: what changes, and what is said about it.
 
 #include "apps/ser/cli/level_check.h"
+#include "apps/ser/common/decibels.h"
 
 #include <doctest/doctest.h>
 
